@@ -1,0 +1,75 @@
+"""Weak and strong views of feature vectors, for heads on frozen backbones and for tables."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+class FeatureViews:
+    """Views of float32 ``(N, D)``, or of ``(N, V, D)``: V cached views of each item, view 0 the plain one.
+
+    * ``plain``: view 0.
+    * ``weak``: one of the V views, drawn for each item, with slight Gaussian noise.
+    * ``strong``: one of the V views, drawn anew, with more noise, and with features dropped out.
+
+    Answers are float32 ``(N, D)``. Randomness comes from the default generator of the batch's device.
+
+    Args:
+        scale: float ``(D,)``, standard deviation of each column over the pool, the unit of noise; None for 1.
+        noise: standard deviation of the strong view's noise, in units of ``scale``.
+        weak_noise: the same for the weak view.
+        dropout: part of the features that the strong view sets to zero; the others are scaled up instead.
+
+    Raises:
+        ValueError: for arguments out of range, and at the call for another type or number of dimensions.
+    """
+
+    def __init__(
+        self,
+        scale: Tensor | None = None,
+        noise: float = 0.2,
+        weak_noise: float = 0.05,
+        dropout: float = 0.2,
+    ):
+        if noise < 0 or weak_noise < 0:
+            raise ValueError(f"noise is {noise} and weak_noise {weak_noise}; both must be 0 or more.")
+        if not 0 <= dropout < 1:
+            raise ValueError(f"dropout is {dropout}; it must be at least 0 and below 1.")
+        self.scale = None if scale is None else scale.float()
+        self.noise, self.weak_noise, self.dropout = noise, weak_noise, dropout
+
+    def plain(self, x: Tensor) -> Tensor:
+        """View 0, ``(N, D)``."""
+        self._check(x)
+        return x if x.ndim == 2 else x[:, 0]
+
+    def weak(self, x: Tensor) -> Tensor:
+        """One view of each item, slightly moved, ``(N, D)``."""
+        return self._jitter(self._pick(x), self.weak_noise)
+
+    def strong(self, x: Tensor) -> Tensor:
+        """One view of each item, moved, features dropped out, ``(N, D)``."""
+        moved = self._jitter(self._pick(x), self.noise)
+        return torch.nn.functional.dropout(moved, self.dropout) if self.dropout else moved
+
+    def _check(self, x: Tensor) -> None:
+        if x.dtype != torch.float32 or x.ndim not in (2, 3):
+            raise ValueError(f"feature views take float32 (N, D) or (N, V, D), not {x.dtype} {list(x.shape)}.")
+
+    def _pick(self, x: Tensor) -> Tensor:
+        self._check(x)
+        if x.ndim == 2:
+            return x
+        view = torch.randint(x.shape[1], (x.shape[0],), device=x.device)
+        return x[torch.arange(x.shape[0], device=x.device), view]
+
+    def _jitter(self, x: Tensor, noise: float) -> Tensor:
+        if not noise:
+            return x
+        step = torch.randn_like(x)
+        if self.scale is not None:
+            if self.scale.device != x.device:
+                self.scale = self.scale.to(x.device)
+            step *= self.scale
+        return torch.add(x, step, alpha=noise)

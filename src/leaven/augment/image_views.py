@@ -1,0 +1,120 @@
+"""Weak and strong views of image batches, as FixMatch has them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from leaven.augment.affine import GEOMETRIC, affine
+from leaven.augment.photometric import any_of, photometric
+from leaven.augment.policy import Draw, Policy, RandAugment
+from leaven.augment.shift import Shift, draw_shift
+from leaven.augment.warp import Warp, draw_boxes
+
+
+def _pixels(x: Tensor) -> Tensor:
+    """uint8 ``(N, C, H, W)`` as contiguous ``(N, H, W, C)``: no copy where it is channels-last."""
+    if x.dtype != torch.uint8 or x.ndim != 4 or x.shape[1] not in (1, 3):
+        raise ValueError(
+            f"image views take uint8 (N, C, H, W) with 1 or 3 channels, not {x.dtype} {tuple(x.shape)}; "
+            "convert the images first."
+        )
+    return x.permute(0, 2, 3, 1).contiguous()
+
+
+@dataclass(frozen=True)
+class StrongView:
+    """All that was drawn for a batch of strong views, so that images and their masks can go through the same.
+
+    Attributes:
+        shift: the weak flip and shift that comes first.
+        draw: the policy's operations.
+        warp: the draw's geometry, and the cut-out.
+    """
+
+    shift: Shift
+    draw: Draw
+    warp: Warp
+
+    def image(self, x: Tensor) -> Tensor:
+        """The strong views of uint8 ``(N, C, H, W)``: same shape, channels-last."""
+        pixels = photometric(self.shift.image(_pixels(x)), self.draw)
+        return self.warp.image(pixels).permute(0, 3, 1, 2)
+
+    def mask(self, mask: Tensor, ignore: int) -> Tensor:
+        """The labels of the views' pixels, from integers ``(N, H, W)``; ``ignore`` where nothing of it is seen."""
+        return self.warp.mask(self.shift.mask(mask), ignore)
+
+
+class ImageViews:
+    """Views of uint8 batches ``(N, C, H, W)``, C = 1 or 3, made where the batch is; each image draws its own.
+
+    * ``plain``: the image.
+    * ``weak``: a horizontal flip for half of the images, a shift up to ``shift`` of the side, borders reflected.
+    * ``strong``: a weak view of its own, then ``operations`` operations of RandAugment, then cutout.
+
+    FixMatch (Sohn et al. 2020), section 2.3 and appendix D. What differs from applying Pillow's operations one
+    by one, as public code does: all photometric operations come before all geometric ones, so that AutoContrast,
+    Contrast and Equalize do not count the black that a warp brings in, nor Contrast and Solarize change it;
+    several geometric operations are one warp, so that what the first moves out of the image the second can bring
+    back. Pixels come from the nearest neighbour, Pillow's default, and are black outside the image.
+
+    Randomness comes from the default generator of the batch's device. Inputs are not changed.
+
+    Args:
+        flip: draw horizontal flips; not for digits or letters.
+        shift: largest shift, as a part of the side, 0 to below 1.
+        operations: RandAugment operations for each image.
+        magnitude: RandAugment draws magnitudes from 1 to this, at most 10.
+        cutout: largest side of the grey square, as a part of the shorter side, 0 to 1; 0 for none.
+        exclude: names of `OPERATIONS` not to draw.
+        policy: draws in place of RandAugment; ``operations``, ``magnitude`` and ``exclude`` are then unused.
+
+    Raises:
+        ValueError: for arguments out of range, and at the call for anything but uint8 with 1 or 3 channels.
+    """
+
+    def __init__(
+        self,
+        flip: bool = True,
+        shift: float = 0.125,
+        operations: int = 2,
+        magnitude: int = 10,
+        cutout: float = 0.5,
+        exclude: tuple[str, ...] = (),
+        policy: Policy | None = None,
+    ):
+        if not 0 <= shift < 1:
+            raise ValueError(f"shift is {shift}; it must be at least 0 and below 1.")
+        if not 0 <= cutout <= 1:
+            raise ValueError(f"cutout is {cutout}; it must be between 0 and 1.")
+        self.flip, self.shift, self.cutout = flip, shift, cutout
+        self.policy = RandAugment(operations, magnitude, exclude) if policy is None else policy
+
+    def plain(self, x: Tensor) -> Tensor:
+        """The images as they are, channels-last."""
+        return _pixels(x).permute(0, 3, 1, 2)
+
+    def weak(self, x: Tensor) -> Tensor:
+        """Flipped and shifted images, ``(N, C, H, W)`` channels-last."""
+        pixels = _pixels(x)
+        return self._draw_shift(pixels).image(pixels).permute(0, 3, 1, 2)
+
+    def strong(self, x: Tensor) -> Tensor:
+        """Strongly augmented images, ``(N, C, H, W)`` channels-last."""
+        return self.draw_strong(x).image(x)
+
+    def draw_strong(self, x: Tensor) -> StrongView:
+        """Draw for the batch ``x`` what ``strong`` would, to be used on images and on their masks."""
+        n, h, w, _ = (pixels := _pixels(x)).shape
+        shift = self._draw_shift(pixels)
+        draw = self.policy.draw(n, x.device)
+        box = draw_boxes(n, h, w, self.cutout, x.device) if self.cutout else None
+        moved = any_of(draw.operation, GEOMETRIC).any(1)
+        return StrongView(shift, draw, Warp(affine(draw, h, w), moved, box))
+
+    def _draw_shift(self, pixels: Tensor) -> Shift:
+        n, h, w, _ = pixels.shape
+        return draw_shift(n, h, w, self.flip, self.shift, pixels.device)

@@ -1,0 +1,139 @@
+"""Photometric operations as look-up tables.
+
+An operation that sends each level of a channel to another level is a table of 256 entries, and one after
+another is again one table. AutoContrast, Contrast and Equalize ask for the histogram of the image, and the
+histogram of an image that went through a table is the old histogram pushed through it: the pixels are read once,
+whatever was drawn.
+
+Levels agree with Pillow's to the last bit, except Contrast of colour images: Pillow rounds the grey of each
+pixel before it takes the mean, here the mean is taken of the exact grey, and so the two can be one level apart.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from leaven.augment.policy import NUMBER
+
+#: Weights of red, green and blue in grey (ITU-R 601-2), over 65536, as Pillow has them.
+GREY = (19595, 38470, 7471)
+
+
+def levels(device: torch.device, dtype: torch.dtype = torch.float32) -> Tensor:
+    """0 to 255, ``(256,)``."""
+    return torch.arange(256, device=device, dtype=dtype)
+
+
+def index_dtype(size: int) -> torch.dtype:
+    """int32, which halves the work, while it can count ``size`` places."""
+    return torch.int32 if size < 2**31 - 4 else torch.int64
+
+
+def channel_offsets(pixels: int, channels: int, device: torch.device, dtype: torch.dtype) -> Tensor:
+    """256 × channel for each byte of an image, ``(pixels · C,)``: where its table begins among C tables."""
+    return (torch.arange(channels, device=device, dtype=dtype) * 256).repeat(pixels)
+
+
+def histogram(x: Tensor) -> Tensor:
+    """How often each level occurs: uint8 ``(N, H, W, C)`` to int32 ``(N, C, 256)``."""
+    n, h, w, c = x.shape
+    # One flat index an image: broadcasting over an inner dimension of three is four times as slow on the CPU.
+    index = x.reshape(n, -1).long()
+    if c > 1:
+        index += channel_offsets(h * w, c, x.device, torch.int64)
+    counts = torch.zeros(n, c * 256, dtype=torch.int32, device=x.device)
+    counts.scatter_add_(1, index, torch.ones((), dtype=torch.int32, device=x.device).expand_as(index))
+    return counts.view(n, c, 256)
+
+
+def push_forward(counts: Tensor, table: Tensor) -> Tensor:
+    """The histogram, after the image goes through ``table``: both ``(N, C, 256)``."""
+    return torch.zeros_like(counts).scatter_add_(2, table.long(), counts)
+
+
+def look_up(x: Tensor, table: Tensor) -> Tensor:
+    """Send every level through its image's table: ``(N, H, W, C)``, ``(N, C, 256)`` uint8."""
+    n, h, w, c = x.shape
+    kind = index_dtype(n * c * 256)
+    # The place in all tables at once: `index_select` takes 32-bit places, which `gather` does not.
+    place = x.reshape(n, -1).to(kind)
+    if c > 1:
+        place += channel_offsets(h * w, c, x.device, kind)
+    place += torch.arange(n, dtype=kind, device=x.device)[:, None] * (c * 256)
+    return table.reshape(-1).index_select(0, place.view(-1)).view(x.shape)
+
+
+def blend(degenerate: Tensor, x: Tensor, factor: Tensor) -> Tensor:
+    """``degenerate + factor · (x - degenerate)`` in float32, cut to uint8 as ``PIL.Image.blend`` does."""
+    return torch.addcmul(degenerate, x - degenerate, factor).to(torch.uint8)
+
+
+def enhancement(strength: Tensor) -> Tensor:
+    """The factor of Brightness, Color, Contrast and Sharpness: 0.05 to 0.95."""
+    return 0.05 + 0.9 * strength
+
+
+def auto_contrast(counts: Tensor) -> Tensor:
+    """Stretch each channel's levels to 0..255: ``PIL.ImageOps.autocontrast``, ``(N, C, 256)``."""
+    ramp = levels(counts.device, torch.int32)
+    low = torch.where(counts > 0, ramp, 255).amin(2, keepdim=True)
+    high = torch.where(counts > 0, ramp, 0).amax(2, keepdim=True)
+    # In double precision, product and sum apart, as Pillow: the highest level then may come out as 254.
+    scale = 255.0 / (high - low).clamp(min=1).double()
+    table = (ramp * scale + -low * scale).clamp_(0, 255)
+    return torch.where(high > low, table.to(torch.uint8), ramp.to(torch.uint8))
+
+
+def equalize(counts: Tensor) -> Tensor:
+    """Flatten each channel's histogram: ``PIL.ImageOps.equalize``, ``(N, C, 256)``.
+
+    As there, a channel with fewer than 255 pixels outside its highest level stays as it is.
+    """
+    ramp = levels(counts.device, torch.int32)
+    high = torch.where(counts > 0, ramp, 0).amax(2, keepdim=True)
+    total = counts.cumsum(2, dtype=torch.int32)
+    step = (total[..., -1:] - counts.gather(2, high.long())) // 255
+    table = (step // 2 + total - counts) // step.clamp(min=1)
+    return torch.where(step > 0, table.clamp_(max=255), ramp).to(torch.uint8)
+
+
+def contrast(counts: Tensor, strength: Tensor) -> Tensor:
+    """Blend with the mean grey: ``PIL.ImageEnhance.Contrast``, ``(N, 1, 256)``."""
+    ramp = levels(counts.device, torch.float64)
+    mean = (counts * ramp).sum(2) / counts[:, :1].sum(2)
+    if counts.shape[1] == 3:
+        mean = mean @ torch.tensor(GREY, device=counts.device, dtype=mean.dtype)[:, None] / 65536
+    grey = (mean + 0.5).floor().float()
+    return blend(grey[:, :, None], levels(counts.device), enhancement(strength)[:, None, None])
+
+
+def brightness(strength: Tensor) -> Tensor:
+    """Blend with black: ``PIL.ImageEnhance.Brightness``, ``(N, 1, 256)``."""
+    return (levels(strength.device) * enhancement(strength)[:, None, None]).to(torch.uint8)
+
+
+def posterize(strength: Tensor) -> Tensor:
+    """Keep the first 4 to 8 bits: ``PIL.ImageOps.posterize``, ``(N, 1, 256)``."""
+    dropped = 4 - (4 * strength).int()
+    mask = (255 << dropped) & 255
+    return (levels(strength.device, torch.int32) & mask[:, None, None]).to(torch.uint8)
+
+
+def solarize(strength: Tensor) -> Tensor:
+    """Invert levels from a threshold on, 256 (none) to 0 (all): ``PIL.ImageOps.solarize``, ``(N, 1, 256)``."""
+    threshold = 256 - (256 * strength).int()
+    ramp = levels(strength.device, torch.int32)
+    return torch.where(ramp < threshold[:, None, None], ramp, 255 - ramp).to(torch.uint8)
+
+
+FROM_HISTOGRAM = {
+    NUMBER["AutoContrast"]: lambda counts, strength: auto_contrast(counts),
+    NUMBER["Contrast"]: contrast,
+    NUMBER["Equalize"]: lambda counts, strength: equalize(counts),
+}
+FROM_STRENGTH = {
+    NUMBER["Brightness"]: brightness,
+    NUMBER["Posterize"]: posterize,
+    NUMBER["Solarize"]: solarize,
+}

@@ -1,0 +1,193 @@
+"""Readers of arrays: NumPy, torch, ``.npz``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from leaven.errors import LeavenError
+
+from .names import listing, number
+from .pool import Pool
+
+X_KEYS = ("x", "images", "data", "arr_0")
+Y_KEYS = ("y", "labels", "arr_1")
+
+
+def read_arrays(X: Any, y: Any = None, classes: Sequence[object] | None = None, ids: Any = None) -> Pool:
+    """Pool from NumPy or torch arrays.
+
+    Parameters
+    ----------
+    X : array
+        Images: ``(N, H, W)``, ``(N, H, W, C)`` or, where the last axis is neither 1 nor 3, ``(N, C, H, W)``,
+        with C = 1 or 3; uint8, other integers in 0..255, or floats in 0..1. Features: ``(N, D)``, kept as
+        float32. A uint8 ``(N, H, W, C)`` array, memory-mapped or not, is not copied.
+    y : array of shape (N,), optional
+        Class names (empty or None: unknown), or integers (-1 or NaN: unknown): with ``classes`` the index of
+        the class, else any numbers, which become the names of the classes.
+    classes : sequence of str, optional
+        Names of the classes; by default those that occur in ``y``, in order.
+    ids : array of shape (N,), optional
+        Names of the items; by default their row numbers.
+
+    Raises
+    ------
+    LeavenError
+        Shapes, lengths or types do not fit, pixels lie outside 0..1 or 0..255, a feature is NaN or infinite,
+        a label is not among ``classes``, or two ids are the same.
+    """
+    items = _items(_array(X, "X"))
+    labels, names = _labels(y, classes, len(items))
+    if ids is not None:
+        ids = np.asarray(ids).astype(str)
+        values, counts = np.unique(ids, return_counts=True)
+        if (counts > 1).any():
+            raise LeavenError(
+                f"The id {values[counts > 1][0]} stands twice in ids, expected one for each item."
+            )
+    return Pool(items, labels, ids, None, names)  # type: ignore[arg-type]
+
+
+def read_npz(path: str | os.PathLike[str], classes: Sequence[object] | None = None) -> Pool:
+    """Pool from an ``.npz`` file; never unpickles.
+
+    Items stand under ``x``, ``images``, ``data`` or ``arr_0``; labels, where there are any, under ``y``,
+    ``labels`` or ``arr_1``; both as for `read_arrays`. ``classes`` and ``ids`` are read too where present.
+
+    Raises
+    ------
+    LeavenError
+        The file is missing, no ``.npz``, lacks the key, holds Python objects, or its arrays do not fit.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise LeavenError(f"The file {path} does not exist, expected an .npz file: check the path.")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            columns = {key: file[key] for key in file.files if key in (*X_KEYS, *Y_KEYS, "classes", "ids")}
+            found = list(file.files)
+    except Exception as error:  # a damaged archive raises whatever its parser trips over
+        reason = (
+            "Python objects, which leaven never loads"
+            if "pickle" in str(error)
+            else f"no readable arrays ({error})"
+        )
+        raise LeavenError(
+            f"{path} holds {reason}, expected an .npz of plain arrays: save it with numpy.savez."
+        ) from None
+    x = next((key for key in X_KEYS if key in columns), None)
+    if x is None:
+        raise LeavenError(
+            f"{path} has the keys {listing(found, 6) or '(none)'}, expected the items under one of "
+            f"{', '.join(X_KEYS)}: "
+            "save it with numpy.savez(path, x=..., y=...)."
+        )
+    y = next((key for key in Y_KEYS if key in columns), None)
+    if classes is None and "classes" in columns:
+        classes = columns["classes"].tolist()
+    try:
+        return read_arrays(columns[x], columns[y] if y else None, classes, columns.get("ids"))
+    except LeavenError as error:
+        raise LeavenError(f"{path}: {error}") from None
+
+
+def _array(value: Any, name: str) -> np.ndarray:
+    if hasattr(value, "detach"):  # a torch tensor, without importing torch
+        value = value.detach().cpu()
+        value = value.float().numpy() if str(value.dtype) == "torch.bfloat16" else value.numpy()
+    try:
+        array = np.asanyarray(value)
+    except ValueError:
+        array = np.empty(0, dtype=object)
+    if name == "X" and array.dtype.kind not in "buif":
+        raise LeavenError(
+            f"X holds {array.dtype} values, expected numbers in a NumPy or torch array of one shape."
+        )
+    return array
+
+
+def _items(X: np.ndarray) -> np.ndarray:
+    if X.ndim == 2:
+        with np.errstate(over="ignore"):
+            features = np.ascontiguousarray(X, dtype=np.float32)
+        bad = ~np.isfinite(features).all(axis=1)
+        if bad.any():
+            raise LeavenError(
+                f"X has NaN or infinite features in {bad.sum()} of its {len(X)} rows (the first is row "
+                f"{np.flatnonzero(bad)[0]}), expected finite numbers: fill them in or leave the rows out."
+            )
+        return features
+    if X.ndim == 3:
+        X = X[..., None]
+    elif X.ndim == 4 and X.shape[3] not in (1, 3) and X.shape[1] in (1, 3):
+        X = X.transpose(0, 2, 3, 1)
+    if X.ndim != 4 or X.shape[3] not in (1, 3) or 0 in X.shape[1:]:
+        raise LeavenError(
+            f"X has the shape {X.shape}, expected images (N, H, W), (N, H, W, C) or (N, C, H, W) with C = 1 "
+            "or 3, "
+            "or features (N, D): reshape it."
+        )
+    if X.dtype == np.uint8:
+        return X if isinstance(X, np.memmap) else np.ascontiguousarray(X)
+    top = 1 if X.dtype.kind in "bf" else 255
+    low, high = (X.min(), X.max()) if len(X) else (0, 0)
+    if not (low >= 0 and high <= top):  # so written that NaN fails
+        raise LeavenError(
+            f"X holds {X.dtype} images with values from {low} to {high}, expected 0 to {top}: "
+            "give uint8 pixels in 0..255 or floats in 0..1."
+        )
+    pixels = np.empty(X.shape, dtype=np.uint8)
+    for start in range(0, len(X), 1024):  # in parts, so that the float copy stays small
+        part = X[start : start + 1024]
+        pixels[start : start + 1024] = np.rint(part * 255.0) if top == 1 else part
+    return pixels
+
+
+def _labels(y: Any, classes: Sequence[object] | None, count: int) -> tuple[np.ndarray, tuple[str, ...]]:
+    names = None if classes is None else tuple(str(name) for name in classes)
+    if y is None:
+        return np.full(count, -1, dtype=np.int64), names or ()
+    y = _array(y, "y")
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.shape != (count,):
+        raise LeavenError(
+            f"X has {count} items and y the shape {y.shape}, expected ({count},): give one label for each "
+            "item, "
+            "-1 where it is unknown."
+        )
+    if y.dtype.kind in "OUS":
+        missing = [v is None or v == "" or v != v or (isinstance(v, int) and v == -1) for v in y.tolist()]
+        texts = ["" if gone else _text(v) for v, gone in zip(y.tolist(), missing, strict=True)]
+        return number(texts, names, "y")
+    if y.dtype.kind == "f":
+        y = np.where(np.isnan(y), -1, y)
+        if not (y == np.rint(y)).all():
+            raise LeavenError(
+                f"y holds the number {y[y != np.rint(y)][0]}, expected whole numbers or class names."
+            )
+    if y.dtype.kind == "b" and names is None:
+        names = ("False", "True")
+    y = y.astype(np.int64)
+    if len(y) and y.min() < -1:
+        raise LeavenError(f"y holds the label {y.min()}, expected -1 where it is unknown and else 0 or more.")
+    if names is None:
+        values = np.unique(y[y >= 0])
+        names = tuple(str(v) for v in values)
+        return np.where(y < 0, -1, np.searchsorted(values, y)), names
+    if len(y) and y.max() >= len(names):
+        raise LeavenError(
+            f"y holds the label {y.max()} and there are {len(names)} classes, expected labels up to "
+            f"{len(names) - 1}: "
+            "name every class in `classes`."
+        )
+    return y, names
+
+
+def _text(value: object) -> str:
+    return value.decode() if isinstance(value, bytes) else str(value)

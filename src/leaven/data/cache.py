@@ -1,0 +1,222 @@
+"""Decode every image once, in parallel, into a memory-mapped array that the next run opens at once."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+import uuid
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from leaven.errors import LeavenError
+
+from .decode import Decoded, decode, reserve
+
+VERSION = 1  # of the cache's layout and of what `standardise` answers: raise it when either changes
+
+
+class LeavenWarning(UserWarning):
+    """Something was left out or done otherwise; the message says what."""
+
+
+def cache_folder(cache: str | os.PathLike[str] | None = None) -> Path:
+    """Folder of the cache: the one given, else ``$LEAVEN_CACHE``, else ``~/.cache/leaven``."""
+    if cache is not None:
+        return Path(cache)
+    named = os.environ.get("LEAVEN_CACHE")
+    return Path(named) if named else Path.home() / ".cache" / "leaven"
+
+
+def clear_cache(cache: str | os.PathLike[str] | None = None) -> int:
+    """Remove every decoded pool from the cache folder and answer how many there were."""
+    entries = list(cache_folder(cache).glob("decoded-*"))
+    for entry in entries:
+        shutil.rmtree(entry, ignore_errors=True)
+    return len(entries)
+
+
+def decoded(
+    key: str | None,
+    names: Sequence[str],
+    open_image: Callable[[int], Any],
+    *,
+    size: int | tuple[int, int] | None,
+    channels: int | None,
+    strict: bool,
+    cache: str | os.PathLike[str] | None,
+    progress: bool,
+    where: str,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Images from the cache, or decoded into it.
+
+    Parameters
+    ----------
+    key : str or None
+        Digest of what the images and the options are; None: nothing tells whether they stayed the same, so
+        the array is nameless and vanishes with the process.
+    names : sequence of str
+        Name of every image, for messages.
+    open_image : callable
+        Number of an image → opened `PIL.Image.Image`. Called from several threads.
+    size, channels, strict, cache, progress
+        As for `read_folder`.
+    where : str
+        Where the images come from, for messages.
+
+    Returns
+    -------
+    items : numpy.memmap, read-only
+        uint8 ``(kept, H, W, C)``.
+    kept : numpy.ndarray of int64
+        Numbers of the images that could be read.
+
+    Raises
+    ------
+    LeavenError
+        No image can be read, one cannot and ``strict``, or the cache cannot be written.
+    """
+    folder = cache_folder(cache)
+    entry = folder / f"decoded-{key}"
+    if key is None:
+        with _building(folder) as build:  # removed at once: the mapping keeps the file until it is let go
+            answer = decode(build / "items.npy", names, open_image, size, channels, progress, where)
+            _report(answer.failed, len(names), strict, where)
+            _finish(answer, build)
+            items = np.load(build / "items.npy", mmap_mode="r" if os.name == "posix" else None)
+        return items, np.setdiff1d(np.arange(len(names)), list(answer.failed))
+    found = _load(entry)
+    if found is None:
+        with _building(folder) as build:
+            answer = decode(build / "items.npy", names, open_image, size, channels, progress, where)
+            _report(answer.failed, len(names), strict, where)
+            _finish(answer, build)
+            _publish(build, entry)
+        found = _load(entry)
+        if found is None:
+            raise LeavenError(f"The cache {entry} vanished while it was read: run the command again.")
+        return found[0], np.setdiff1d(np.arange(len(names)), list(answer.failed))
+    items, failed = found
+    _report(failed, len(names), strict, where)
+    return items, np.setdiff1d(np.arange(len(names)), list(failed))
+
+
+def decoded_rows(
+    count: int, open_image: Callable[[int], Any], key: str | None, **options: Any
+) -> tuple[np.ndarray, np.ndarray]:
+    """`decoded` for the rows of a data set object; ``key`` says what it is, None that nothing does."""
+    names = [f"row {row}" for row in range(count)]
+    full = None if key is None else f"{key}-{options['size']}-{options['channels']}".replace(" ", "")
+    return decoded(full, names, open_image, where="the data set", **options)
+
+
+def _report(failed: dict[int, str], count: int, strict: bool, where: str) -> None:
+    if not failed:
+        return
+    some = "; ".join(list(failed.values())[:3]) + (f"; and {len(failed) - 3} more" if len(failed) > 3 else "")
+    noun = "image" if count == 1 else "images"
+    if len(failed) == count:
+        raise LeavenError(
+            f"None of the {count} {noun} in {where} can be read ({some}): replace them by whole files."
+        )
+    message = f"{len(failed)} of the {count} images in {where} cannot be read ({some})"
+    if strict:
+        raise LeavenError(f"{message}: mend or remove them, or leave `strict` out to skip them.")
+    warnings.warn(f"{message} and were skipped.", LeavenWarning, stacklevel=4)
+
+
+def _load(entry: Path) -> tuple[np.ndarray, dict[int, str]] | None:
+    """Items and what failed, or None where there is no whole entry."""
+    try:
+        about = json.loads((entry / "about.json").read_text("utf-8"))
+        items = np.load(entry / "items.npy", mmap_mode="r", allow_pickle=False)
+        if about["version"] != VERSION or list(items.shape) != about["shape"]:
+            raise ValueError("another layout")
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError):  # damaged from outside: decode again
+        shutil.rmtree(entry, ignore_errors=True)
+        return None
+    return items, {int(row): text for row, text in about["failed"].items()}
+
+
+def _finish(answer: Decoded, build: Path) -> None:
+    shape, path = list(answer.shape), build / "items.npy"
+    if answer.failed:  # close the gaps
+        whole = np.load(path, mmap_mode="r")
+        kept = np.setdiff1d(np.arange(shape[0]), list(answer.failed))
+        shape[0] = len(kept)
+        with reserve(build / "kept.npy", tuple(shape)) as packed:
+            for start in range(0, len(kept), 1024):
+                packed[start : start + 1024] = whole[kept[start : start + 1024]]
+        del whole
+        os.replace(build / "kept.npy", path)
+    about = {"version": VERSION, "shape": shape, "failed": answer.failed, "made": time.time()}
+    (build / "about.json").write_text(json.dumps(about), "utf-8")
+
+
+def _publish(build: Path, entry: Path) -> None:
+    """One rename makes the entry; where another process was first, its entry stands."""
+    (build / "lock").unlink(missing_ok=True)
+    try:
+        os.rename(build, entry)
+    except OSError:
+        if not (entry / "about.json").is_file():
+            raise
+
+
+@contextmanager
+def _building(folder: Path) -> Iterator[Path]:
+    """A folder to build an entry in, locked while its process lives, removed at the end if still there."""
+    build = folder / f"building-{uuid.uuid4().hex}"
+    try:
+        build.mkdir(parents=True)
+        lock = open(build / "lock", "wb")  # noqa: SIM115 - closed below, or by the death of the process
+        _lock(lock)
+    except OSError as error:
+        raise LeavenError(
+            f"The cache folder {folder} cannot be written ({error.strerror}): set LEAVEN_CACHE "
+            "to a folder that can."
+        ) from None
+    try:
+        _sweep(folder)
+        yield build
+    except OSError as error:
+        raise LeavenError(
+            f"The decoded images cannot be written to {folder} ({error.strerror or error}): make room "
+            "there or set LEAVEN_CACHE to a folder elsewhere."
+        ) from None
+    finally:
+        lock.close()
+        shutil.rmtree(build, ignore_errors=True)
+
+
+def _lock(file: IO[bytes]) -> bool:
+    """Take the lock of an open file if it is free; the end of the process, of whatever kind, frees it."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: nothing is swept there
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed processes left behind: no process holds its lock any more."""
+    for path in folder.glob("building-*"):
+        try:
+            if time.time() - path.stat().st_mtime > 10:  # younger ones may be about to take theirs
+                with open(path / "lock", "r+b") as file:
+                    if _lock(file):
+                        shutil.rmtree(path, ignore_errors=True)
+        except OSError:  # gone, or not ours
+            continue

@@ -1,0 +1,74 @@
+"""Checks of a pool against what it is wanted for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from leaven.errors import LeavenError
+
+from .names import listing, unknown_class
+from .pool import Pool
+
+
+def require_trainable(pool: Pool) -> None:
+    """Raise unless a classifier can be trained on the pool's labels.
+
+    Raises
+    ------
+    LeavenError
+        No item is labelled, there are fewer than two classes, or a class has no labelled item (so there are
+        more classes than labels, or the labels leave a class out).
+    """
+    known = pool.labels[pool.labels >= 0]
+    if not len(known):
+        raise LeavenError(
+            f"None of the {len(pool)} items has a label, expected at least one of each of two classes: "
+            "give labels (a folder for each class, or a CSV of file and label)."
+        )
+    counts = np.bincount(known, minlength=pool.num_classes)
+    if (counts > 0).sum() < 2 and pool.num_classes < 2:
+        raise LeavenError(
+            f"All {len(known)} labels name the class {pool.classes[int(known[0])]}, expected at least two "
+            "classes: "
+            "label some items of another class."
+        )
+    without = [name for name, count in zip(pool.classes, counts, strict=True) if not count]
+    if without:
+        many = f" ({pool.num_classes} classes, {len(known)} labels)" if pool.num_classes > len(known) else ""
+        noun = "class" if len(without) == 1 else "classes"
+        raise LeavenError(
+            f"The {noun} {listing(without)} of {pool.num_classes} had no labelled item{many}, expected one "
+            "or more "
+            "for every class: label some, or take the class out."
+        )
+
+
+def match_classes(pool: Pool, classes: Sequence[str], where: str = "the test data") -> Pool:
+    """Number a pool's labels after other classes, by name.
+
+    Parameters
+    ----------
+    pool : Pool
+        For instance a test pool; classes that no item of it carries are left aside.
+    classes : sequence of str
+        The classes of training, in their order.
+    where : str
+        What the pool is, for the message.
+
+    Raises
+    ------
+    LeavenError
+        An item carries a class that is not among ``classes``.
+    """
+    classes = tuple(classes)
+    if pool.classes == classes:
+        return pool
+    index = {name: k for k, name in enumerate(classes)}
+    to = np.array([index.get(name, -2) for name in pool.classes] + [-1], dtype=np.int64)  # [-1] stays unknown
+    labels = to[pool.labels]
+    if (labels == -2).any():
+        unknown = [pool.classes[k] for k in np.unique(pool.labels[labels == -2])]
+        raise LeavenError(unknown_class(unknown, classes, where))
+    return pool.with_labels(labels, classes)

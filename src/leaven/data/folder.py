@@ -1,0 +1,190 @@
+"""Reader of folders of images: a folder for each class, or a CSV of labels, or no labels."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+import numpy as np
+
+from leaven.errors import LeavenError
+
+from .cache import decoded
+from .names import number
+from .pool import Pool
+from .table import read_table
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+IMAGES = "avif bmp gif jfif jp2 jpe jpeg jpg pbm pgm png pnm ppm tga tif tiff webp"
+SUFFIXES = frozenset("." + end for end in IMAGES.split())
+UNLABELLED = frozenset({"unlabelled", "unlabeled"})
+
+
+class File(NamedTuple):
+    """A file as the directory lists it: path relative to the folder, size in bytes, mtime in nanoseconds."""
+
+    name: str
+    size: int
+    mtime: int
+
+
+def read_folder(
+    path: str | os.PathLike[str],
+    labels: str | os.PathLike[str] | Literal[False] | None = None,
+    *,
+    size: int | tuple[int, int] | None = None,
+    channels: int | None = None,
+    strict: bool = False,
+    cache: str | os.PathLike[str] | None = None,
+    progress: bool = True,
+    classes: Sequence[str] | None = None,
+) -> Pool:
+    """Pool from a folder of images.
+
+    The images are decoded once into a memory-mapped cache; a second call opens that and no image. The ids are
+    the paths relative to the folder, with forward slashes, and the rows stand in their order.
+
+    Parameters
+    ----------
+    path : path
+        The folder, read with all its subfolders. Hidden files and files that are no images are passed over.
+    labels : path, False or None
+        None: each subfolder is a class; images beside the subfolders, or in one named ``unlabelled`` (or
+        ``unlabeled``), are unlabelled. A path: a CSV of file and label, see `leaven.data.table.read_table`;
+        subfolders are then only part of the paths, and files that it does not name are unlabelled. False: no
+        labels at all.
+    size : int or (int, int), optional
+        Pixels of the square side, or height and width. Each image is scaled until it covers that and cropped
+        at the centre. By default the size that all images share, if no side is above 256; else 128.
+    channels : {1, 3}, optional
+        Grey or RGB; by default 1 if all images are grey, else 3.
+    strict : bool
+        Raise for an image that cannot be read, in place of leaving it out with a `LeavenWarning`.
+    cache : path, optional
+        Folder of the cache; by default ``$LEAVEN_CACHE``, else ``~/.cache/leaven``.
+    progress : bool
+        Show a progress bar on a terminal while decoding.
+    classes : sequence of str, optional
+        The classes to number after, such as those of training; by default those that occur, in natural order.
+
+    Returns
+    -------
+    Pool
+        ``items`` is a read-only `numpy.memmap`, uint8 ``(N, H, W, C)``.
+
+    Raises
+    ------
+    LeavenError
+        The folder is missing or has no images, the CSV does not fit it, an item's class is not among
+        ``classes``, no image (or with ``strict`` any) cannot be read, or the cache cannot be written.
+    """
+    folder = Path(path)
+    if not folder.is_dir():
+        what = "is a file" if folder.exists() else "does not exist"
+        raise LeavenError(f"The folder {folder} {what}, expected a folder of images: check the path.")
+    listed = {file.name: file for file in scan(folder)}
+    table = None if labels is None or labels is False else read_table(labels, folder, listed)
+    names = sorted(name for name in listed if is_image(name) or (table is not None and name in table))
+    if not names:
+        raise LeavenError(
+            f"The folder {folder} has no images, expected files such as .png or .jpg in it: add some."
+        )
+    items, kept = decode_files(
+        folder,
+        [listed[name] for name in names],
+        size=size,
+        channels=channels,
+        strict=strict,
+        cache=cache,
+        progress=progress,
+    )
+    if table is not None:
+        texts = [table.get(name, "") for name in names]
+    else:
+        texts = ["" if labels is False else _folder_class(name) for name in names]
+    numbers, classes = number(texts, classes, str(labels or folder))
+    return Pool(items, numbers[kept], np.array(names)[kept], None, classes)  # type: ignore[arg-type]
+
+
+def is_image(name: str) -> bool:
+    """Whether a file name ends as an image's does."""
+    return os.path.splitext(name)[1].lower() in SUFFIXES
+
+
+def scan(folder: Path) -> list[File]:
+    """All files under a folder but hidden ones, symbolic links followed, nothing opened."""
+    files: list[File] = []
+    seen: set[tuple[int, int]] = set()  # folders, so that a link to a parent ends
+
+    def visit(path: str, prefix: str) -> None:
+        about = os.stat(path)
+        if (about.st_dev, about.st_ino) in seen:
+            return
+        seen.add((about.st_dev, about.st_ino))
+        with os.scandir(path) as entries:
+            for entry in entries:
+                if entry.name.startswith("."):
+                    continue
+                if entry.is_dir():
+                    visit(entry.path, f"{prefix}{entry.name}/")
+                elif entry.is_file():
+                    stat = entry.stat()
+                    files.append(File(prefix + entry.name, stat.st_size, stat.st_mtime_ns))
+
+    try:
+        visit(str(folder), "")
+    except OSError as error:
+        raise LeavenError(
+            f"The folder {error.filename} cannot be read ({error.strerror}), expected a folder that you may "
+            "read: "
+            "check its permissions."
+        ) from None
+    return files
+
+
+def decode_files(
+    root: Path,
+    files: Sequence[File],
+    *,
+    size: int | tuple[int, int] | None,
+    channels: int | None,
+    strict: bool,
+    cache: str | os.PathLike[str] | None,
+    progress: bool,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Images of these files, memory-mapped, and the numbers of those that could be read.
+
+    The cache is keyed by the folder and, of each file, its path in it, size in bytes and time of
+    modification.
+    """
+    from PIL import Image
+
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update(f"{root.resolve()}\0{size}\0{channels}\0".encode(errors="surrogateescape"))
+    for file in files:
+        digest.update(f"{file.name}\0{file.size}\0{file.mtime}\0".encode(errors="surrogateescape"))
+
+    def open_image(row: int) -> Image.Image:
+        return Image.open(os.path.join(root, files[row].name))
+
+    return decoded(
+        digest.hexdigest(),
+        [file.name for file in files],
+        open_image,
+        size=size,
+        channels=channels,
+        strict=strict,
+        cache=cache,
+        progress=progress,
+        where=str(root),
+    )
+
+
+def _folder_class(name: str) -> str:
+    first, slash, _ = name.partition("/")
+    return first if slash and first.lower() not in UNLABELLED else ""

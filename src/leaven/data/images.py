@@ -1,0 +1,85 @@
+"""One image file of any size and mode → uint8 pixels of one size."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+GREY = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
+ORIENTATION = 0x0112  # the EXIF tag; 5 to 8 are the ones that swap the sides
+
+
+def probe(image: Image) -> tuple[int, int, bool]:
+    """Height and width after the EXIF rotation, and greyness of an opened image, from its header alone.
+
+    Grey is a question of the mode (or palette), not of the pixels: an RGB file of grey pixels is a colour
+    image.
+    """
+    width, height = image.size
+    turned = width != height and "exif" in image.info and image.format != "TIFF"  # Pillow turns TIFF itself
+    if turned and image.getexif().get(ORIENTATION, 1) >= 5:
+        width, height = height, width
+    if image.mode in ("P", "PA"):
+        palette = image.getpalette("RGB") or [0, 0, 0]
+        return height, width, palette[0::3] == palette[1::3] == palette[2::3]
+    return height, width, image.mode in GREY
+
+
+def standardise(image: Image, size: tuple[int, int], channels: int) -> np.ndarray:
+    """Pixels of an opened image as uint8 ``(height, width, channels)``.
+
+    The first frame of an animation; the EXIF rotation applied; 16-bit values divided by 257, floats taken as
+    0..1; anything transparent laid on white; palettes, CMYK and the rest converted to RGB (colour profiles
+    are not applied). Then scaled, antialiased (bicubic), until it covers ``size``, and cropped at the centre.
+
+    Parameters
+    ----------
+    image : PIL.Image.Image
+        Opened, not necessarily loaded; loading it may raise whatever its decoder raises.
+    size : tuple of int
+        Height and width, pixels.
+    channels : int
+        1 (grey: ITU-R 601 luma) or 3 (RGB).
+    """
+    from PIL import Image, ImageOps
+
+    height, width = size
+    if image.format in ("JPEG", "MPO"):
+        # The decoder leaves fine frequencies out, which saves most of the work for a big photo. It is asked
+        # for twice the size, so that the resampling below does the last step; the longer side, as the image
+        # may be turned.
+        most = 2 * max(height, width)
+        image.draft("L" if channels == 1 else None, (most, most))
+    image.load()
+    ImageOps.exif_transpose(image, in_place=True)
+    image = _eight_bits(image)
+    if image.mode in ("LA", "La", "RGBA", "RGBa", "PA") or "transparency" in image.info:
+        image = image.convert("LA" if image.mode == "La" else image.mode).convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    mode = "L" if channels == 1 else "RGB"
+    if image.mode != mode:
+        image = image.convert(mode)
+    if image.size != (width, height):
+        scale = max(height / image.height, width / image.width)
+        across, down = width / scale, height / scale  # the part that is kept, in its own pixels
+        left, top = (image.width - across) / 2, (image.height - down) / 2
+        box = (max(left, 0), max(top, 0), min(left + across, image.width), min(top + down, image.height))
+        image = image.resize((width, height), Image.Resampling.BICUBIC, box=box)
+    return np.asarray(image).reshape(height, width, channels)
+
+
+def _eight_bits(image: Image) -> Image:
+    from PIL import Image
+
+    if image.mode.startswith("I"):
+        # 32-bit integers are how some decoders hand 16-bit greys over.
+        values = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
+        return Image.fromarray(((values + 128) // 257).astype(np.uint8))
+    if image.mode == "F":
+        floats = np.nan_to_num(np.asarray(image))
+        return Image.fromarray(np.rint(np.clip(floats, 0, 1) * 255).astype(np.uint8))
+    return image

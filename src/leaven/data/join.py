@@ -1,0 +1,102 @@
+"""Join a source pool and a target pool into one."""
+
+from __future__ import annotations
+
+import tempfile
+
+import numpy as np
+
+from leaven.errors import LeavenError
+
+from .checks import match_classes
+from .names import listing
+from .pool import Pool
+
+IN_MEMORY = 2**30  # bytes; a longer join goes through a temporary file
+PART = 4096  # items copied at a time
+
+
+def adaptation(source: Pool, target: Pool) -> Pool:
+    """One pool of labelled source rows (domain +1), then target rows (domain -1).
+
+    Classes are matched by name and stand in the source's order. The items are copied: in memory up to 1 GiB,
+    above that into a nameless temporary file, memory-mapped, that vanishes with the pool. If one of the two
+    is grey and the other RGB, the grey one is repeated three times. Source ids get the prefix ``source:``,
+    target ids stay.
+
+    Parameters
+    ----------
+    source : Pool
+        With classes; labelled items only are of use.
+    target : Pool
+        Of the same items' size; without classes, or with the same classes in any order.
+
+    Raises
+    ------
+    LeavenError
+        The classes differ, one pool holds images and the other features, or their sizes differ.
+    """
+    if not source.classes:
+        raise LeavenError(
+            f"None of the {len(source)} source items has a class, expected a labelled source: give it labels "
+            "(a folder for each class, or a CSV of file and label)."
+        )
+    if target.classes:
+        only_source = [name for name in source.classes if name not in target.classes]
+        only_target = [name for name in target.classes if name not in source.classes]
+        if only_source or only_target:
+            sides = [("source", only_source), ("target", only_target)]
+            text = " and ".join(f"only the {side} has {listing(names, 5)}" for side, names in sides if names)
+            raise LeavenError(
+                f"Source and target have different classes ({text}), expected the same names in both: rename "
+                "or remove "
+                "those, or read the target with the source's classes or without labels."
+            )
+    target = match_classes(target, source.classes, "the target")
+    items = _join_items(source.items, target.items)
+    return Pool(
+        items,
+        np.concatenate([source.labels, target.labels]),
+        np.concatenate([np.char.add("source:", source.ids) if len(source) else source.ids, target.ids]),
+        np.concatenate([np.ones(len(source), np.int64), -np.ones(len(target), np.int64)]),
+        source.classes,
+    )
+
+
+def _join_items(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    if source.dtype != target.dtype or source.ndim != target.ndim:
+        kinds = [
+            "images" if items.dtype == np.uint8 else f"{items.ndim}-d features" for items in (source, target)
+        ]
+        raise LeavenError(
+            f"The source holds {kinds[0]} and the target {kinds[1]}, expected the same of both: read or "
+            "encode them alike."
+        )
+    shape = list(target.shape[1:])
+    if source.dtype == np.uint8:
+        if source.shape[1:3] != target.shape[1:3]:
+            sizes = ["{}×{}".format(*items.shape[1:3]) for items in (source, target)]
+            raise LeavenError(
+                f"The source's images are {sizes[0]} pixels and the target's {sizes[1]} (height×width), "
+                "expected one "
+                f"size: read both with the same size, such as size={max(target.shape[1:3])}."
+            )
+        shape[2] = max(source.shape[3], target.shape[3])  # grey broadcasts to RGB
+    elif source.shape[1:] != target.shape[1:]:
+        raise LeavenError(
+            f"The source's features have the shape {source.shape[1:]} and the target's {target.shape[1:]} "
+            "for each "
+            "item, expected the same: encode both with the same backbone and views."
+        )
+    whole = (len(source) + len(target), *shape)
+    size = int(np.prod(whole)) * source.dtype.itemsize
+    if size <= IN_MEMORY:
+        joined = np.empty(whole, source.dtype)
+    else:
+        with tempfile.TemporaryFile() as file:
+            joined = np.memmap(file, source.dtype, "w+", shape=whole)
+    for items, offset in ((source, 0), (target, len(source))):
+        for start in range(0, len(items), PART):
+            part = items[start : start + PART]
+            joined[offset + start : offset + start + len(part)] = part
+    return joined

@@ -1,0 +1,93 @@
+"""Splits: hide all but a few labels, cut a stratified part off."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from leaven.errors import LeavenError
+
+from .pool import Pool
+
+
+def few_labels(pool: Pool, per_class: int, seed: int = 0) -> Pool:
+    """Keep ``per_class`` labels of every class and hide the others; the items all stay, and are shared.
+
+    For one seed the splits are nested: the labels kept with ``per_class=4`` are among those kept with 10.
+
+    Parameters
+    ----------
+    pool : Pool
+        To keep a source domain's labels, hide the target's before joining the two with `adaptation`.
+    per_class : int
+        Labels to keep in every class, at least 1.
+    seed : int
+        Seed of the draw.
+
+    Raises
+    ------
+    LeavenError
+        A class has fewer labels than that.
+    """
+    if per_class < 1:
+        raise LeavenError(f"per_class is {per_class}, expected 1 or more labels to keep in every class.")
+    labels = np.full(len(pool), -1, dtype=np.int64)
+    for k, name in enumerate(pool.classes):
+        rows = np.flatnonzero(pool.labels == k)
+        if len(rows) < per_class:
+            raise LeavenError(
+                f"The class {name} has {len(rows)} labelled items, expected at least per_class={per_class}: "
+                "ask for fewer or label more of it."
+            )
+        kept = np.random.default_rng([seed, k]).permutation(rows)[:per_class]
+        labels[kept] = k
+    return pool.with_labels(labels)
+
+
+def hold_out(pool: Pool, fraction: float, seed: int = 0) -> tuple[Pool, Pool]:
+    """Cut a stratified part of the labelled items off.
+
+    Every class keeps its share in both parts, within each domain, and has at least one item in both; rows
+    stay in their order. Unlabelled items stay in the rest.
+
+    Parameters
+    ----------
+    pool : Pool
+        At least two labelled items of every class that has any.
+    fraction : float
+        Share of the labelled items to hold out, between 0 and 1.
+    seed : int
+        Seed of the draw.
+
+    Returns
+    -------
+    rest, held : Pool
+        ``held`` holds labelled items only, in memory; for a memory-mapped pool, ``rest`` is copied to memory
+        too.
+
+    Raises
+    ------
+    LeavenError
+        The fraction is not between 0 and 1, nothing is labelled, or a class has a single labelled item.
+    """
+    if not 0 < fraction < 1:
+        raise LeavenError(f"The fraction to hold out is {fraction}, expected a number between 0 and 1.")
+    if not (pool.labels >= 0).any():
+        raise LeavenError(
+            f"None of the {len(pool)} items has a label, expected labelled items to hold some out."
+        )
+    held = np.zeros(len(pool), dtype=bool)
+    for k, name in enumerate(pool.classes):
+        mine = pool.labels == k
+        for domain in np.unique(pool.domain[mine]):
+            rows = np.flatnonzero(mine & (pool.domain == domain))
+            count = min(max(round(fraction * len(rows)), 1), len(rows) - 1)
+            held[
+                np.random.default_rng([seed, k, abs(int(domain)), int(domain < 0)]).permutation(rows)[:count]
+            ] = True
+        if mine.any() and not held[mine].any():
+            raise LeavenError(
+                f"The class {name} has too few labelled items ({mine.sum()}), expected at least two, one to "
+                "hold out "
+                "and one to keep: label more of it or hold nothing out."
+            )
+    return pool.subset(~held), pool.subset(held)

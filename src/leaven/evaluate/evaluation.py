@@ -1,0 +1,116 @@
+"""Predictions for one set of items beside what is known of their labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from leaven.evaluate.intervals import Interval, proportion
+
+CONFIDENT = 0.95  # the confidence above which the curves count an item as one that a method would learn from
+PICTURES = 24  # thumbnails kept for each of the two grids of the report
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Predictions for one set of items.
+
+    Parameters
+    ----------
+    probabilities : float32 ``(N, K)``
+    labels : int64 ``(N,)``, ``-1`` unknown
+    ids : str ``(N,)``
+    classes : names of the K classes
+    picture_rows, pictures : rows ``(P,)`` and their thumbnails, uint8 ``(P, H, W, C)``; none for feature vectors
+    """
+
+    probabilities: np.ndarray
+    labels: np.ndarray
+    ids: np.ndarray
+    classes: tuple[str, ...]
+    picture_rows: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    pictures: np.ndarray = field(default_factory=lambda: np.zeros((0, 1, 1, 1), np.uint8))
+
+    @property
+    def predicted(self) -> np.ndarray:
+        """The likeliest class of each item, int64 ``(N,)``."""
+        return self.probabilities.argmax(1)
+
+    @property
+    def confidence(self) -> np.ndarray:
+        """Its probability, float32 ``(N,)``."""
+        return self.probabilities.max(1)
+
+    @property
+    def known(self) -> np.ndarray:
+        """Which items have a label, bool ``(N,)``."""
+        return self.labels >= 0
+
+    def accuracy(self, among: np.ndarray | None = None) -> Interval:
+        """Share of right predictions among the items with a label (and in the mask ``among``)."""
+        chosen = self.known if among is None else self.known & among
+        return proportion(int((self.predicted == self.labels)[chosen].sum()), int(chosen.sum()))
+
+    def per_class(self) -> list[Interval]:
+        """Recall of each class: right predictions among the items that have its label."""
+        return [self.accuracy(self.labels == k) for k in range(len(self.classes))]
+
+    def confusion(self) -> np.ndarray:
+        """Counts ``(K, K)``: row the label, column the prediction."""
+        from sklearn.metrics import confusion_matrix
+
+        known = self.known
+        return confusion_matrix(self.labels[known], self.predicted[known], labels=np.arange(len(self.classes)))
+
+    def calibration_error(self, bins: int = 15) -> float:
+        """Expected calibration error (Guo et al. 2017, eq. 3), bins of equal width."""
+        known = self.known
+        confidence, right = self.confidence[known], (self.predicted == self.labels)[known]
+        which = np.minimum((confidence * bins).astype(int), bins - 1)
+        gaps = [abs(confidence[which == b].sum() - right[which == b].sum()) for b in range(bins)]
+        return float(sum(gaps) / max(1, len(right)))
+
+    def worst(self, count: int = PICTURES) -> np.ndarray:
+        """Rows of the wrong predictions of highest confidence, most confident first."""
+        wrong = np.flatnonzero(self.known & (self.predicted != self.labels))
+        return wrong[np.argsort(-self.confidence[wrong], kind="stable")][:count]
+
+    def least_certain(self, count: int = PICTURES) -> np.ndarray:
+        """Rows of smallest margin between the two likeliest classes, smallest first."""
+        top = np.sort(self.probabilities, axis=1)[:, -2:]
+        return np.argsort(top[:, 1] - top[:, 0], kind="stable")[:count]
+
+    def with_pictures(self, items: np.ndarray) -> Evaluation:
+        """The same with thumbnails of the items that the report shows, out of ``items`` (uint8 images)."""
+        if items.dtype != np.uint8:
+            return self
+        rows = np.unique(np.concatenate([self.worst(), self.least_certain()]))
+        return Evaluation(self.probabilities, self.labels, self.ids, self.classes, rows, np.asarray(items[rows]))
+
+    def save(self, path: Path) -> None:
+        """Write to an ``.npz`` file."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(
+            path,
+            probabilities=self.probabilities,
+            labels=self.labels,
+            ids=self.ids,
+            classes=np.array(self.classes),
+            picture_rows=self.picture_rows,
+            pictures=self.pictures,
+        )
+
+    @classmethod
+    def load(cls, path: Path) -> Evaluation:
+        """Read what ``save`` wrote; no code in the file is ever run."""
+        with np.load(path, allow_pickle=False) as z:
+            return cls(
+                z["probabilities"],
+                z["labels"],
+                z["ids"],
+                tuple(str(c) for c in z["classes"]),
+                z["picture_rows"],
+                z["pictures"],
+            )

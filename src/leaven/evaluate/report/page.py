@@ -1,0 +1,62 @@
+"""From a run folder to its page."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+import jinja2
+from markupsafe import Markup, escape
+
+from leaven.evaluate.paired import paired
+from leaven.evaluate.report import figures, panels, words
+from leaven.evaluate.report.run import Run, read_run
+
+NAME = "report.html"
+
+
+def write_report(run: Path) -> Path:
+    """Write ``report.html`` into a run folder: one file that asks the network for nothing.
+
+    The same run folder gives the same file, byte for byte.
+
+    Raises
+    ------
+    LeavenError : ``run`` is no run folder, or a file in it cannot be read
+    """
+    path = Path(run) / NAME
+    part = path.with_suffix(".part")
+    part.write_text(render(read_run(Path(run))), encoding="utf-8")
+    os.replace(part, path)
+    return path
+
+
+def render(run: Run) -> str:
+    """The page as text."""
+    own = run.held_out
+    other = run.baseline.evaluations.get(str(run.split)) if run.baseline else None
+    pair = paired(own, other) if own is not None and other is not None else None
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("leaven.evaluate.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters["code"] = code
+    return environment.get_template("report.html").render(
+        name=run.path.resolve().name,
+        run=run,
+        headline=words.headline(run),
+        verdict=words.verdict(run, pair),
+        tiles=figures.tiles(run, pair),
+        table=figures.table(figures.rows_of(run)),
+        sections=panels.sections(run),
+        configuration=figures.configuration(run),
+    )
+
+
+def code(text: str) -> Markup:
+    """Escaped, with what stands between backticks set as code."""
+    return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))

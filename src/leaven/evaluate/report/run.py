@@ -1,0 +1,135 @@
+"""What a run folder holds, as far as it is there."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from leaven.errors import LeavenError
+from leaven.evaluate.evaluation import Evaluation
+from leaven.evaluate.intervals import Interval
+from leaven.train.log import read_table
+
+Columns = dict[str, np.ndarray]
+HELD_OUT = ("test", "validation")  # the one further from training first
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run folder, read; all but ``config`` may be empty."""
+
+    path: Path
+    config: dict[str, Any]
+    metrics: Columns
+    curve: Columns
+    evaluations: dict[str, Evaluation]
+    baseline: Run | None = None
+    result: list[dict[str, Any]] = field(default_factory=list)
+
+    @cached_property
+    def title(self) -> str:
+        """The method's name as its paper writes it."""
+        from leaven.methods import registry
+
+        name = str(self.config.get("method", "model"))
+        try:
+            return str(self.config.get("title") or registry.get(name).__name__)
+        except (LeavenError, ImportError):
+            return name
+
+    @property
+    def supervised(self) -> bool:
+        """Whether the method looks at labelled items only."""
+        return str(self.config.get("method", "")).lower() == "supervised"
+
+    @property
+    def split(self) -> str | None:
+        """The held-out split that the page is about: test before validation, if it has labels."""
+        return next((s for s in HELD_OUT if s in self.evaluations and self.evaluations[s].known.any()), None)
+
+    @property
+    def held_out(self) -> Evaluation | None:
+        """Its predictions."""
+        return self.evaluations[self.split] if self.split else None
+
+    def of(self, section: str, key: str) -> Any:
+        """One value of a part of the configuration, ``None`` where it is absent."""
+        part = self.config.get(section)
+        return part.get(key) if isinstance(part, dict) else None
+
+    @property
+    def seconds(self) -> float:
+        """Training time as logged, NaN where nothing was."""
+        logged = self.metrics.get("seconds", np.zeros(0))
+        return float(logged[-1]) if len(logged) else float("nan")
+
+    @cached_property
+    def accuracies(self) -> dict[str, Interval]:
+        """Accuracy on each split that has labels."""
+        return {s: e.accuracy() for s, e in sorted(self.evaluations.items()) if s != "unlabelled" and e.known.any()}
+
+
+def read_run(path: Path) -> Run:
+    """Read a run folder.
+
+    Raises
+    ------
+    LeavenError : it is no run folder, or a file in it cannot be read
+    """
+    if not (path / "config.json").is_file():
+        raise LeavenError(f"{path} is not a run folder: it has no config.json; give a folder that `leaven fit` wrote.")
+    return _read(path, with_baseline=True)
+
+
+def _read(path: Path, with_baseline: bool) -> Run:
+    there = with_baseline and (path / "baseline").is_dir()
+    return Run(
+        path=path,
+        config=_json(path / "config.json", {}),
+        metrics=_columns(path / "metrics.csv"),
+        curve=_columns(path / "curve.csv"),
+        evaluations={f.stem: _evaluation(f) for f in sorted((path / "evaluations").glob("*.npz"))},
+        baseline=_read(path / "baseline", False) if there else None,
+        result=[r for r in _json(path / "result.json", []) if isinstance(r, dict)] if with_baseline else [],
+    )
+
+
+def _json(path: Path, default: Any) -> Any:
+    if not path.exists():
+        return default
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise LeavenError(f"{path} is not valid JSON ({error}); run `leaven fit` again.") from error
+    if not isinstance(found, type(default)):
+        raise LeavenError(f"{path} should hold a JSON {type(default).__name__}, not a {type(found).__name__}.")
+    return found
+
+
+def _evaluation(path: Path) -> Evaluation:
+    try:
+        return Evaluation.load(path)
+    except (ValueError, KeyError, OSError, EOFError) as error:
+        raise LeavenError(f"{path} cannot be read ({error}); run `leaven evaluate` again.") from error
+
+
+def _columns(path: Path) -> Columns:
+    """A CSV file by columns: numbers, NaN where there is none; ``split`` stays text."""
+    rows = read_table(path)
+    names = [n for n in (rows[0] if rows else []) if n]
+    return {
+        n: np.array([str(r[n]) for r in rows]) if n == "split" else np.array([_number(r[n]) for r in rows])
+        for n in names
+    }
+
+
+def _number(text: str | None) -> float:
+    try:
+        return float(text or "nan")
+    except ValueError:
+        return float("nan")

@@ -1,0 +1,88 @@
+"""AdaMatch (Berthelot et al. 2022): one method for SSL, UDA and SSDA."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from leaven.methods.base import Batch, Method, Setup, Stream
+from leaven.methods.common import DecayingMean, WindowMean, align, class_mean, masked_cross_entropy, window_for
+from leaven.nn.distributed import global_mean
+from leaven.nn.network import Network, joint
+from leaven.nn.norm import running_statistics_kept
+
+
+class AdaMatch(Method):
+    """Random logit interpolation, distribution alignment and a relative confidence threshold (section 3).
+
+    The pool's shape chooses the setting: one domain, semi-supervised learning (labelled items are the source,
+    all items the target); two domains, unsupervised adaptation; a few target labels as well, semi-supervised
+    adaptation.
+    """
+
+    settings = ("semi-supervised", "adaptation", "semi-supervised adaptation")
+    paper = "Berthelot et al., AdaMatch, ICLR 2022, arXiv 2106.04732"
+    plan = {"final_lr": 0.25, "weight_decay": 1e-3}
+
+    def __init__(
+        self,
+        network: Network,
+        *,
+        threshold: Annotated[float, "τ, relative to the mean confidence on the source (section 3.4)"] = 0.9,
+        ratio: Annotated[float, "unlabelled target items for each source item"] = 3,
+        weight: Annotated[float, "weight of the target loss at its height"] = 1.0,
+        warmup: Annotated[float, "share of the run over which the weight rises along a cosine"] = 0.5,
+    ):
+        super().__init__(network)
+        self.threshold, self.ratio, self.weight, self.warmup = threshold, ratio, weight, warmup
+
+    @property
+    def streams(self) -> dict[str, Stream]:
+        """Source, labelled target (where there is any) and unlabelled target, each seen weakly and strongly."""
+        both = ("weak", "strong")
+        return {
+            "source": Stream("source", views=both),
+            "target_labelled": Stream("target_labelled", views=both, optional=True),
+            "target": Stream("unlabelled", self.ratio, both),
+        }
+
+    def setup(self, run: Setup) -> None:
+        """Make room for the expected class distributions of source and target."""
+        window = window_for(run.steps)
+        self.source_mean = DecayingMean(1 - 1 / window, run.classes)
+        self.target_mean = WindowMean(window, run.classes)
+
+    def rise(self, progress: float) -> float:
+        """μ(t), from 0 to 1 along a cosine over the first ``warmup`` of the run (section 3.5)."""
+        return 0.5 - 0.5 * math.cos(math.pi * min(1.0, progress / self.warmup)) if self.warmup else 1.0
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """½ source cross-entropy weak and strong + μ(t) · masked H(aligned guess, p(target strong))."""
+        source, target = batch["source"], batch["target"]
+        labelled = [source, *([batch["target_labelled"]] if "target_labelled" in batch else [])]
+        views = [view for draw in labelled for view in (draw.weak, draw.strong)]
+
+        # 1, 2: the labelled batch alone, with its own batch statistics, and together with the target
+        with running_statistics_kept(self.network):
+            alone = joint(self.network, *views)
+        *together, weak, strong = joint(self.network, *views, target.weak, target.strong)
+        scores = [torch.lerp(a, b, torch.rand_like(a)) for a, b in zip(alone, together, strict=True)]
+
+        # 3: distribution alignment; 4: relative confidence threshold. Both know the source alone.
+        p_source = scores[0].detach().softmax(1)
+        guess = weak.detach().softmax(1)
+        guess = align(guess, self.source_mean(class_mean(p_source)), self.target_mean(class_mean(guess)))
+        cutoff = self.threshold * global_mean(p_source.amax(1).mean())
+        mask = (guess.amax(1) >= cutoff).to(torch.float32)
+        self.log(mask_rate=mask.mean(), threshold=cutoff)
+
+        losses = [F.cross_entropy(s, draw.labels) for s, draw in zip(scores, [d for d in labelled for _ in "ws"], strict=True)]
+        terms = {"source": 0.5 * (losses[0] + losses[1])}
+        if len(losses) > 2:
+            terms["target_labelled"] = 0.5 * (losses[2] + losses[3])
+        terms["target"] = self.weight * self.rise(batch.progress) * masked_cross_entropy(strong, guess, mask)
+        return terms

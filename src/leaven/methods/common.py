@@ -1,0 +1,85 @@
+"""What several papers share: confidence masks, alignment to a class distribution, moving averages."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from leaven.nn.distributed import global_mean
+
+
+def masked_cross_entropy(scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+    """Mean over *all* items of mask · H(target, softmax(scores)); ``targets`` are classes or distributions."""
+    return (F.cross_entropy(scores, targets, reduction="none") * mask).mean()
+
+
+def class_mean(probabilities: Tensor) -> Tensor:
+    """The mean class distribution ``(K,)`` of ``(N, K)`` or ``(N, K, ...)``, over all processes."""
+    return global_mean(probabilities.mean([0, *range(2, probabilities.ndim)]))
+
+
+def align(probabilities: Tensor, wanted: Tensor, seen: Tensor) -> Tensor:
+    """Distribution alignment: normalise(p · wanted / seen) (ReMixMatch, section 3.1; AdaMatch, eq. 3).
+
+    ``probabilities`` is ``(N, K)`` or ``(N, K, ...)``; ``wanted`` and ``seen`` are distributions ``(K,)``.
+    """
+    ratio = (wanted + 1e-6) / (seen + 1e-6)
+    scaled = probabilities * ratio.view((1, -1) + (1,) * (probabilities.ndim - 2))
+    return scaled / scaled.sum(1, keepdim=True)
+
+
+class WindowMean(nn.Module):
+    """The mean of the last ``window`` vectors that it was given; of those there are, in the beginning.
+
+    Parameters
+    ----------
+    window : how many vectors it remembers
+    size : K, the length of a vector
+    """
+
+    memory: Tensor
+    count: Tensor
+
+    def __init__(self, window: int, size: int):
+        super().__init__()
+        self.register_buffer("memory", torch.zeros(window, size))
+        self.register_buffer("count", torch.zeros((), dtype=torch.long))
+
+    def forward(self, vector: Tensor) -> Tensor:
+        """Remember ``vector`` ``(K,)``; return the mean ``(K,)`` with it in."""
+        window = len(self.memory)
+        self.memory.index_copy_(0, (self.count % window).view(1), vector.view(1, -1))
+        self.count += 1
+        return self.memory.sum(0) / self.count.clamp(max=window)
+
+
+class DecayingMean(nn.Module):
+    """An exponential moving average that starts at the first vector: m ← d·m + (1 − d)·v.
+
+    It is bias-corrected as in Adam, so that early values are averages of what was seen and of nothing else.
+    """
+
+    total: Tensor
+    weight: Tensor
+
+    def __init__(self, decay: float, size: int):
+        super().__init__()
+        self.decay = decay
+        self.register_buffer("total", torch.zeros(size))
+        self.register_buffer("weight", torch.zeros(()))
+
+    def forward(self, vector: Tensor) -> Tensor:
+        """Take ``vector`` ``(K,)`` in; return the average ``(K,)``."""
+        self.total.lerp_(vector, 1 - self.decay)
+        self.weight.lerp_(torch.ones_like(self.weight), 1 - self.decay)
+        return self.total / self.weight
+
+
+def window_for(steps: int, longest: int = 128) -> int:
+    """The window of a moving average over batches: the paper's 128, but at most a twentieth of a short run.
+
+    An average of 128 batches in a run of 500 steps holds on to the distribution of the untrained network and
+    collapses the run.
+    """
+    return max(1, min(longest, steps // 20))

@@ -1,0 +1,91 @@
+"""Finding methods by name: a file in ``leaven/methods/*/`` is a method, its name is the file's."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+import inspect
+from pathlib import Path
+from types import UnionType
+from typing import TYPE_CHECKING, Any, get_args
+
+from leaven.errors import LeavenError
+
+if TYPE_CHECKING:
+    from leaven.methods.base import Method
+
+_ROOT = Path(__file__).parent
+
+
+def names() -> list[str]:
+    """All method names, found without importing any."""
+    return sorted(f.stem for f in _ROOT.glob("*/*.py") if not f.stem.startswith("_"))
+
+
+def get(name: str) -> type[Method]:
+    """The class of a method, by name.
+
+    Raises
+    ------
+    LeavenError : there is no such method; the nearest names are in the message
+    """
+    from leaven.methods.base import Method
+
+    key = name.lower().replace("-", "_")
+    plain = {n.replace("_", ""): n for n in names()}
+    key = plain.get(key.replace("_", ""), key)
+    found = list(_ROOT.glob(f"*/{key}.py")) if key.isidentifier() else []
+    if not found:
+        raise LeavenError(f"There is no method {name!r}; {_nearest(name, names())}.")
+    module = importlib.import_module(f"leaven.methods.{found[0].parent.name}.{key}")
+    return next(
+        c
+        for c in vars(module).values()
+        if inspect.isclass(c) and issubclass(c, Method) and c.__module__ == module.__name__
+    )
+
+
+def resolve(method: type[Method], given: dict[str, Any]) -> dict[str, Any]:
+    """All hyper-parameters of ``method``: the given ones, checked and converted, and the defaults.
+
+    Values may be strings (from a command line or a table).
+
+    Raises
+    ------
+    LeavenError : an unknown name (the nearest is suggested) or a value of another type
+    """
+    known = method.hyperparameters()
+    resolved = {name: h.default for name, h in known.items()}
+    for name, value in given.items():
+        key = name.replace("-", "_")
+        if key not in known:
+            raise LeavenError(f"{method.__name__} has no hyper-parameter {name!r}; {_nearest(key, list(known))}.")
+        resolved[key] = _convert(value, known[key].type, f"{method.__name__}'s hyper-parameter {name!r}")
+    return resolved
+
+
+def _nearest(name: str, known: list[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"did you mean {close[0]!r}" if close else f"choose one of {', '.join(known) or 'none'}"
+
+
+def _convert(value: Any, kind: Any, what: str) -> Any:
+    kinds = get_args(kind) if isinstance(kind, UnionType) else (kind,)
+    if type(None) in kinds and str(value).lower() in ("none", ""):
+        return None
+    for k in kinds:
+        if k is bool and str(value).lower() in ("true", "1", "yes", "on", "false", "0", "no", "off"):
+            return str(value).lower() in ("true", "1", "yes", "on")
+        if k in (int, float, str):
+            try:
+                return k(value)
+            except (TypeError, ValueError):
+                continue
+    expected = " or ".join(getattr(k, "__name__", str(k)) for k in kinds)
+    raise LeavenError(f"{what} was given {value!r}, but a value of type {expected} was expected.")
+
+
+def name_of(method: type[Method]) -> str:
+    """The name of a method class: its file's, or that of a class from elsewhere."""
+    package, _, module = method.__module__.rpartition(".")
+    return module if package.startswith("leaven.methods.") else method.__name__

@@ -1,0 +1,67 @@
+"""FixMatch (Sohn et al. 2020)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from leaven.methods.base import Batch, Method, Setup, Stream
+from leaven.methods.common import WindowMean, align, class_mean, masked_cross_entropy, window_for
+from leaven.nn.network import Network, joint
+
+
+class FixMatch(Method):
+    """Learn from the strong view what the weak view says with confidence (Algorithm 1).
+
+    With ``alignment`` the guesses are first scaled so that their mean over the last batches is the class
+    distribution of the labels (section 2.5; ReMixMatch, section 3.1).
+    """
+
+    settings = ("semi-supervised", "adaptation")
+    paper = "Sohn et al., FixMatch, NeurIPS 2020, arXiv 2001.07685"
+
+    def __init__(
+        self,
+        network: Network,
+        *,
+        threshold: Annotated[float, "τ, least confidence of an item that is learnt from (eq. 4)"] = 0.95,
+        weight: Annotated[float, "λ_u, weight of the unlabelled loss"] = 1.0,
+        ratio: Annotated[float, "μ, unlabelled items for each labelled one"] = 7,
+        alignment: Annotated[bool, "align guesses to the class distribution of the labels"] = False,
+    ):
+        super().__init__(network)
+        self.threshold, self.weight, self.ratio, self.alignment = threshold, weight, ratio, alignment
+
+    @property
+    def streams(self) -> dict[str, Stream]:
+        """Labelled items seen weakly; μ times as many unlabelled ones seen weakly and strongly."""
+        return {
+            "labelled": Stream("labelled"),
+            "unlabelled": Stream("unlabelled", self.ratio, ("weak", "strong")),
+        }
+
+    def setup(self, run: Setup) -> None:
+        """Make room for the class distributions of labels and guesses."""
+        if self.alignment:
+            window = window_for(run.steps)
+            self.wanted = WindowMean(window, run.classes)
+            self.seen = WindowMean(window, run.classes)
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """H(y, p(α(x))) + λ_u · mean of 1[max q ≥ τ] · H(argmax q, p(A(u))), q = p(α(u)) (eq. 3 and 4)."""
+        labelled, unlabelled = batch["labelled"], batch["unlabelled"]
+        scores, weak, strong = joint(self.network, labelled.weak, unlabelled.weak, unlabelled.strong)
+        guess = weak.detach().softmax(1)
+        if self.alignment:
+            wanted = self.wanted(class_mean(F.one_hot(labelled.labels, guess.shape[1]).float()))
+            guess = align(guess, wanted, self.seen(class_mean(guess)))
+        confidence, pseudo = guess.max(1)
+        mask = (confidence >= self.threshold).to(torch.float32)
+        self.log(mask_rate=mask.mean())
+        return {
+            "labelled": F.cross_entropy(scores, labelled.labels),
+            "unlabelled": self.weight * masked_cross_entropy(strong, pseudo, mask),
+        }

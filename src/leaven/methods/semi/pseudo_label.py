@@ -1,0 +1,52 @@
+"""Pseudo-Label (Lee 2013)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch.nn.functional as F
+from torch import Tensor
+
+from leaven.methods.base import Batch, Method, Stream
+from leaven.methods.common import masked_cross_entropy
+from leaven.nn.network import Network, joint
+
+
+class PseudoLabel(Method):
+    """A confident prediction is its own label, on the same view; its weight rises from 0 over the run.
+
+    The confidence threshold is that of the comparison in FixMatch (section 4.1); Lee's own form has none.
+    """
+
+    settings = ("semi-supervised", "adaptation")
+    paper = "Lee, Pseudo-Label, ICML workshop 2013"
+
+    def __init__(
+        self,
+        network: Network,
+        *,
+        threshold: Annotated[float, "least confidence of an item that is learnt from"] = 0.95,
+        weight: Annotated[float, "α_f, weight of the unlabelled loss at its height (eq. 15)"] = 1.0,
+        ratio: Annotated[float, "unlabelled items for each labelled one"] = 7,
+        warmup: Annotated[float, "share of the run over which the weight rises (eq. 16)"] = 0.4,
+    ):
+        super().__init__(network)
+        self.threshold, self.weight, self.ratio, self.warmup = threshold, weight, ratio, warmup
+
+    @property
+    def streams(self) -> dict[str, Stream]:
+        """Labelled and unlabelled items, both seen weakly."""
+        return {"labelled": Stream("labelled"), "unlabelled": Stream("unlabelled", self.ratio)}
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """H(y, p) + α(t) · mean over unlabelled items of 1[max p ≥ τ] · H(argmax p, p) (eq. 15)."""
+        labelled, unlabelled = batch["labelled"], batch["unlabelled"]
+        scores, guesses = joint(self.network, labelled.weak, unlabelled.weak)
+        confidence, pseudo = guesses.detach().softmax(1).max(1)
+        mask = (confidence >= self.threshold).float()
+        self.log(mask_rate=mask.mean())
+        rise = min(1.0, batch.progress / self.warmup) if self.warmup else 1.0
+        return {
+            "labelled": F.cross_entropy(scores, labelled.labels),
+            "unlabelled": self.weight * rise * masked_cross_entropy(guesses, pseudo, mask),
+        }

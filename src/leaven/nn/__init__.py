@@ -1,0 +1,1 @@
+"""Networks: backbones, heads, the moving average of weights, frozen features, collectives."""

@@ -1,0 +1,44 @@
+"""A small convolutional network for images of 8 to 32 pixels, made for laptops."""
+
+from __future__ import annotations
+
+import math
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from leaven.nn.norm import BatchNorm
+
+
+class SmallCNN(nn.Module):
+    """Convolution, batch norm, leaky ReLU; a 2x2 max pool between stages down to 4 pixels; global average.
+
+    ``(N, C, H, W)`` → ``(N, 4 * width)``. The number of stages follows from the size of the images, so that
+    the last stage sees about 4x4 positions: 8 px two stages, 28 and 32 px four.
+
+    Parameters
+    ----------
+    size : (height, width) of the images in pixels
+    channels : input channels
+    width : channels of the first stage
+    """
+
+    def __init__(self, size: tuple[int, int], channels: int = 1, width: int = 32):
+        super().__init__()
+        stages = max(2, 1 + math.ceil(math.log2(max(min(size), 8) / 4)))
+        layers: list[nn.Module] = []
+        inputs = channels
+        for stage in range(stages):
+            outputs = width * min(2**stage, 4)
+            if stage:
+                layers.append(nn.MaxPool2d(2))
+            for i in range(2 if stage else 1):
+                layers.append(nn.Conv2d(inputs if i == 0 else outputs, outputs, 3, padding=1, bias=False))
+                layers.append(BatchNorm(outputs, slope=0.1))
+            inputs = outputs
+        self.layers = nn.Sequential(*layers)
+        self.num_features = inputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Feature vectors ``(N, num_features)``."""
+        return F.adaptive_avg_pool2d(self.layers(x), 1).flatten(1)

@@ -1,0 +1,97 @@
+"""Features of a frozen backbone: computed once, kept, so that a head trains in seconds."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from leaven.data.cache import cache_folder
+from leaven.nn.build import Spec, backbone
+from leaven.nn.network import Network
+from leaven.nn.pretrained import freeze
+
+BATCH = 64  # images a forward pass; larger ones leave the processor's cache
+
+
+def encode(
+    spec: Spec, items: np.ndarray, views: Sequence[Callable[[Tensor], Tensor]], *, key: str, precision: str, device: str,
+    progress: bool = True,
+) -> np.ndarray:
+    """Features of every item in every view, float32 ``(N, V, D)``; read from the cache where they lie there.
+
+    Parameters
+    ----------
+    spec : a frozen network
+    items : uint8 ``(N, H, W, C)``
+    views : each maps uint8 ``(B, C, H, W)`` to the same; batch b is seeded with (view, b), so features are fixed
+    key : says what the views are; part of the cache's key
+    precision : ``32-true`` or ``bf16-mixed``
+    """
+    store = cache_folder() / "features" / f"{_digest(spec, items, key, precision)}.npy"
+    if store.exists():
+        return np.load(store)
+    network = Network(freeze(backbone(spec)), nn.Identity(), spec.mean, spec.std)
+    network.to(torch.device(device), memory_format=torch.channels_last).eval()
+    parts = [[] for _ in views]  # type: list[list[np.ndarray]]
+    with _bar(len(items) * len(views), progress) as advance, torch.random.fork_rng(), torch.inference_mode():
+        for start in range(0, len(items), BATCH):
+            x = torch.from_numpy(np.array(items[start : start + BATCH])).to(device).permute(0, 3, 1, 2)
+            for number, view in enumerate(views):
+                torch.manual_seed(start * len(views) + number)
+                with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=precision == "bf16-mixed"):
+                    parts[number].append(network(view(x).float() / 255).float().cpu().numpy())
+                advance(len(x))
+    features = np.stack([np.concatenate(part) for part in parts], 1)
+    _keep(store, features)
+    return features
+
+
+def _digest(spec: Spec, items: np.ndarray, key: str, precision: str) -> str:
+    """Of the pixels and of all that changes the features; the head's number of classes does not."""
+    digest = hashlib.blake2b(digest_size=16)
+    described = {k: v for k, v in spec.asdict().items() if k != "classes"}
+    digest.update(json.dumps([described, items.shape, key, precision]).encode())
+    for start in range(0, len(items), 4096):
+        digest.update(np.ascontiguousarray(items[start : start + 4096]).data)
+    return digest.hexdigest()
+
+
+def _keep(store: Path, features: np.ndarray) -> None:
+    """Write under another name, then rename; a cache that cannot be written is no reason to stop."""
+    part = store.with_name(f"{store.name}.{os.getpid()}.part")
+    try:
+        store.parent.mkdir(parents=True, exist_ok=True)
+        with open(part, "wb") as file:
+            np.save(file, features)
+        os.replace(part, store)
+    except OSError:
+        part.unlink(missing_ok=True)
+
+
+class _bar:  # noqa: N801
+    """A progress bar over images on a terminal."""
+
+    def __init__(self, total: int, shown: bool):
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+        console = Console(stderr=True)
+        self.bar = Progress(
+            TextColumn("encoding images"), BarColumn(bar_width=24), MofNCompleteColumn(), TimeRemainingColumn(),
+            console=console, disable=not (shown and console.is_terminal),
+        )  # fmt: skip
+        self.task = self.bar.add_task("", total=total)
+
+    def __enter__(self) -> Callable[[int], None]:
+        self.bar.start()
+        return lambda n: self.bar.advance(self.task, n)
+
+    def __exit__(self, *_: object) -> None:
+        self.bar.stop()

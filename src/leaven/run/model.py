@@ -1,0 +1,125 @@
+"""A trained model: saving it, loading it, asking it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from leaven.data import Pool, match_classes, read
+from leaven.errors import LeavenError
+from leaven.evaluate.evaluation import Evaluation
+from leaven.evaluate.predict import predict
+from leaven.nn.build import Spec, backbone, build
+from leaven.nn.network import Network
+from leaven.nn.pretrained import freeze
+from leaven.run import folder
+
+
+class Model:
+    """A network with the names of its classes and the form of the items that it takes.
+
+    Parameters
+    ----------
+    network : takes pixels in 0..1 ``(N, C, H, W)`` or feature vectors ``(N, D)``; gives scores ``(N, K)``
+    spec : how the network is built; ``spec.shape`` is that of one item
+    classes : names of the K classes
+    """
+
+    def __init__(self, network: nn.Module, spec: Spec, classes: Sequence[str]):
+        self.network = network.eval()
+        self.spec = spec
+        self.classes = tuple(classes)
+
+    def predict_proba(self, items: np.ndarray, **options: Any) -> np.ndarray:
+        """Class probabilities, float32 ``(N, K)``, of items as a ``Pool`` holds them; options as ``predict`` has them."""
+        return predict(self.network, items, **options)
+
+    def evaluate(self, pool: Pool, **options: Any) -> Evaluation:
+        """Predictions for ``pool`` beside its labels, with thumbnails of what the report shows."""
+        probabilities = self.predict_proba(pool.items, **options)
+        return Evaluation(probabilities, pool.labels, pool.ids, self.classes).with_pictures(pool.items)
+
+    def save(self, path: Path) -> None:
+        """Write the weights to ``path`` (safetensors), with all that ``load_model`` needs in the header."""
+        from safetensors.torch import save_file
+
+        header = {"format": "pt", "leaven": json.dumps({"network": self.spec.asdict(), "classes": self.classes})}
+        save_file({k: v.contiguous() for k, v in self.network.state_dict().items()}, str(path), metadata=header)
+
+
+def compose(spec: Spec, head: Network) -> Network:
+    """A frozen backbone under a trained head: takes pixels where the head alone takes features."""
+    return Network(freeze(backbone(spec)), head, spec.mean, spec.std)
+
+
+def load_model(path: str | Path) -> Model:
+    """The model of a run folder, or of a ``model.safetensors`` file. No code in it is ever run.
+
+    Raises
+    ------
+    LeavenError : there is no model, or the file is damaged
+    """
+    from safetensors import SafetensorError, safe_open
+
+    file = Path(path)
+    file = file / folder.MODEL if file.is_dir() else file
+    if not file.exists():
+        hint = "finish it with --resume" if (file.parent / folder.CONFIG).exists() else "leaven fit makes one"
+        raise LeavenError(f"There is no model in {file.parent}: {file.name} is missing; {hint}.")
+    try:
+        with safe_open(file, "pt") as f:
+            header: Mapping[str, Any] = json.loads((f.metadata() or {})["leaven"])
+            weights = {name: f.get_tensor(name) for name in f.keys()}  # noqa: SIM118
+        spec = Spec.from_dict(header["network"])
+        network = build(spec, load=False)
+        if spec.frozen:
+            inner = {n.removeprefix("head."): t for n, t in weights.items() if n.startswith("head.")}
+            network.head = feature_head(spec, inner)
+        network.load_state_dict(weights)
+    except (SafetensorError, KeyError, RuntimeError, ValueError) as error:
+        if isinstance(error, LeavenError):
+            raise
+        raise LeavenError(f"{file} is not a model of leaven, or it is damaged ({error}); train it again.") from error
+    return Model(network, spec, header["classes"])
+
+
+def feature_head(spec: Spec, weights: Mapping[str, torch.Tensor]) -> Network:
+    """The head over a frozen backbone, built to fit ``weights``."""
+    features = len(weights["mean"])
+    head = Spec("linear", (features,), spec.classes, (0.0,) * features, (1.0,) * features)
+    return build(head)
+
+
+def read_like(
+    source: Any,
+    shape: Sequence[int],
+    classes: Sequence[str] | None = None,
+    *,
+    labels: Path | None = None,
+    strict: bool = False,
+) -> Pool:
+    """Read items in the form that a network takes; with ``classes``, their labels are numbered as these.
+
+    Raises
+    ------
+    LeavenError : the items cannot be read, have another form, or have a class that is not among ``classes``
+    """
+    if isinstance(source, str | Path) and Path(source).is_dir():
+        if len(shape) != 3:
+            raise LeavenError(f"{source} is a folder of images, but the model takes feature vectors; give an .npz file.")
+        form: dict[str, Any] = {"size": tuple(shape[:2]), "channels": shape[2], "strict": strict}
+        pool = read(source, labels=False if classes is None else labels, **form)
+    else:
+        pool = read(source)
+    if tuple(pool.items.shape[1:]) != tuple(shape):
+        raise LeavenError(
+            f"The items of {source} have the shape {pool.items.shape[1:]}, but {tuple(shape)} was trained on; "
+            "bring them to that shape."
+        )
+    return pool if classes is None else match_classes(pool, classes, str(source))

@@ -1,0 +1,1 @@
+"""The engine: the one loop that trains every method."""

@@ -1,0 +1,47 @@
+"""Checkpoints that are whole or not there."""
+
+from __future__ import annotations
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from leaven.errors import LeavenError
+
+
+def save(path: Path, state: dict[str, Any]) -> None:
+    """Write ``state`` to ``path`` atomically: under another name, flushed to the disk, then renamed.
+
+    Raises
+    ------
+    LeavenError : it could not be written (the disk is full, say); the checkpoint that was there survives
+    """
+    part = path.with_name(path.name + ".part")
+    try:
+        with open(part, "wb") as file:
+            torch.save(state, file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, path)
+    except (OSError, RuntimeError) as error:  # torch reports a short write as RuntimeError
+        part.unlink(missing_ok=True)
+        kept = "the one before it is kept" if path.exists() else "there is none before it"
+        raise LeavenError(
+            f"The checkpoint {path} could not be written ({error}), {kept}; free some space and go on with --resume."
+        ) from error
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Read a checkpoint; no code in it is ever run.
+
+    Raises
+    ------
+    LeavenError : the file is no checkpoint or is damaged
+    """
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        raise LeavenError(f"{path} is not a checkpoint of leaven; start anew with --overwrite.") from error

@@ -1,0 +1,53 @@
+"""Which rows step t draws: a function of (seed, stream, step, rank), so there is no state to save."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+import torch
+
+
+class Sampler:
+    """Rows of a pool, each seen once before any is seen again.
+
+    The draws of all steps, laid end to end, are permutations of ``rows``, one an epoch, each a function of
+    (seed, stream, epoch). The processes share every step's draw, so the global batch does not depend on how
+    many there are.
+
+    Parameters
+    ----------
+    rows : int ``(M,)``, the rows to draw from
+    size : rows a step and process
+    seed, stream : key of the permutations
+    rank, processes : which part of a step's draw is this process's
+    """
+
+    def __init__(self, rows: np.ndarray, size: int, seed: int, stream: int, rank: int = 0, processes: int = 1):
+        self.rows = np.asarray(rows, dtype=np.int64)
+        self.size, self.rank, self.processes = size, rank, processes
+
+        @lru_cache(maxsize=2)
+        def epoch(number: int) -> np.ndarray:
+            return np.random.default_rng((seed, stream, number)).permutation(self.rows)
+
+        self._epoch = epoch
+
+    def at(self, step: int) -> np.ndarray:
+        """Rows ``(size,)`` of ``step`` for this process."""
+        start = (step * self.processes + self.rank) * self.size
+        parts: list[np.ndarray] = []
+        missing = self.size
+        while missing:
+            number, offset = divmod(start, len(self.rows))
+            part = self._epoch(number)[offset : offset + missing]
+            parts.append(part)
+            start += len(part)
+            missing -= len(part)
+        return np.concatenate(parts)
+
+
+def seed_step(seed: int, step: int, rank: int) -> None:
+    """Seed PyTorch's generators, on every device, for one step of one process."""
+    state = np.random.SeedSequence((seed, step, rank)).generate_state(1, np.uint64)[0]
+    torch.manual_seed(int(state >> np.uint64(1)))

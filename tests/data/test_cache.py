@@ -1,0 +1,204 @@
+"""Decoding once: the second run, killed runs, runs at the same time, damaged files."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+import warnings
+
+import numpy as np
+import pytest
+
+import leaven.data.decode
+from leaven.data import LeavenWarning, clear_cache, read_folder
+from leaven.errors import LeavenError
+
+LEVELS = {f"{k}.png": k for k in range(1, 9)}
+
+
+@pytest.fixture
+def no_decoding(monkeypatch):
+    """Opening an image fails the test."""
+
+    def refuse(*args, **options):
+        raise AssertionError("an image was opened")
+
+    def set_up():
+        monkeypatch.setattr("PIL.Image.open", refuse)
+        monkeypatch.setattr(leaven.data.cache, "decode", refuse)
+
+    return set_up
+
+
+def entries(cache):
+    return sorted(path.name.split("-")[0] for path in cache.iterdir())
+
+
+def test_second_run_opens_no_image(make_images, cache, no_decoding):
+    root = make_images(LEVELS)
+    first = read_folder(root)
+    assert entries(cache) == ["decoded"]
+    no_decoding()
+    second = read_folder(root)
+    assert (second.items == first.items).all()
+    assert second.ids.tolist() == first.ids.tolist()
+    with pytest.raises(AssertionError):
+        read_folder(root, size=5)
+
+
+def test_a_changed_file_is_decoded_again(make_images, no_decoding):
+    root = make_images(LEVELS)
+    read_folder(root)
+    about = (root / "1.png").stat()
+    make_images({"1.png": 200})
+    os.utime(root / "1.png", ns=(about.st_atime_ns, about.st_mtime_ns + 1))
+    assert read_folder(root).items[0, 0, 0, 0] == 200
+    no_decoding()
+    (root / "2.png").rename(root / "0.png")
+    with pytest.raises(AssertionError):
+        read_folder(root)
+
+
+def test_same_names_in_another_folder_are_other_images(make_images):
+    one, two = make_images({"a.pgm": 1}, "one"), make_images({"a.pgm": 2}, "two")
+    for root in (one, two):
+        os.utime(root / "a.pgm", ns=(0, 0))
+    assert read_folder(one).items.max() == 1
+    assert read_folder(two).items.max() == 2
+
+
+def test_labels_are_no_part_of_the_cache(make_images, no_decoding):
+    root = make_images(LEVELS)
+    read_folder(root)
+    no_decoding()
+    labels = root.parent / "labels.csv"
+    labels.write_text("1.png,x\n")
+    assert read_folder(root, labels).classes == ("x",)
+
+
+def run(root, slow=0.0):
+    """A process that reads the folder, each image taking so long."""
+    code = f"""
+import time, leaven.data.decode as d
+real = d.standardise
+def slowly(*args):
+    time.sleep({slow})
+    return real(*args)
+d.standardise = slowly
+d.threads = lambda: 1
+from leaven.data import read_folder
+print("start", flush=True)
+print(int(read_folder({str(root)!r}).items.sum()))
+"""
+    return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+
+
+def test_killed_halfway_leaves_nothing_whole(make_images, cache):
+    root = make_images(LEVELS)
+    process = run(root, slow=0.3)
+    deadline = time.time() + 20
+    while not list(cache.glob("building-*/items.npy")) and time.time() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert entries(cache) == ["building"]
+    left = next(cache.iterdir())
+    os.utime(left, (0, 0))
+    assert read_folder(root).items[:, 0, 0, 0].tolist() == list(range(1, 9))
+    assert entries(cache) == ["decoded"]  # and what was left is swept
+
+
+def test_a_living_build_is_not_swept(make_images, cache):
+    root, other = make_images(LEVELS), make_images({"a.png": 3}, "other")
+    process = run(root, slow=0.2)
+    while not list(cache.glob("building-*/items.npy")):
+        time.sleep(0.01)
+    os.utime(next(cache.glob("building-*")), (0, 0))
+    read_folder(other)
+    assert entries(cache) == ["building", "decoded"]
+    assert process.communicate()[0].split()[-1] == str(36 * 36)
+    assert process.returncode == 0
+
+
+def test_two_at_once_both_end_well(make_images, cache):
+    root = make_images(LEVELS)
+    processes = [run(root, slow=0.05) for _ in range(2)]
+    assert [process.communicate()[0].split()[-1] for process in processes] == [str(36 * 36)] * 2
+    assert entries(cache) == ["decoded"]
+
+
+def damage(root):
+    whole = (root / "3.png").read_bytes()
+    (root / "3.png").write_bytes(whole[: len(whole) // 2])
+    (root / "5.png").write_bytes(b"no image")
+
+
+def test_damaged_images_are_named_and_skipped(make_images, cache, no_decoding):
+    root = make_images(LEVELS, side=64)
+    damage(root)
+    with pytest.warns(
+        LeavenWarning, match=r"2 of the 8 images in .*\(3.png: .*; 5.png: .*\) and were skipped"
+    ):
+        first = read_folder(root)
+    assert first.ids.tolist() == ["1.png", "2.png", "4.png", "6.png", "7.png", "8.png"]
+    assert first.items[:, 0, 0, 0].tolist() == [1, 2, 4, 6, 7, 8]
+    no_decoding()
+    with pytest.warns(LeavenWarning, match="2 of the 8 images"):
+        second = read_folder(root)
+    assert (second.items == first.items).all()
+    with pytest.raises(LeavenError, match=r"2 of the 8 images"):
+        read_folder(root, strict=True)
+
+
+def test_strict_raises_before_a_cache_is_written(make_images, cache):
+    root = make_images(LEVELS, side=64)
+    damage(root)
+    with pytest.raises(LeavenError, match=r"2 of the 8 images in .*3.png.*5.png.*strict"):
+        read_folder(root, strict=True)
+    assert not list(cache.iterdir())
+
+
+def test_no_image_can_be_read(make_images, cache):
+    root = make_images({"a.png": 1})
+    (root / "a.png").write_bytes(b"no image")
+    with pytest.raises(LeavenError, match=r"None of the 1 image in .*a.png"):
+        read_folder(root)
+    assert not list(cache.iterdir())
+
+
+def test_whole_images_raise_no_warning(make_images):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        read_folder(make_images(LEVELS), strict=True)
+
+
+def test_a_damaged_cache_is_built_again(make_images, cache):
+    root = make_images(LEVELS)
+    read_folder(root)
+    entry = next(cache.iterdir())
+    (entry / "items.npy").write_bytes(b"x")
+    assert read_folder(root).items[:, 0, 0, 0].tolist() == list(range(1, 9))
+
+
+def test_cache_that_cannot_be_written(make_images, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(LeavenError, match=r"cache folder .* cannot be written .*LEAVEN_CACHE"):
+        read_folder(make_images(LEVELS), cache=tmp_path / "file" / "cache")
+
+
+def test_full_disk_is_an_error_that_can_be_acted_on(make_images, cache, monkeypatch):
+    def full(*args):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
+    with pytest.raises(LeavenError, match=r"No space left on device.*LEAVEN_CACHE"):
+        read_folder(make_images(LEVELS))
+    assert not list(cache.iterdir())
+
+
+def test_clear_cache(make_images, cache):
+    pool = read_folder(make_images(LEVELS))
+    assert clear_cache() == 1
+    assert not list(cache.iterdir())
+    assert int(np.asarray(pool.items).max()) == 8  # an open pool keeps its items
