@@ -190,12 +190,23 @@ def test_adaptation_of_grey_and_rgb():
 
 
 def test_adaptation_of_a_large_pool_goes_through_a_file(monkeypatch):
-    monkeypatch.setattr("leaven.data.join.IN_MEMORY", 10)
-    monkeypatch.setattr("leaven.data.join.PART", 2)
+    monkeypatch.setattr("leaven.data.storage.IN_MEMORY", 10)
+    monkeypatch.setattr("leaven.data.storage.PART", 2)
     source, target = features([0, 1, 1]), Pool(np.full((5, 2), 7, np.float32))
     pool = adaptation(source, target)
     assert isinstance(pool.items, np.memmap)
     assert (pool.items == np.concatenate([source.items, target.items])).all()
+
+
+def test_a_large_subset_goes_through_a_file(monkeypatch, cache):
+    monkeypatch.setattr("leaven.data.storage.IN_MEMORY", 10)
+    monkeypatch.setattr("leaven.data.storage.PART", 3)
+    pool = features(np.arange(20) % 2)
+    rest, held = hold_out(pool, 0.2)
+    assert isinstance(rest.items, np.memmap)
+    assert (rest.items == pool.items[rest.ids.astype(int)]).all()
+    assert len(rest) + len(held) == 20
+    assert not list(cache.iterdir())
 
 
 def test_adaptation_that_cannot_be():

@@ -18,20 +18,13 @@ import numpy as np
 from leaven.errors import LeavenError
 
 from .decode import Decoded, decode, reserve
+from .storage import cache_folder
 
 VERSION = 1  # of the cache's layout and of what `standardise` answers: raise it when either changes
 
 
 class LeavenWarning(UserWarning):
     """Something was left out or done otherwise; the message says what."""
-
-
-def cache_folder(cache: str | os.PathLike[str] | None = None) -> Path:
-    """Folder of the cache: the one given, else ``$LEAVEN_CACHE``, else ``~/.cache/leaven``."""
-    if cache is not None:
-        return Path(cache)
-    named = os.environ.get("LEAVEN_CACHE")
-    return Path(named) if named else Path.home() / ".cache" / "leaven"
 
 
 def clear_cache(cache: str | os.PathLike[str] | None = None) -> int:

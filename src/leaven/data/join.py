@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
-
 import numpy as np
 
 from leaven.errors import LeavenError
@@ -11,9 +9,7 @@ from leaven.errors import LeavenError
 from .checks import match_classes
 from .names import listing
 from .pool import Pool
-
-IN_MEMORY = 2**30  # bytes; a longer join goes through a temporary file
-PART = 4096  # items copied at a time
+from .storage import parts, room
 
 
 def adaptation(source: Pool, target: Pool) -> Pool:
@@ -89,14 +85,8 @@ def _join_items(source: np.ndarray, target: np.ndarray) -> np.ndarray:
             "item, expected the same: encode both with the same backbone and views."
         )
     whole = (len(source) + len(target), *shape)
-    size = int(np.prod(whole)) * source.dtype.itemsize
-    if size <= IN_MEMORY:
-        joined = np.empty(whole, source.dtype)
-    else:
-        with tempfile.TemporaryFile() as file:
-            joined = np.memmap(file, source.dtype, "w+", shape=whole)
+    joined = room(whole, source.dtype)
     for items, offset in ((source, 0), (target, len(source))):
-        for start in range(0, len(items), PART):
-            part = items[start : start + PART]
-            joined[offset + start : offset + start + len(part)] = part
+        for start, stop in parts(len(items)):
+            joined[offset + start : offset + stop] = items[start:stop]
     return joined

@@ -10,6 +10,8 @@ import numpy as np
 
 from leaven.errors import LeavenError
 
+from .storage import gather
+
 ROLES = ("labelled", "unlabelled", "source", "target_labelled")
 
 
@@ -142,7 +144,7 @@ class Pool:
     def subset(self, rows: np.ndarray | Sequence[int] | slice) -> Pool:
         """Pool of these rows (indices, Boolean mask or slice), in their order.
 
-        A slice of a memory-mapped pool stays memory-mapped; an index array copies those items into memory.
+        A slice shares the items; other rows are copied, above 1 GiB into a temporary memory-mapped file.
         """
         if not isinstance(rows, slice):
             rows = np.asarray(rows)
@@ -151,7 +153,7 @@ class Pool:
                 rows = slice(int(rows[0]), int(rows[-1]) + 1)
         return replace(
             self,
-            items=self.items[rows],
+            items=self.items[rows] if isinstance(rows, slice) else gather(self.items, rows),
             labels=self.labels[rows],
             ids=self.ids[rows],
             domain=self.domain[rows],

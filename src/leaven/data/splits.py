@@ -61,8 +61,7 @@ def hold_out(pool: Pool, fraction: float, seed: int = 0) -> tuple[Pool, Pool]:
     Returns
     -------
     rest, held : Pool
-        ``held`` holds labelled items only, in memory; for a memory-mapped pool, ``rest`` is copied to memory
-        too.
+        ``held`` holds labelled items only. Both are copies, above 1 GiB memory-mapped.
 
     Raises
     ------
