@@ -7,5 +7,6 @@ from leaven.augment.shift import Shift
 from leaven.augment.warp import Warp
 
 __all__ = [
-    "OPERATIONS", "Draw", "FeatureViews", "ImageViews", "Policy", "RandAugment", "Shift", "StrongView", "Warp",
+    "OPERATIONS", "Draw", "FeatureViews", "ImageViews", "Policy", "RandAugment", "Shift", "StrongView",
+    "Warp",
 ]  # fmt: skip

@@ -7,33 +7,37 @@ from torch import Tensor
 
 from leaven.augment.policy import NUMBER, Draw
 
-_NAMES = ("Rotate", "ShearX", "ShearY", "TranslateX", "TranslateY")
-GEOMETRIC = tuple(NUMBER[name] for name in _NAMES)
+GEOMETRIC = ("Rotate", "ShearX", "ShearY", "TranslateX", "TranslateY")
 
 
 def affine(draw: Draw, height: int, width: int) -> Tensor:
-    """Where each place of the answer comes from: float64 ``(N, 3, 3)``, in pixels, their corners at whole numbers.
+    """Where each place of the answer comes from: float64 ``(N, 3, 3)``, in pixels, corners at whole numbers.
 
     Pillow's conventions: rotations up to ±30 degrees about the centre, shears up to ±0.3 about the upper left
-    corner, translations up to ±0.3 of the side, cut to whole pixels. One after another is matrix times matrix.
+    corner, translations up to ±0.3 of the side, cut to whole pixels. A sequence is a product of matrices.
     """
-    n = draw.operation.shape[0]
-    whole = torch.eye(3, dtype=torch.float64, device=draw.operation.device).expand(n, 3, 3)
-    for operation, strength, sign in zip(draw.operation.T, draw.strength.T, draw.sign.T, strict=True):
-        amount = (strength * sign).double()
-        drawn = {name: (operation == NUMBER[name]).double() for name in _NAMES}
-        angle = (drawn["Rotate"] * amount * -30).deg2rad()
-        cosine, sine = angle.cos(), angle.sin()
-        right = (drawn["TranslateX"] * amount * 0.3 * width).trunc()
-        down = (drawn["TranslateY"] * amount * 0.3 * height).trunc()
-        # An image drew one of them here; the others are zero. The centre stays in place under its rotation.
-        x, y = width / 2, height / 2
-        one = torch.zeros(n, 3, 3, dtype=torch.float64, device=amount.device)
-        one[:, 0, 0] = one[:, 1, 1] = cosine
-        one[:, 0, 1] = sine + 0.3 * drawn["ShearX"] * amount
-        one[:, 1, 0] = -sine + 0.3 * drawn["ShearY"] * amount
-        one[:, 0, 2] = x - cosine * x - sine * y + right
-        one[:, 1, 2] = y + sine * x - cosine * y + down
-        one[:, 2, 2] = 1
-        whole = whole @ one
+    n, columns = draw.operation.shape
+    if not columns:
+        return torch.eye(3, dtype=torch.float64, device=draw.operation.device).expand(n, 3, 3)
+    amount = (draw.strength * draw.sign).double() * 0.3
+    # Of these five a column has one, the others are zero.
+    angle, shear_x, shear_y, right, down = (
+        torch.where(draw.operation == NUMBER[name], amount, 0) for name in GEOMETRIC
+    )
+    angle = (angle * -100).deg2rad_()
+    right, down = (right * width).trunc_(), (down * height).trunc_()
+    cosine, sine = angle.cos(), angle.sin()
+    x, y = width / 2, height / 2  # a rotation leaves the centre in place
+    zero, one = torch.zeros_like(angle), torch.ones_like(angle)
+    matrices = torch.stack(
+        [
+            *(cosine, sine + shear_x, x - cosine * x - sine * y + right),
+            *(shear_y - sine, cosine, y + sine * x - cosine * y + down),
+            *(zero, zero, one),
+        ],
+        2,
+    ).view(n, columns, 3, 3)
+    whole = matrices[:, 0]
+    for k in range(1, columns):
+        whole = whole @ matrices[:, k]
     return whole

@@ -19,7 +19,10 @@ class FeatureViews:
         scale: float ``(D,)``, standard deviation of each column over the pool, the unit of noise; None for 1.
         noise: standard deviation of the strong view's noise, in units of ``scale``.
         weak_noise: the same for the weak view.
-        dropout: part of the features that the strong view sets to zero; the others are scaled up instead.
+        dropout: part of the features that the strong view sets to ``center``; the others move away from it instead,
+            so that the mean stays.
+        center: float ``(D,)``, what a feature that drops out becomes: the mean of each column of a table, where 0
+            may lie far outside of what occurs; None for 0.
 
     Raises:
         ValueError: for arguments out of range, and at the call for another type or number of dimensions.
@@ -31,12 +34,14 @@ class FeatureViews:
         noise: float = 0.2,
         weak_noise: float = 0.05,
         dropout: float = 0.2,
+        center: Tensor | None = None,
     ):
         if noise < 0 or weak_noise < 0:
             raise ValueError(f"noise is {noise} and weak_noise {weak_noise}; both must be 0 or more.")
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout is {dropout}; it must be at least 0 and below 1.")
         self.scale = None if scale is None else scale.float()
+        self.center = None if center is None else center.float()
         self.noise, self.weak_noise, self.dropout = noise, weak_noise, dropout
 
     def plain(self, x: Tensor) -> Tensor:
@@ -51,11 +56,18 @@ class FeatureViews:
     def strong(self, x: Tensor) -> Tensor:
         """One view of each item, moved, features dropped out, ``(N, D)``."""
         moved = self._jitter(self._pick(x), self.noise)
-        return torch.nn.functional.dropout(moved, self.dropout) if self.dropout else moved
+        if not self.dropout:
+            return moved
+        if self.center is None:
+            return torch.nn.functional.dropout(moved, self.dropout)
+        if self.center.device != x.device:
+            self.center = self.center.to(x.device)
+        return self.center + torch.nn.functional.dropout(moved - self.center, self.dropout)
 
     def _check(self, x: Tensor) -> None:
         if x.dtype != torch.float32 or x.ndim not in (2, 3):
-            raise ValueError(f"feature views take float32 (N, D) or (N, V, D), not {x.dtype} {list(x.shape)}.")
+            shape = tuple(x.shape)
+            raise ValueError(f"feature views take float32 (N, D) or (N, V, D), not {x.dtype} {shape}.")
 
     def _pick(self, x: Tensor) -> Tensor:
         self._check(x)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from leaven.augment.policy import NUMBER
 from leaven.augment.tables import GREY, blend, enhancement
 
 
@@ -40,4 +39,4 @@ def sharpness(x: Tensor, strength: Tensor) -> Tensor:
     return blend(smooth, flat, enhancement(strength)[:, None, None]).view(x.shape)
 
 
-FILTERS = {NUMBER["Color"]: color, NUMBER["Sharpness"]: sharpness}
+FILTERS = {"Color": color, "Sharpness": sharpness}

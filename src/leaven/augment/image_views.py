@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from leaven.augment.affine import GEOMETRIC, affine
-from leaven.augment.photometric import any_of, photometric
-from leaven.augment.policy import Draw, Policy, RandAugment
+from leaven.augment.drawn import Drawn, in_pieces
+from leaven.augment.photometric import photometric
+from leaven.augment.policy import Draw, Policy, RandAugment, one_of
 from leaven.augment.shift import Shift, draw_shift
 from leaven.augment.warp import Warp, draw_boxes
 
@@ -25,7 +26,7 @@ def _pixels(x: Tensor) -> Tensor:
 
 
 @dataclass(frozen=True)
-class StrongView:
+class StrongView(Drawn):
     """All that was drawn for a batch of strong views, so that images and their masks can go through the same.
 
     Attributes:
@@ -40,11 +41,13 @@ class StrongView:
 
     def image(self, x: Tensor) -> Tensor:
         """The strong views of uint8 ``(N, C, H, W)``: same shape, channels-last."""
-        pixels = photometric(self.shift.image(_pixels(x)), self.draw)
-        return self.warp.image(pixels).permute(0, 3, 1, 2)
+        return in_pieces(StrongView._image, self, _pixels(x)).permute(0, 3, 1, 2)
+
+    def _image(self, pixels: Tensor) -> Tensor:
+        return self.warp.image(photometric(self.shift.image(pixels), self.draw))
 
     def mask(self, mask: Tensor, ignore: int) -> Tensor:
-        """The labels of the views' pixels, from integers ``(N, H, W)``; ``ignore`` where nothing of it is seen."""
+        """The labels of the views' pixels, from integers ``(N, H, W)``; ``ignore`` outside and cut out."""
         return self.warp.mask(self.shift.mask(mask), ignore)
 
 
@@ -52,14 +55,16 @@ class ImageViews:
     """Views of uint8 batches ``(N, C, H, W)``, C = 1 or 3, made where the batch is; each image draws its own.
 
     * ``plain``: the image.
-    * ``weak``: a horizontal flip for half of the images, a shift up to ``shift`` of the side, borders reflected.
+    * ``weak``: a flip left to right for half of the images, a shift by up to ``shift`` of the side,
+      the border reflected.
     * ``strong``: a weak view of its own, then ``operations`` operations of RandAugment, then cutout.
 
-    FixMatch (Sohn et al. 2020), section 2.3 and appendix D. What differs from applying Pillow's operations one
-    by one, as public code does: all photometric operations come before all geometric ones, so that AutoContrast,
-    Contrast and Equalize do not count the black that a warp brings in, nor Contrast and Solarize change it;
-    several geometric operations are one warp, so that what the first moves out of the image the second can bring
-    back. Pixels come from the nearest neighbour, Pillow's default, and are black outside the image.
+    FixMatch (Sohn et al. 2020), section 2.3 and appendix D. What differs from applying Pillow's operations
+    one by one, as public code does: all photometric operations come before all geometric ones, so that
+    AutoContrast, Contrast and Equalize do not count the black that a warp brings in, nor do Contrast and Solarize
+    change it; and several geometric operations are one warp, so that what the first moves out of the image the
+    second can bring back. Pixels come from the nearest neighbour, Pillow's default, and are black outside the
+    image.
 
     Randomness comes from the default generator of the batch's device. Inputs are not changed.
 
@@ -112,7 +117,7 @@ class ImageViews:
         shift = self._draw_shift(pixels)
         draw = self.policy.draw(n, x.device)
         box = draw_boxes(n, h, w, self.cutout, x.device) if self.cutout else None
-        moved = any_of(draw.operation, GEOMETRIC).any(1)
+        moved = one_of(draw.operation, GEOMETRIC).any(1)
         return StrongView(shift, draw, Warp(affine(draw, h, w), moved, box))
 
     def _draw_shift(self, pixels: Tensor) -> Shift:

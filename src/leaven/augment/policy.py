@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import Tensor
+
+from leaven.augment.drawn import Drawn
 
 #: The operations of FixMatch (Sohn et al. 2020, appendix D, table 12). A ``Draw`` counts in this order.
 OPERATIONS = (
@@ -18,8 +21,14 @@ OPERATIONS = (
 NUMBER = {name: number for number, name in enumerate(OPERATIONS)}
 
 
+def one_of(operation: Tensor, names: Iterable[str]) -> Tensor:
+    """Where ``operation`` (numbers) is one of ``names``: bool, the same shape."""
+    bits = sum(1 << NUMBER[name] for name in names)
+    return ((bits >> operation) & 1).bool()
+
+
 @dataclass(frozen=True)
-class Draw:
+class Draw(Drawn):
     """What N images drew: K operations each, applied in the order of the columns.
 
     Attributes:
@@ -44,10 +53,10 @@ class Policy(Protocol):
 class RandAugment:
     """RandAugment of FixMatch: every operation equally likely, a strength for each, always applied.
 
-    Cubuk et al. 2020 tune one strength for all images; FixMatch (section 2.3 and appendix D) draws it anew each
-    time, here for each operation of each image: *m* uniform in [1, ``magnitude``], strength *m* / 10. Public code
-    draws *m* from the integers below ``magnitude`` and applies each operation with probability one half; the
-    paper has neither.
+    Cubuk et al. 2020 tune one strength for all images; FixMatch (section 2.3 and appendix D) draws it anew
+    each time, here for each operation of each image: *m* uniform in [1, ``magnitude``], strength *m* / 10.
+    Public code draws *m* from the integers below ``magnitude`` and applies each operation with probability
+    one half; the paper has neither.
 
     Args:
         operations: how many operations an image draws, with replacement; 0 for none.

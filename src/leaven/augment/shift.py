@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from leaven.augment.drawn import Drawn, in_pieces
 from leaven.augment.tables import index_dtype
 
 
@@ -16,13 +17,13 @@ def _reflect(place: Tensor, size: int) -> Tensor:
 
 
 @dataclass(frozen=True)
-class Shift:
+class Shift(Drawn):
     """A flip, then a shift, for each image. It fits masks as it fits images.
 
     Attributes:
         flip: bool ``(N,)``.
         down, across: int32 ``(N,)``, pixels; pixel (y, x) of the answer is pixel (y + down, x + across) of
-            the flipped input, reflected at the border (the border itself not repeated, as NumPy's ``reflect``).
+            the flipped input, reflected at the border as by NumPy's ``reflect`` (the border is not repeated).
     """
 
     flip: Tensor
@@ -31,6 +32,9 @@ class Shift:
 
     def image(self, x: Tensor) -> Tensor:
         """Flip and shift ``(N, H, W, C)`` of any type; a new tensor."""
+        return in_pieces(Shift._image, self, x)
+
+    def _image(self, x: Tensor) -> Tensor:
         n, h, w, c = x.shape
         kind = index_dtype(x.numel())
         row = torch.arange(h, dtype=torch.int32, device=x.device)

@@ -7,19 +7,20 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from leaven.augment.drawn import Drawn
 from leaven.augment.rows import Rows
 from leaven.augment.tables import index_dtype
 
 
 @dataclass(frozen=True)
-class Warp:
+class Warp(Drawn):
     """An affine warp, nearest neighbour, and then a box filled with one value.
 
     Attributes:
         matrix: float64 ``(N, 3, 3)``, from places of the answer to places of the input (`affine`).
         moved: bool ``(N,)``; the others are not warped.
-        box: int32 ``(N, 4)``: top, left, bottom, right of the cut-out, the last two exclusive; it may lie across
-            the border.
+        box: int32 ``(N, 4)``: top, left, bottom, right of the cut-out, the last two exclusive; it may lie
+            across the border.
     """
 
     matrix: Tensor
@@ -50,13 +51,17 @@ class Warp:
         column = torch.arange(w, dtype=kind, device=x.device)
         row = torch.arange(h, dtype=kind, device=x.device)[:, None]
         a = fixed.view(-1, 6, 1, 1).unbind(1)
-        across = (a[0] * column + (a[1] * row + a[2])) >> 16
-        down = (a[3] * column + (a[4] * row + a[5])) >> 16
-        inside = (across | down | (w - 1 - across) | (h - 1 - down)) >= 0
+        across = ((a[1] * row + a[2]) + a[0] * column).bitwise_right_shift_(16)
+        down = ((a[4] * row + a[5]) + a[3] * column).bitwise_right_shift_(16)
+        # The sign of all four is that of a place to the left, to the right, above or below: spread to all bits.
+        outside = ((w - 1) - across).bitwise_or_(across).bitwise_or_(down).bitwise_or_((h - 1) - down)
+        outside >>= 8 * outside.element_size() - 1
         # One read for all: a place outside reads the value that stands behind the last pixel.
         kind = index_dtype(size + c)
         first = rows.of(torch.arange(n, dtype=kind, device=x.device) * (h * w * c))[:, None, None]
-        place = torch.where(inside, (down * w + across).to(kind) * c + first, size)
+        place = down.mul_(w).add_(across).to(kind).mul_(c).add_(first)
+        outside = outside.to(kind)
+        place = place.bitwise_and_(~outside).bitwise_or_(outside.bitwise_and_(size))
         source = torch.cat([x.reshape(-1), x.new_full((c,), fill)])
         # Stacking is three times as fast as adding (0, 1, 2) along an inner dimension of three.
         bytes_of = torch.stack([place + channel for channel in range(c)], 3) if c > 1 else place
@@ -69,7 +74,7 @@ class Warp:
         top, left, bottom, right = self.box[..., None].unbind(1)
         row = torch.arange(h, dtype=torch.int32, device=x.device)
         column = torch.arange(w, dtype=torch.int32, device=x.device)
-        # All bits set inside the box: bitwise arithmetic on bytes is six times as fast as filling under a mask.
+        # All bits set inside the box: bitwise arithmetic on bytes is six times as fast as a mask.
         rows = ((row >= top) & (row < bottom)).to(x.dtype).neg_()
         columns = ((column >= left) & (column < right)).to(x.dtype).neg_().repeat_interleave(c, 1)
         inside = rows[:, :, None] & columns[:, None]
@@ -79,7 +84,8 @@ class Warp:
 def draw_boxes(n: int, height: int, width: int, cutout: float, device: torch.device) -> Tensor:
     """Squares of side uniform in 0..``cutout`` of the shorter side, centre uniform in the image.
 
-    FixMatch, appendix D, table 12. int32 ``(n, 4)``: top, left, bottom, right. The part outside the image is lost, so that its border is cut less.
+    FixMatch, appendix D, table 12. int32 ``(n, 4)``: top, left, bottom, right. The part outside the
+    image is lost, so that its border is cut less.
     """
     u = torch.rand(3, n, device=device)
     side = (u[0] * cutout * min(height, width)).round()

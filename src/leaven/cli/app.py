@@ -128,7 +128,7 @@ def report(run: Run, as_json: Json = False) -> None:
 def export(
     run: Run,
     form: Annotated[str, typer.Option("--format", help="onnx, safetensors or torch (torch.export).")] = "onnx",
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write; by default in the run folder.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write [in the run folder].")] = None,
     as_json: Json = False,
 ) -> None:
     """Write the model for other programs; it takes pixels in 0..1 and gives scores."""

@@ -33,6 +33,7 @@ def run(given: dict[str, Any]) -> None:
         pool = few_labels(pool, given["per_class"], given["seed"] or 0)
     test = _like(pool, given["test"], given["strict"]) if given["test"] else None
     out = Path(given["out"])
+    alike = ("network", "pretrained", "frozen", "resolution", "flip", "validation", "baseline")
     fitted = fit(
         pool,
         out,
@@ -40,7 +41,7 @@ def run(given: dict[str, Any]) -> None:
             method=method,
             hyperparameters=hyperparameters,
             plan={f.name: given[f.name] for f in fields(Plan) if given.get(f.name) is not None},
-            **{k: given[k] for k in ("network", "pretrained", "frozen", "resolution", "flip", "validation", "baseline")},
+            **{k: given[k] for k in alike},
         ),
         test=test,
         source=where,

@@ -34,7 +34,7 @@ class Paired:
 
 
 def mcnemar(gained: int, lost: int) -> float:
-    """Two-sided p of McNemar's exact test: of ``gained + lost`` disagreements, each goes either way by a fair coin."""
+    """Two-sided p of McNemar's exact test: a fair coin for each of ``gained + lost`` disagreements."""
     n, tail, term = gained + lost, 0, 1
     for k in range(min(gained, lost) + 1):
         tail += term
@@ -43,10 +43,10 @@ def mcnemar(gained: int, lost: int) -> float:
 
 
 def difference_interval(both: int, gained: int, lost: int, neither: int) -> tuple[float, float]:
-    """95 % interval of the difference of two paired proportions (Newcombe 1998, Stat. Med. 17:2635, method 10)."""
+    """95 % interval of a difference of paired proportions (Newcombe 1998, Stat. Med. 17:2635, method 10)."""
     n = both + gained + lost + neither
     first, second = proportion(both + gained, n), proportion(both + lost, n)
-    product = both * neither - gained * lost
+    product: float = both * neither - gained * lost
     if product > 0:  # the correction for continuity
         product = max(product - n / 2, 0)
     margins = (both + gained) * (lost + neither) * (both + lost) * (gained + neither)

@@ -34,10 +34,10 @@ def get(name: str) -> type[Method]:
     key = name.lower().replace("-", "_")
     plain = {n.replace("_", ""): n for n in names()}
     key = plain.get(key.replace("_", ""), key)
-    found = list(_ROOT.glob(f"*/{key}.py")) if key.isidentifier() else []
-    if not found:
-        raise LeavenError(f"There is no method {name!r}; {_nearest(name, names())}.")
-    module = importlib.import_module(f"leaven.methods.{found[0].parent.name}.{key}")
+    if key not in names():
+        raise LeavenError(f"There is no method {name!r}; {_nearest(key, names())}.")
+    found = next(_ROOT.glob(f"*/{key}.py"))
+    module = importlib.import_module(f"leaven.methods.{found.parent.name}.{key}")
     return next(
         c
         for c in vars(module).values()
@@ -76,6 +76,8 @@ def _convert(value: Any, kind: Any, what: str) -> Any:
     for k in kinds:
         if k is bool and str(value).lower() in ("true", "1", "yes", "on", "false", "0", "no", "off"):
             return str(value).lower() in ("true", "1", "yes", "on")
+        if k is int and isinstance(value, float) and not value.is_integer():
+            continue
         if k in (int, float, str):
             try:
                 return k(value)

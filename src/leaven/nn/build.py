@@ -81,7 +81,7 @@ def backbone(spec: Spec, *, load: bool = True) -> nn.Module:
 
         found = re.fullmatch(r"wrn-(\d+)-(\d+)", spec.name)
         if not found or (int(found[1]) - 4) % 6:
-            raise LeavenError(f"{spec.name!r} is no Wide ResNet; expected wrn-DEPTH-WIDTH with depth 6 n + 4, as wrn-28-2.")
+            raise LeavenError(f"{spec.name!r} is no Wide ResNet; expected wrn-D-W with depth D = 6 n + 4, as wrn-28-2.")
         return WideResNet(int(found[1]), int(found[2]), channels)
     from leaven.nn.pretrained import timm_backbone
 
@@ -113,7 +113,7 @@ def statistics(items: Any, most: int = 2000) -> tuple[tuple[float, ...], tuple[f
     else:
         flat = sample.reshape(-1, sample.shape[-1]).astype(np.float64)
     mean, std = flat.mean(0), flat.std(0)
-    std = np.where(std > 1e-6 * np.maximum(1.0, np.abs(mean)), std, 1.0)  # a constant column stays what it is
+    std = np.where(std > np.maximum(1e-30, 1e-6 * np.abs(mean)), std, 1.0)  # a constant column stays what it is
     return tuple(map(float, mean)), tuple(map(float, std))
 
 
@@ -145,6 +145,8 @@ def describe(
     if is_timm(name):
         pretrained = True if pretrained is None else pretrained
         frozen = pretrained if frozen is None else frozen
+        if frozen and not pretrained:
+            raise LeavenError(f"The random weights of {name!r} are not worth freezing; give --pretrained or --tuned.")
         mean, std = normalisation(name)
         return Spec(name, shape, classes, mean, std, pretrained, frozen, resolution or max(128, *shape[:2]))
     if pretrained or frozen:

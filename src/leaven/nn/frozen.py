@@ -21,7 +21,13 @@ BATCH = 64  # images a forward pass; larger ones leave the processor's cache
 
 
 def encode(
-    spec: Spec, items: np.ndarray, views: Sequence[Callable[[Tensor], Tensor]], *, key: str, precision: str, device: str,
+    spec: Spec,
+    items: np.ndarray,
+    views: Sequence[Callable[[Tensor], Tensor]],
+    *,
+    key: str,
+    precision: str,
+    device: str,
     progress: bool = True,
 ) -> np.ndarray:
     """Features of every item in every view, float32 ``(N, V, D)``; read from the cache where they lie there.
@@ -38,9 +44,9 @@ def encode(
     if store.exists():
         return np.load(store)
     network = Network(freeze(backbone(spec)), nn.Identity(), spec.mean, spec.std)
-    network.to(torch.device(device), memory_format=torch.channels_last).eval()
+    network.to(device).to(memory_format=torch.channels_last).eval()
     parts = [[] for _ in views]  # type: list[list[np.ndarray]]
-    with _bar(len(items) * len(views), progress) as advance, torch.random.fork_rng(), torch.inference_mode():
+    with _Bar(len(items) * len(views), progress) as advance, torch.random.fork_rng(), torch.inference_mode():
         for start in range(0, len(items), BATCH):
             x = torch.from_numpy(np.array(items[start : start + BATCH])).to(device).permute(0, 3, 1, 2)
             for number, view in enumerate(views):
@@ -75,7 +81,7 @@ def _keep(store: Path, features: np.ndarray) -> None:
         part.unlink(missing_ok=True)
 
 
-class _bar:  # noqa: N801
+class _Bar:
     """A progress bar over images on a terminal."""
 
     def __init__(self, total: int, shown: bool):

@@ -30,8 +30,9 @@ class BatchNorm(nn.BatchNorm1d):
         else:
             if self.training and x.numel() == x.shape[1]:
                 raise ValueError("Batch norm needs more than one value a channel in training.")
+            momentum = self.momentum or 0.0
             x = F.batch_norm(
-                x, self.running_mean, self.running_var, self.weight, self.bias, self.training, self.momentum or 0.0, self.eps
+                x, self.running_mean, self.running_var, self.weight, self.bias, self.training, momentum, self.eps
             )
         return F.leaky_relu(x, self.slope, inplace=True) if self.slope != 1.0 else x
 
@@ -40,7 +41,7 @@ class BatchNorm(nn.BatchNorm1d):
         wide = x.float()
         moments = torch.stack([wide.mean(dims), wide.square().mean(dims)])
         mean, square = differentiable_mean(moments)
-        variance = square - mean.square()
+        variance = (square - mean.square()).clamp(min=0.0)  # rounding can take it below
         with torch.no_grad():
             count = x.numel() / x.shape[1] * processes()
             self.running_mean.lerp_(mean, self.momentum or 0.0)

@@ -86,11 +86,9 @@ def freeze(module: nn.Module) -> nn.Module:
     return module.eval().requires_grad_(False)
 
 
-def _timm():  # noqa: ANN202
+def _timm():
     try:
         import timm
     except ImportError as error:
         raise LeavenError("Backbones by name need a package: pip install 'leaven[timm]'.") from error
     return timm
-
-

@@ -32,7 +32,7 @@ def claim(path: Path, config: dict[str, Any], *, resume: bool = False, overwrite
     holds_run = (path / CONFIG).exists()
     if path.exists() and any(path.iterdir()):
         if not holds_run:
-            raise LeavenError(f"{path} exists and is no run of leaven, so it is left alone; choose another name with -o.")
+            raise LeavenError(f"{path} exists and is no run of leaven, so it is left alone; choose another -o.")
         if resume:
             return _same(path, config)
         if not overwrite:

@@ -37,7 +37,7 @@ class Model:
         self.classes = tuple(classes)
 
     def predict_proba(self, items: np.ndarray, **options: Any) -> np.ndarray:
-        """Class probabilities, float32 ``(N, K)``, of items as a ``Pool`` holds them; options as ``predict`` has them."""
+        """Class probabilities, float32 ``(N, K)``, of items as a ``Pool`` holds them; options as for ``predict``."""
         return predict(self.network, items, **options)
 
     def evaluate(self, pool: Pool, **options: Any) -> Evaluation:
@@ -112,7 +112,7 @@ def read_like(
     """
     if isinstance(source, str | Path) and Path(source).is_dir():
         if len(shape) != 3:
-            raise LeavenError(f"{source} is a folder of images, but the model takes feature vectors; give an .npz file.")
+            raise LeavenError(f"{source} holds images, but the model takes feature vectors; give an .npz file.")
         form: dict[str, Any] = {"size": tuple(shape[:2]), "channels": shape[2], "strict": strict}
         pool = read(source, labels=False if classes is None else labels, **form)
     else:

@@ -104,6 +104,7 @@ def configuration(chosen: Resolved, pool: Pool, source: str) -> dict[str, Any]:
     counts = np.bincount(pool.labels[pool.labels >= 0], minlength=pool.num_classes)
     return {
         "method": name_of(chosen.method),
+        "title": chosen.method.__name__,
         "hyperparameters": chosen.hyperparameters,
         "setting": list(chosen.method.settings),
         "paper": chosen.method.paper,

@@ -35,7 +35,8 @@ class Prepared:
 def prepare(spec: Spec, pool: Pool, flip: bool | None, plan: Plan, *, progress: bool = True) -> Prepared:
     """Choose the views; where the backbone is frozen, compute (or find) the features."""
     if pool.kind == "features":
-        return Prepared(pool, FeatureViews(torch.tensor(statistics(pool.items)[1])), spec)
+        mean, std = (torch.tensor(numbers) for numbers in statistics(pool.items))
+        return Prepared(pool, FeatureViews(std, center=mean), spec)
     mirrored = pool.items.shape[3] == 3 if flip is None else flip
     if not spec.frozen:
         return Prepared(pool, ImageViews(flip=mirrored), spec)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import pickle
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +41,6 @@ def load(path: Path) -> dict[str, Any]:
     LeavenError : the file is no checkpoint or is damaged
     """
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        return dict(torch.load(path, map_location="cpu", weights_only=True))
+    except Exception as error:  # a damaged file raises whatever its parser trips over
         raise LeavenError(f"{path} is not a checkpoint of leaven; start anew with --overwrite.") from error

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
+import pickle
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -89,6 +92,7 @@ def train(job: Job) -> Trained:
     from lightning_fabric import Fabric
     from lightning_fabric.strategies import DDPStrategy
 
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it would tell the precision of every run
     plan = job.plan
     spawned = plan.devices > 1 and plan.nodes == 1 and not _launched_from_outside()
     strategy: Any = "auto"
@@ -103,7 +107,7 @@ def train(job: Job) -> Trained:
         precision=resolve_precision(plan.precision, _accelerator(plan.accelerator)),  # type: ignore[arg-type]
     )
     if spawned:
-        trained = fabric.launch(_run, job)
+        trained = _spawn(fabric, job)
     else:
         fabric.launch()
         trained = _run(fabric, job)
@@ -112,6 +116,32 @@ def train(job: Job) -> Trained:
     job.method.network.load_state_dict(trained.weights)
     job.method.to("cpu")
     return trained
+
+
+def _spawn(fabric: Fabric, job: Job) -> Trained:
+    """Train in several processes of this machine.
+
+    The job travels pickled, for a module sent as it is would share its weights with all of them. The answer comes
+    back in a file, for a queue neither holds much nor outlives its sender.
+    """
+    from torch.multiprocessing.spawn import ProcessException
+
+    with tempfile.TemporaryDirectory() as scratch:
+        answer = Path(scratch) / "trained.pt"
+        try:
+            fabric.launch(_spawned, pickle.dumps(job), answer)
+        except ProcessException:
+            if not answer.exists():
+                raise
+        return Trained(**checkpoint.load(answer))
+
+
+def _spawned(fabric: Fabric, job: bytes, answer: Path) -> None:
+    trained = _run(fabric, pickle.loads(job))
+    if fabric.global_rank == 0:
+        checkpoint.save(answer, vars(trained))
+        if trained.failure:
+            raise SystemExit(1)  # the launcher ends the other processes, which may be waiting for this one
 
 
 def _launched_from_outside() -> bool:
@@ -129,16 +159,18 @@ def _run(fabric: Fabric, job: Job) -> Trained:
     devices = [fabric.device.index] if fabric.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         try:
-            return _Loop(fabric, job).run()
+            return Loop(fabric, job).run()
         except LeavenError as error:
             return Trained({}, 0, 0.0, failure=str(error))
 
 
-class _Loop:
+class Loop:
     def __init__(self, fabric: Fabric, job: Job):
         self.fabric, self.job, self.plan, self.pool = fabric, job, job.plan, job.pool
         self.first = fabric.global_rank == 0
         self.step, self.seconds = 0, 0.0
+        self.sums: dict[str, Tensor] = {}  # of the steps since the last line of the log
+        self.count = 0
         method = job.method
         method.setup(Setup(self.plan.steps, self.plan.batch_size, self.pool.num_classes))
         set_momentum(method, self.plan.batch_norm_momentum)
@@ -171,7 +203,7 @@ class _Loop:
 
     # -- one step -------------------------------------------------------------------------------------------
 
-    def _batch(self, step: int) -> Batch:
+    def batch(self, step: int) -> Batch:
         """Draw the rows of every stream; make each kind of view of all the items that want it at once."""
         rows = {name: sampler.at(step) for name, sampler in self.samplers.items()}
         items = {name: self.items[r] for name, r in rows.items()}
@@ -191,9 +223,9 @@ class _Loop:
         labels = None if stream.role == "unlabelled" else self.labels.index_select(0, index)
         return Draw(index, {kind: views[kind] for kind in stream.views}, labels)
 
-    def _update(self, step: int) -> dict[str, Tensor]:
+    def update(self, step: int) -> dict[str, Tensor]:
         seed_step(self.plan.seed, step, self.fabric.global_rank)
-        batch = self._batch(step)
+        batch = self.batch(step)
         for group in self.optimizer.param_groups:
             group["lr"] = self.plan.lr_at(step)
         terms = self.method(batch)
@@ -218,21 +250,18 @@ class _Loop:
         every = max(1, plan.steps // LOG_LINES)
         probe_every = max(1, math.ceil(plan.steps / plan.probes)) if plan.probes else plan.steps
         loggers = self._loggers()
-        sums: dict[str, Tensor] = {}
-        count = 0
         row: dict[str, Any] = {}
         started = time.perf_counter() - self.seconds
         saved = time.perf_counter()
         with Bar(job.label, plan.steps, self.step, self.first and job.progress) as bar, interruptible() as stop:
             while self.step < plan.steps:
-                values = self._update(self.step)
-                sums = {name: sums[name] + v if name in sums else v for name, v in values.items()}
-                count += 1
+                values = self.update(self.step)
+                self.sums = {name: self.sums[name] + v if name in self.sums else v for name, v in values.items()}
+                self.count += 1
                 self.step += 1
                 self.seconds = time.perf_counter() - started
                 if self.step % every == 0 or self.step == plan.steps:
-                    row = self._line(sums, count)
-                    sums, count = {}, 0
+                    row = self._line()
                     for logger in loggers:
                         logger.write(row)
                     bar.show(row)
@@ -257,10 +286,11 @@ class _Loop:
         loggers: list[Logger] = [Table(self.job.folder / METRICS, after=self.step)]
         return loggers + [LOGGERS[name](self.job.folder) for name in self.job.loggers]
 
-    def _line(self, sums: dict[str, Tensor], count: int) -> dict[str, Any]:
+    def _line(self) -> dict[str, Any]:
         """A line of the log: means over the steps since the last one, and over the processes."""
-        names = list(sums)
-        means = global_mean(torch.stack([sums[n].float() for n in names]) / count).tolist()
+        names = list(self.sums)
+        means = global_mean(torch.stack([self.sums[n].float() for n in names]) / self.count).tolist()
+        self.sums, self.count = {}, 0
         bad = int(self.bad_step)
         if bad >= 0 or not math.isfinite(means[0]):
             where = f"at step {bad}" if bad >= 0 else f"before step {self.step}"
@@ -287,6 +317,8 @@ class _Loop:
                 "method": state,
                 "ema": self.ema.network.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
+                "sums": self.sums,
+                "count": self.count,
             },
         )
 
@@ -299,7 +331,8 @@ class _Loop:
             raise LeavenError(
                 f"The checkpoint in {self.job.folder} is of another method or network; start anew with --overwrite."
             ) from error
-        self.step, self.seconds = state["step"], state["seconds"]
+        self.step, self.seconds, self.count = state["step"], state["seconds"], state["count"]
+        self.sums = {name: total.to(self.fabric.device) for name, total in state["sums"].items()}
 
 
 def _optimizer(method: Method, plan: Plan) -> torch.optim.Optimizer:

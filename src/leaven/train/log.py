@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -30,24 +30,35 @@ class Table:
 
     def __init__(self, path: Path, after: int = 0):
         self.path = path
-        kept = [row for row in read_table(path) if int(row["step"]) <= after]
+        whole = [row for row in read_table(path) if None not in row.values()]  # a full disk tears the last line
+        kept = [row for row in whole if int(row["step"]) <= after]
         self.columns = list(kept[0]) if kept else []
-        path.unlink(missing_ok=True)
-        for number, row in enumerate(kept):
-            self._append(row, header=number == 0)
+        if kept:
+            part = path.with_name(path.name + ".part")
+            part.unlink(missing_ok=True)
+            self._append(part, kept, header=True)
+            os.replace(part, path)
+        else:
+            path.unlink(missing_ok=True)
 
     def write(self, row: Mapping[str, Any]) -> None:
         """Append a line; the first one fixes the columns."""
         header = not self.columns
         self.columns = self.columns or list(row)
-        self._append(row, header)
+        self._append(self.path, [row], header)
 
-    def _append(self, row: Mapping[str, Any], header: bool) -> None:
-        with open(self.path, "a", newline="") as file:
-            writer = csv.DictWriter(file, self.columns, extrasaction="ignore")
-            if header:
-                writer.writeheader()
-            writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
+    def _append(self, path: Path, rows: Sequence[Mapping[str, Any]], header: bool) -> None:
+        try:
+            with open(path, "a", newline="") as file:
+                writer = csv.DictWriter(file, self.columns, extrasaction="ignore")
+                if header:
+                    writer.writeheader()
+                for row in rows:
+                    writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
+        except OSError as error:
+            raise LeavenError(
+                f"The table {self.path} could not be written ({error}); free some space and go on with --resume."
+            ) from error
 
     def close(self) -> None:
         """Nothing to do: every line is on the disk."""

@@ -53,7 +53,7 @@ class Plan:
     probes: int = 10
 
     def __post_init__(self) -> None:
-        for name, least in (("steps", 1), ("batch_size", 1), ("devices", 1), ("nodes", 1), ("probes", 0)):
+        for name, least in (("steps", 1), ("batch_size", 1), ("devices", 1), ("nodes", 1), ("probes", 0), ("seed", 0)):
             if getattr(self, name) < least:
                 raise LeavenError(f"{name} is {getattr(self, name)}, but at least {least} is needed.")
         if self.optimizer not in ("sgd", "adamw"):

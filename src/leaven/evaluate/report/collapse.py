@@ -24,14 +24,17 @@ def warnings(predicted: np.ndarray, expected: np.ndarray, classes: Sequence[str]
     if not predicted.sum() or not expected.sum():
         return []
     share, due = predicted / predicted.sum(), expected / expected.sum()
-    never = np.flatnonzero((predicted == 0) & (due * predicted.sum() >= EXPECTED))
+    never = np.flatnonzero((predicted == 0) & (due * predicted.sum() >= EXPECTED)).tolist()
     odds, odds_due = share / np.maximum(1e-12, 1 - share), due / np.maximum(1e-12, 1 - due)
-    much = np.flatnonzero((odds >= ODDS * odds_due) & (share - due >= POINTS))
+    much = np.flatnonzero((odds >= ODDS * odds_due) & (share - due >= POINTS)).tolist()
     said = []
-    if len(never):
+    if never:
         said.append(f"Never predicted although there are labels: {_some([classes[k] for k in never])}.")
-    if len(much):
-        told = [f"{classes[k]} ({percent(share[k])} of the predictions, {percent(due[k])} of the labels)" for k in much]
+    if much:
+        told = [
+            f"{classes[k]} ({percent(share[k])} of the predictions, {percent(due[k])} of the labels)"
+            for k in much
+        ]
         said.append(f"Predicted far more often than its share of the labels: {_some(told)}.")
     return said
 

@@ -14,7 +14,7 @@ from leaven.evaluate.paired import Paired
 from leaven.evaluate.report.rows import whisker
 from leaven.evaluate.report.run import Run
 from leaven.evaluate.report.svg import percent
-from leaven.evaluate.report.words import duration
+from leaven.evaluate.report.words import BASELINE, duration
 
 ORDER = ("data", "labels", "method", "split", "accuracy", "n", "seeds", "seconds")
 NUMBERS = ("labels", "n", "seeds")
@@ -43,7 +43,7 @@ def rows_of(run: Run) -> list[dict[str, Any]]:
         return run.result
     return [
         {
-            "method": who.title if who is run else f"{who.title} (baseline)",
+            "method": who.title if who is run else BASELINE,
             "split": split,
             "accuracy": at.value,
             "low": at.low,
@@ -79,7 +79,9 @@ def table(rows: Sequence[dict[str, Any]]) -> Table | None:
 def _interval(row: dict[str, Any]) -> Interval | None:
     found = [row.get(k) for k in ("accuracy", "low", "high")]
     numbers = [float(v) for v in found if isinstance(v, int | float) and math.isfinite(v)]
-    return Interval(*numbers, n=int(row.get("n") or row.get("seeds") or 0)) if len(numbers) == 3 else None
+    if len(numbers) != 3:
+        return None
+    return Interval(numbers[0], numbers[1], numbers[2], int(row.get("n") or row.get("seeds") or 0))
 
 
 def _style(row: dict[str, Any]) -> str:
@@ -103,17 +105,31 @@ def tiles(run: Run, pair: Paired | None) -> list[Tile]:
     found = []
     if run.held_out is not None:
         own = run.held_out.accuracy()
-        found.append(Tile(percent(own.value), "accuracy", f"{100 * own.low:.1f} to {100 * own.high:.1f}, {own.n:,} {run.split} items"))
+        found.append(
+            Tile(
+                percent(own.value),
+                "accuracy",
+                f"{100 * own.low:.1f} to {100 * own.high:.1f}, {own.n:,} {run.split} items",
+            )
+        )
         if pair:
-            note = "better than by chance" if pair.proven and pair.difference > 0 else "worse than the baseline" if pair.proven else "not proven"
+            note = "" if pair.proven else ", not proven"
             value = f"{100 * pair.difference:+.1f}".replace("-", "−")
-            found.append(Tile(value, "points over the baseline", f"{100 * pair.low:+.1f} to {100 * pair.high:+.1f}, {note}".replace("-", "−")))
+            found.append(
+                Tile(
+                    value,
+                    "points over the baseline",
+                    f"{100 * pair.low:+.1f} to {100 * pair.high:+.1f}{note}".replace("-", "−"),
+                )
+            )
     labelled, items = run.of("data", "labelled"), run.of("data", "items")
     if isinstance(labelled, int):
         found.append(Tile(f"{labelled:,}", "labels", f"of {items:,} items" if isinstance(items, int) else ""))
     if not math.isnan(run.seconds):
         steps = run.of("plan", "steps")
-        found.append(Tile(duration(run.seconds), "of training", f"{steps:,} steps" if isinstance(steps, int) else ""))
+        found.append(
+            Tile(duration(run.seconds), "of training", f"{steps:,} steps" if isinstance(steps, int) else "")
+        )
     return found
 
 
@@ -124,7 +140,11 @@ def configuration(run: Run) -> list[tuple[str, str]]:
 
 def _flat(prefix: str, value: Any) -> list[tuple[str, str]]:
     if isinstance(value, dict):
-        return [line for key, part in value.items() for line in _flat(f"{prefix}.{key}" if prefix else str(key), part)]
+        return [
+            line
+            for key, part in value.items()
+            for line in _flat(f"{prefix}.{key}" if prefix else str(key), part)
+        ]
     if isinstance(value, list):
         return [(prefix, ", ".join(map(str, value)))]
     return [(prefix, str(value))]

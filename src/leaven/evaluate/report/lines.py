@@ -5,13 +5,25 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from markupsafe import Markup
 
 from leaven.evaluate.report.svg import (
-    BOTTOM, LEFT, RIGHT, TOP, WIDTH, Scale, drawing, percent, tag, ticks, x_axis, y_axis,
-)  # fmt: skip
+    BOTTOM,
+    LEFT,
+    RIGHT,
+    TOP,
+    WIDTH,
+    Scale,
+    drawing,
+    percent,
+    tag,
+    ticks,
+    x_axis,
+    y_axis,
+)
 
 HEIGHT = 290
 
@@ -35,7 +47,8 @@ def line_chart(series: Sequence[Series], label: str, shares: bool = True) -> Mar
     values = values[np.isfinite(values)]
     low, high = (float(values.min()), float(values.max())) if len(values) else (0.0, 1.0)
     if shares:
-        low, high = max(0.0, math.floor(low * 10 - 0.2) / 10), min(1.0, math.ceil(high * 10 - 1e-6) / 10)
+        low = 0.0 if low < 0.5 else math.floor(10 * low) / 10
+        high = max(low + 0.1, math.ceil(10 * high - 1e-6) / 10)
     else:
         low, high = min(0.0, low), 1.04 * high or 1.0
     x = Scale(min(0.0, float(xs.min())), float(xs.max()), LEFT, WIDTH - RIGHT)
@@ -77,12 +90,20 @@ def _curve(s: Series, x: Scale, y: Scale) -> Markup:
 def _hits(series: Sequence[Series], x: Scale, shares: bool) -> list[Markup]:
     """An invisible strip for each step of any curve: it tells the values there."""
     steps = np.unique(np.concatenate([s.x for s in series]))
-    edges = [x.start, *((x(float(a)) + x(float(b))) / 2 for a, b in zip(steps, steps[1:], strict=False)), x.end]
+    edges = [
+        x.start,
+        *((x(float(a)) + x(float(b))) / 2 for a, b in pairwise(steps)),
+        x.end,
+    ]
     strips = []
     for step, left, right in zip(steps, edges, edges[1:], strict=False):
         told = [f"step {step:,.0f}"]
         for s in series:
-            told += [f"{s.name}: {_told(s, int(i), shares)}" for i in np.flatnonzero(s.x == step) if math.isfinite(s.y[i])]
+            told += [
+                f"{s.name}: {_told(s, int(i), shares)}"
+                for i in np.flatnonzero(s.x == step)
+                if math.isfinite(s.y[i])
+            ]
         at = x(float(step))
         strips.append(
             tag(

@@ -20,34 +20,53 @@ class Size:
     letters: int
     numbers: bool
     shares: bool
+    faintest: float
 
     @classmethod
     def of(cls, classes: int) -> Size:
+        """The size for so many classes."""
         if classes <= 12:
-            return cls(40, 11, 12, True, True)
+            return cls(40, 11, 12, True, True, 0.1)
         if classes <= 30:
-            return cls(26, 10, 14, True, False)
-        return cls(max(8.0, 780 / classes), min(10.0, max(7.0, 700 / classes)), 16, False, False)
+            return cls(26, 10, 14, True, False, 0.15)
+        return cls(max(8.0, 780 / classes), min(10.0, max(7.0, 700 / classes)), 16, False, False, 0.3)
 
 
 def heat_map(counts: np.ndarray, classes: Sequence[str], label: str) -> Markup:
-    """Row the label, column the prediction; the deeper, the larger the share of the row. Empty cells are not drawn."""
+    """Row the label, column the prediction; the deeper, the larger the share of the row."""
     n, size = len(classes), Size.of(len(classes))
     short = [cut(c, size.letters) for c in classes]
-    margin = 26 + size.font * 0.62 * max(map(len, short))
+    margin = 30 + size.font * 0.62 * max(map(len, short))
     flat = size.shares and max(map(len, short)) <= 4
     top = 22 + size.font + 6 if flat else margin
     side = n * size.cell
     shares = counts / np.maximum(1, counts.sum(1, keepdims=True))
     cells = [
-        _cell(counts[i, j], shares[i, j], i == j, margin + j * size.cell, top + i * size.cell, size, classes[i], classes[j])
+        _cell(
+            counts[i, j],
+            shares[i, j],
+            i == j,
+            margin + j * size.cell,
+            top + i * size.cell,
+            size,
+            classes[i],
+            classes[j],
+        )
         for i, j in np.argwhere(counts > 0)
     ]
     names = []
     for k, name in enumerate(short):
         at = (k + 0.5) * size.cell
         names.append(
-            tag("text", name, x=margin - 6, y=top + at + 0.35 * size.font, font_size=size.font, text_anchor="end", class_="name")
+            tag(
+                "text",
+                name,
+                x=margin - 6,
+                y=top + at + 0.35 * size.font,
+                font_size=size.font,
+                text_anchor="end",
+                class_="name",
+            )
         )
         turn = None if flat else f"rotate(-90 {margin + at + 0.35 * size.font:.1f} {top - 6:.1f})"
         names.append(
@@ -71,7 +90,16 @@ def heat_map(counts: np.ndarray, classes: Sequence[str], label: str) -> Markup:
         *cells,
         *names,
         tag("text", "predicted", x=margin + side / 2, y=13, class_="axis", text_anchor="middle"),
-        tag("text", "label", x=12, y=middle, class_="axis", text_anchor="middle", transform=f"rotate(-90 12 {middle:.1f})"),
+        tag(
+            "text",
+            "label",
+            x=12,
+            y=middle,
+            class_="axis",
+            text_anchor="middle",
+            transform=f"rotate(-90 12 {middle:.1f})",
+        ),
+        least=0.62 if size.shares else 0.85,
     )
 
 
@@ -79,7 +107,7 @@ def _cell(
     count: int, share: float, right: bool, x: float, y: float, size: Size, label: str, predicted: str
 ) -> Markup:
     told = f"label {label}, predicted {predicted}\n{count:,} items, {percent(share)} of label {label}"
-    style, strength = "right" if right else "wrong", 0.1 + 0.9 * float(share) ** 0.6
+    style, strength = "right" if right else "wrong", size.faintest + (1 - size.faintest) * float(share) ** 0.6
     gap = 0.5 if size.cell < 20 else 1.0
     inside = [
         tag(
@@ -97,10 +125,26 @@ def _cell(
     middle = x + size.cell / 2
     if size.numbers:
         down = 0.47 if size.shares else 0.64
-        inside.append(tag("text", f"{count}", x=middle, y=y + down * size.cell, class_=f"cell {ink}", text_anchor="middle"))
+        inside.append(
+            tag(
+                "text",
+                f"{count}",
+                x=middle,
+                y=y + down * size.cell,
+                class_=f"cell {ink}",
+                text_anchor="middle",
+            )
+        )
     if size.shares:
         inside.append(
-            tag("text", percent(share, 0), x=middle, y=y + 0.8 * size.cell, class_=f"cell small {ink}", text_anchor="middle")
+            tag(
+                "text",
+                percent(share, 0),
+                x=middle,
+                y=y + 0.8 * size.cell,
+                class_=f"cell small {ink}",
+                text_anchor="middle",
+            )
         )
     return tag("g", *inside, title=told, class_="tell")
 

@@ -10,8 +10,9 @@ import jinja2
 from markupsafe import Markup, escape
 
 from leaven.evaluate.paired import paired
-from leaven.evaluate.report import figures, panels, words
+from leaven.evaluate.report import figures, words
 from leaven.evaluate.report.run import Run, read_run
+from leaven.evaluate.report.sections import sections
 
 NAME = "report.html"
 
@@ -25,9 +26,13 @@ def write_report(run: Path) -> Path:
     ------
     LeavenError : ``run`` is no run folder, or a file in it cannot be read
     """
-    path = Path(run) / NAME
+    return put(Path(run) / NAME, render(read_run(Path(run))))
+
+
+def put(path: Path, text: str) -> Path:
+    """Write a page, atomically."""
     part = path.with_suffix(".part")
-    part.write_text(render(read_run(Path(run))), encoding="utf-8")
+    part.write_text(text, encoding="utf-8")
     os.replace(part, path)
     return path
 
@@ -35,26 +40,31 @@ def write_report(run: Path) -> Path:
 def render(run: Run) -> str:
     """The page as text."""
     own = run.held_out
-    other = run.baseline.evaluations.get(str(run.split)) if run.baseline else None
+    other = run.held_out_baseline
     pair = paired(own, other) if own is not None and other is not None else None
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("leaven.evaluate.report"),
-        autoescape=True,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        undefined=jinja2.StrictUndefined,
-    )
-    environment.filters["code"] = code
-    return environment.get_template("report.html").render(
+    return environment().get_template("report.html").render(
         name=run.path.resolve().name,
         run=run,
         headline=words.headline(run),
         verdict=words.verdict(run, pair),
         tiles=figures.tiles(run, pair),
         table=figures.table(figures.rows_of(run)),
-        sections=panels.sections(run),
+        sections=sections(run),
         configuration=figures.configuration(run),
     )
+
+
+def environment() -> jinja2.Environment:
+    """Where the templates are; what they are given is escaped."""
+    made = jinja2.Environment(
+        loader=jinja2.PackageLoader("leaven.evaluate.report"),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    made.filters["code"] = code
+    return made
 
 
 def code(text: str) -> Markup:

@@ -28,7 +28,7 @@ class Card:
 
 
 def data_uri(picture: np.ndarray) -> str:
-    """A picture, uint8 ``(H, W, C)``, within the page itself: PNG, or JPEG for photographs, a fifth of the size."""
+    """A picture, uint8 ``(H, W, C)``, as text: PNG, or JPEG for photographs, a fifth of the size."""
     from PIL import Image
 
     image = Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
@@ -73,4 +73,6 @@ def _card(evaluation: Evaluation, row: int, head: str, detail: str) -> Card:
     at = np.flatnonzero(evaluation.picture_rows == row)
     picture = evaluation.pictures[at[0]] if len(at) else None
     source = data_uri(picture) if picture is not None else ""
-    return Card(source, picture is not None and max(picture.shape[:2]) <= TINY, head, detail, str(evaluation.ids[row]))
+    return Card(
+        source, picture is not None and max(picture.shape[:2]) <= TINY, head, detail, str(evaluation.ids[row])
+    )

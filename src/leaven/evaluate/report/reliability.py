@@ -30,7 +30,12 @@ def bins(evaluation: Evaluation, count: int = BINS) -> list[Bin]:
     confidence, right = evaluation.confidence[known], (evaluation.predicted == evaluation.labels)[known]
     which = np.minimum((confidence * count).astype(int), count - 1)
     return [
-        Bin(b / count, (b + 1) / count, float(confidence[which == b].mean()), proportion(int(right[which == b].sum()), n))
+        Bin(
+            b / count,
+            (b + 1) / count,
+            float(confidence[which == b].mean()),
+            proportion(int(right[which == b].sum()), n),
+        )
         for b in range(count)
         if (n := int((which == b).sum()))
     ]
@@ -50,7 +55,8 @@ def reliability_diagram(evaluation: Evaluation, style: str, label: str) -> Marku
     marks = []
     for b in found:
         at, a = x(b.confidence), b.accuracy
-        share = a.n / total
+        share, left, wide = a.n / total, x(b.low), x(b.high) - x(b.low)
+        top = fill(share)
         told = (
             f"confidence {percent(b.low, 0)} to {percent(b.high, 0)}: {a.n:,} items ({percent(share)})\n"
             f"mean confidence {percent(b.confidence)}\naccuracy {a}"
@@ -58,10 +64,10 @@ def reliability_diagram(evaluation: Evaluation, style: str, label: str) -> Marku
         marks.append(
             tag(
                 "g",
-                tag("rect", x=x(b.low) + 1, y=fill(share), width=x(b.high) - x(b.low) - 2, height=base - fill(share), class_=f"bar {style}"),
+                tag("rect", x=left + 1, y=top, width=wide - 2, height=base - top, class_=f"bar {style}"),
                 tag("line", x1=at, x2=at, y1=y(a.low), y2=y(a.high), class_=f"whisker {style}"),
-                tag("circle", cx=at, cy=y(a.value), r=4, class_=f"dot {style}"),
-                tag("rect", x=x(b.low), y=TOP, width=x(b.high) - x(b.low), height=base - TOP, class_="over"),
+                tag("circle", cx=at, cy=y(a.value), r=2.5 + 3.5 * share**0.5, class_=f"dot {style}"),
+                tag("rect", x=left, y=TOP, width=wide, height=base - TOP, class_="over"),
                 title=told,
                 class_="hit",
             )

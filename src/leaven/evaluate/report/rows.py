@@ -18,7 +18,8 @@ def interval_rows(
     names: Sequence[str], series: Sequence[tuple[str, str, Sequence[Interval]]], label: str
 ) -> Markup:
     """A dot with its interval for each class and each ``(name, style, intervals)``."""
-    x = Scale(0.0, 1.0, NAMES, WIDTH - RIGHT - 4)
+    lows = [at.low for _, _, intervals in series for at in intervals if at.n]
+    x = Scale(0.5 if min(lows, default=0.0) >= 0.5 else 0.0, 1.0, NAMES, WIDTH - RIGHT)
     bottom = TOP + ROW * len(names)
     marks = []
     for i, name in enumerate(names):
@@ -31,7 +32,7 @@ def interval_rows(
                 marks.append(tag("line", x1=x(at.low), x2=x(at.high), y1=y, y2=y, class_=f"whisker {style}"))
                 marks.append(tag("circle", cx=x(at.value), cy=y, r=3.6, class_=f"dot {style}"))
         marks.append(_hit(i, "\n".join(told)))
-    return drawing(WIDTH, bottom + 24, label, _frame(names, x, bottom, [0, 0.25, 0.5, 0.75, 1]), *marks)
+    return drawing(WIDTH, bottom + 24, label, _frame(names, x, bottom, ticks(x.low, x.high)), *marks)
 
 
 def bar_rows(
@@ -41,8 +42,8 @@ def bar_rows(
     longest: float,
     totals: Sequence[int],
 ) -> Markup:
-    """Bars of the shares of the ``totals`` for each class and each ``(name, style, counts)``; ``longest`` of all."""
-    x = Scale(0.0, longest or 1.0, NAMES, WIDTH - RIGHT - 40)
+    """Bars for each class and each ``(name, style, counts)``: shares of ``totals``, at most ``longest``."""
+    x = Scale(0.0, longest or 1.0, NAMES, WIDTH - RIGHT - 30)
     bottom = TOP + ROW * len(names)
     marks = []
     for i, name in enumerate(names):
@@ -51,10 +52,11 @@ def bar_rows(
             share = counts[i] / max(1, totals[j])
             y = TOP + ROW * i + 3 + 9 * j
             told.append(f"{who}: {counts[i]:,} ({percent(share)})")
-            marks.append(tag("rect", x=x.start, y=y, width=x(share) - x.start, height=8, class_=f"bar {style}"))
-        marks.append(
-            tag("text", f"{series[0][2][i]:,}", x=x(series[0][2][i] / max(1, totals[0])) + 5, y=TOP + ROW * i + 11, class_="count")
-        )
+            marks.append(
+                tag("rect", x=x.start, y=y, width=x(share) - x.start, height=8, class_=f"bar {style}")
+            )
+        end = x(max(counts[i] / max(1, total) for (_, _, counts), total in zip(series, totals, strict=True)))
+        marks.append(tag("text", f"{series[0][2][i]:,}", x=end + 5, y=TOP + ROW * i + 15, class_="count"))
         marks.append(_hit(i, "\n".join(told)))
     return drawing(WIDTH, bottom + 24, label, _frame(names, x, bottom, ticks(0, x.high, 4)), *marks)
 
@@ -63,7 +65,14 @@ def _frame(names: Sequence[str], x: Scale, bottom: float, at: Sequence[float]) -
     lines = [tag("line", x1=x(v), x2=x(v), y1=TOP, y2=bottom, class_="grid") for v in at]
     digits = 0 if all(math.isclose(100 * v, round(100 * v), abs_tol=1e-6) for v in at) else 1
     texts = [
-        tag("text", cut(name, 16), x=NAMES - 8, y=TOP + ROW * (i + 0.5) + 4, class_="name", text_anchor="end")
+        tag(
+            "text",
+            cut(name, 15),
+            x=NAMES - 8,
+            y=TOP + ROW * (i + 0.5) + 4.5,
+            class_="name",
+            text_anchor="end",
+        )
         for i, name in enumerate(names)
     ]
     return Markup("").join([*lines, x_axis(x, bottom, at, [percent(v, digits) for v in at]), *texts])

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -36,9 +38,11 @@ class Run:
         """The method's name as its paper writes it."""
         from leaven.methods import registry
 
-        name = str(self.config.get("method", "model"))
+        name = str(self.config.get("method") or "The model")
+        if self.config.get("title") or "method" not in self.config:
+            return str(self.config.get("title") or name)
         try:
-            return str(self.config.get("title") or registry.get(name).__name__)
+            return registry.get(name).__name__
         except (LeavenError, ImportError):
             return name
 
@@ -57,6 +61,12 @@ class Run:
         """Its predictions."""
         return self.evaluations[self.split] if self.split else None
 
+    @property
+    def held_out_baseline(self) -> Evaluation | None:
+        """The baseline's predictions for the same split."""
+        found = self.baseline.evaluations.get(str(self.split)) if self.baseline else None
+        return found if found is not None and found.known.any() else None
+
     def of(self, section: str, key: str) -> Any:
         """One value of a part of the configuration, ``None`` where it is absent."""
         part = self.config.get(section)
@@ -71,7 +81,11 @@ class Run:
     @cached_property
     def accuracies(self) -> dict[str, Interval]:
         """Accuracy on each split that has labels."""
-        return {s: e.accuracy() for s, e in sorted(self.evaluations.items()) if s != "unlabelled" and e.known.any()}
+        return {
+            s: e.accuracy()
+            for s, e in sorted(self.evaluations.items())
+            if s != "unlabelled" and e.known.any()
+        }
 
 
 def read_run(path: Path) -> Run:
@@ -82,7 +96,9 @@ def read_run(path: Path) -> Run:
     LeavenError : it is no run folder, or a file in it cannot be read
     """
     if not (path / "config.json").is_file():
-        raise LeavenError(f"{path} is not a run folder: it has no config.json; give a folder that `leaven fit` wrote.")
+        raise LeavenError(
+            f"{path} is not a run folder: it has no config.json; give a folder that `leaven fit` wrote."
+        )
     return _read(path, with_baseline=True)
 
 
@@ -90,37 +106,50 @@ def _read(path: Path, with_baseline: bool) -> Run:
     there = with_baseline and (path / "baseline").is_dir()
     return Run(
         path=path,
-        config=_json(path / "config.json", {}),
+        config=_config(path / "config.json"),
         metrics=_columns(path / "metrics.csv"),
         curve=_columns(path / "curve.csv"),
         evaluations={f.stem: _evaluation(f) for f in sorted((path / "evaluations").glob("*.npz"))},
         baseline=_read(path / "baseline", False) if there else None,
-        result=[r for r in _json(path / "result.json", []) if isinstance(r, dict)] if with_baseline else [],
+        result=_rows(path / "result.json") if with_baseline else [],
     )
 
 
-def _json(path: Path, default: Any) -> Any:
+def _json(path: Path) -> Any:
     if not path.exists():
-        return default
+        return None
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise LeavenError(f"{path} is not valid JSON ({error}); run `leaven fit` again.") from error
-    if not isinstance(found, type(default)):
-        raise LeavenError(f"{path} should hold a JSON {type(default).__name__}, not a {type(found).__name__}.")
-    return found
+
+
+def _config(path: Path) -> dict[str, Any]:
+    found = _json(path)
+    if found is not None and not isinstance(found, dict):
+        raise LeavenError(
+            f"{path} should hold a JSON object, not a {type(found).__name__}; run `leaven fit` again."
+        )
+    return found or {}
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    found = _json(path)
+    return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
 
 
 def _evaluation(path: Path) -> Evaluation:
     try:
         return Evaluation.load(path)
-    except (ValueError, KeyError, OSError, EOFError) as error:
+    except (ValueError, KeyError, OSError, EOFError, BadZipFile) as error:
         raise LeavenError(f"{path} cannot be read ({error}); run `leaven evaluate` again.") from error
 
 
 def _columns(path: Path) -> Columns:
     """A CSV file by columns: numbers, NaN where there is none; ``split`` stays text."""
-    rows = read_table(path)
+    rows = [
+        r for r in read_table(path) if math.isfinite(_number(r.get("step")))
+    ]  # the last line may be cut short
     names = [n for n in (rows[0] if rows else []) if n]
     return {
         n: np.array([str(r[n]) for r in rows]) if n == "split" else np.array([_number(r[n]) for r in rows])

@@ -10,6 +10,8 @@ from leaven.evaluate.paired import Paired
 from leaven.evaluate.report.run import Run
 from leaven.evaluate.report.svg import percent
 
+BASELINE = "supervised baseline"
+
 
 def headline(run: Run) -> str:
     """The run in one sentence."""
@@ -56,8 +58,8 @@ def verdict(run: Run, pair: Paired | None) -> list[str]:
 def _compare(run: Run, pair: Paired) -> str:
     test = f"McNemar's exact test, p {'< 0.001' if pair.p < 0.001 else f'= {pair.p:.3f}'}"
     counted = (
-        f"Of the same {pair.n:,} items, {run.title} alone gets {pair.gained:,} right and the baseline alone {pair.lost:,}: "
-        f"a difference of {points(pair)} ({test})."
+        f"Of the same {pair.n:,} items, {run.title} alone gets {pair.gained:,} right "
+        f"and the baseline alone {pair.lost:,}: {points(pair)} ({test})."
     )
     if not pair.proven:
         return f"{counted} The difference is not proven."
@@ -67,9 +69,9 @@ def _compare(run: Run, pair: Paired) -> str:
 
 
 def points(pair: Paired) -> str:
-    """``16.8 points (95 % interval 14.3 to 19.4)``."""
+    """``+16.8 points, 95 % interval +14.3 to +19.4``."""
     low, high = f"{100 * pair.low:+.1f}", f"{100 * pair.high:+.1f}"
-    return f"{100 * pair.difference:+.1f}\u00a0points (95\u00a0% interval {low} to {high})".replace("-", "−")
+    return f"{100 * pair.difference:+.1f}\u00a0points, 95\u00a0% interval {low} to {high}".replace("-", "−")
 
 
 def same_budget(run: Run, baseline: Run) -> str:
@@ -99,8 +101,8 @@ def no_baseline(run: Run) -> str:
     """Nothing to compare with."""
     if run.baseline is not None and run.split is not None:
         return (
-            f"The supervised baseline has no predictions for the {run.split} items; "
-            f"run `leaven evaluate {_path(run)}` on them again."
+            f"The supervised baseline has no predictions for the {run.split} items, "
+            f"so the two cannot be compared; `leaven evaluate {_path(run)} TESTFOLDER` writes them."
         )
     return (
         "No supervised baseline was trained beside it, so what the unlabelled items brought cannot be said. "
@@ -110,7 +112,7 @@ def no_baseline(run: Run) -> str:
 
 def no_curve() -> str:
     """No accuracy on the way."""
-    return "No accuracy over the steps: it needs labels held out of training; fit with `--validation 0.2`."
+    return "No accuracy over the steps: there is no `curve.csv`, which `leaven fit --validation 0.2` writes."
 
 
 def no_metrics() -> str:
@@ -130,7 +132,10 @@ def no_pseudo_labels(run: Run) -> str:
     """A method without pseudo-labels, or without a log."""
     if run.supervised:
         return "Supervised training learns from labels only: there are no pseudo-labels."
-    return f"{run.title} logged no `mask_rate`, and no labels were held out to judge pseudo-labels by; fit with `--validation 0.2`."
+    return (
+        f"{run.title} logged no `mask_rate` in `metrics.csv`, and there is no `curve.csv` to judge "
+        "pseudo-labels by; `leaven fit --validation 0.2` writes both."
+    )
 
 
 def duration(seconds: float) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -26,7 +26,7 @@ class AdaMatch(Method):
 
     settings = ("semi-supervised", "adaptation", "semi-supervised adaptation")
     paper = "Berthelot et al., AdaMatch, ICLR 2022, arXiv 2106.04732"
-    plan = {"final_lr": 0.25, "weight_decay": 1e-3}
+    plan: ClassVar = {"final_lr": 0.25, "weight_decay": 1e-3}
 
     def __init__(
         self,
@@ -62,9 +62,9 @@ class AdaMatch(Method):
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """½ source cross-entropy weak and strong + μ(t) · masked H(aligned guess, p(target strong))."""
-        source, target = batch["source"], batch["target"]
-        labelled = [source, *([batch["target_labelled"]] if "target_labelled" in batch else [])]
-        views = [view for draw in labelled for view in (draw.weak, draw.strong)]
+        target = batch["target"]
+        labelled = {name: batch[name] for name in ("source", "target_labelled") if name in batch}
+        views = [view for draw in labelled.values() for view in (draw.weak, draw.strong)]
 
         # 1, 2: the labelled batch alone, with its own batch statistics, and together with the target
         with running_statistics_kept(self.network):
@@ -80,9 +80,9 @@ class AdaMatch(Method):
         mask = (guess.amax(1) >= cutoff).to(torch.float32)
         self.log(mask_rate=mask.mean(), threshold=cutoff)
 
-        losses = [F.cross_entropy(s, draw.labels) for s, draw in zip(scores, [d for d in labelled for _ in "ws"], strict=True)]
-        terms = {"source": 0.5 * (losses[0] + losses[1])}
-        if len(losses) > 2:
-            terms["target_labelled"] = 0.5 * (losses[2] + losses[3])
+        terms = {}
+        for name, draw in labelled.items():
+            pair = [F.cross_entropy(scores.pop(0), draw.labels) for _ in ("weak", "strong")]
+            terms[name] = 0.5 * (pair[0] + pair[1])
         terms["target"] = self.weight * self.rise(batch.progress) * masked_cross_entropy(strong, guess, mask)
         return terms

@@ -56,7 +56,8 @@ class FixMatch(Method):
         scores, weak, strong = joint(self.network, labelled.weak, unlabelled.weak, unlabelled.strong)
         guess = weak.detach().softmax(1)
         if self.alignment:
-            wanted = self.wanted(class_mean(F.one_hot(labelled.labels, guess.shape[1]).float()))
+            labels = F.one_hot(labelled.labels, guess.shape[1]).movedim(-1, 1).float()
+            wanted = self.wanted(class_mean(labels))
             guess = align(guess, wanted, self.seen(class_mean(guess)))
         confidence, pseudo = guess.max(1)
         mask = (confidence >= self.threshold).to(torch.float32)

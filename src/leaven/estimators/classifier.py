@@ -1,0 +1,291 @@
+"""`LeavenClassifier`: every method of leaven as a scikit-learn classifier."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.metrics import accuracy_score
+from sklearn.utils import check_consistent_length, check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from leaven.data import Pool, read_arrays
+from leaven.errors import LeavenError
+from leaven.estimators.targets import classes_of, domains, labelled
+from leaven.methods.base import Method
+from leaven.run.fit import fit
+from leaven.run.options import Options
+
+if TYPE_CHECKING:
+    from sklearn.utils import Tags
+
+_LOCK = threading.Lock()
+_NESTED = ("hyperparameters", "plan")
+
+
+class LeavenClassifier(ClassifierMixin, BaseEstimator):
+    """Learn a classifier from few labels and many unlabelled rows.
+
+    ``y == -1`` marks unlabelled rows, as in ``sklearn.semi_supervised``; None, NaN and empty text do too. Features
+    are standardised inside the network, so no scaler is needed. The command line trains through the same code.
+
+    Parameters
+    ----------
+    method : str or subclass of ``leaven.Method``, default="fixmatch"
+        How to learn, see ``leaven methods``. ``"auto"``: AdaMatch where there are two domains, else FixMatch.
+    hyperparameters : dict, default=None
+        Those of the method that differ from its defaults. A search reaches each as
+        ``hyperparameters__threshold``.
+    network : str, default="auto"
+        ``auto``: a perceptron of two layers for features, a small CNN for images up to 32 pixels, a frozen
+        pretrained encoder for larger ones. Or ``linear``, ``mlp``, ``cnn``, ``wrn-28-2``, a timm model.
+    pretrained, frozen, resolution : default=None
+        Of a timm network, see ``leaven.run.options.Options``.
+    steps : int, default=500
+        Optimiser steps.
+    batch_size : int, default=64
+        Labelled rows a step; they are drawn again where there are fewer.
+    lr : float, default=None
+        Learning rate at its height; None: the method's own.
+    plan : dict, default=None
+        Other fields of ``leaven.train.plan.Plan``: ``optimizer``, ``weight_decay``, ``accelerator``, ... A search
+        reaches each as ``plan__weight_decay``.
+    flip : bool, default=None
+        Whether a mirrored image is of the same class; None: colour images are.
+    unlabelled : default=-1
+        The value of ``y`` that marks unlabelled rows. With None, -1 can be a class, and only None, NaN and empty
+        text are unlabelled.
+    random_state : int, RandomState instance or None, default=None
+        An int gives the same model each time on one machine, and is the ``--seed`` of the command line.
+    verbose : bool, default=False
+        Show a progress bar.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (K,)
+        The classes; the marker of unlabelled rows is not among them.
+    model_ : leaven.run.model.Model
+        The trained network; ``model_.save(path)`` writes it for ``leaven.load``.
+    n_features_in_ : int
+        Columns of ``X``; for images the numbers in one.
+    feature_names_in_ : ndarray of str
+        Columns' names, where ``X`` was a table with names.
+    image_shape_ : tuple (height, width, channels), or None for features
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from sklearn.datasets import make_moons
+    >>> from leaven import LeavenClassifier
+    >>> X, truth = make_moons(200, noise=0.1, random_state=0)
+    >>> y = np.full(200, -1)
+    >>> y[:10] = truth[:10]
+    >>> LeavenClassifier(steps=100, random_state=0).fit(X, y).predict(X).shape
+    (200,)
+    """
+
+    image_shape_: tuple[int, ...] | None
+
+    def __init__(
+        self,
+        method: str | type[Method] = "fixmatch",
+        *,
+        hyperparameters: dict[str, Any] | None = None,
+        network: str = "auto",
+        pretrained: bool | None = None,
+        frozen: bool | None = None,
+        resolution: int | None = None,
+        steps: int = 500,
+        batch_size: int = 64,
+        lr: float | None = None,
+        plan: dict[str, Any] | None = None,
+        flip: bool | None = None,
+        unlabelled: Any = -1,
+        random_state: int | np.random.RandomState | None = None,
+        verbose: bool = False,
+    ):
+        self.method = method
+        self.hyperparameters = hyperparameters
+        self.network = network
+        self.pretrained = pretrained
+        self.frozen = frozen
+        self.resolution = resolution
+        self.steps = steps
+        self.batch_size = batch_size
+        self.lr = lr
+        self.plan = plan
+        self.flip = flip
+        self.unlabelled = unlabelled
+        self.random_state = random_state
+        self.verbose = verbose
+
+    def fit(self, X: Any, y: Any, sample_domain: Any = None) -> LeavenClassifier:
+        """Train on labelled and unlabelled rows.
+
+        Parameters
+        ----------
+        X : array-like
+            Features ``(N, D)``; or images ``(N, H, W)``, ``(N, H, W, C)`` with C = 1 or 3, uint8 or floats in
+            0..1.
+        y : array-like of shape (N,)
+            Numbers or text, -1 where unlabelled.
+        sample_domain : array-like of int, shape (N,), default=None
+            Positive for rows of the source, negative for the target, as skada has it. The labels of target rows
+            may all be -1.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        LeavenError : (a ``ValueError``) an unknown method, hyper-parameter or network, labels of fewer than two
+            classes, a value out of range, or a loss that became NaN
+        """
+        items = self._items(X, reset=True)
+        options = self._options(images=self.image_shape_ is not None)
+        y, known = labelled(y, self.unlabelled)
+        check_consistent_length(items, y)
+        self.classes_, numbers = classes_of(y[known], self.unlabelled)
+        labels = np.full(len(y), -1, dtype=np.int64)
+        labels[known] = numbers
+        domain = domains(sample_domain, len(y))
+        pool = Pool(items, labels, domain=domain, classes=tuple(map(str, self.classes_.tolist())))  # type: ignore[arg-type]
+        with _alone(threads=1 if self.image_shape_ is None else None):
+            self.model_ = fit(pool, None, options, progress=bool(self.verbose))[-1].model
+        if self.image_shape_ is None:
+            # In double precision a row's probabilities don't depend, to seven digits, on the rows beside it.
+            self.model_.network.double()
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The class of each row, of shape ``(N,)``."""
+        check_is_fitted(self)
+        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """The probability of each class, float64 ``(N, K)``, in the order of ``classes_``."""
+        check_is_fitted(self)
+        probabilities = self.model_.predict_proba(self._items(X, reset=False)).astype(np.float64)
+        return probabilities / probabilities.sum(axis=1, keepdims=True)
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Accuracy on the labelled rows; the unlabelled ones don't count, so a grid search may hold some out.
+
+        Raises
+        ------
+        LeavenError : no row is labelled
+        """
+        predicted = self.predict(X)
+        y, known = labelled(y, self.unlabelled)
+        check_consistent_length(predicted, y, sample_weight)
+        if not known.any():
+            raise LeavenError("No row of y is labelled, so there is nothing to score; hold labelled rows out.")
+        truth = y[known]
+        if truth.dtype == object and self.classes_.dtype != object:
+            truth = np.asarray(truth.tolist())
+        weight = None if sample_weight is None else np.asarray(sample_weight)[known]
+        return float(accuracy_score(truth, predicted[known], sample_weight=weight))
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The parameters; with ``deep``, entries of ``hyperparameters`` and ``plan`` too, as ``plan__clip``."""
+        params = super().get_params(deep=deep)
+        for name in _NESTED if deep else ():
+            if isinstance(params[name], Mapping):
+                params |= {f"{name}__{key}": value for key, value in params[name].items()}
+        return params
+
+    def set_params(self, **params: Any) -> LeavenClassifier:
+        """Set parameters; ``hyperparameters__threshold=0.8`` sets one entry of that dictionary."""
+        entries = {key: params.pop(key) for key in list(params) if key.partition("__")[0] in _NESTED and "__" in key}
+        super().set_params(**params)
+        for key, value in entries.items():
+            name, _, entry = key.partition("__")
+            setattr(self, name, {**(getattr(self, name) or {}), entry: value})
+        return self
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.three_d_array = True
+        return tags
+
+    def _options(self, images: bool) -> Options:
+        """The parameters as the command line would have them; a small perceptron is fastest in float32 on the CPU."""
+        for name, kind in (("steps", Integral), ("batch_size", Integral), ("lr", Real)):
+            value = getattr(self, name)
+            if (value is not None or name != "lr") and (not isinstance(value, kind) or isinstance(value, bool)):
+                raise LeavenError(f"{name} is {value!r}, expected {'a number' if name == 'lr' else 'an integer'}.")
+        for name in _NESTED:
+            if not isinstance(getattr(self, name), Mapping | None):
+                raise LeavenError(f"{name} is {getattr(self, name)!r}, expected a dictionary or None.")
+        method = self.method
+        if not isinstance(method, str | None) and not (isinstance(method, type) and issubclass(method, Method)):
+            raise LeavenError(f"method is {method!r}, expected a name or a subclass of leaven.Method.")
+        plan: dict[str, Any] = {
+            "steps": int(self.steps),
+            "batch_size": int(self.batch_size),
+            "lr": self.lr if self.lr is None else float(self.lr),
+            "seed": self._seed(),
+            **({} if images else {"precision": "32-true", "accelerator": "cpu"}),
+        }
+        return Options(
+            method=None if method == "auto" else method,
+            hyperparameters=dict(self.hyperparameters or {}),
+            network=self.network,
+            pretrained=self.pretrained,
+            frozen=self.frozen,
+            resolution=self.resolution,
+            plan={**plan, **(self.plan or {})},
+            flip=self.flip,
+            validation=0.0,
+            baseline=False,
+        )
+
+    def _seed(self) -> int:
+        generator = check_random_state(self.random_state)
+        if isinstance(self.random_state, Integral):
+            return int(self.random_state)
+        return int(generator.randint(2**31 - 1))
+
+    def _items(self, X: Any, *, reset: bool) -> np.ndarray:
+        """``X`` as a ``Pool`` holds it; with ``reset`` its form is noted, else compared."""
+        shape = np.shape(X) if isinstance(X, list | tuple) else getattr(X, "shape", ())
+        if len(shape) < 3:
+            if not reset and self.image_shape_ is not None:
+                raise LeavenError(f"X has the shape {tuple(shape)}, but images {self.image_shape_} were trained on.")
+            items = validate_data(self, X, reset=reset, dtype=np.float32, order="C")
+            if reset:
+                self.image_shape_ = None
+            return items
+        items = read_arrays(X).items
+        if reset:
+            if not len(items):
+                raise LeavenError("X has no rows, expected some to learn from.")
+            self.image_shape_ = items.shape[1:]
+            self.n_features_in_ = int(np.prod(items.shape[1:]))
+        elif self.image_shape_ != items.shape[1:]:
+            trained = self.image_shape_ or f"rows of {self.n_features_in_} features"
+            raise LeavenError(f"X has images of shape {items.shape[1:]}, but {trained} were trained on.")
+        return items
+
+
+@contextmanager
+def _alone(threads: int | None) -> Iterator[None]:
+    """One fit at a time in a process, with so many threads of torch; ``None``: as many as torch has.
+
+    A step draws from torch's global generator, so two fits in threads of one process would disturb each other.
+    Steps on features are too small to share out: on two cores at work a second thread made them 25 times slower.
+    """
+    with _LOCK:
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads or before)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)

@@ -1,0 +1,34 @@
+"""The sections of the page, in the order of reading."""
+
+from __future__ import annotations
+
+from leaven.evaluate.report.parts import Section
+from leaven.evaluate.report.per_class import balance, classes, mistakes
+from leaven.evaluate.report.per_item import calibration, errors, label_next
+from leaven.evaluate.report.run import Run
+from leaven.evaluate.report.training import learning, pseudo_labels
+
+
+def sections(run: Run) -> list[Section]:
+    """All sections that have something to show, and one that says what is missing and how to get it."""
+    made = [
+        learning(run),
+        pseudo_labels(run),
+        classes(run),
+        mistakes(run),
+        calibration(run),
+        balance(run),
+        errors(run),
+        label_next(run),
+    ]
+    there: list[Section] = []
+    missing: dict[str, list[str]] = {}
+    for section in made:
+        if section.panels or section.cards or section.lead:
+            there.append(section)
+        else:
+            for note in section.notes:
+                missing.setdefault(note, []).append(section.title)
+    if missing:
+        there.append(Section("missing", "What is not here", missing=list(missing.items())))
+    return there

@@ -1,0 +1,100 @@
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+
+import leaven.methods
+from leaven.errors import LeavenError
+from leaven.methods import registry
+from leaven.methods.base import Method
+
+ROOT = Path(leaven.methods.__file__).parent
+
+
+class Odd(Method):
+    """Hyper-parameters of every kind."""
+
+    def __init__(
+        self,
+        network,
+        *,
+        count: Annotated[int, "a number"] = 2,
+        share: Annotated[float, "a share"] = 0.5,
+        on: Annotated[bool, "a switch"] = False,
+        kind: Annotated[str, "a word"] = "a",
+        most: Annotated[float | None, "a limit"] = 1.0,
+    ) -> None:
+        super().__init__(network)
+
+
+def test_a_method_is_a_file():
+    files = {f.stem for f in ROOT.glob("*/*.py")} - {"__init__"}
+    assert set(registry.names()) == files
+    assert {"supervised", "pseudo_label", "fixmatch", "adamatch"} <= files
+    for name in registry.names():
+        kind = registry.get(name)
+        assert issubclass(kind, Method)
+        assert registry.name_of(kind) == name
+        assert kind.paper
+        assert kind.settings
+        assert kind.__doc__
+        for hyperparameter in kind.hyperparameters().values():
+            assert hyperparameter.help, f"{name}'s {hyperparameter.name} has no line of help"
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [("FixMatch", "fixmatch"), ("fix-match", "fixmatch"), ("PseudoLabel", "pseudo_label"), ("pseudo-label", "pseudo_label")],
+)
+def test_names_are_found_however_they_are_spelt(given, name):
+    assert registry.name_of(registry.get(given)) == name
+
+
+@pytest.mark.parametrize(("given", "near"), [("fixmach", "fixmatch"), ("ADAMACH", "adamatch"), ("supervise", "supervised")])
+def test_unknown_method_suggests_the_nearest(given, near):
+    with pytest.raises(LeavenError, match=f"no method '{given}'; did you mean '{near}'"):
+        registry.get(given)
+
+
+@pytest.mark.parametrize("name", ["zzz", "", "__init__", "../base", "base", "semi.fixmatch", "fixmatch.py"])
+def test_what_is_no_method(name):
+    with pytest.raises(LeavenError, match="There is no method"):
+        registry.get(name)
+
+
+def test_unknown_hyperparameter_suggests_the_nearest():
+    with pytest.raises(LeavenError, match="no hyper-parameter 'treshold'; did you mean 'threshold'"):
+        registry.resolve(registry.get("fixmatch"), {"treshold": 0.9})
+    with pytest.raises(LeavenError, match=r"choose one of .*count"):
+        registry.resolve(Odd, {"zzzzzz": 1})
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "value"),
+    [
+        ("count", "7", 7), ("count", 7.0, 7), ("share", "0.25", 0.25), ("share", 1, 1.0), ("on", "true", True),
+        ("on", "no", False), ("on", 1, True), ("on", False, False), ("kind", "b", "b"), ("most", "none", None),
+        ("most", None, None), ("most", "3", 3.0),
+    ],
+)  # fmt: skip
+def test_values_are_converted(name, given, value):
+    found = registry.resolve(Odd, {name: given})[name]
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [("count", "7.5"), ("count", 7.5), ("count", "x"), ("share", "much"), ("share", None), ("on", "maybe"), ("on", 2), ("most", "x")],
+)
+def test_values_of_another_type_are_refused(name, given):
+    with pytest.raises(LeavenError, match=f"Odd's hyper-parameter '{name}' was given"):
+        registry.resolve(Odd, {name: given})
+
+
+def test_defaults_are_those_of_the_papers():
+    fixmatch = registry.resolve(registry.get("fixmatch"), {})
+    assert fixmatch == {"threshold": 0.95, "weight": 1.0, "ratio": 7, "alignment": False}
+    adamatch = registry.resolve(registry.get("adamatch"), {})
+    assert adamatch == {"threshold": 0.9, "ratio": 3, "weight": 1.0, "warmup": 0.5}
+    assert registry.resolve(Odd, {"share": "0.1"}) == {"count": 2, "share": 0.1, "on": False, "kind": "a", "most": 1.0}

@@ -1,0 +1,84 @@
+import math
+
+import pytest
+
+from leaven.errors import LeavenError
+from leaven.train.plan import Plan
+
+
+@pytest.mark.parametrize("k", [0, 1, 250, 500, 999])
+def test_fixmatch_cosine(k):
+    """η cos(7πk / 16K), section 2.3."""
+    assert Plan(steps=1000, lr=0.03).lr_at(k) == pytest.approx(0.03 * math.cos(7 * math.pi * k / (16 * 1000)), rel=1e-12)
+
+
+def test_fixmatch_cosine_by_hand():
+    """Half-way cos(7π/32) = 0.7730105; at the end cos(7π/16) = 0.1950903."""
+    plan = Plan(steps=1000, lr=1.0)
+    assert plan.lr_at(0) == 1
+    assert plan.lr_at(500) == pytest.approx(0.7730105, abs=1e-7)
+    assert plan.lr_at(1000) == pytest.approx(0.1950903, abs=1e-7)
+
+
+def test_adamatch_cosine_ends_at_a_quarter():
+    """cos(progress · arccos ¼): half-way √((1 + ¼) / 2) by the half-angle formula."""
+    plan = Plan(steps=200, lr=2.0, final_lr=0.25)
+    assert plan.lr_at(0) == 2
+    assert plan.lr_at(100) == pytest.approx(2 * math.sqrt(0.625))
+    assert plan.lr_at(200) == pytest.approx(0.5)
+
+
+def test_constant_rate_and_fall_to_zero():
+    assert {Plan(steps=10, final_lr=1.0).lr_at(k) for k in range(10)} == {0.03}
+    assert Plan(steps=10, final_lr=0.0).lr_at(10) == pytest.approx(0, abs=1e-12)
+
+
+def test_warm_up_rises_linearly():
+    """A tenth of 100 steps: 1/10 in the first, 10/10 in the tenth, then the cosine alone."""
+    plan = Plan(steps=100, lr=1.0, final_lr=1.0, lr_warmup=0.1)
+    assert [plan.lr_at(k) for k in range(12)] == pytest.approx([k / 10 for k in range(1, 11)] + [1, 1])
+    falling = Plan(steps=100, lr=1.0, final_lr=0.25, lr_warmup=0.1)
+    assert falling.lr_at(4) == pytest.approx(0.5 * math.cos(0.04 * math.acos(0.25)))
+
+
+@pytest.mark.parametrize(
+    ("steps", "norm", "ema"),
+    [
+        (10, 0.1, 0.5), (100, 0.1, 0.8), (1000, 0.1, 0.98), (5000, 0.02, 0.996), (20_000, 0.005, 0.999),
+        (100_000, 0.001, 0.999), (2**20, 0.001, 0.999),
+    ],
+)  # fmt: skip
+def test_defaults_follow_the_length_of_the_run(steps, norm, ema):
+    plan = Plan(steps=steps)
+    assert plan.batch_norm_momentum == pytest.approx(norm)
+    assert plan.ema_decay == pytest.approx(ema)
+
+
+def test_given_values_win():
+    plan = Plan(steps=10, ema=0.9, norm_momentum=0.01)
+    assert (plan.ema_decay, plan.batch_norm_momentum) == (0.9, 0.01)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("steps", 0), ("batch_size", 0), ("devices", 0), ("seed", -1), ("optimizer", "adam"), ("lr", 0.0),
+        ("lr", float("nan")), ("final_lr", 1.1), ("lr_warmup", 1.0),
+    ],
+)  # fmt: skip
+def test_values_out_of_range(field, value):
+    with pytest.raises(LeavenError, match=field):
+        Plan(**{field: value})
+
+
+def test_batch_that_cannot_be_shared():
+    with pytest.raises(LeavenError, match="64 cannot be shared evenly by 3"):
+        Plan(devices=3)
+    Plan(devices=2, nodes=2)
+
+
+def test_changes():
+    plan = Plan(steps=5)
+    assert plan.with_(steps=None, lr=0.1) == Plan(steps=5, lr=0.1)
+    with pytest.raises(LeavenError, match="no 'step'"):
+        plan.with_(step=7)
