@@ -34,6 +34,15 @@ def test_dropout_keeps_the_mean():
     assert abs(y.mean() - 1) < 0.02
 
 
+def test_what_drops_out_becomes_the_center():
+    torch.manual_seed(0)
+    center = torch.tensor([5.0, -300.0])
+    y = FeatureViews(noise=0, dropout=0.25, center=center).strong(center + torch.ones(20_000, 2))
+    gone = (y - center).abs() < 1e-3
+    assert abs(gone.float().mean() - 0.25) < 0.01
+    assert torch.allclose((y - center).mean(0), torch.ones(2), atol=0.03)
+
+
 def test_bad_input_is_named():
     with pytest.raises(ValueError, match="float64"):
         FeatureViews().weak(torch.zeros(2, 3, dtype=torch.float64))

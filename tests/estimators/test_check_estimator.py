@@ -6,7 +6,7 @@ from sklearn.utils.estimator_checks import check_classifiers_classes, parametriz
 
 from leaven import LeavenClassifier
 
-SMALL = {"steps": 20, "batch_size": 16, "random_state": 0}
+SMALL = {"steps": 10, "batch_size": 16, "lr": 0.1, "random_state": 0}
 NOT_FOR_US = {
     "check_classifiers_classes": "its last labels are {-1, 1}, and -1 marks unlabelled rows; scikit-learn spares "
     "its own semi-supervised classifiers by name. With unlabelled=None the check passes, see below.",

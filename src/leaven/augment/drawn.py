@@ -15,12 +15,17 @@ PIECE = 3 << 19
 
 
 class Drawn:
-    """A frozen dataclass of tensors ``(N, ...)`` (or others of its kind, or None) about the N images of a batch."""
+    """A frozen dataclass of tensors ``(N, ...)`` (or others of its kind, or what holds for all) about the N images of a batch."""
 
     def __getitem__(self, rows: slice) -> Self:
         """What was drawn for some of the images."""
         values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
-        return type(self)(**{name: None if value is None else value[rows] for name, value in values.items()})
+        return type(self)(
+            **{
+                name: value if value is None or isinstance(value, bool) else value[rows]
+                for name, value in values.items()
+            }
+        )
 
 
 D = TypeVar("D", bound=Drawn)

@@ -10,8 +10,10 @@ class FeatureViews:
     """Views of float32 ``(N, D)``, or of ``(N, V, D)``: V cached views of each item, view 0 the plain one.
 
     * ``plain``: view 0.
-    * ``weak``: one of the V views, drawn for each item, with slight Gaussian noise.
-    * ``strong``: one of the V views, drawn anew, with more noise, and with features dropped out.
+    * ``weak``: one of the first ``weak_views`` views, drawn for each item, with slight Gaussian noise.
+    * ``strong``: one of the others, with more noise, and with features dropped out.
+
+    Where all views are weak ones, both kinds draw from all.
 
     Answers are float32 ``(N, D)``. Randomness comes from the default generator of the batch's device.
 
@@ -23,6 +25,7 @@ class FeatureViews:
             so that the mean stays.
         center: float ``(D,)``, what a feature that drops out becomes: the mean of each column of a table, where 0
             may lie far outside of what occurs; None for 0.
+        weak_views: how many of the V cached views, from the first, are weak ones; None for all.
 
     Raises:
         ValueError: for arguments out of range, and at the call for another type or number of dimensions.
@@ -35,6 +38,7 @@ class FeatureViews:
         weak_noise: float = 0.05,
         dropout: float = 0.2,
         center: Tensor | None = None,
+        weak_views: int | None = None,
     ):
         if noise < 0 or weak_noise < 0:
             raise ValueError(f"noise is {noise} and weak_noise {weak_noise}; both must be 0 or more.")
@@ -42,7 +46,7 @@ class FeatureViews:
             raise ValueError(f"dropout is {dropout}; it must be at least 0 and below 1.")
         self.scale = None if scale is None else scale.float()
         self.center = None if center is None else center.float()
-        self.noise, self.weak_noise, self.dropout = noise, weak_noise, dropout
+        self.noise, self.weak_noise, self.dropout, self.weak_views = noise, weak_noise, dropout, weak_views
 
     def plain(self, x: Tensor) -> Tensor:
         """View 0, ``(N, D)``."""
@@ -51,11 +55,11 @@ class FeatureViews:
 
     def weak(self, x: Tensor) -> Tensor:
         """One view of each item, slightly moved, ``(N, D)``."""
-        return self._jitter(self._pick(x), self.weak_noise)
+        return self._jitter(self._pick(x, weak=True), self.weak_noise)
 
     def strong(self, x: Tensor) -> Tensor:
         """One view of each item, moved, features dropped out, ``(N, D)``."""
-        moved = self._jitter(self._pick(x), self.noise)
+        moved = self._jitter(self._pick(x, weak=False), self.noise)
         if not self.dropout:
             return moved
         if self.center is None:
@@ -69,11 +73,14 @@ class FeatureViews:
             shape = tuple(x.shape)
             raise ValueError(f"feature views take float32 (N, D) or (N, V, D), not {x.dtype} {shape}.")
 
-    def _pick(self, x: Tensor) -> Tensor:
+    def _pick(self, x: Tensor, weak: bool) -> Tensor:
         self._check(x)
         if x.ndim == 2:
             return x
-        view = torch.randint(x.shape[1], (x.shape[0],), device=x.device)
+        views = x.shape[1]
+        border = views if self.weak_views is None else min(self.weak_views, views)
+        first, last = (0, border) if weak or border == views else (border, views)
+        view = torch.randint(first, last, (x.shape[0],), device=x.device)
         return x[torch.arange(x.shape[0], device=x.device), view]
 
     def _jitter(self, x: Tensor, noise: float) -> Tensor:

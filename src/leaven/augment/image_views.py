@@ -15,6 +15,9 @@ from leaven.augment.shift import Shift, draw_shift
 from leaven.augment.warp import Warp, draw_boxes
 
 
+SMOOTH = 16  # pixels
+
+
 def _pixels(x: Tensor) -> Tensor:
     """uint8 ``(N, C, H, W)`` as contiguous ``(N, H, W, C)``: no copy where it is channels-last."""
     if x.dtype != torch.uint8 or x.ndim != 4 or x.shape[1] not in (1, 3):
@@ -63,7 +66,7 @@ class ImageViews:
     one by one, as public code does: all photometric operations come before all geometric ones, so that
     AutoContrast, Contrast and Equalize do not count the black that a warp brings in, nor do Contrast and Solarize
     change it; and several geometric operations are one warp, so that what the first moves out of the image the
-    second can bring back. Pixels come from the nearest neighbour, Pillow's default, and are black outside the
+    second can bring back. Pixels come from the nearest neighbour (or, with ``smooth``, from four), Pillow's default, and are black outside the
     image.
 
     Randomness comes from the default generator of the batch's device. Inputs are not changed.
@@ -75,6 +78,8 @@ class ImageViews:
         magnitude: RandAugment draws magnitudes from 1 to this, at most 10.
         cutout: largest side of the grey square, as a part of the shorter side, 0 to 1; 0 for none.
         exclude: names of `OPERATIONS` not to draw.
+        smooth: interpolate when warping; None: for images under ``SMOOTH`` pixels, whose strokes the nearest
+            neighbour would break.
         policy: draws in place of RandAugment; ``operations``, ``magnitude`` and ``exclude`` are then unused.
 
     Raises:
@@ -89,13 +94,14 @@ class ImageViews:
         magnitude: int = 10,
         cutout: float = 0.5,
         exclude: tuple[str, ...] = (),
+        smooth: bool | None = None,
         policy: Policy | None = None,
     ):
         if not 0 <= shift < 1:
             raise ValueError(f"shift is {shift}; it must be at least 0 and below 1.")
         if not 0 <= cutout <= 1:
             raise ValueError(f"cutout is {cutout}; it must be between 0 and 1.")
-        self.flip, self.shift, self.cutout = flip, shift, cutout
+        self.flip, self.shift, self.cutout, self.smooth = flip, shift, cutout, smooth
         self.policy = RandAugment(operations, magnitude, exclude) if policy is None else policy
 
     def plain(self, x: Tensor) -> Tensor:
@@ -118,7 +124,8 @@ class ImageViews:
         draw = self.policy.draw(n, x.device)
         box = draw_boxes(n, h, w, self.cutout, x.device) if self.cutout else None
         moved = one_of(draw.operation, GEOMETRIC).any(1)
-        return StrongView(shift, draw, Warp(affine(draw, h, w), moved, box))
+        smooth = min(h, w) < SMOOTH if self.smooth is None else self.smooth
+        return StrongView(shift, draw, Warp(affine(draw, h, w), moved, box, smooth))
 
     def _draw_shift(self, pixels: Tensor) -> Shift:
         n, h, w, _ = pixels.shape

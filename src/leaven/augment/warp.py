@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from leaven.augment.drawn import Drawn
@@ -14,18 +15,20 @@ from leaven.augment.tables import index_dtype
 
 @dataclass(frozen=True)
 class Warp(Drawn):
-    """An affine warp, nearest neighbour, and then a box filled with one value.
+    """An affine warp, and then a box filled with one value.
 
     Attributes:
         matrix: float64 ``(N, 3, 3)``, from places of the answer to places of the input (`affine`).
         moved: bool ``(N,)``; the others are not warped.
         box: int32 ``(N, 4)``: top, left, bottom, right of the cut-out, the last two exclusive; it may lie
             across the border.
+        smooth: interpolate images between four pixels; else, and masks always, take the nearest one.
     """
 
     matrix: Tensor
     moved: Tensor
     box: Tensor | None = None
+    smooth: bool = False
 
     def image(self, x: Tensor, fill: int = 0, box_fill: int = 128) -> Tensor:
         """Warp uint8 ``(N, H, W, C)``, which is changed: ``fill`` outside the image, ``box_fill`` in the box.
@@ -33,14 +36,24 @@ class Warp(Drawn):
         The defaults are FixMatch's: black, as Pillow fills, and the grey between 127 and 128.
         """
         if rows := Rows(self.moved):
-            x = rows.put(x, self._resample(rows, x, fill))
+            x = rows.put(x, self._interpolate(rows, x, fill) if self.smooth else self._nearest(rows, x, fill))
         return self._cut(x, box_fill)
 
     def mask(self, mask: Tensor, ignore: int) -> Tensor:
         """Warp labels of pixels, integers ``(N, H, W)``; ``ignore`` outside the image and in the box."""
-        return self.image(mask.clone()[..., None], ignore, ignore)[..., 0]
+        return replace(self, smooth=False).image(mask.clone()[..., None], ignore, ignore)[..., 0]
 
-    def _resample(self, rows: Rows, x: Tensor, fill: int) -> Tensor:
+    def _interpolate(self, rows: Rows, x: Tensor, fill: int) -> Tensor:
+        n, h, w, c = (images := rows.of(x)).shape
+        # The matrix is about corners of pixels counted from the top left; grid_sample wants -1..1 on both sides.
+        to_unit = torch.tensor([[2 / w, 0, -1], [0, 2 / h, -1], [0, 0, 1]], dtype=torch.float64, device=x.device)
+        matrix = to_unit @ rows.of(self.matrix) @ torch.linalg.inv(to_unit)
+        grid = F.affine_grid(matrix[:, :2].float(), [n, c, h, w], align_corners=False)
+        planes = images.permute(0, 3, 1, 2).float() - fill  # outside is 0, and then ``fill``
+        warped = F.grid_sample(planes, grid, align_corners=False).add_(fill + 0.5)
+        return warped.clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+
+    def _nearest(self, rows: Rows, x: Tensor, fill: int) -> Tensor:
         n, h, w, c = x.shape
         size = n * h * w * c
         # Pillow's arithmetic, 16.16 fixed point from the middle of the pixel, so that the answer is the same.

@@ -48,9 +48,10 @@ class LeavenClassifier(ClassifierMixin, BaseEstimator):
     pretrained, frozen, resolution : default=None
         Of a timm network, see ``leaven.run.options.Options``.
     steps : int, default=500
-        Optimiser steps.
-    batch_size : int, default=64
-        Labelled rows a step; they are drawn again where there are fewer.
+        Optimiser steps: enough for tables; images are worth a few thousand.
+    batch_size : int, default=32
+        Labelled rows a step; they are drawn again where there are fewer. A method draws several times as many
+        unlabelled ones.
     lr : float, default=None
         Learning rate at its height; None: the method's own.
     plan : dict, default=None
@@ -102,7 +103,7 @@ class LeavenClassifier(ClassifierMixin, BaseEstimator):
         frozen: bool | None = None,
         resolution: int | None = None,
         steps: int = 500,
-        batch_size: int = 64,
+        batch_size: int = 32,
         lr: float | None = None,
         plan: dict[str, Any] | None = None,
         flip: bool | None = None,

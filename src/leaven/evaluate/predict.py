@@ -15,8 +15,7 @@ def predict(
 ) -> np.ndarray:
     """Class probabilities, float32 ``(N, K)``, of ``items`` as a ``Pool`` holds them.
 
-    Memory stays bounded: one batch at a time is on the device. Items with V cached views get the mean of their
-    probabilities over the views.
+    Memory stays bounded: one batch at a time is on the device. Of items with V cached views the plain one is seen.
 
     Parameters
     ----------
@@ -32,10 +31,6 @@ def predict(
     for start in range(0, len(items), batch_size):
         x = to_float(gather[np.arange(start, min(start + batch_size, len(items)))])
         with torch.autocast(where.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
-            if x.ndim == 3:
-                scores = network(x.flatten(0, 1))
-                probabilities = scores.float().softmax(1).view(len(x), -1, scores.shape[1]).mean(1)
-            else:
-                probabilities = network(x).float().softmax(1)
+            probabilities = network(x[:, 0] if x.ndim == 3 else x).float().softmax(1)
         parts.append(probabilities.cpu().numpy())
     return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)

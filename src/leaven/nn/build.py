@@ -13,6 +13,7 @@ from torch import nn
 from leaven.errors import LeavenError
 from leaven.nn.network import Network
 
+VECTORS = ("mlp", "linear", "angular")  # networks that take feature vectors
 SMALL = 32  # pixels; images up to this size get the small network
 
 
@@ -22,13 +23,14 @@ class Spec:
 
     Parameters
     ----------
-    name : ``wrn-D-W``, ``cnn``, ``mlp``, ``linear``, or the name of a timm model
+    name : ``wrn-D-W``, ``cnn``, ``mlp``, ``linear``, ``angular`` (linear on vectors of one length), or the name of a
+        timm model
     shape : of one item: (height, width, channels) or (D,)
     classes : K
     mean, std : normalisation, one number a channel
     pretrained : start from pretrained weights (timm models)
     frozen : the backbone keeps its weights; features are computed once and only a head is trained
-    resolution : images are enlarged or reduced to this many pixels for a timm model; ``None``: as they are
+    resolution : pixels a side that a timm model sees the images at; ``None``: as they are
     """
 
     name: str
@@ -47,12 +49,12 @@ class Spec:
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Spec:
         """What ``asdict`` gave, read back from JSON."""
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})  # type: ignore[arg-type]
 
 
 def is_timm(name: str) -> bool:
     """Whether ``name`` is none of leaven's own networks."""
-    return name not in ("cnn", "mlp", "linear") and not name.startswith("wrn-")
+    return name not in ("cnn", *VECTORS) and not name.startswith("wrn-")
 
 
 def backbone(spec: Spec, *, load: bool = True) -> nn.Module:
@@ -63,11 +65,13 @@ def backbone(spec: Spec, *, load: bool = True) -> nn.Module:
     LeavenError : the name is unknown, or the weights cannot be had
     """
     images = len(spec.shape) == 3
-    if spec.name in ("mlp", "linear"):
+    if spec.name in VECTORS:
         if images:
             raise LeavenError(f"The network {spec.name!r} takes feature vectors, but the items are images; choose cnn.")
-        from leaven.nn.mlp import MLP
+        from leaven.nn.mlp import MLP, OneLength
 
+        if spec.name == "angular":
+            return OneLength(spec.shape[0])
         return MLP(spec.shape[0], layers=2 if spec.name == "mlp" else 0)
     if not images:
         raise LeavenError(f"The network {spec.name!r} takes images, but the items are feature vectors; choose mlp.")
@@ -132,7 +136,7 @@ def describe(
     images the pretrained encoder at hand, frozen, or a Wide ResNet where there is none. A timm model is pretrained
     and frozen unless told otherwise.
     """
-    from leaven.nn.pretrained import normalisation, offline_encoder
+    from leaven.nn.pretrained import input_form, offline_encoder
 
     shape = tuple(int(n) for n in items.shape[1:]) if items.dtype.name == "uint8" else (int(items.shape[-1]),)
     if name == "auto":
@@ -147,8 +151,8 @@ def describe(
         frozen = pretrained if frozen is None else frozen
         if frozen and not pretrained:
             raise LeavenError(f"The random weights of {name!r} are not worth freezing; give --pretrained or --tuned.")
-        mean, std = normalisation(name)
-        return Spec(name, shape, classes, mean, std, pretrained, frozen, resolution or max(128, *shape[:2]))
+        mean, std, side = input_form(name)
+        return Spec(name, shape, classes, mean, std, pretrained, frozen, resolution or side)
     if pretrained or frozen:
         raise LeavenError(f"The network {name!r} has no pretrained weights to load or freeze; choose a timm model.")
     mean, std = statistics(items)

@@ -1,7 +1,8 @@
-"""A multi-layer perceptron for feature vectors."""
+"""Networks for feature vectors: a multi-layer perceptron, and vectors of one length."""
 
 from __future__ import annotations
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from leaven.nn.norm import BatchNorm
@@ -21,3 +22,20 @@ class MLP(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Feature vectors ``(N, num_features)``."""
         return self.layers(x)
+
+
+class OneLength(nn.Module):
+    """``(N, D)`` → ``(N, D)``, every vector scaled to length ``length``.
+
+    A linear layer on it is a classifier by angle whose scores stay within ± ``length`` times the norm of a weight:
+    what suits the features of a pretrained encoder, whose lengths say more of the picture than of its class.
+    """
+
+    def __init__(self, features: int, length: float = 16.0):
+        super().__init__()
+        self.num_features = features
+        self.length = length
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The scaled vectors."""
+        return F.normalize(x.float(), dim=1) * self.length

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import importlib.util
 
@@ -21,14 +22,15 @@ def offline_encoder() -> str | None:
     return PACKAGED if found else None
 
 
-def normalisation(name: str) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Mean and standard deviation that a timm model was trained with, for pixels in 0..1."""
-    if name == PACKAGED and importlib.util.find_spec(PACKAGE):
-        return (127 / 255,) * 3, (128 / 255,) * 3
+def input_form(name: str) -> tuple[tuple[float, ...], tuple[float, ...], int]:
+    """What a timm model was trained with: mean and standard deviation of pixels in 0..1, and pixels a side."""
     config = _timm().get_pretrained_cfg(name)
     if config is None:
-        return (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-    return tuple(config.mean), tuple(config.std)
+        return (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), 224
+    side = int(config.input_size[-1])
+    if name == PACKAGED and importlib.util.find_spec(PACKAGE):
+        return (127 / 255,) * 3, (128 / 255,) * 3, side
+    return tuple(config.mean), tuple(config.std), side
 
 
 class Resized(nn.Module):
@@ -43,7 +45,8 @@ class Resized(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Feature vectors ``(N, num_features)``."""
         if self.resolution and x.shape[-2:] != (self.resolution, self.resolution):
-            x = F.interpolate(x, (self.resolution, self.resolution), mode="bilinear", antialias=True)
+            size = (self.resolution, self.resolution)  # in float32: there is no antialiasing in bfloat16
+            x = F.interpolate(x.float(), size, mode="bilinear", antialias=True).to(x.dtype)
         return self.backbone(x)
 
 
@@ -56,7 +59,7 @@ def timm_backbone(name: str, *, pretrained: bool, resolution: int | None = None)
     """
     timm = _timm()
     if not timm.is_model(name):
-        close = timm.list_models(f"*{name.split('_')[0]}*")[:3]
+        close = difflib.get_close_matches(name, timm.list_models(), n=3, cutoff=0.5)
         near = f"did you mean {', '.join(close)}" if close else "timm.list_models() names them all"
         raise LeavenError(f"There is no network {name!r}: neither cnn, mlp, linear, wrn-D-W nor a timm model; {near}.")
     packaged = pretrained and name == PACKAGED and importlib.util.find_spec(PACKAGE) is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,8 @@ from leaven.nn.build import Spec, statistics
 from leaven.nn.frozen import encode
 from leaven.train.plan import Plan, resolve_precision
 
+STRONG = 2  # cached strong views of each image; each costs a pass of the encoder
+
 
 @dataclass(frozen=True)
 class Prepared:
@@ -22,7 +25,7 @@ class Prepared:
 
     Parameters
     ----------
-    pool : images, or features ``(N, V, D)``
+    pool : images, or features ``(N, D)`` or ``(N, V, D)``
     views : how its items are seen
     spec : of the network to train: the whole one, or the head over a frozen backbone
     """
@@ -32,24 +35,48 @@ class Prepared:
     spec: Spec
 
 
-def prepare(spec: Spec, pool: Pool, flip: bool | None, plan: Plan, *, progress: bool = True) -> Prepared:
+def prepare(spec: Spec, pool: Pool, flip: bool, plan: Plan, *, progress: bool = True) -> Prepared:
     """Choose the views; where the backbone is frozen, compute (or find) the features."""
     if pool.kind == "features":
-        mean, std = (torch.tensor(numbers) for numbers in statistics(pool.items))
-        return Prepared(pool, FeatureViews(std, center=mean), spec)
-    mirrored = pool.items.shape[3] == 3 if flip is None else flip
+        center, scale = (torch.tensor(numbers) for numbers in statistics(pool.items))
+        return Prepared(pool, FeatureViews(scale, center=center), spec)
     if not spec.frozen:
-        return Prepared(pool, ImageViews(flip=mirrored), spec)
-    features = encode_views(spec, pool.items, mirrored, plan, progress=progress)
-    mean, std = statistics(features[:, 0])
-    head = Spec("linear", (features.shape[2],), spec.classes, mean, std)
-    return Prepared(pool.with_items(features), FeatureViews(torch.tensor(std)), head)
+        return Prepared(pool, ImageViews(flip=flip), spec)
+    strong = ImageViews(flip=flip).strong
+    views = [_plain, *([_mirrored] if flip else []), *([strong] * STRONG)]
+    features = _encode(spec, pool.items, views, f"weak {len(views) - STRONG} strong {STRONG}", plan, progress)
+    features, mean, std = match_moments(features, pool.domain)
+    head = Spec("angular", (features.shape[2],), spec.classes, mean, std)
+    seen = FeatureViews(torch.tensor(std), 0.0, 0.0, 0.2, torch.tensor(mean), weak_views=len(views) - STRONG)
+    return Prepared(pool.with_items(features), seen, head)
 
 
-def encode_views(spec: Spec, items: np.ndarray, flip: bool, plan: Plan, *, progress: bool = True) -> np.ndarray:
-    """Features in all the views that training draws from, ``(N, V, D)``; view 0 is the plain one."""
-    views = [_plain, *([_mirrored] if flip else [])]
-    return _encode(spec, items, views, f"plain flip={flip}", plan, progress)
+def match_moments(
+    features: np.ndarray, domain: np.ndarray
+) -> tuple[np.ndarray, tuple[float, ...], tuple[float, ...]]:
+    """Move and scale the features of the source, column by column, to the mean and spread of the target's.
+
+    Per-domain standardisation, in a form that leaves the network one normalisation, the target's: the first two
+    moments of correlation alignment (Sun, Feng & Saenko 2016) without the covariances. It looks at no label.
+
+    Parameters
+    ----------
+    features : float32 ``(N, V, D)``, the moments being those of view 0
+    domain : int ``(N,)``, positive source, negative target
+
+    Returns
+    -------
+    The features, and the target's mean and standard deviation, D numbers each.
+    """
+    source = domain > 0
+    target = features[~source] if not source.all() else features
+    mean, std = statistics(target[:, 0])
+    if source.any() and not source.all():
+        own_mean, own_std = (np.asarray(v, np.float32) for v in statistics(features[source][:, 0]))
+        scaled = (features[source] - own_mean) / own_std * np.asarray(std, np.float32) + np.asarray(mean, np.float32)
+        features = features.copy()
+        features[source] = scaled
+    return features, mean, std
 
 
 def encode_plain(spec: Spec, items: np.ndarray, plan: Plan, *, progress: bool = True) -> np.ndarray:
@@ -57,9 +84,10 @@ def encode_plain(spec: Spec, items: np.ndarray, plan: Plan, *, progress: bool = 
     return _encode(spec, items, [_plain], "plain", plan, progress)[:, 0]
 
 
-def _encode(spec: Spec, items: np.ndarray, views: list[Any], key: str, plan: Plan, progress: bool) -> np.ndarray:
-    accelerated = torch.cuda.is_available() and plan.accelerator != "cpu"
-    device = "cuda" if accelerated else "cpu"
+def _encode(
+    spec: Spec, items: np.ndarray, views: list[Callable[[Tensor], Tensor]], key: str, plan: Plan, progress: bool
+) -> np.ndarray:
+    device = "cuda" if torch.cuda.is_available() and plan.accelerator != "cpu" else "cpu"
     precision = resolve_precision(plan.precision, device)
     return encode(spec, items, views, key=key, precision=precision, device=device, progress=progress)
 

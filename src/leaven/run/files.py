@@ -1,0 +1,51 @@
+"""Files that are whole or not there, and a sentence where one cannot be written."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from leaven.errors import LeavenError
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """The name to write under; at the end the file gets the name ``path``, or, where that failed, is removed.
+
+    Raises
+    ------
+    LeavenError : it cannot be written (no permission, a full disk)
+    """
+    part = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield part
+        os.replace(part, path)
+    except OSError as error:
+        raise LeavenError(_sentence(path, error)) from error
+    finally:
+        with suppress(OSError):
+            part.unlink()
+
+
+def require_writable(path: Path) -> None:
+    """Find out before hours of work whether a file or folder could be made at ``path``; nothing is made.
+
+    Raises
+    ------
+    LeavenError : something that is no folder lies on the way, or the folder there lets us write nothing
+    """
+    parent = path.absolute().parent
+    while not parent.exists():
+        parent = parent.parent
+    if not parent.is_dir():
+        raise LeavenError(f"{path} cannot be written, for {parent} is a file; choose another -o.")
+    if not os.access(parent, os.W_OK | os.X_OK):
+        raise LeavenError(f"{path} cannot be written, for {parent} is not yours to write to; choose another -o.")
+
+
+def _sentence(path: Path, error: OSError) -> str:
+    reason = error.strerror or str(error)
+    return f"{path} cannot be written ({reason}); make room there, mend its permissions, or choose another place."

@@ -1,0 +1,62 @@
+"""What a machine, and a number, allows: checked before anything is written."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import torch
+
+from leaven.errors import LeavenError
+from leaven.train.plan import Plan
+
+PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
+ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
+
+
+def require_possible(plan: Plan, hyperparameters: dict[str, Any]) -> None:
+    """Raise where a plan asks for what the machine lacks, or a number lies out of its range.
+
+    Raises
+    ------
+    LeavenError : names the option, its value and what was expected
+    """
+    _one_of("precision", plan.precision, PRECISIONS)
+    _one_of("accelerator", plan.accelerator, ACCELERATORS)
+    for name, value in {**plan.asdict(), **hyperparameters}.items():
+        if isinstance(value, float) and not math.isfinite(value):
+            raise LeavenError(f"{name} is {value}, but a finite number was expected.")
+    for name, value, fits, range_ in (
+        ("clip", plan.clip, lambda v: v > 0, "a positive number"),
+        ("ema", plan.ema, lambda v: 0 <= v < 1, "a number from 0 to under 1"),
+        ("weight_decay", plan.weight_decay, lambda v: v >= 0, "0 or more"),
+        ("checkpoint_every", plan.checkpoint_every, lambda v: v >= 0, "0 or more seconds"),
+    ):
+        if value is not None and not fits(value):
+            raise LeavenError(f"{name} is {value}, but {range_} was expected.")
+    _hardware(plan)
+
+
+def device_for(plan: Plan) -> str:
+    """Where a network predicts after a run: the graphics card, if the plan lets it use one."""
+    return best_device() if plan.accelerator != "cpu" else "cpu"
+
+
+def best_device() -> str:
+    """``cuda`` or ``mps`` where there is one, else ``cpu``."""
+    return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise LeavenError(f"The {name} {value!r} is not known; choose {', '.join(known[:-1])} or {known[-1]}.")
+
+
+def _hardware(plan: Plan) -> None:
+    kind = best_device()
+    there = {"auto": True, "cpu": True, "gpu": kind != "cpu", "cuda": kind == "cuda", "mps": kind == "mps"}
+    if not there[plan.accelerator]:
+        raise LeavenError(f"The accelerator {plan.accelerator!r} was asked for, but this machine has none; choose cpu.")
+    cards = torch.cuda.device_count()
+    if kind == "cuda" and plan.accelerator != "cpu" and plan.devices > cards:
+        raise LeavenError(f"{plan.devices} devices were asked for, but this machine has {cards}; ask for fewer.")

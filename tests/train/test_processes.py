@@ -1,0 +1,179 @@
+"""Two processes compute what one does."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+import torch
+import torch.distributed as dist
+import torch.multiprocessing as mp
+from helpers_train import feature_pool, image_pool, job, network
+
+from leaven.errors import LeavenError
+from leaven.methods.base import Batch, Draw, Setup
+from leaven.methods.registry import get
+from leaven.nn.norm import BatchNorm
+from leaven.train import checkpoint
+from leaven.train.engine import train
+
+METHODS = {"supervised": {}, "fixmatch": {"threshold": 0.45, "alignment": True}, "adamatch": {"threshold": 0.95}}
+STEPS = 3  # so that moving averages count
+
+
+def part(x: torch.Tensor, rank: int, processes: int) -> torch.Tensor:
+    return x[rank * len(x) // processes : (rank + 1) * len(x) // processes]
+
+
+def make_batch(step: int, rank: int, processes: int) -> Batch:
+    """A process's part of a prescribed global batch; the streams are of unlike brightness."""
+    generator = torch.Generator().manual_seed(step)
+    draws = {}
+    for name, n, shift in (("labelled", 4, 0.0), ("source", 4, 0.0), ("unlabelled", 12, 0.4), ("target", 12, 0.4)):
+        labels = part(torch.randint(0, 3, (n,), generator=generator), rank, processes)
+        views = {v: part(torch.rand(n, 1, 8, 8, generator=generator) + shift, rank, processes) for v in ("weak", "strong")}
+        draws[name] = Draw(torch.arange(len(labels)), views, labels)
+    return Batch(draws, 0.3)
+
+
+class OneLambda:
+    """λ of AdaMatch, fixed for an item and class whichever process draws it."""
+
+    def __init__(self, rank: int, processes: int) -> None:
+        self.rank, self.processes, self.calls = rank, processes, 0
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        shape = (len(x) * self.processes, *x.shape[1:])
+        whole = torch.rand(shape, generator=torch.Generator().manual_seed(self.calls))
+        return part(whole, self.rank, self.processes)
+
+
+def compute(rank: int, processes: int) -> dict[str, dict]:
+    """Losses of every step; gradients, buffers and logged values of the last, averaged over the processes."""
+    torch.rand_like = OneLambda(rank, processes)
+    found = {}
+    for name, hyperparameters in METHODS.items():
+        method = get(name)(network("wrn-10-1", image_pool()), **hyperparameters).train()
+        method.setup(Setup(steps=40, batch_size=4, classes=3))
+        for norm in method.modules():
+            if isinstance(norm, BatchNorm):
+                norm.slope = 1.0  # rounding would put a value now on this side of the kink and now on that
+        losses = []
+        for step in range(STEPS):
+            method.zero_grad()
+            terms = method(make_batch(step, rank, processes))
+            torch.stack(list(terms.values())).sum().backward()
+            losses.append({k: v.detach().clone() for k, v in terms.items()})
+        values = {f"loss {s} {k}": v for s, terms in enumerate(losses) for k, v in terms.items()}
+        values |= {f"gradient {k}": p.grad for k, p in method.named_parameters()}
+        values |= {f"logged {k}": v.clone() for k, v in method.logged.items()}
+        if processes > 1:
+            for value in values.values():
+                dist.all_reduce(value)
+                value /= processes
+        found[name] = values | {f"buffer {k}": b for k, b in method.named_buffers()}
+    return found
+
+
+def worker(rank: int, rendezvous: str, answer: str) -> None:
+    torch.set_num_threads(1)
+    dist.init_process_group("gloo", f"file://{rendezvous}", rank=rank, world_size=2)
+    norms = {}
+    for dtype in (torch.float32, torch.bfloat16):
+        norm = BatchNorm(3, 0.1).train()
+        x = part(whole_input(), rank, 2).to(dtype).requires_grad_()
+        y = norm(x)
+        (y.float() * part(whole_weights(), rank, 2)).sum().backward()
+        norms[str(dtype)] = [y.detach(), x.grad, norm.running_mean, norm.running_var]
+    torch.save([compute(rank, 2), norms], f"{answer}{rank}")
+    dist.destroy_process_group()
+
+
+def whole_input() -> torch.Tensor:
+    x = torch.randn(8, 3, 4, 4, generator=torch.Generator().manual_seed(0))
+    return x * torch.arange(1, 9).view(-1, 1, 1, 1) + torch.arange(8).view(-1, 1, 1, 1)
+
+
+def whole_weights() -> torch.Tensor:
+    return torch.randn(8, 3, 4, 4, generator=torch.Generator().manual_seed(1))
+
+
+@pytest.fixture(scope="module")
+def two(processes, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("processes")
+    mp.start_processes(worker, (str(folder / "rendezvous"), str(folder / "answer")), 2, start_method="forkserver")
+    return [torch.load(folder / f"answer{rank}") for rank in range(2)]
+
+
+@pytest.fixture(scope="module")
+def one():
+    kept = torch.rand_like
+    try:
+        return compute(0, 1)
+    finally:
+        torch.rand_like = kept
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_loss_and_gradients_of_a_global_batch(name, one, two):
+    for rank in range(2):
+        found = two[rank][0][name]
+        assert found.keys() == one[name].keys()
+        for key, value in one[name].items():
+            torch.testing.assert_close(found[key], value, rtol=1e-3, atol=2e-5, msg=lambda m, key=key: f"{key}: {m}")
+    gradients = {k: v for k, v in one[name].items() if k.startswith("gradient")}
+    assert len(gradients) > 15
+    assert all(v.abs().max() > 1e-4 for v in gradients.values())
+    if name != "supervised":
+        assert 0 < one[name]["logged mask_rate"] < 1
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_batch_norm_of_a_global_batch(dtype, two):
+    """Output, gradient and running statistics against PyTorch's layer on the whole batch."""
+    theirs = torch.nn.BatchNorm2d(3)
+    x = whole_input().to(dtype).float().requires_grad_()
+    y = torch.nn.functional.leaky_relu(theirs(x), 0.1)
+    (y * whole_weights()).sum().backward()
+    loose = {"rtol": 1e-4, "atol": 1e-4} if dtype == torch.float32 else {"rtol": 0.02, "atol": 0.02}
+    for rank in range(2):
+        out, gradient, mean, var = two[rank][1][str(dtype)]
+        assert out.dtype == dtype
+        torch.testing.assert_close(out.float(), part(y.detach(), rank, 2), **loose)
+        torch.testing.assert_close(gradient.float(), part(x.grad, rank, 2), **loose)
+        torch.testing.assert_close(mean, theirs.running_mean)
+        torch.testing.assert_close(var, theirs.running_var)
+
+
+def test_training_on_two_devices_equals_one(tmp_path):
+    """Through Fabric's launcher: the same averaged weights, the same log, and one checkpoint."""
+    pool = image_pool()
+    weights, steps = [], []
+    for devices in (1, 2):
+        folder = tmp_path / str(devices)
+        folder.mkdir()
+        method = get("fixmatch")(network("cnn", pool), threshold=0.4, alignment=True)
+        start = {k: v.clone() for k, v in method.network.state_dict().items()}
+        trained = train(job(method, pool, folder, devices=devices, steps=5, batch_size=8))
+        weights.append(trained.weights)
+        state = checkpoint.load(folder / "checkpoint.pt")
+        steps.append((trained.steps, state["step"], trained.last["loss"], trained.last["mask_rate"]))
+        assert all(torch.equal(method.network.state_dict()[k], v) for k, v in trained.weights.items())
+    np.testing.assert_allclose(steps[1], steps[0], rtol=1e-3)
+    for name, value in weights[0].items():
+        torch.testing.assert_close(weights[1][name], value, rtol=1e-3, atol=1e-4, msg=lambda m, n=name: f"{n}: {m}")
+        if "num_batches" not in name and name not in ("mean", "std"):
+            assert not torch.equal(value, start[name])
+
+
+def test_full_disk_in_two_processes_is_a_sentence(processes, tmp_path, monkeypatch):
+    """The process that writes fails, the other one waits for it: both end, and the user reads why."""
+    import lightning_fabric.strategies as strategies
+
+    quick = partial(strategies.DDPStrategy, start_method="forkserver")
+    monkeypatch.setattr(strategies, "DDPStrategy", lambda start_method, **options: quick(**options))
+    pool = feature_pool()
+    (tmp_path / "checkpoint.pt").mkdir()  # so that no checkpoint can take its place
+    one = job(get("supervised")(network("linear", pool)), pool, tmp_path, devices=2, steps=50, checkpoint_every=0.0)
+    with pytest.raises(LeavenError, match=r"checkpoint.pt could not be written"):
+        train(one)
