@@ -153,7 +153,9 @@ def test_first_pass_has_the_statistics_of_the_labelled_batch():
     lam = [torch.rand(8, K).numpy() for _ in range(2)]
     alone = norm(np.concatenate(source)).reshape(2, 8, K)
     together = norm(np.concatenate([*source, *target]))[:16].reshape(2, 8, K)
-    expected = np.mean([cross_entropy(r * t + (1 - r) * a, labels).mean() for a, t, r in zip(alone, together, lam, strict=True)])
+    expected = np.mean(
+        [cross_entropy(r * t + (1 - r) * a, labels).mean() for a, t, r in zip(alone, together, lam, strict=True)]
+    )
     torch.manual_seed(1)
     terms = method(
         batch(
@@ -206,7 +208,9 @@ def test_gradients_flow_through_both_passes():
     rng = np.random.default_rng(0)
     source, target = rng.normal(size=(2, 4, K)), rng.normal(size=(2, 12, K))
     terms = method(
-        batch(source=draw([0, 1, 2, 0], weak=source[0], strong=source[1]), target=draw(weak=target[0], strong=target[1]))
+        batch(
+            source=draw([0, 1, 2, 0], weak=source[0], strong=source[1]), target=draw(weak=target[0], strong=target[1])
+        )
     )
     terms["source"].backward()
     alone, together = outputs

@@ -44,13 +44,20 @@ def test_a_method_is_a_file():
 
 @pytest.mark.parametrize(
     ("given", "name"),
-    [("FixMatch", "fixmatch"), ("fix-match", "fixmatch"), ("PseudoLabel", "pseudo_label"), ("pseudo-label", "pseudo_label")],
+    [
+        ("FixMatch", "fixmatch"),
+        ("fix-match", "fixmatch"),
+        ("PseudoLabel", "pseudo_label"),
+        ("pseudo-label", "pseudo_label"),
+    ],
 )
 def test_names_are_found_however_they_are_spelt(given, name):
     assert registry.name_of(registry.get(given)) == name
 
 
-@pytest.mark.parametrize(("given", "near"), [("fixmach", "fixmatch"), ("ADAMACH", "adamatch"), ("supervise", "supervised")])
+@pytest.mark.parametrize(
+    ("given", "near"), [("fixmach", "fixmatch"), ("ADAMACH", "adamatch"), ("supervise", "supervised")]
+)
 def test_unknown_method_suggests_the_nearest(given, near):
     with pytest.raises(LeavenError, match=f"no method '{given}'; did you mean '{near}'"):
         registry.get(given)
@@ -85,7 +92,16 @@ def test_values_are_converted(name, given, value):
 
 @pytest.mark.parametrize(
     ("name", "given"),
-    [("count", "7.5"), ("count", 7.5), ("count", "x"), ("share", "much"), ("share", None), ("on", "maybe"), ("on", 2), ("most", "x")],
+    [
+        ("count", "7.5"),
+        ("count", 7.5),
+        ("count", "x"),
+        ("share", "much"),
+        ("share", None),
+        ("on", "maybe"),
+        ("on", 2),
+        ("most", "x"),
+    ],
 )
 def test_values_of_another_type_are_refused(name, given):
     with pytest.raises(LeavenError, match=f"Odd's hyper-parameter '{name}' was given"):

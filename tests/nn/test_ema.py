@@ -25,7 +25,14 @@ def test_average_by_hand():
 
 @pytest.mark.parametrize(
     ("decay", "step", "expected"),
-    [(0.999, 0, 0.1), (0.999, 90, 0.91), (0.999, 8980, 8981 / 8990), (0.999, 8991, 0.999), (0.5, 7, 8 / 17), (0.5, 8, 0.5)],
+    [
+        (0.999, 0, 0.1),
+        (0.999, 90, 0.91),
+        (0.999, 8980, 8981 / 8990),
+        (0.999, 8991, 0.999),
+        (0.5, 7, 8 / 17),
+        (0.5, 8, 0.5),
+    ],
 )
 def test_decay_warms_up(decay, step, expected):
     assert EMA(nn.Linear(1, 1), decay).decay_at(step) == pytest.approx(expected)

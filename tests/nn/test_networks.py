@@ -62,7 +62,11 @@ def test_wide_resnet_is_the_papers_function():
         for block, (stride, activated) in zip(layers[1:4], ((1, True), (2, False), (2, False)), strict=True):
             y = act(h, block.norm1)
             h = y if activated else h  # the first block's shortcut is activated as well
-            y = F.conv2d(act(F.conv2d(y, block.conv1.weight, stride=stride, padding=1), block.norm2), block.conv2.weight, padding=1)
+            y = F.conv2d(
+                act(F.conv2d(y, block.conv1.weight, stride=stride, padding=1), block.norm2),
+                block.conv2.weight,
+                padding=1,
+            )
             h = y + (h if block.shortcut is None else F.conv2d(h, block.shortcut.weight, stride=stride))
         expected = act(h, layers[4]).mean((2, 3))
         torch.testing.assert_close(network(x), expected, atol=1e-4, rtol=1e-4)

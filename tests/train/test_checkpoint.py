@@ -231,5 +231,3 @@ def test_columns_are_those_of_the_first_line(tmp_path):
     table.write({"step": 1, "a": 1.0})
     table.write({"step": 2, "a": 2.0, "b": 3.0})
     assert read_table(table.path) == [{"step": "1", "a": "1"}, {"step": "2", "a": "2"}]
-
-

@@ -10,7 +10,6 @@ from leaven.errors import LeavenError
 from leaven.methods.base import Batch, Method, Stream
 from leaven.methods.registry import get, names
 from leaven.methods.semi.supervised import Supervised
-from leaven.nn.build import Spec, build
 from leaven.train import checkpoint
 from leaven.train.engine import Loop, train
 from leaven.train.log import read_table
@@ -66,7 +65,15 @@ def test_adamw_equals_numpy():
     pool = feature_pool(n=12, labelled=12)
     net = network("linear", pool)
     w, b = net.head.weight.detach().numpy().astype(float), net.head.bias.detach().numpy().astype(float)
-    plan = {"batch_size": 12, "optimizer": "adamw", "lr": 0.1, "weight_decay": 0.5, "final_lr": 1.0, "steps": 5, "ema": 0.0}
+    plan = {
+        "batch_size": 12,
+        "optimizer": "adamw",
+        "lr": 0.1,
+        "weight_decay": 0.5,
+        "final_lr": 1.0,
+        "steps": 5,
+        "ema": 0.0,
+    }
     trained = train(job(Supervised(net, strong=False), pool, **plan))
     x, onehot = (pool.items.astype(float) - 0.4) / 0.7, np.eye(3)[pool.labels]
     m, s = {"w": 0.0, "b": 0.0}, {"w": 0.0, "b": 0.0}
@@ -258,19 +265,20 @@ def test_frozen_backbone_of_a_composed_model(name, tmp_path, monkeypatch):
     monkeypatch.setenv("LEAVEN_CACHE", str(tmp_path))
     source = 12 if name == "adamatch" else 0
     pool = image_pool(n=36, source=source, size=32, channels=3)
-    plan = {"steps": 5, "batch_size": 6, "accelerator": "cpu", "precision": "32-true"}
-    options = Options(name, {}, "tf_efficientnet_lite0", resolution=32, plan=plan, flip=False, baseline=False)
-    *_, fitted = fit(pool, options=options, progress=False)
-    found = fitted.model.network.state_dict()
-    expected = backbone(fitted.model.spec).state_dict()
-    for key, value in expected.items():
-        assert torch.equal(found[f"backbone.{key}"], value), key
-    torch.manual_seed(plan.get("seed", 0))
-    start = build(Spec("linear", (1280,), 3, (0.0,) * 1280, (1.0,) * 1280)).head.weight
-    assert (found["head.head.weight"] != start).all()
-    # the composed model sees pixels as the head saw features
-    seen = fitted.model.predict_proba(pool.items[pool.domain < 0])
-    np.testing.assert_allclose(seen, fitted.evaluations["unlabelled"].probabilities, atol=1e-4)
+    plan = {"batch_size": 6, "accelerator": "cpu", "precision": "32-true"}
+    heads = []
+    for steps in (1, 5):
+        options = Options(
+            name, {}, "tf_efficientnet_lite0", resolution=32, plan={**plan, "steps": steps}, flip=False, baseline=False
+        )
+        *_, fitted = fit(pool, options=options, progress=False)
+        found = fitted.model.network.state_dict()
+        expected = backbone(fitted.model.spec).state_dict()
+        for key, value in expected.items():
+            assert torch.equal(found[f"backbone.{key}"], value), key
+        heads.append({k: v for k, v in found.items() if k.startswith("head.head.")})
+    assert heads[0]
+    assert all((v != heads[1][k]).all() for k, v in heads[0].items())
 
 
 # -- losses that are not numbers ------------------------------------------------------------------------------
@@ -299,6 +307,6 @@ def test_nan_between_two_lines_of_the_log(tmp_path):
     """The log of 500 steps has a line every other step: the step named is the one, and no bad weight is kept."""
     pool = feature_pool()
     method = NaNFrom(network("linear", pool), 5)
-    with pytest.raises(LeavenError, match="at step [45];"):
+    with pytest.raises(LeavenError, match=r"at step [45];"):
         train(job(method, pool, tmp_path, steps=500, checkpoint_every=0.0))
     assert checkpoint.load(tmp_path / "checkpoint.pt")["step"] == 4

@@ -9,7 +9,9 @@ from leaven.train.plan import Plan
 @pytest.mark.parametrize("k", [0, 1, 250, 500, 999])
 def test_fixmatch_cosine(k):
     """η cos(7πk / 16K), section 2.3."""
-    assert Plan(steps=1000, lr=0.03).lr_at(k) == pytest.approx(0.03 * math.cos(7 * math.pi * k / (16 * 1000)), rel=1e-12)
+    assert Plan(steps=1000, lr=0.03).lr_at(k) == pytest.approx(
+        0.03 * math.cos(7 * math.pi * k / (16 * 1000)), rel=1e-12
+    )
 
 
 def test_fixmatch_cosine_by_hand():

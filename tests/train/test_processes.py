@@ -30,7 +30,9 @@ def make_batch(step: int, rank: int, processes: int) -> Batch:
     draws = {}
     for name, n, shift in (("labelled", 4, 0.0), ("source", 4, 0.0), ("unlabelled", 12, 0.4), ("target", 12, 0.4)):
         labels = part(torch.randint(0, 3, (n,), generator=generator), rank, processes)
-        views = {v: part(torch.rand(n, 1, 8, 8, generator=generator) + shift, rank, processes) for v in ("weak", "strong")}
+        views = {
+            v: part(torch.rand(n, 1, 8, 8, generator=generator) + shift, rank, processes) for v in ("weak", "strong")
+        }
         draws[name] = Draw(torch.arange(len(labels)), views, labels)
     return Batch(draws, 0.3)
 

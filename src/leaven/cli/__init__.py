@@ -2,25 +2,55 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import warnings
+
+STOPPED = 130  # exit code after Ctrl-C, as shells have it
 
 
 def main() -> None:
     """Entry point of the ``leaven`` command. A mistake in the input ends it with one sentence and exit code 2."""
-    import warnings
+    warnings.showwarning = _one_line
+    os.environ.setdefault("PYTHONWARNINGS", "ignore")  # for processes that training starts
+    sys.exit(_run())
+
+
+def _run() -> int:
+    import typer
 
     from leaven.cli.app import app
     from leaven.errors import LeavenError
 
-    warnings.showwarning = _one_line
+    # typer carries a click of its own, older ones used the package: both derive their mistakes of use from this class
+    misuse: type[Exception] = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
     try:
-        app()
+        return app(standalone_mode=False) or 0
     except LeavenError as error:
-        print(f"leaven: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("leaven: stopped; a run that had begun goes on with --resume.", file=sys.stderr)
-        sys.exit(130)
+        return _say(str(error))
+    except OSError as error:
+        name = f"{error.filename}: " if error.filename else ""
+        return _say(
+            f"{name}{error.strerror or error}; check that it is there, that you may use it, and the space left."
+        )
+    except (KeyboardInterrupt, typer.Abort):
+        return STOPPED
+    except misuse as error:
+        return _say(_usage(error))
+
+
+def _usage(error: Exception) -> str:
+    """A mistake in the use of a command, and where its options stand."""
+    message = error.format_message().strip()  # type: ignore[attr-defined]
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "leaven"
+    message = "; ".join(message.splitlines()).replace(". Did", "; did").replace(". ", "; ").rstrip(".?")
+    return f"{message}; see `{command} --help`."
+
+
+def _say(sentence: str) -> int:
+    print(f"leaven: {sentence}", file=sys.stderr)
+    return 2
 
 
 def _one_line(message: Warning | str, category: type[Warning], *_: object, **__: object) -> None:

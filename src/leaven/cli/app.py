@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from leaven.cli.hyper import FOUND, FitCommand
+
 app = typer.Typer(
     name="leaven",
     help="A few labels raise the whole batch: learn from many images and few labels.",
-    no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
 
+Of = partial(typer.Option, rich_help_panel="Data")
+Net = partial(typer.Option, rich_help_panel="Network")
+Train = partial(typer.Option, rich_help_panel="Training")
+Where = partial(typer.Option, rich_help_panel="Machine")
+
 Run = Annotated[Path, typer.Argument(help="Run folder.", metavar="RUN")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Labels = Annotated[Path | None, typer.Option(help="CSV of file name and label; an empty label is unlabelled.")]
-Strict = Annotated[bool, typer.Option(help="An image that cannot be read is an error, not a warning.")]
+Labels = Annotated[Path | None, Of(help="CSV of file name and label; an empty label is unlabelled.")]
+Strict = Annotated[bool, Of("--strict", help="An image that cannot be read is an error, not a warning.")]
 
 
 @app.callback(invoke_without_command=True)
-def root(version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False) -> None:
+def root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
+) -> None:
     """Learn from many images and few labels."""
     if version:
         import leaven
 
         typer.echo(leaven.__version__)
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
         raise typer.Exit
 
 
@@ -43,54 +56,54 @@ def demo(
     run(out, seeds, as_json)
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@app.command(cls=FitCommand)
 def fit(
     context: typer.Context,
-    data: Annotated[Path, typer.Argument(help="Folder of images (a subfolder a class, or with --labels), or .npz.")],
+    data: Annotated[Path, typer.Argument(help="Images (a subfolder a class, or --labels), or .npz.", metavar="DATA")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Run folder to make.")],
     labels: Labels = None,
-    source: Annotated[Path | None, typer.Option(help="Labelled folder of another domain to learn from.")] = None,
-    test: Annotated[Path | None, typer.Option(help="Labelled folder to report on; it chooses nothing.")] = None,
-    method: Annotated[str | None, typer.Option(help="See `leaven methods`; its hyper-parameters are options.")] = None,
-    network: Annotated[str, typer.Option(help="auto, cnn, wrn-28-2, mlp, linear, or a timm model.")] = "auto",
-    pretrained: Annotated[bool | None, typer.Option(help="Pretrained weights (timm models).")] = None,
-    frozen: Annotated[bool | None, typer.Option("--frozen/--tuned", help="Keep the backbone's weights.")] = None,
-    resolution: Annotated[int | None, typer.Option(help="Pixels a side that a timm model sees.")] = None,
-    size: Annotated[int | None, typer.Option(help="Pixels a side to keep of each image.")] = None,
-    channels: Annotated[int | None, typer.Option(help="1 grey, 3 colour; by default what the images are.")] = None,
-    per_class: Annotated[int | None, typer.Option(help="Use only so many labels a class, and hide the others.")] = None,
-    validation: Annotated[float | None, typer.Option(help="Share of the labels to hold out.")] = None,
-    flip: Annotated[bool | None, typer.Option(help="Mirror images; by default colour ones.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Optimiser steps [1000].")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Labelled items a step [64].")] = None,
-    optimizer: Annotated[str | None, typer.Option(help="sgd or adamw [sgd].")] = None,
-    lr: Annotated[float | None, typer.Option(help="Learning rate [0.03].")] = None,
-    weight_decay: Annotated[float | None, typer.Option(help="Weight decay of kernels.")] = None,
-    ema: Annotated[float | None, typer.Option(help="Decay of the weights' average [from the steps].")] = None,
-    clip: Annotated[float | None, typer.Option(help="Largest norm of the gradient.")] = None,
-    precision: Annotated[str | None, typer.Option(help="auto, 32-true, bf16-mixed, 16-mixed.")] = None,
-    accelerator: Annotated[str | None, typer.Option(help="auto, cpu, gpu.")] = None,
-    devices: Annotated[int | None, typer.Option(help="Processes on this machine.")] = None,
-    nodes: Annotated[int | None, typer.Option(help="Machines (with torchrun or SLURM).")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of everything random.")] = None,
-    checkpoint_every: Annotated[float | None, typer.Option(help="Seconds between checkpoints [60].")] = None,
-    logger: Annotated[list[str] | None, typer.Option(help="tensorboard or wandb, beside the CSV.")] = None,
-    baseline: Annotated[bool, typer.Option(help="Train the supervised baseline beside it.")] = True,
+    source: Annotated[Path | None, Of(help="Labelled folder of another domain to learn from.")] = None,
+    test: Annotated[Path | None, Of(help="Labelled folder to report on; it chooses nothing.")] = None,
+    validation: Annotated[float | None, Of(help="Share of the labels to hold out.")] = None,
+    per_class: Annotated[int | None, Of(help="Use only so many labels a class, and hide the others.")] = None,
+    size: Annotated[int | None, Of(help="Pixels a side to keep of each image.")] = None,
+    channels: Annotated[int | None, Of(help="1 grey, 3 colour; by default what the images are.")] = None,
+    flip: Annotated[bool | None, Of("--flip/--no-flip", help="Mirror images; by default colour ones.")] = None,
     strict: Strict = False,
+    network: Annotated[str, Net(help="auto, cnn, wrn-28-2, mlp, linear, or a timm model.")] = "auto",
+    pretrained: Annotated[bool | None, Net("--pretrained/--no-pretrained", help="Load pretrained weights.")] = None,
+    frozen: Annotated[bool | None, Net("--frozen/--tuned", help="Keep the backbone's weights.")] = None,
+    resolution: Annotated[int | None, Net(min=1, help="Pixels a side that a timm model sees.")] = None,
+    method: Annotated[str | None, Train(help="See `leaven methods`; its hyper-parameters are options.")] = None,
+    steps: Annotated[int | None, Train(help="Optimiser steps (1000).")] = None,
+    batch_size: Annotated[int | None, Train(help="Labelled items a step (64).")] = None,
+    optimizer: Annotated[str | None, Train(help="sgd or adamw (sgd).")] = None,
+    lr: Annotated[float | None, Train(help="Learning rate (0.03).")] = None,
+    weight_decay: Annotated[float | None, Train(help="Weight decay of kernels.")] = None,
+    ema: Annotated[float | None, Train(help="Decay of the weights' average (follows the steps).")] = None,
+    clip: Annotated[float | None, Train(help="Largest norm of the gradient.")] = None,
+    seed: Annotated[int | None, Train(help="Seed of everything random (0).")] = None,
+    baseline: Annotated[bool, Train("--baseline/--no-baseline", help="Train the supervised baseline too.")] = True,
+    precision: Annotated[str | None, Where(help="auto, 32-true, bf16-mixed, 16-mixed.")] = None,
+    accelerator: Annotated[str | None, Where(help="auto, cpu, gpu.")] = None,
+    devices: Annotated[int | None, Where(help="Processes on this machine (1).")] = None,
+    nodes: Annotated[int | None, Where(help="Machines (with torchrun or SLURM).")] = None,
+    checkpoint_every: Annotated[float | None, Where(help="Seconds between checkpoints (60).")] = None,
+    logger: Annotated[list[str] | None, Where(metavar="NAME", help="tensorboard or wandb, beside the CSV.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the run stopped.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Start anew where a run is.")] = False,
     as_json: Json = False,
 ) -> None:
     """Learn from a folder with a few labels; any hyper-parameter of the method is an option too."""
-    from leaven.cli import fit as command
+    from leaven.cli.fit import run
 
-    command.run({**context.params, "extra": context.args})
+    raise typer.Exit(run(context.params, context.meta.get(FOUND, {})))
 
 
 @app.command()
 def evaluate(
     run: Run,
-    data: Annotated[Path, typer.Argument(help="Labelled folder (a subfolder a class, or with --labels), or .npz.")],
+    data: Annotated[Path, typer.Argument(help="Images (a subfolder a class, or --labels), or .npz.", metavar="DATA")],
     labels: Labels = None,
     name: Annotated[str, typer.Option(help="What the report calls this data.")] = "test",
     strict: Strict = False,
@@ -105,7 +118,7 @@ def evaluate(
 @app.command()
 def predict(
     run: Run,
-    data: Annotated[Path, typer.Argument(help="Folder of images, or .npz.")],
+    data: Annotated[Path, typer.Argument(help="Folder of images, or .npz.", metavar="DATA")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Table to write: .parquet or .csv.")],
     strict: Strict = False,
     as_json: Json = False,
@@ -128,7 +141,7 @@ def report(run: Run, as_json: Json = False) -> None:
 def export(
     run: Run,
     form: Annotated[str, typer.Option("--format", help="onnx, safetensors or torch (torch.export).")] = "onnx",
-    out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write [in the run folder].")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="File to write; else in the run folder.")] = None,
     as_json: Json = False,
 ) -> None:
     """Write the model for other programs; it takes pixels in 0..1 and gives scores."""
@@ -139,7 +152,7 @@ def export(
 
 @app.command()
 def methods(
-    name: Annotated[str | None, typer.Argument(help="One method, with its hyper-parameters.")] = None,
+    name: Annotated[str | None, typer.Argument(help="One method, with its hyper-parameters.", metavar="NAME")] = None,
     as_json: Json = False,
 ) -> None:
     """List every method: setting, paper, hyper-parameters with their defaults."""

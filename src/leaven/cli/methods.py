@@ -2,39 +2,51 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from typing import Any
+
+from leaven.cli.show import print_json
 
 
 def run(name: str | None, as_json: bool) -> None:
     """List the methods, or one of them."""
-    from leaven.methods.registry import get, name_of, names
+    from leaven.methods.registry import get, names
 
-    kinds = [get(n) for n in ([name] if name else names())]
-    rows: list[dict[str, Any]] = [
-        {
-            "name": name_of(kind),
-            "settings": list(kind.settings),
-            "paper": kind.paper,
-            "hyperparameters": [
-                {"name": h.name, "type": getattr(h.type, "__name__", str(h.type)), "default": h.default, "help": h.help}
-                for h in kind.hyperparameters().values()
-            ],
-        }
-        for kind in kinds
-    ]
+    rows = [_row(get(n)) for n in ([name] if name else names())]
     if as_json:
-        json.dump(rows, sys.stdout, indent=2)
-        print()
-        return
+        return print_json(rows)
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(show_lines=True)
-    for column in ("method", "settings", "paper", "hyper-parameters and defaults"):
-        table.add_column(column)
+    console = Console()
     for row in rows:
-        options = [f"--{h['name'].replace('_', '-')} {h['default']}  {h['help']}" for h in row["hyperparameters"]]
-        table.add_row(row["name"], ", ".join(row["settings"]), row["paper"], "\n".join(options))
-    Console().print(table)
+        console.print(f"[bold]{row['name']}[/bold]  {', '.join(row['settings'])}", highlight=False)
+        console.print(f"  {row['paper']}", highlight=False, markup=False)
+        table = Table.grid(padding=(0, 2))
+        for parameter in row["hyperparameters"]:
+            table.add_row(f"  {_option(parameter)}", parameter["help"])
+        console.print(table, highlight=False, markup=False)
+        console.print()
+    console.print("Choose with `leaven fit --method NAME`; its hyper-parameters are options then.", highlight=False)
+    return None
+
+
+def _row(kind: Any) -> dict[str, Any]:
+    from leaven.methods.registry import name_of
+
+    return {
+        "name": name_of(kind),
+        "settings": list(kind.settings),
+        "paper": kind.paper,
+        "hyperparameters": [
+            {"name": h.name, "type": getattr(h.type, "__name__", str(h.type)), "default": h.default, "help": h.help}
+            for h in kind.hyperparameters().values()
+        ],
+    }
+
+
+def _option(parameter: dict[str, Any]) -> str:
+    """The option with its default, as one would type it."""
+    name, default = parameter["name"].replace("_", "-"), parameter["default"]
+    if parameter["type"] == "bool":
+        return f"--{name}" if default else f"--no-{name}"
+    return f"--{name} {default}"

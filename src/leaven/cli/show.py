@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
+
+DRAWN = ("accuracy", "low", "high", "calibration_error", "source_labels")  # in another column, or in the report
+HEADINGS = {"n": "items", "seconds": "time"}
 
 
 def emit(
@@ -18,24 +20,49 @@ def emit(
             content["note"] = note
         if report:
             content["report"] = str(report)
-        json.dump(content, sys.stdout, indent=2)
-        print()
-        return
+        return print_json(content)
     from rich.console import Console
     from rich.table import Table
 
     console = Console()
     if rows:
         table = Table(title=title, title_justify="left")
-        shown = [c for c in rows[0] if c not in ("accuracy", "low", "high", "calibration_error")]
+        shown = [c for c in rows[0] if c not in DRAWN]
         for column in shown:
-            table.add_column(column, justify="right" if isinstance(rows[0][column], int | float) else "left")
-        table.add_column("accuracy, 95 % interval", justify="right")
+            numeric = isinstance(rows[0][column], int | float)
+            heading = "labels (+ source)" if column == "labels" and "source_labels" in rows[0] else column
+            table.add_column(HEADINGS.get(column, heading), justify="right" if numeric else "left")
+        table.add_column("accuracy, 95 % interval", justify="right", no_wrap=True)
         for row in rows:
-            words = [f"{row[c]:.1f}" if isinstance(row[c], float) else str(row[c]) for c in shown]
+            words = [_word(c, row) for c in shown]
             table.add_row(*words, f"{100 * row['accuracy']:.1f} %  ({100 * row['low']:.1f} to {100 * row['high']:.1f})")
         console.print(table)
     if note:
-        console.print(note)
+        console.print(note, soft_wrap=True, markup=False, highlight=False)
     if report:
-        console.print(f"Report: {report}", soft_wrap=True)
+        console.print(f"Report: {report}", soft_wrap=True, markup=False)
+    return None
+
+
+def _word(column: str, row: dict[str, Any]) -> str:
+    value = row.get(column)
+    if column == "seconds" and value is not None:
+        return f"{value:.1f} s"
+    if column == "labels" and "source_labels" in row:
+        return f"{value} (+ {row['source_labels']})"
+    return "" if value is None else str(value)
+
+
+def tell(content: dict[str, Any], as_json: bool, sentence: str) -> None:
+    """Print what was done: a sentence, or a JSON object."""
+    if as_json:
+        print_json(content)
+    else:
+        print(sentence)
+
+
+def print_json(content: Any) -> None:
+    """Print JSON; NaN, which JSON does not have, becomes ``null``."""
+    from leaven.run.folder import plain
+
+    print(json.dumps(plain(content), indent=2, allow_nan=False))

@@ -2,54 +2,66 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-from leaven.cli.show import emit
+from leaven.cli.show import emit, tell
 from leaven.errors import LeavenError
+
+KEPT = ("unlabelled", "validation")  # splits that training made
 
 
 def evaluate(run: Path, data: Path, labels: Path | None, name: str, strict: bool, as_json: bool) -> None:
     """Evaluate a run's model and its baseline on labelled data; write it all into the run folder."""
     from leaven.evaluate.report import write_report
     from leaven.run import folder
-    from leaven.run.fit import Fitted, figures
-    from leaven.run.model import load_model, read_like
+    from leaven.run.figures import figures
+    from leaven.run.inputs import read_like
+    from leaven.run.limits import best_device
+    from leaven.run.model import load_model
 
-    config = folder.read_config(run)
+    if not name.replace("-", "").replace("_", "").isalnum() or name in KEPT:
+        raise LeavenError(f"The data cannot be called {name!r}; give a --name of letters and digits, such as test.")
+    config, before = folder.read_config(run), folder.read_rows(run)
     model = load_model(run)
     pool = read_like(data, model.spec.shape, model.classes, labels=labels, strict=strict)
     if not (pool.labels >= 0).any():
         raise LeavenError(f"{data} has no labels to evaluate on; give a subfolder a class, or --labels.")
-    rows = [r for r in _rows(run / folder.RESULT) if r["split"] != name]
-    seconds = {r["method"]: r["seconds"] for r in _rows(run / folder.RESULT)}
-    found = []
+    rows, found = [], {}
     for where in (run / folder.BASELINE, run):
         if (where / folder.MODEL).exists():
+            found[where] = (model if where == run else load_model(where)).evaluate(pool, device=best_device())
             method = folder.read_config(where)["method"]
-            one = load_model(where)
-            fitted = Fitted(method, one, {name: one.evaluate(pool)}, seconds.get(method, float("nan")))
-            fitted.evaluations[name].save(where / folder.EVALUATIONS / f"{name}.npz")
-            found += figures(fitted, config["data"]["labelled"])
-    folder.write_json(run / folder.RESULT, rows + found)
-    emit(found, as_json, f"{run} on {data}", report=write_report(run))
+            trained_on = config["data"].get("trained_on", {"labels": config["data"]["labelled"]})
+            rows += figures(method, {name: found[where]}, trained_on, _seconds(where / folder.METRICS))
+    for where, evaluation in found.items():
+        evaluation.save(where / folder.EVALUATIONS / f"{name}.npz")
+    folder.write_json(run / folder.RESULT, [row for row in before if row["split"] != name] + rows)
+    emit(rows, as_json, f"{run} on {data}", report=write_report(run))
 
 
-def _rows(path: Path) -> list[dict[str, Any]]:
-    return json.loads(path.read_text()) if path.exists() else []
+def _seconds(metrics: Path) -> float:
+    """Training time as logged."""
+    from leaven.train.log import read_table
+
+    rows = read_table(metrics)
+    return float(rows[-1]["seconds"]) if rows else float("nan")
 
 
 def predict(run: Path, data: Path, out: Path, strict: bool, as_json: bool) -> None:
     """Write a table: id, label, confidence, and the probability of every class."""
-    from leaven.run.model import load_model, read_like
-    from leaven.run.table import write_table
+    from leaven.run.files import require_writable
+    from leaven.run.inputs import read_like
+    from leaven.run.limits import best_device
+    from leaven.run.model import load_model
+    from leaven.run.table import SUFFIXES, write_table
 
-    if out.suffix not in (".csv", ".parquet"):
-        raise LeavenError(f"Predictions cannot be written as {out.name!r}; name a .parquet or a .csv file.")
+    if out.suffix.lower() not in SUFFIXES or out.is_dir():
+        raise LeavenError(f"Predictions cannot be written as {out}; name a {' or a '.join(SUFFIXES)} file.")
+    require_writable(out)
     model = load_model(run)
     pool = read_like(data, model.spec.shape, strict=strict)
-    probabilities = model.predict_proba(pool.items)
+    probabilities = model.predict_proba(pool.items, device=best_device())
     best = probabilities.argmax(1)
     columns: dict[str, Any] = {
         "id": list(pool.ids),
@@ -58,10 +70,7 @@ def predict(run: Path, data: Path, out: Path, strict: bool, as_json: bool) -> No
         **{f"p({name})": probabilities[:, k] for k, name in enumerate(model.classes)},
     }
     write_table(out, columns)
-    if as_json:
-        print(json.dumps({"items": len(pool), "out": str(out)}))
-    else:
-        print(f"{len(pool)} predictions in {out}")
+    tell({"items": len(pool), "out": str(out)}, as_json, f"{len(pool)} predictions in {out}")
 
 
 def report(run: Path, as_json: bool) -> None:
@@ -70,13 +79,15 @@ def report(run: Path, as_json: bool) -> None:
     from leaven.run import folder
 
     folder.read_config(run)
-    emit(_rows(run / folder.RESULT), as_json, str(run), report=write_report(run))
+    emit(folder.read_rows(run), as_json, str(run), report=write_report(run))
 
 
 def export(run: Path, form: str, out: Path | None, as_json: bool) -> None:
     """Write the model for other programs."""
     from leaven.run.export import export as write
+    from leaven.run.export import require_format
     from leaven.run.model import load_model
 
+    require_format(form)
     path = write(load_model(run), form, out, run)
-    print(json.dumps({"format": form, "out": str(path)}) if as_json else f"Exported to {path}")
+    tell({"format": form, "out": str(path)}, as_json, f"Exported to {path}")

@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def fused(network: nn.Module, example: torch.Tensor) -> nn.Module:
     """A copy of ``network`` (in eval mode) with every batch norm that follows a convolution folded into it.
 

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-import shutil
+import difflib
+import io
 import warnings
 from pathlib import Path
 
 import torch
 
 from leaven.errors import LeavenError
+from leaven.run.files import require_writable, whole
 from leaven.run.folder import MODEL
 from leaven.run.model import Model
 
-FORMATS = {"onnx": "model.onnx", "torch": "model.pt2", "safetensors": "model.safetensors"}
+FORMATS = {"onnx": "model.onnx", "torch": "model.pt2", "safetensors": MODEL}
+
+
+def require_format(form: str) -> None:
+    """Raise unless the format is known.
+
+    Raises
+    ------
+    LeavenError : it is not; the nearest is suggested
+    """
+    if form not in FORMATS:
+        close = difflib.get_close_matches(form, FORMATS, n=1)
+        hint = f"did you mean {close[0]}" if close else f"choose {', '.join(FORMATS)}"
+        raise LeavenError(f"There is no format {form!r}; {hint}.")
 
 
 def export(model: Model, form: str, out: Path | None, run: Path) -> Path:
@@ -22,32 +37,46 @@ def export(model: Model, form: str, out: Path | None, run: Path) -> Path:
 
     Raises
     ------
-    LeavenError : the format is unknown, or its packages are missing
+    LeavenError : the format is unknown, its packages are missing, or the file cannot be written
     """
-    if form not in FORMATS:
-        raise LeavenError(f"There is no format {form!r}; choose {', '.join(FORMATS)}.")
+    require_format(form)
     path = out or run / FORMATS[form]
-    path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_dir():
+        raise LeavenError(f"{path} is a folder; name a file, such as {path / FORMATS[form]}.")
+    require_writable(path)
     if form == "safetensors":
         if path.resolve() != (run / MODEL).resolve():
-            shutil.copyfile(run / MODEL, path)
+            model.save(path)
         return path
     shape = model.spec.shape
     example = torch.rand(2, shape[2], *shape[:2]) if len(shape) == 3 else torch.rand(2, *shape)
-    batch = torch.export.Dim("batch", min=1)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        if form == "torch":
-            program = torch.export.export(model.network, (example,), dynamic_shapes=({0: batch},))
-            torch.export.save(program, path)
-            return path
-        try:
-            import onnx  # noqa: F401
-            import onnxscript  # noqa: F401
-        except ImportError as error:
-            raise LeavenError("ONNX needs packages: pip install 'leaven[onnx]'.") from error
-        torch.onnx.export(
-            model.network, (example,), str(path), dynamo=True, dynamic_shapes=({0: batch},), input_names=["input"],
-            output_names=["scores"], external_data=False, verbose=False,
-        )  # fmt: skip
+        content = _onnx(model, example) if form == "onnx" else _program(model, example)
+    with whole(path) as part:
+        part.write_bytes(content)
     return path
+
+
+def _program(model: Model, example: torch.Tensor) -> bytes:
+    file = io.BytesIO()
+    torch.export.save(torch.export.export(model.network, (example,), dynamic_shapes=({0: _batch()},)), file)
+    return file.getvalue()
+
+
+def _onnx(model: Model, example: torch.Tensor) -> bytes:
+    try:
+        import onnx  # noqa: F401
+        import onnxscript  # noqa: F401
+    except ImportError as error:
+        raise LeavenError("ONNX needs packages: pip install 'leaven[onnx]'.") from error
+    program = torch.onnx.export(
+        model.network, (example,), dynamo=True, dynamic_shapes=({0: _batch()},), input_names=["input"],
+        output_names=["scores"], verbose=False,
+    )  # fmt: skip
+    assert program is not None
+    return program.model_proto.SerializeToString()
+
+
+def _batch() -> torch.export.Dim:
+    return torch.export.Dim("batch", min=1)

@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 import json
-import os
+import math
 import shutil
 from pathlib import Path
 from typing import Any
 
 from leaven.errors import LeavenError
+from leaven.run.files import require_writable, whole
 
 CONFIG = "config.json"
 MODEL = "model.safetensors"
 RESULT = "result.json"
 REPORT = "report.html"
+METRICS = "metrics.csv"
 CURVE = "curve.csv"
+CHECKPOINT = "checkpoint.pt"
 BASELINE = "baseline"
 EVALUATIONS = "evaluations"
+# What training makes, and what starting anew removes; whatever else lies in the folder is the user's.
+FILES = (CONFIG, MODEL, RESULT, REPORT, METRICS, CURVE, CHECKPOINT, "model.onnx", "model.pt2")
+FOLDERS = (BASELINE, EVALUATIONS, "tensorboard", "wandb")
+# What decides the weights and so must be as it was when a run goes on.
+DECISIVE = ("data", "classes", "method", "hyperparameters", "network", "plan", "flip", "validation")
+FREE = {"data": ("path",), "plan": ("checkpoint_every", "probes", "accelerator")}
 
 
 def claim(path: Path, config: dict[str, Any], *, resume: bool = False, overwrite: bool = False) -> None:
@@ -24,41 +33,81 @@ def claim(path: Path, config: dict[str, Any], *, resume: bool = False, overwrite
 
     Raises
     ------
-    LeavenError : the folder holds a run (and neither ``resume`` nor ``overwrite`` was given), a run of another
-        configuration (with ``resume``), or something that is no run at all
+    LeavenError : as ``check``, or the folder cannot be made
     """
+    check(path, config, resume=resume, overwrite=overwrite)
+    if resume:
+        return
+    if (path / CONFIG).exists():
+        clear(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise LeavenError(
+            f"The run folder {path} cannot be made ({error.strerror or error}); choose another -o."
+        ) from error
+    write_json(path / CONFIG, config)
+
+
+def check(path: Path, config: dict[str, Any], *, resume: bool = False, overwrite: bool = False) -> None:
+    """Whether ``path`` can be claimed; nothing is changed.
+
+    Raises
+    ------
+    LeavenError : the folder holds a run (and neither ``resume`` nor ``overwrite`` was given), a run of another
+        configuration (with ``resume``), or something that is no run at all; or nothing can be written there
+    """
+    if resume and overwrite:
+        raise LeavenError("A run either goes on or starts anew; give --resume or --overwrite, not both.")
     if path.exists() and not path.is_dir():
         raise LeavenError(f"The run folder {path} is a file; choose another name with -o.")
-    holds_run = (path / CONFIG).exists()
-    if path.exists() and any(path.iterdir()):
-        if not holds_run:
-            raise LeavenError(f"{path} exists and is no run of leaven, so it is left alone; choose another -o.")
+    require_writable(path / CONFIG)
+    if path.is_dir() and any(path.iterdir()):
+        before = _config(path)
+        if before is None or bool(before.get("demo")) != bool(config.get("demo")):
+            kind = "no run of leaven" if before is None else "another kind of run"
+            raise LeavenError(f"{path} exists and is {kind}, so it is left alone; choose another -o.")
         if resume:
-            return _same(path, config)
-        if not overwrite:
+            _same(path, before, config)
+        elif not overwrite:
             raise LeavenError(f"The run folder {path} exists; go on with --resume, start anew with --overwrite.")
-        shutil.rmtree(path)
     elif resume:
         raise LeavenError(f"There is no run in {path} to resume; leave --resume out to start one.")
-    path.mkdir(parents=True, exist_ok=True)
-    write_json(path / CONFIG, config)
-    return None
 
 
-def _same(path: Path, config: dict[str, Any]) -> None:
-    """What decides the weights must be as it was; where the data lie and which versions run may differ."""
-    before = read_config(path)
-    for part in ("method", "hyperparameters", "network", "plan", "classes"):
-        if json.loads(json.dumps(config[part])) != before.get(part):
-            changed = part
-            if isinstance(config[part], dict):
-                new, old = json.loads(json.dumps(config[part])), before.get(part) or {}
-                names = [k for k in {**new, **old} if new.get(k) != old.get(k)]
-                changed = f"{part}: {', '.join(f'{k} was {old.get(k)!r}, is {new.get(k)!r}' for k in names)}"
-            raise LeavenError(
-                f"The run in {path} was started with another {changed}; give the same options with --resume, "
-                "or start anew with --overwrite."
-            )
+def clear(path: Path) -> None:
+    """Remove what a run wrote into its folder, and nothing else."""
+    for name in FOLDERS:
+        shutil.rmtree(path / name, ignore_errors=True)
+    for name in reversed(FILES):  # config.json last: until then the folder is a run's
+        (path / name).unlink(missing_ok=True)
+        (path / f"{name}.part").unlink(missing_ok=True)
+
+
+def _config(path: Path) -> dict[str, Any] | None:
+    """The configuration that leaven wrote into ``path``; ``None`` where it wrote none."""
+    try:
+        found = json.loads((path / CONFIG).read_text())
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) and "leaven" in found else None
+
+
+def _same(path: Path, before: dict[str, Any], config: dict[str, Any]) -> None:
+    """Where the data lie, which versions run and how often is looked may differ; the rest may not."""
+    now = json.loads(json.dumps(plain(config)))
+    for part in DECISIVE:
+        if part not in now or part not in before:
+            continue
+        old, new = ({part: side[part]} if not isinstance(side[part], dict) else side[part] for side in (before, now))
+        for key in {**new, **old}:
+            if key not in FREE.get(part, ()) and new.get(key) != old.get(key):
+                is_, was = new.get(key), old.get(key)
+                words = "names or labels of items" if key == "fingerprint" else f"{key} was {was!r}, is {is_!r}"
+                raise LeavenError(
+                    f"The run in {path} cannot go on, for its {part} changed ({words}); give the same with --resume, "
+                    "or start anew with --overwrite."
+                )
 
 
 def read_config(path: Path) -> dict[str, Any]:
@@ -66,16 +115,43 @@ def read_config(path: Path) -> dict[str, Any]:
 
     Raises
     ------
-    LeavenError : there is no run
+    LeavenError : there is no run, or it is the folder of the demo, which holds several
     """
+    found = _config(path)
+    if found is None:
+        raise LeavenError(f"{path} is not a run folder: it has no readable {CONFIG}; leaven fit makes one.")
+    if "method" not in found:
+        inner = sorted(str(f.parent) for f in path.glob(f"*/*/{CONFIG}") if f.parent.name != BASELINE)
+        raise LeavenError(f"{path} holds several runs; give one of them, such as {(inner or ['its first'])[0]}.")
+    return found
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The figures of the run in ``path``; none where there are none yet."""
     try:
-        return json.loads((path / CONFIG).read_text())
-    except (OSError, ValueError) as error:
-        raise LeavenError(f"{path} is not a run folder: it has no readable {CONFIG}; leaven fit makes one.") from error
+        found = json.loads((path / RESULT).read_text())
+    except FileNotFoundError:
+        return []
+    except ValueError as error:
+        raise LeavenError(f"{path / RESULT} is no readable JSON ({error}); remove it and evaluate again.") from error
+    return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON atomically."""
-    part = path.with_name(path.name + ".part")
-    part.write_text(json.dumps(content, indent=2) + "\n")
-    os.replace(part, path)
+    """Write JSON atomically; what is no number is ``null``.
+
+    Raises
+    ------
+    LeavenError : it cannot be written
+    """
+    with whole(path) as part:
+        part.write_text(json.dumps(plain(content), indent=2, allow_nan=False) + "\n")
+
+
+def plain(content: Any) -> Any:
+    """The same with ``None`` for NaN and infinity, which JSON does not have."""
+    if isinstance(content, dict):
+        return {k: plain(v) for k, v in content.items()}
+    if isinstance(content, list | tuple):
+        return [plain(v) for v in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 
 from leaven.errors import LeavenError
+from leaven.train.log import LOGGERS
 from leaven.train.plan import Plan
 
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
@@ -35,6 +38,20 @@ def require_possible(plan: Plan, hyperparameters: dict[str, Any]) -> None:
         if value is not None and not fits(value):
             raise LeavenError(f"{name} is {value}, but {range_} was expected.")
     _hardware(plan)
+
+
+def require_loggers(names: Sequence[str]) -> None:
+    """Raise unless every logger is known and its package is there.
+
+    Raises
+    ------
+    LeavenError : names the logger
+    """
+    for name in names:
+        if name not in LOGGERS:
+            raise LeavenError(f"There is no logger {name!r}; choose {' or '.join(LOGGERS)}.")
+        if importlib.util.find_spec(name) is None:
+            raise LeavenError(f"The logger {name!r} needs a package: pip install 'leaven[{name}]'.")
 
 
 def device_for(plan: Plan) -> str:

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from leaven.data import Pool, match_classes, read
+from leaven.data import Pool
 from leaven.errors import LeavenError
 from leaven.evaluate.evaluation import Evaluation
 from leaven.evaluate.predict import predict
@@ -19,6 +19,7 @@ from leaven.nn.build import Spec, backbone, build
 from leaven.nn.network import Network
 from leaven.nn.pretrained import freeze
 from leaven.run import folder
+from leaven.run.files import whole
 
 
 class Model:
@@ -47,10 +48,11 @@ class Model:
 
     def save(self, path: Path) -> None:
         """Write the weights to ``path`` (safetensors), with all that ``load_model`` needs in the header."""
-        from safetensors.torch import save_file
+        from safetensors.torch import save
 
         header = {"format": "pt", "leaven": json.dumps({"network": self.spec.asdict(), "classes": self.classes})}
-        save_file({k: v.contiguous() for k, v in self.network.state_dict().items()}, str(path), metadata=header)
+        with whole(path) as part:
+            part.write_bytes(save({k: v.contiguous() for k, v in self.network.state_dict().items()}, metadata=header))
 
 
 def compose(spec: Spec, head: Network) -> Network:
@@ -82,10 +84,11 @@ def load_model(path: str | Path) -> Model:
             inner = {n.removeprefix("head."): t for n, t in weights.items() if n.startswith("head.")}
             network.head = feature_head(spec, inner)
         network.load_state_dict(weights)
-    except (SafetensorError, KeyError, RuntimeError, ValueError) as error:
-        if isinstance(error, LeavenError):
-            raise
-        raise LeavenError(f"{file} is not a model of leaven, or it is damaged ({error}); train it again.") from error
+    except LeavenError:
+        raise
+    except (SafetensorError, KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
+        reason = str(error).strip().split("\n")[0].rstrip(".:")
+        raise LeavenError(f"{file} is not a model of leaven, or it is damaged ({reason}); train it again.") from error
     return Model(network, spec, header["classes"])
 
 
@@ -94,32 +97,3 @@ def feature_head(spec: Spec, weights: Mapping[str, torch.Tensor]) -> Network:
     features = len(weights["mean"])
     head = Spec("angular", (features,), spec.classes, (0.0,) * features, (1.0,) * features)
     return build(head)
-
-
-def read_like(
-    source: Any,
-    shape: Sequence[int],
-    classes: Sequence[str] | None = None,
-    *,
-    labels: Path | None = None,
-    strict: bool = False,
-) -> Pool:
-    """Read items in the form that a network takes; with ``classes``, their labels are numbered as these.
-
-    Raises
-    ------
-    LeavenError : the items cannot be read, have another form, or have a class that is not among ``classes``
-    """
-    if isinstance(source, str | Path) and Path(source).is_dir():
-        if len(shape) != 3:
-            raise LeavenError(f"{source} holds images, but the model takes feature vectors; give an .npz file.")
-        form: dict[str, Any] = {"size": tuple(shape[:2]), "channels": shape[2], "strict": strict}
-        pool = read(source, labels=False if classes is None else labels, **form)
-    else:
-        pool = read(source)
-    if tuple(pool.items.shape[1:]) != tuple(shape):
-        raise LeavenError(
-            f"The items of {source} have the shape {pool.items.shape[1:]}, but {tuple(shape)} was trained on; "
-            "bring them to that shape."
-        )
-    return pool if classes is None else match_classes(pool, classes, str(source))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import hashlib
 import platform
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,14 +13,12 @@ import torch
 
 import leaven
 from leaven.data import Pool
-from leaven.errors import LeavenError
 from leaven.methods.base import Method
 from leaven.methods.registry import get, name_of, resolve
 from leaven.nn.build import Spec, describe
+from leaven.run import held
+from leaven.run.limits import require_possible
 from leaven.train.plan import Plan
-
-ENOUGH = 10  # labels of every class from which on a part is held out unasked
-HELD = 0.2  # that part
 
 
 @dataclass(frozen=True)
@@ -72,10 +71,13 @@ def decide(options: Options, pool: Pool) -> Resolved:
     two_domains = bool((pool.domain > 0).any() and (pool.domain < 0).any())
     method = options.method or ("adamatch" if two_domains else "fixmatch")
     kind = get(method) if isinstance(method, str) else method
+    hyperparameters = resolve(kind, options.hyperparameters)
+    plan = Plan().with_(**{**kind.plan, **options.plan})
+    require_possible(plan, hyperparameters)
     colour = pool.kind == "images" and pool.items.shape[3] == 3
     return Resolved(
         kind,
-        resolve(kind, options.hyperparameters),
+        hyperparameters,
         describe(
             options.network,
             pool.items,
@@ -84,23 +86,14 @@ def decide(options: Options, pool: Pool) -> Resolved:
             frozen=options.frozen,
             resolution=options.resolution,
         ),
-        Plan().with_(**{**kind.plan, **options.plan}),
+        plan,
         colour if options.flip is None else options.flip,
-        _held(pool, options.validation),
+        held.share(pool, options.validation),
     )
 
 
-def _held(pool: Pool, asked: float | None) -> float:
-    if asked is not None:
-        if not 0 <= asked < 1:
-            raise LeavenError(f"The share of labels to hold out is {asked}, but one from 0 to under 1 was expected.")
-        return asked
-    counts = np.bincount(pool.labels[pool.labels >= 0], minlength=pool.num_classes)
-    return HELD if counts.min() >= ENOUGH else 0.0
-
-
-def configuration(chosen: Resolved, pool: Pool, source: str) -> dict[str, Any]:
-    """The content of ``config.json``."""
+def configuration(chosen: Resolved, pool: Pool, labels: dict[str, int], source: str) -> dict[str, Any]:
+    """The content of ``config.json``; ``labels`` is how many are learnt from, see ``figures.trained_on``."""
     counts = np.bincount(pool.labels[pool.labels >= 0], minlength=pool.num_classes)
     return {
         "method": name_of(chosen.method),
@@ -121,8 +114,18 @@ def configuration(chosen: Resolved, pool: Pool, source: str) -> dict[str, Any]:
             "source": int((pool.domain > 0).sum()),
             "shape": list(pool.items.shape[1:]),
             "labels_per_class": counts.tolist(),
+            "trained_on": labels,
+            "fingerprint": _fingerprint(pool),
         },
         "leaven": leaven.__version__,
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
+
+
+def _fingerprint(pool: Pool) -> str:
+    """Of names and labels: a run goes on with the rows that it began with."""
+    digest = hashlib.blake2b(digest_size=8)
+    for column in (pool.ids, pool.labels, pool.domain):
+        digest.update(np.ascontiguousarray(column).data.cast("B") if len(column) else b"")
+    return digest.hexdigest()

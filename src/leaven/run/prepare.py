@@ -51,9 +51,7 @@ def prepare(spec: Spec, pool: Pool, flip: bool, plan: Plan, *, progress: bool = 
     return Prepared(pool.with_items(features), seen, head)
 
 
-def match_moments(
-    features: np.ndarray, domain: np.ndarray
-) -> tuple[np.ndarray, tuple[float, ...], tuple[float, ...]]:
+def match_moments(features: np.ndarray, domain: np.ndarray) -> tuple[np.ndarray, tuple[float, ...], tuple[float, ...]]:
     """Move and scale the features of the source, column by column, to the mean and spread of the target's.
 
     Per-domain standardisation, in a form that leaves the network one normalisation, the target's: the first two

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from leaven.run.files import whole
+
+SUFFIXES = (".parquet", ".csv")
+
 
 def write_table(path: Path, columns: Mapping[str, Sequence]) -> None:
-    """Write columns of equal length to ``path``, atomically; its ending chooses the form."""
+    """Write columns of equal length to ``path``, atomically; its ending chooses the form.
+
+    Raises
+    ------
+    LeavenError : it cannot be written
+    """
     import pyarrow as pa
 
     table = pa.table({name: pa.array(values) for name, values in columns.items()})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(path.name + ".part")
-    if path.suffix == ".parquet":
-        from pyarrow import parquet
+    with whole(path) as part, open(part, "wb") as file:
+        if path.suffix.lower() == ".parquet":
+            from pyarrow import parquet
 
-        parquet.write_table(table, part)
-    else:
-        from pyarrow import csv
+            parquet.write_table(table, file)
+        else:
+            from pyarrow import csv
 
-        csv.write_csv(table, part, csv.WriteOptions(quoting_style="needed"))
-    os.replace(part, path)
+            csv.write_csv(table, file, csv.WriteOptions(quoting_style="needed"))

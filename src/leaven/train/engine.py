@@ -38,6 +38,9 @@ LOG_LINES = 200  # lines of metrics.csv in a run
 CHECKPOINT = "checkpoint.pt"
 METRICS = "metrics.csv"
 
+for _part in ("rank_zero", "distributed"):  # Fabric would tell the precision of every run, and of every process
+    logging.getLogger(f"lightning_fabric.utilities.{_part}").setLevel(logging.WARNING)
+
 Probe = Callable[[int, float, nn.Module], None]
 
 
@@ -92,7 +95,6 @@ def train(job: Job) -> Trained:
     from lightning_fabric import Fabric
     from lightning_fabric.strategies import DDPStrategy
 
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it would tell the precision of every run
     plan = job.plan
     spawned = plan.devices > 1 and plan.nodes == 1 and not _launched_from_outside()
     strategy: Any = "auto"
@@ -129,7 +131,7 @@ def _spawn(fabric: Fabric, job: Job) -> Trained:
     with tempfile.TemporaryDirectory() as scratch:
         answer = Path(scratch) / "trained.pt"
         try:
-            fabric.launch(_spawned, pickle.dumps(job), answer)
+            fabric.launch(_spawned, pickle.dumps(job), answer)  # type: ignore[arg-type]
         except ProcessException:
             if not answer.exists():
                 raise

@@ -1,0 +1,110 @@
+"""A method's hyper-parameters as options of ``leaven fit``."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+from typer.core import TyperCommand
+
+from leaven.errors import LeavenError
+
+FOUND = "leaven.hyperparameters"  # where a context keeps what was given
+TRUTHS = ("true", "false", "yes", "no", "on", "off", "1", "0")
+
+
+class FitCommand(TyperCommand):
+    """A command that takes the hyper-parameters of the method that it is given, wherever they stand."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Take the hyper-parameters out; the rest is as for every command."""
+        flags = {name: bool(getattr(p, "is_flag", False)) for p in self.params for name in (*p.opts, *p.secondary_opts)}
+        flags |= dict.fromkeys(ctx.help_option_names, True)
+        own, others = separate(args, flags)
+        if others and "--help" not in own:
+            from leaven.methods.registry import get
+
+            kind = get(method_of(own))
+            truths = {name: h.type is bool for name, h in kind.hyperparameters().items()}
+            ctx.meta[FOUND], rest = hyperparameters(others, truths, list(flags))
+            own += rest
+        return super().parse_args(ctx, own)
+
+
+def method_of(args: Sequence[str]) -> str:
+    """The name of the method that a command line is about."""
+    chosen = "adamatch" if any(a.partition("=")[0] == "--source" for a in args) else "fixmatch"
+    for here, after in zip(args, [*args[1:], ""], strict=True):
+        name, equals, value = here.partition("=")
+        if name == "--method":
+            chosen = value if equals else after
+    return chosen
+
+
+def separate(args: Sequence[str], flags: Mapping[str, bool]) -> tuple[list[str], list[str]]:
+    """A command's own words, and those that begin with an option it does not know, each with the word after it.
+
+    ``flags`` says of each known option whether it stands alone.
+    """
+    own: list[str] = []
+    others: list[str] = []
+    words = list(args)
+    while words:
+        word = words.pop(0)
+        if word == "--":
+            return [*own, word, *words], others
+        name = word.partition("=")[0]
+        known = not word.startswith("--") or name in flags
+        into = own if known else others
+        into.append(word)
+        follows = not flags[name] if name in flags else not known
+        if follows and "=" not in word and words and (known or not words[0].startswith("--")):
+            into.append(words.pop(0))
+    return own, others
+
+
+def hyperparameters(
+    words: Sequence[str], truths: Mapping[str, bool], known: Collection[str]
+) -> tuple[dict[str, str], list[str]]:
+    """``--name value``, ``--name=value``, ``--name`` and ``--no-name``; and the words that belong to none of them.
+
+    Parameters
+    ----------
+    words : options that are not the command's own, each with the word after it
+    truths : whether each hyper-parameter is true or false, by name
+    known : the command's own options
+
+    Raises
+    ------
+    LeavenError : a name is neither a hyper-parameter nor an option; the nearest is suggested
+    """
+    found: dict[str, str] = {}
+    rest: list[str] = []
+    for position, word in enumerate(words):
+        if not word.startswith("--"):
+            continue
+        name, equals, value = word[2:].partition("=")
+        key, after = name.replace("-", "_"), words[position + 1 : position + 2]
+        follows = after if after and not after[0].startswith("--") and not equals else []
+        if truths.get(key.removeprefix("no_")) and key not in truths and not equals:
+            found[key.removeprefix("no_")] = "false"
+            rest += follows
+        elif key not in truths:
+            raise LeavenError(f"There is no option or hyper-parameter --{name}; {_hint(name, truths, known)}.")
+        elif equals:
+            found[key] = value
+        elif truths[key] and not (follows and follows[0].lower() in TRUTHS):
+            found[key] = "true"
+            rest += follows
+        elif not follows:
+            raise LeavenError(f"The hyper-parameter --{name} was given no value; write --{name}=VALUE.")
+        else:
+            found[key] = follows[0]
+    return found, rest
+
+
+def _hint(name: str, truths: Mapping[str, bool], known: Collection[str]) -> str:
+    names = [f"--{n.replace('_', '-')}" for n in truths] + [n for n in known if n.startswith("--")]
+    close = difflib.get_close_matches(f"--{name}", names, n=1, cutoff=0.6)
+    return f"did you mean {close[0]}" if close else "`leaven methods` lists those of each method"

@@ -1,0 +1,33 @@
+"""The rows of ``result.json``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from leaven.data import Pool
+from leaven.evaluate.evaluation import Evaluation
+
+
+def trained_on(pool: Pool) -> dict[str, int]:
+    """How many labels a pool gives to learn from: of the target where there are two domains, the source's apart."""
+    target, source = len(pool.rows("target_labelled")), len(pool.rows("source"))
+    two = bool((pool.domain > 0).any() and (pool.domain < 0).any())
+    return {"labels": target, "source_labels": source} if two else {"labels": source}
+
+
+def figures(
+    method: str, evaluations: Mapping[str, Evaluation], labels: Mapping[str, int], seconds: float
+) -> list[dict[str, Any]]:
+    """A row for each part that has labels; ``seconds`` of training."""
+    rows = []
+    for split, evaluation in evaluations.items():
+        if split == "unlabelled" or not evaluation.known.any():
+            continue
+        found = evaluation.accuracy()
+        rows.append(
+            {"method": method, "split": split, **labels, "accuracy": found.value, "low": found.low,
+             "high": found.high, "n": found.n, "calibration_error": evaluation.calibration_error(),
+             "seconds": round(seconds, 2)}
+        )  # fmt: skip
+    return rows

@@ -1,0 +1,48 @@
+"""Which labels are held out, to say how good a model is."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from leaven.data import Pool, hold_out
+from leaven.errors import LeavenError
+
+ENOUGH = 10  # labels of every class from which on a part is held out unasked
+SHARE = 0.2  # that part
+
+
+def share(pool: Pool, asked: float | None) -> float:
+    """The share of labels to hold out: the one asked for, or a fifth where every class has ten labels.
+
+    Where there are two domains, labels of the target count: the source's say nothing about the target.
+
+    Raises
+    ------
+    LeavenError : it is no share, or nothing is there to hold a share out of
+    """
+    labels = _countable(pool)
+    counts = np.bincount(labels[labels >= 0], minlength=pool.num_classes)
+    if asked is None:
+        return SHARE if counts.min() >= ENOUGH else 0.0
+    if not 0 <= asked < 1:
+        raise LeavenError(f"The share of labels to hold out is {asked}, but one from 0 to under 1 was expected.")
+    if asked and not counts.sum():
+        raise LeavenError(
+            f"validation is {asked}, but the target has no label to hold out; give its labelled part as test data."
+        )
+    return asked
+
+
+def split(pool: Pool, fraction: float, seed: int) -> tuple[Pool, Pool]:
+    """Cut a stratified part of the labelled items off, of the target where there are two domains."""
+    rows = np.arange(len(pool))
+    stand_in = Pool(rows[:, None].astype(np.float32), _countable(pool), rows, pool.domain, pool.classes)
+    _, held = hold_out(stand_in, fraction, seed)
+    mask = np.zeros(len(pool), bool)
+    mask[held.ids.astype(int)] = True
+    return pool.subset(~mask), pool.subset(mask)
+
+
+def _countable(pool: Pool) -> np.ndarray:
+    two = bool((pool.domain > 0).any() and (pool.domain < 0).any())
+    return np.where(pool.domain > 0, -1, pool.labels) if two else pool.labels

@@ -1,0 +1,65 @@
+"""What a user names on the command line, read in the form that a network takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from leaven.data import Pool, match_classes, read
+from leaven.errors import LeavenError
+
+
+def read_data(path: Path, labels: Path | Literal[False] | None = None, **form: Any) -> Pool:
+    """A folder of images, a CSV beside its images, or an ``.npz``.
+
+    Parameters
+    ----------
+    path : what to read
+    labels : CSV of the folder's labels; ``False``: its subfolders are no classes
+    form : ``size``, ``channels`` and ``strict`` of images
+
+    Raises
+    ------
+    LeavenError : it cannot be read, or an option was given that has no meaning for it
+    """
+    form = {name: value for name, value in form.items() if value is not None}
+    if path.is_dir():
+        return read(path, labels=labels, **form)
+    if labels:
+        raise LeavenError(f"{path} is no folder, so --labels has nothing to name in it; leave --labels out.")
+    if path.suffix.lower() in (".csv", ".tsv"):
+        return read(path, **form)
+    given = [name for name in ("size", "channels") if path.suffix.lower() == ".npz" and name in form]
+    if given:
+        raise LeavenError(f"The items of {path} stay as they are, so --{given[0]} has no meaning; leave it out.")
+    return read(path)
+
+
+def read_like(
+    source: Path,
+    shape: Sequence[int],
+    classes: Sequence[str] | None = None,
+    *,
+    labels: Path | None = None,
+    strict: bool = False,
+) -> Pool:
+    """Read items in the form that a network takes; with ``classes``, their labels are numbered as these.
+
+    Raises
+    ------
+    LeavenError : the items cannot be read, have another form, or have a class that is not among ``classes``
+    """
+    if source.suffix.lower() != ".npz" and source.exists():
+        if len(shape) != 3:
+            raise LeavenError(f"{source} holds images, but the model takes feature vectors; give an .npz file.")
+        form: dict[str, Any] = {"size": tuple(shape[:2]), "channels": shape[2], "strict": strict}
+        pool = read_data(source, False if classes is None and source.is_dir() else labels, **form)
+    else:
+        pool = read_data(source, labels)
+    if tuple(pool.items.shape[1:]) != tuple(shape):
+        raise LeavenError(
+            f"The items of {source} have the shape {pool.items.shape[1:]}, but {tuple(shape)} was trained on; "
+            "bring them to that shape."
+        )
+    return pool if classes is None else match_classes(pool, classes, str(labels or source))
