@@ -23,7 +23,8 @@ from leaven.data import Pool
 from leaven.methods.semi.fixmatch import FixMatch
 from leaven.nn.build import build, describe
 from leaven.nn.norm import BatchNorm
-from leaven.train.engine import Job, Loop
+from leaven.train.job import Job
+from leaven.train.loop import Loop
 from leaven.train.plan import Plan, resolve_precision
 
 
@@ -106,7 +107,7 @@ def main() -> None:
     plan = Plan(steps=1000, batch_size=options.batch_size, precision=precision)
     reference = copy.deepcopy(network)
     loop = Loop(Fabric(accelerator="cpu", precision=precision), Job(FixMatch(network), pool, plan, ImageViews()))
-    plain = PlainLoop(reference, loop.batch(0))
+    plain = PlainLoop(reference, loop.batches.at(0))
     forward, backward = Timed(loop.method), Timed(loop.fabric.backward)
     loop.method, loop.fabric.backward = forward, backward  # type: ignore[assignment, method-assign]
 

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from pillow_reference import draw_of, photos, pillow_batch
+from scipy.ndimage import binary_erosion
 
 from leaven.augment.affine import GEOMETRIC, affine
 from leaven.augment.photometric import photometric
@@ -128,3 +130,22 @@ def test_histogram_against_numpy():
 
 def test_numbers_are_the_order_of_the_list():
     assert [NUMBER[name] for name in OPERATIONS] == list(range(14))
+
+
+def test_smooth_warp_is_pillows_bilinear_away_from_the_border():
+    """A rotation and a shear about the middle: within two grey levels of Pillow's bilinear transform."""
+    small = Image.fromarray(np.random.default_rng(0).integers(0, 256, (4, 4), np.uint8))
+    image = np.asarray(small.resize((24, 24), Image.Resampling.BICUBIC))
+    angle = np.deg2rad(20)
+    turn = np.array([[np.cos(angle), np.sin(angle), 0], [-np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
+    shear = np.array([[1, 0.2, 0], [0, 1, 1.5], [0, 0, 1]])
+    middle = np.array([[1, 0, 12], [0, 1, 12], [0, 0, 1.0]])
+    for about in (turn, shear):
+        matrix = middle @ about @ np.linalg.inv(middle)
+        form = ((24, 24), Image.Transform.AFFINE, matrix[:2].ravel())
+        expected = np.asarray(Image.fromarray(image).transform(*form, Image.Resampling.BILINEAR), int)
+        inner = binary_erosion(np.asarray(Image.new("L", (24, 24), 255).transform(*form)) == 255, iterations=2)
+        warp = Warp(torch.tensor(matrix)[None], torch.tensor([True]), None, smooth=True)
+        got = warp.image(torch.from_numpy(image.copy())[None, ..., None])[0, ..., 0].numpy().astype(int)
+        assert inner.sum() > 200
+        assert np.abs(got - expected)[inner].max() <= 2

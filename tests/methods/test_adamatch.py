@@ -240,4 +240,4 @@ def test_streams_and_plan():
         ("target_labelled", 1.0, ("weak", "strong"), True),
         ("unlabelled", 3, ("weak", "strong"), False),
     ]
-    assert dict(AdaMatch.plan) == {"final_lr": 0.25, "weight_decay": 1e-3}
+    assert dict(AdaMatch.plan) == {"final_lr": 0.25, "weight_decay": 1e-3, "nesterov": False}

@@ -10,7 +10,8 @@ from leaven.data.digits import digits
 from leaven.evaluate.predict import predict
 from leaven.methods.registry import get
 from leaven.nn.build import build, describe
-from leaven.train.engine import Job, train
+from leaven.train.engine import train
+from leaven.train.job import Job
 from leaven.train.plan import Plan
 
 SEEDS = (0, 1, 2)

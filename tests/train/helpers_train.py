@@ -10,7 +10,7 @@ from leaven.data import Pool
 from leaven.methods.base import Batch, Method, Stream
 from leaven.nn.build import Spec, build
 from leaven.nn.network import Network
-from leaven.train.engine import Job
+from leaven.train.job import Job
 from leaven.train.plan import Plan
 
 

@@ -11,8 +11,9 @@ from leaven.methods.base import Batch, Method, Stream
 from leaven.methods.registry import get, names
 from leaven.methods.semi.supervised import Supervised
 from leaven.train import checkpoint
-from leaven.train.engine import Loop, train
+from leaven.train.engine import train
 from leaven.train.log import read_table
+from leaven.train.loop import Loop
 
 
 def softmax(z):
@@ -118,7 +119,7 @@ def test_no_method_sees_labels_of_unlabelled_items(name, source):
     pool = image_pool(source=source)
     method = get(name)(network("cnn", pool))
     engine = loop(method, pool, batch_size=4)
-    batch = engine.batch(0)
+    batch = engine.batches.at(0)
     roles = {stream: method.streams[stream].role for stream in batch.draws}
     for stream, draw in batch.draws.items():
         rows = draw.rows.numpy()
@@ -144,7 +145,7 @@ def test_a_step_draws_the_same_twice_and_another_step_others(views):
 
     def seen(step, rank=0):
         seed_step(engine.plan.seed, step, rank)
-        batch = engine.batch(step)
+        batch = engine.batches.at(step)
         return torch.cat([v.flatten() for d in batch.draws.values() for v in d.views.values()])
 
     assert torch.equal(seen(3), seen(3))
@@ -155,7 +156,7 @@ def test_a_step_draws_the_same_twice_and_another_step_others(views):
 def test_weak_and_strong_views_are_drawn_apart():
     pool = feature_pool()
     engine = loop(get("fixmatch")(network("mlp", pool)), pool, views=FeatureViews(), batch_size=4)
-    unlabelled = engine.batch(0)["unlabelled"]
+    unlabelled = engine.batches.at(0)["unlabelled"]
     assert not torch.equal(unlabelled.weak, unlabelled.strong)
     with pytest.raises(AttributeError, match="has the views weak, strong, not 'plain'"):
         _ = unlabelled.plain

@@ -15,7 +15,7 @@ PIECE = 3 << 19
 
 
 class Drawn:
-    """A frozen dataclass of tensors ``(N, ...)`` (or others of its kind, or what holds for all) about the N images of a batch."""
+    """A frozen dataclass of tensors ``(N, ...)`` (or others of its kind, or what holds for all) about N images."""
 
     def __getitem__(self, rows: slice) -> Self:
         """What was drawn for some of the images."""

@@ -14,7 +14,6 @@ from leaven.augment.policy import Draw, Policy, RandAugment, one_of
 from leaven.augment.shift import Shift, draw_shift
 from leaven.augment.warp import Warp, draw_boxes
 
-
 SMOOTH = 16  # pixels
 
 
@@ -66,8 +65,8 @@ class ImageViews:
     one by one, as public code does: all photometric operations come before all geometric ones, so that
     AutoContrast, Contrast and Equalize do not count the black that a warp brings in, nor do Contrast and Solarize
     change it; and several geometric operations are one warp, so that what the first moves out of the image the
-    second can bring back. Pixels come from the nearest neighbour (or, with ``smooth``, from four), Pillow's default, and are black outside the
-    image.
+    second can bring back. Pixels come from the nearest neighbour, Pillow's default (with ``smooth``, from four), and
+    are black outside the image.
 
     Randomness comes from the default generator of the batch's device. Inputs are not changed.
 

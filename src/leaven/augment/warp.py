@@ -45,6 +45,8 @@ class Warp(Drawn):
 
     def _interpolate(self, rows: Rows, x: Tensor, fill: int) -> Tensor:
         n, h, w, c = (images := rows.of(x)).shape
+        if not n:
+            return images
         # The matrix is about corners of pixels counted from the top left; grid_sample wants -1..1 on both sides.
         to_unit = torch.tensor([[2 / w, 0, -1], [0, 2 / h, -1], [0, 0, 1]], dtype=torch.float64, device=x.device)
         matrix = to_unit @ rows.of(self.matrix) @ torch.linalg.inv(to_unit)

@@ -21,17 +21,19 @@ def emit(
         if report:
             content["report"] = str(report)
         return print_json(content)
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
     console = Console()
     if rows:
-        table = Table(title=title, title_justify="left")
+        table = Table(title=title, title_justify="left", caption_justify="left", box=SIMPLE_HEAD)
+        if "source_labels" in rows[0]:
+            table.caption = "labels: of the target + of the source"
         shown = [c for c in rows[0] if c not in DRAWN]
         for column in shown:
             numeric = isinstance(rows[0][column], int | float)
-            heading = "labels (+ source)" if column == "labels" and "source_labels" in rows[0] else column
-            table.add_column(HEADINGS.get(column, heading), justify="right" if numeric else "left")
+            table.add_column(HEADINGS.get(column, column), justify="right" if numeric else "left")
         table.add_column("accuracy, 95 % interval", justify="right", no_wrap=True)
         for row in rows:
             words = [_word(c, row) for c in shown]
@@ -49,7 +51,7 @@ def _word(column: str, row: dict[str, Any]) -> str:
     if column == "seconds" and value is not None:
         return f"{value:.1f} s"
     if column == "labels" and "source_labels" in row:
-        return f"{value} (+ {row['source_labels']})"
+        return f"{value} + {row['source_labels']}"
     return "" if value is None else str(value)
 
 

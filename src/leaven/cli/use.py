@@ -16,6 +16,7 @@ def evaluate(run: Path, data: Path, labels: Path | None, name: str, strict: bool
     from leaven.evaluate.report import write_report
     from leaven.run import folder
     from leaven.run.figures import figures
+    from leaven.run.files import save_whole
     from leaven.run.inputs import read_like
     from leaven.run.limits import best_device
     from leaven.run.model import load_model
@@ -35,7 +36,7 @@ def evaluate(run: Path, data: Path, labels: Path | None, name: str, strict: bool
             trained_on = config["data"].get("trained_on", {"labels": config["data"]["labelled"]})
             rows += figures(method, {name: found[where]}, trained_on, _seconds(where / folder.METRICS))
     for where, evaluation in found.items():
-        evaluation.save(where / folder.EVALUATIONS / f"{name}.npz")
+        save_whole(where / folder.EVALUATIONS / f"{name}.npz", evaluation.save)
     folder.write_json(run / folder.RESULT, [row for row in before if row["split"] != name] + rows)
     emit(rows, as_json, f"{run} on {data}", report=write_report(run))
 

@@ -11,7 +11,12 @@ from leaven.train.items import Items, to_float
 
 @torch.inference_mode()
 def predict(
-    network: nn.Module, items: np.ndarray, *, batch_size: int = 512, precision: str = "32-true", device: str | None = None
+    network: nn.Module,
+    items: np.ndarray,
+    *,
+    batch_size: int = 512,
+    precision: str = "32-true",
+    device: str | None = None,
 ) -> np.ndarray:
     """Class probabilities, float32 ``(N, K)``, of ``items`` as a ``Pool`` holds them.
 

@@ -13,8 +13,8 @@ from leaven.nn.norm import BatchNorm
 class SmallCNN(nn.Module):
     """Convolution, batch norm, leaky ReLU; a 2x2 max pool between stages down to 4 pixels; global average.
 
-    ``(N, C, H, W)`` → ``(N, 4 * width)``. The number of stages follows from the size of the images, so that
-    the last stage sees about 4x4 positions: 8 px two stages, 28 and 32 px four.
+    ``(N, C, H, W)`` → ``(N, 2 * width)`` in two stages, ``(N, 4 * width)`` in more. The number of stages follows
+    from the size of the images, so that the last one sees about 4x4 positions: 8 px two stages, 28 and 32 px four.
 
     Parameters
     ----------

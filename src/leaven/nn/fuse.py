@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 
 import torch
 from torch import nn
@@ -19,7 +20,7 @@ def fused(network: nn.Module, example: torch.Tensor) -> nn.Module:
     copied = copy.deepcopy(network)
     for parent in copied.modules():
         children = list(parent.named_children())
-        for (name, conv), (after, norm) in zip(children, children[1:], strict=False):
+        for (name, conv), (after, norm) in itertools.pairwise(children):
             if isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d):
                 plain = nn.BatchNorm2d(norm.num_features, eps=norm.eps).eval()
                 plain.load_state_dict(norm.state_dict())

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -28,6 +29,23 @@ def whole(path: Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             part.unlink()
+
+
+def save_whole(path: Path, save: Callable[[Path], None]) -> None:
+    """The same for what writes a file itself and is particular about its name.
+
+    Raises
+    ------
+    LeavenError : it cannot be written
+    """
+    staged = path.parent / ".part" / path.name
+    try:
+        save(staged)
+        os.replace(staged, path)
+    except OSError as error:
+        raise LeavenError(_sentence(path, error)) from error
+    finally:
+        shutil.rmtree(staged.parent, ignore_errors=True)
 
 
 def require_writable(path: Path) -> None:

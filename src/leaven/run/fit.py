@@ -17,12 +17,14 @@ from leaven.nn.build import build
 from leaven.run import folder, held
 from leaven.run.curve import Curve
 from leaven.run.figures import figures, trained_on
+from leaven.run.files import save_whole
 from leaven.run.limits import device_for, require_loggers
 from leaven.run.model import Model, compose
 from leaven.run.options import Options, Resolved, configuration, decide
 from leaven.run.prepare import Prepared, encode_plain, prepare
 from leaven.run.rank import first
-from leaven.train.engine import Job, train
+from leaven.train.engine import train
+from leaven.train.job import Job
 
 
 @dataclass(frozen=True)
@@ -171,4 +173,4 @@ def _rows(items: np.ndarray, rows: np.ndarray) -> np.ndarray:
 def _save(fitted: Fitted, where: Path) -> None:
     fitted.model.save(where / folder.MODEL)
     for split, evaluation in fitted.evaluations.items():
-        evaluation.save(where / folder.EVALUATIONS / f"{split}.npz")
+        save_whole(where / folder.EVALUATIONS / f"{split}.npz", evaluation.save)

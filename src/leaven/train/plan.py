@@ -8,6 +8,16 @@ from typing import Any
 
 from leaven.errors import LeavenError
 
+LEAST = {
+    "steps": 1, "batch_size": 1, "devices": 1, "nodes": 1, "probes": 0, "seed": 0, "momentum": 0, "weight_decay": 0,
+    "checkpoint_every": 0,
+}  # fmt: skip
+KNOWN = {
+    "optimizer": ("sgd", "adamw"),
+    "accelerator": ("auto", "cpu", "gpu", "cuda", "mps"),
+    "precision": ("auto", "32-true", "bf16-mixed", "16-mixed", "bf16-true", "64-true"),
+}
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -17,9 +27,9 @@ class Plan:
     ----------
     steps : optimiser steps
     batch_size : B, labelled items a step, over all processes
-    optimizer : ``sgd`` (Nesterov) or ``adamw``
+    optimizer : ``sgd`` or ``adamw``
     lr : learning rate at its height
-    momentum : of SGD
+    momentum, nesterov : of SGD
     weight_decay : on kernels (weights of two dimensions or more) only, as in FixMatch's and AdaMatch's code
     final_lr : share of ``lr`` that the cosine reaches at the end; cos(7π/16) ≈ 0.195 is FixMatch's
     lr_warmup : share of the run over which the rate rises linearly from 0
@@ -38,6 +48,7 @@ class Plan:
     optimizer: str = "sgd"
     lr: float = 0.03
     momentum: float = 0.9
+    nesterov: bool = True
     weight_decay: float = 5e-4
     final_lr: float = math.cos(7 * math.pi / 16)
     lr_warmup: float = 0.0
@@ -53,11 +64,12 @@ class Plan:
     probes: int = 10
 
     def __post_init__(self) -> None:
-        for name, least in (("steps", 1), ("batch_size", 1), ("devices", 1), ("nodes", 1), ("probes", 0), ("seed", 0)):
-            if getattr(self, name) < least:
+        for name, least in LEAST.items():
+            if not getattr(self, name) >= least:
                 raise LeavenError(f"{name} is {getattr(self, name)}, but at least {least} is needed.")
-        if self.optimizer not in ("sgd", "adamw"):
-            raise LeavenError(f"The optimizer {self.optimizer!r} is not known; choose sgd or adamw.")
+        for name, known in KNOWN.items():
+            if getattr(self, name) not in known:
+                raise LeavenError(f"The {name} {getattr(self, name)!r} is not known; choose {', '.join(known)}.")
         if not self.lr > 0 or not 0 <= self.final_lr <= 1 or not 0 <= self.lr_warmup < 1:
             raise LeavenError("lr must be positive, final_lr between 0 and 1, and lr_warmup from 0 to under 1.")
         if self.batch_size % (self.devices * self.nodes):

@@ -26,7 +26,7 @@ class AdaMatch(Method):
 
     settings = ("semi-supervised", "adaptation", "semi-supervised adaptation")
     paper = "Berthelot et al., AdaMatch, ICLR 2022, arXiv 2106.04732"
-    plan: ClassVar = {"final_lr": 0.25, "weight_decay": 1e-3}
+    plan: ClassVar = {"final_lr": 0.25, "weight_decay": 1e-3, "nesterov": False}
 
     def __init__(
         self,

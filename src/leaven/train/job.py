@@ -1,0 +1,59 @@
+"""What goes into a run, and what comes out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor, nn
+
+from leaven.methods.base import Method
+from leaven.train.plan import Plan
+
+if TYPE_CHECKING:
+    from leaven.data import Pool
+
+Probe = Callable[[int, float, nn.Module], None]
+
+
+@dataclass
+class Job:
+    """All that a run needs; it travels to other processes whole.
+
+    Parameters
+    ----------
+    method : what to train, its network in it
+    pool : where the items come from
+    plan : how to train
+    views : how items are seen, see ``leaven.augment``
+    folder : where checkpoint and log go; ``None``: nothing is written
+    resume : go on from the checkpoint in ``folder``
+    probe : called as ``probe(step, seconds, network)`` with the averaged network, ``plan.probes`` times and at the end
+    loggers : names of further loggers, ``tensorboard`` or ``wandb``
+    label : what the progress bar says
+    progress : show the bar
+    """
+
+    method: Method
+    pool: Pool
+    plan: Plan
+    views: Any
+    folder: Path | None = None
+    resume: bool = False
+    probe: Probe | None = None
+    loggers: tuple[str, ...] = ()
+    label: str = ""
+    progress: bool = True
+
+
+@dataclass
+class Trained:
+    """What a run ends with: the averaged network's weights, the steps and seconds it took, its last log line."""
+
+    weights: dict[str, Tensor]
+    steps: int
+    seconds: float
+    last: dict[str, Any] = field(default_factory=dict)
+    failure: str = ""

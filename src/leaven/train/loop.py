@@ -1,0 +1,186 @@
+"""The loop. Every method trains here and nowhere else."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from leaven.errors import LeavenError
+from leaven.methods.base import Method, Setup
+from leaven.nn.distributed import global_mean
+from leaven.nn.ema import EMA
+from leaven.nn.norm import set_momentum
+from leaven.train import checkpoint
+from leaven.train.batches import Batches
+from leaven.train.interrupt import Interrupted, interruptible
+from leaven.train.job import Job, Trained
+from leaven.train.log import LOGGERS, Logger, Table
+from leaven.train.plan import Plan
+from leaven.train.progress import Bar
+from leaven.train.sampler import seed_step
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+LOG_LINES = 200  # lines of metrics.csv in a run
+CHECKPOINT = "checkpoint.pt"
+METRICS = "metrics.csv"
+
+
+
+class Loop:
+    """One process's part of a run: steps, a log, probes, checkpoints."""
+
+    def __init__(self, fabric: Fabric, job: Job):
+        self.fabric, self.job, self.plan = fabric, job, job.plan
+        self.first = fabric.global_rank == 0
+        self.step, self.seconds = 0, 0.0
+        self.sums: dict[str, Tensor] = {}  # of the steps since the last line of the log
+        self.count = 0
+        method = job.method
+        method.setup(Setup(self.plan.steps, self.plan.batch_size, job.pool.num_classes))
+        set_momentum(method, self.plan.batch_norm_momentum)
+        method.to(fabric.device, memory_format=torch.channels_last)
+        method.train()
+        self.ema = EMA(method.network, self.plan.ema_decay)
+        self.method, self.optimizer = fabric.setup(method, _optimizer(method, self.plan))
+        self.batches = Batches(
+            job.pool, method.streams, job.views, job.plan, fabric.device, fabric.global_rank, fabric.world_size,
+            type(method).__name__,
+        )  # fmt: skip
+        self.bad_step = torch.full((), -1, device=fabric.device, dtype=torch.long)
+        if job.resume and job.folder is not None and (job.folder / CHECKPOINT).exists():
+            self._restore(checkpoint.load(job.folder / CHECKPOINT))
+
+    # -- one step -------------------------------------------------------------------------------------------
+
+    def update(self, step: int) -> dict[str, Tensor]:
+        """One optimiser step; returns its loss, the loss's terms, what the method logged. Nothing waits for them."""
+        seed_step(self.plan.seed, step, self.fabric.global_rank)
+        batch = self.batches.at(step)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.plan.lr_at(step)
+        terms = self.method(batch)
+        loss = torch.stack([term.float() for term in terms.values()]).sum()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.fabric.backward(loss)
+        if self.plan.clip is not None:
+            self.fabric.clip_gradients(self.method, self.optimizer, max_norm=self.plan.clip, error_if_nonfinite=False)
+        self.optimizer.step()
+        self.ema.update(self.job.method.network, step)
+        self.bad_step = torch.where((self.bad_step < 0) & ~loss.isfinite(), step, self.bad_step)
+        return {
+            "loss": loss.detach(),
+            **{f"loss/{name}": term.detach() for name, term in terms.items()},
+            **self.job.method.logged,
+        }
+
+    # -- the run --------------------------------------------------------------------------------------------
+
+    def run(self) -> Trained:
+        """All steps that are left."""
+        plan, job = self.plan, self.job
+        every = max(1, plan.steps // LOG_LINES)
+        probe_every = max(1, math.ceil(plan.steps / plan.probes)) if plan.probes else plan.steps
+        loggers = self._loggers()
+        row: dict[str, Any] = {}
+        started = time.perf_counter() - self.seconds
+        saved = time.perf_counter()
+        with Bar(job.label, plan.steps, self.step, self.first and job.progress) as bar, interruptible() as stop:
+            while self.step < plan.steps:
+                values = self.update(self.step)
+                self.sums = {name: self.sums[name] + v if name in self.sums else v for name, v in values.items()}
+                self.count += 1
+                self.step += 1
+                self.seconds = time.perf_counter() - started
+                if self.step % every == 0 or self.step == plan.steps:
+                    row = self._line()
+                    for logger in loggers:
+                        logger.write(row)
+                    bar.show(row)
+                bar.step(self.step)
+                if job.probe and self.first and (self.step % probe_every == 0 or self.step == plan.steps):
+                    with self.fabric.autocast():
+                        job.probe(self.step, self.seconds, self.ema.network)
+                due = time.perf_counter() - saved >= plan.checkpoint_every
+                if due or stop.requested or self.step == plan.steps:
+                    self._save()
+                    saved = time.perf_counter()
+                if stop.requested:
+                    raise Interrupted
+        for logger in loggers:
+            logger.close()
+        weights = {name: tensor.cpu() for name, tensor in self.ema.network.state_dict().items()}
+        return Trained(weights, self.step, self.seconds, row)
+
+    def _loggers(self) -> list[Logger]:
+        if not self.first or self.job.folder is None:
+            return []
+        loggers: list[Logger] = [Table(self.job.folder / METRICS, after=self.step)]
+        return loggers + [LOGGERS[name](self.job.folder) for name in self.job.loggers]
+
+    def _line(self) -> dict[str, Any]:
+        """A line of the log: means over the steps since the last one, and over the processes."""
+        names = list(self.sums)
+        means = global_mean(torch.stack([self.sums[n].float() for n in names]) / self.count).tolist()
+        self.sums, self.count = {}, 0
+        bad = int(self.bad_step)
+        if bad >= 0 or not math.isfinite(means[0]):
+            where = f"at step {bad}" if bad >= 0 else f"before step {self.step}"
+            kept = self.job.folder / CHECKPOINT if self.job.folder else None
+            rest = f"the last good checkpoint is {kept}" if kept and kept.exists() else "no checkpoint was written yet"
+            raise LeavenError(f"The loss became NaN or infinite {where}; {rest}; try a smaller lr, or clip=1.")
+        head = {"step": self.step, "seconds": self.seconds, "lr": self.plan.lr_at(self.step - 1)}
+        return head | dict(zip(names, means, strict=True))
+
+    # -- checkpoints ----------------------------------------------------------------------------------------
+
+    def _save(self) -> None:
+        """Write the checkpoint, unless a weight is no longer finite: the last good one is worth more."""
+        if not self.first or self.job.folder is None:
+            return
+        state = self.job.method.state_dict()
+        if not all(bool(t.isfinite().all()) for t in state.values() if t.is_floating_point()):
+            return
+        checkpoint.save(
+            self.job.folder / CHECKPOINT,
+            {
+                "step": self.step,
+                "seconds": self.seconds,
+                "method": state,
+                "ema": self.ema.network.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "sums": self.sums,
+                "count": self.count,
+            },
+        )
+
+    def _restore(self, state: Mapping[str, Any]) -> None:
+        try:
+            self.job.method.load_state_dict(state["method"])
+            self.ema.network.load_state_dict(state["ema"])
+            self.optimizer.load_state_dict(state["optimizer"])
+        except (KeyError, RuntimeError, ValueError) as error:
+            raise LeavenError(
+                f"The checkpoint in {self.job.folder} is of another method or network; start anew with --overwrite."
+            ) from error
+        self.step, self.seconds, self.count = state["step"], state["seconds"], state["count"]
+        self.sums = {name: total.to(self.fabric.device) for name, total in state["sums"].items()}
+
+
+def _optimizer(method: Method, plan: Plan) -> torch.optim.Optimizer:
+    """SGD with momentum or AdamW; weight decay on kernels only."""
+    weights = [p for p in method.parameters() if p.requires_grad]
+    groups = [
+        {"params": [p for p in weights if p.ndim > 1], "weight_decay": plan.weight_decay},
+        {"params": [p for p in weights if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    if plan.optimizer == "adamw":
+        return torch.optim.AdamW(groups, lr=plan.lr, fused=True)
+    nesterov = plan.nesterov and plan.momentum > 0
+    return torch.optim.SGD(groups, lr=plan.lr, momentum=plan.momentum, nesterov=nesterov, fused=True)

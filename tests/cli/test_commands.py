@@ -1,0 +1,270 @@
+"""The commands as a new user types them, one after the other, on a tiny folder of PNG files."""
+
+import csv
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from helpers_cli import CLASSES, FAST, SHORT, make_folder, snapshot, write_csv
+
+from leaven.data import read
+from leaven.evaluate.evaluation import Evaluation
+from leaven.run.model import load_model
+
+
+@pytest.fixture
+def run(finished, tmp_path):
+    """A run of the test's own."""
+    return shutil.copytree(finished, tmp_path / "run")
+
+
+def test_fit_writes_what_the_run_folder_promises(finished):
+    files = {"config.json", "metrics.csv", "checkpoint.pt", "model.safetensors"}
+    for folder in (finished, finished / "baseline"):
+        assert files <= {f.name for f in folder.iterdir()}
+        assert not list(folder.rglob("*.part"))
+        assert (folder / "evaluations" / "unlabelled.npz").is_file()
+    config = json.loads((finished / "config.json").read_text())
+    assert config["method"] == "fixmatch"
+    assert config["classes"] == list(CLASSES)
+    assert config["data"]["items"] == 24
+    assert config["data"]["labels_per_class"] == [3, 3, 3]
+    assert config["data"]["trained_on"] == {"labels": 9}
+    assert json.loads((finished / "baseline" / "config.json").read_text())["method"] == "supervised"
+    assert json.loads((finished / "result.json").read_text()) == []  # no label was held out, so no figure
+    page = (finished / "report.html").read_text()
+    assert "FixMatch" in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+    assert "https://" not in page
+
+
+def test_labels_that_were_not_given_are_not_known(finished):
+    """The table names nine labels and one empty one: no file of the run knows another."""
+    for folder in (finished, finished / "baseline"):
+        found = Evaluation.load(folder / "evaluations" / "unlabelled.npz")
+        assert int(found.known.sum()) == 9
+        assert set(found.ids[found.known]) == {f"{i:03d}.png" for i in range(9)}
+
+
+def test_fit_says_that_there_is_no_figure(leaven, place, tmp_path):
+    words = ("fit", place / "photos", "--labels", place / "labels.csv", "-o", tmp_path / "run", *FAST)
+    said = leaven(*words)
+    assert said.code == 0
+    assert "No accuracy can be stated" in said.out
+    assert "leaven evaluate" in said.out
+    assert said.err == ""
+    again = leaven(*words, "--overwrite", "--json")
+    content = json.loads(again.out)
+    assert content["rows"] == []
+    assert "No accuracy" in content["note"]
+
+
+def test_evaluate(leaven, run, place):
+    said = leaven("evaluate", run, place / "test", "--json")
+    assert (said.code, said.err) == (0, "")
+    rows = json.loads(said.out)["rows"]
+    assert [(r["method"], r["split"], r["labels"], r["n"]) for r in rows] == [
+        ("supervised", "test", 9, 12),
+        ("fixmatch", "test", 9, 12),
+    ]
+    assert json.loads((run / "result.json").read_text()) == rows
+    for row, folder in zip(rows, (run / "baseline", run), strict=True):
+        found = Evaluation.load(folder / "evaluations" / "test.npz")
+        truth = np.array([found.classes[k] for k in found.labels])
+        assert (truth == [i.split("/")[0] for i in found.ids]).all()
+        assert row["accuracy"] == pytest.approx((found.predicted == found.labels).mean())
+        assert 0 <= row["low"] <= row["accuracy"] <= row["high"] <= 1
+        assert row["seconds"] > 0
+    assert "12 test items" in (run / "report.html").read_text()
+
+    again = leaven("evaluate", run, place / "test", "--name", "second")
+    assert "fixmatch" in again.out
+    assert "second" in again.out
+    assert len(json.loads((run / "result.json").read_text())) == 4
+    leaven("evaluate", run, place / "test", "--name", "second")
+    assert len(json.loads((run / "result.json").read_text())) == 4  # the same name takes the place of the old rows
+
+
+def test_evaluate_with_a_table_of_labels(leaven, run, place, tmp_path):
+    truth = make_folder(tmp_path / "flat", 6, seed=4)
+    table = write_csv(tmp_path / "t.csv", {name: truth[name] for name in list(truth)[:4]})
+    rows = json.loads(leaven("evaluate", run, tmp_path / "flat", "--labels", table, "--json").out)["rows"]
+    assert [r["n"] for r in rows] == [4, 4]
+
+
+@pytest.mark.parametrize("ending", ["csv", "parquet"])
+def test_predict(leaven, finished, place, tmp_path, ending):
+    out = tmp_path / "made" / f"predictions.{ending}"
+    before = snapshot(finished)
+    said = leaven("predict", finished, place / "more", "-o", out, "--json")
+    assert json.loads(said.out) == {"items": 5, "out": str(out)}
+    assert [f.name for f in out.parent.iterdir()] == [out.name]
+    if ending == "csv":
+        with open(out, newline="") as file:
+            rows = list(csv.DictReader(file))
+    else:
+        from pyarrow import parquet
+
+        rows = parquet.read_table(out).to_pylist()
+    model = load_model(finished)
+    items = read(place / "more", size=(8, 8), channels=1).items
+    expected = model.predict_proba(items)
+    given = np.array([[float(row[f"p({name})"]) for name in model.classes] for row in rows])
+    np.testing.assert_allclose(given, expected, atol=1e-6)
+    np.testing.assert_allclose(given.sum(1), 1, atol=1e-5)
+    assert [row["id"] for row in rows] == [f"{i:03d}.png" for i in range(5)]
+    assert [row["label"] for row in rows] == [model.classes[k] for k in expected.argmax(1)]
+    np.testing.assert_allclose([float(row["confidence"]) for row in rows], expected.max(1), atol=1e-6)
+    assert snapshot(finished) == before
+    assert leaven("predict", finished, place / "more", "-o", out).out == f"5 predictions in {out}\n"
+
+
+def test_predict_looks_at_no_label(leaven, finished, place, tmp_path):
+    """Subfolders of what is predicted are part of the names, whatever they are called."""
+    make_folder(tmp_path / "new", 4, by_class=True, classes=("who", "knows", "what"))
+    assert leaven("predict", finished, tmp_path / "new", "-o", tmp_path / "p.csv").code == 0
+    assert "knows/001.png" in (tmp_path / "p.csv").read_text()
+
+
+def test_predict_with_a_broken_image(leaven, refused, finished, tmp_path):
+    make_folder(tmp_path / "new", 4)
+    (tmp_path / "new" / "002.png").write_text("no image")
+    said = leaven("predict", finished, tmp_path / "new", "-o", tmp_path / "p.csv")
+    assert said.err.startswith("leaven: 1 of the 4 images")
+    assert said.err.count("\n") == 1
+    assert "3 predictions" in said.out
+    words = ("predict", finished, tmp_path / "new", "-o", tmp_path / "q.csv", "--strict")
+    assert "002.png" in refused(*words)
+    assert not (tmp_path / "q.csv").exists()
+
+
+def test_report_is_made_anew(leaven, run):
+    page = run / "report.html"
+    before = page.read_bytes()
+    page.unlink()
+    said = leaven("report", run)
+    assert str(page) in said.out.replace("\n", "")
+    assert page.read_bytes() == before
+    assert json.loads(leaven("report", run, "--json").out) == {"rows": [], "report": str(page)}
+
+
+@pytest.mark.parametrize("form", ["onnx", "torch", "safetensors"])
+def test_export(leaven, run, tmp_path, form):
+    import torch
+
+    if form == "onnx":
+        runtime = pytest.importorskip("onnxruntime")
+    out = tmp_path / "deep" / f"exported.{form}"
+    said = leaven("export", run, "--format", form, "-o", out, "--json")
+    assert json.loads(said.out) == {"format": form, "out": str(out)}
+    assert said.err == ""
+    assert [f.name for f in out.parent.iterdir()] == [out.name]
+    model = load_model(run)
+    for count in (1, 2, 7):
+        x = torch.rand(count, 1, 8, 8)
+        own = model.network(x).detach()
+        if form == "onnx":
+            other = runtime.InferenceSession(out).run(["scores"], {"input": x.numpy()})[0]
+        elif form == "torch":
+            other = torch.export.load(out).module()(x).detach()
+        else:
+            other = load_model(out).network(x).detach()
+        np.testing.assert_allclose(other, own, atol=1e-5)
+
+
+def test_export_into_the_run_folder(leaven, run):
+    said = leaven("export", run, "--format", "torch")
+    assert said.out == f"Exported to {run / 'model.pt2'}\n"
+    before = (run / "model.safetensors").read_bytes()
+    assert leaven("export", run, "--format", "safetensors").code == 0
+    assert (run / "model.safetensors").read_bytes() == before
+
+
+def test_methods(leaven):
+    from leaven.methods.registry import names
+
+    listed = leaven("methods").out
+    assert all(name in listed for name in names())
+    rows = json.loads(leaven("methods", "--json").out)
+    assert [row["name"] for row in rows] == names()
+    assert all(row["settings"] and row["paper"] for row in rows)
+    one = leaven("methods", "fixmatch").out
+    assert "--threshold 0.95" in one
+    assert "--no-alignment" in one
+    assert "adamatch" not in one
+    (row,) = json.loads(leaven("methods", "FixMatch", "--json").out)
+    assert {h["name"]: h["default"] for h in row["hyperparameters"]}["threshold"] == 0.95
+
+
+def test_help_and_version(leaven):
+    import leaven as package
+
+    assert "fit" in leaven().out
+    assert leaven("--version").out.strip() == package.__version__
+    for command in ("demo", "fit", "evaluate", "predict", "report", "export", "methods"):
+        said = leaven(command, "--help")
+        assert (said.code, said.err) == (0, "")
+    words = leaven("fit", "--help").out
+    assert "sgd or adamw (sgd)" in words  # and not eaten as markup
+    assert "--checkpoint-every" in words
+
+
+def test_help_imports_nothing_heavy():
+    script = (
+        "import sys; sys.argv = ['leaven', '--help']; from leaven.cli import main\n"
+        "try: main()\n"
+        "finally: print([m for m in ('torch', 'numpy', 'lightning_fabric', 'sklearn', 'PIL') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_everything_with_one_class_folder_each(leaven, place, tmp_path):
+    """``--validation``, ``--test``, ``--per-class``: what is held out is told apart, what is hidden stays hidden."""
+    make_folder(tmp_path / "data", 36, by_class=True)
+    out = tmp_path / "run"
+    words = ("fit", tmp_path / "data", "-o", out, *FAST, "--per-class", "4", "--validation", "0.25", "--seed", "3")
+    rows = json.loads(leaven(*words, "--test", place / "test", "--json").out)["rows"]
+    assert [(r["split"], r["labels"], r["n"]) for r in rows] == [("validation", 9, 3), ("test", 9, 12)]
+    held = Evaluation.load(out / "evaluations" / "validation.npz")
+    rest = Evaluation.load(out / "evaluations" / "unlabelled.npz")
+    assert not set(held.ids) & set(rest.ids)
+    assert int(rest.known.sum()) == 9
+
+
+def test_hyperparameters_stand_anywhere(leaven, place, tmp_path):
+    data = (place / "photos", "--labels", place / "labels.csv", "-o", tmp_path / "run", *FAST, "--overwrite")
+
+    def chosen(*words):
+        assert leaven("fit", *words).code == 0
+        return json.loads((tmp_path / "run" / "config.json").read_text())["hyperparameters"]
+
+    assert chosen("--threshold", "0.5", "--alignment", *data)["threshold"] == 0.5
+    found = chosen("--alignment", *data, "--threshold=0.6", "--ratio", "2")
+    assert (found["alignment"], found["threshold"], found["ratio"]) == (True, 0.6, 2)
+    assert chosen(*data, "--no-alignment")["alignment"] is False
+    assert chosen("--no-strong", *data, "--method=supervised") == {"strong": False}
+
+
+def test_overwrite_removes_what_a_run_wrote_and_nothing_else(leaven, run, place):
+    (run / "notes.txt").write_text("mine")
+    (run / "metrics.csv.part").write_text("torn")
+    (run / "model.onnx").write_text("old")
+    words = ("fit", place / "photos", "--labels", place / "labels.csv", "-o", run, *FAST, "--overwrite")
+    assert leaven(*words, "--method", "pseudo-label").code == 0
+    assert (run / "notes.txt").read_text() == "mine"
+    assert not (run / "baseline").exists()
+    assert not (run / "model.onnx").exists()
+    assert not (run / "metrics.csv.part").exists()
+    assert json.loads((run / "config.json").read_text())["method"] == "pseudo_label"
+
+
+def test_a_finished_run_resumed_is_the_same(leaven, run, place):
+    before = (run / "model.safetensors").read_bytes()
+    words = ("fit", place / "photos", "--labels", place / "labels.csv", "-o", run, *SHORT, "--resume")
+    assert leaven(*words, "--checkpoint-every", "5", "--test", place / "test").code == 0
+    assert (run / "model.safetensors").read_bytes() == before
+    assert len(json.loads((run / "result.json").read_text())) == 2

@@ -1,0 +1,152 @@
+"""Settings other than a folder with a table of labels: adaptation, arrays, several processes, Ctrl-C."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from helpers_cli import CLASSES, FAST, SHORT, make_folder, write_csv
+
+from leaven.evaluate.evaluation import Evaluation
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    """A labelled source and a target whose subfolders tell its classes too."""
+    root = tmp_path_factory.mktemp("two")
+    make_folder(root / "source", 12, by_class=True)
+    make_folder(root / "target", 12, seed=5, by_class=True)
+    return root
+
+
+def test_a_target_in_class_folders_leaks_no_label(leaven, two, tmp_path):
+    out = tmp_path / "run"
+    words = ("fit", two / "target", "--source", two / "source", "-o", out, *SHORT, "--test", two / "target")
+    rows = json.loads(leaven(*words, "--json").out)["rows"]
+    assert [(r["method"], r["labels"], r["source_labels"]) for r in rows] == [
+        ("supervised", 0, 12),
+        ("adamatch", 0, 12),
+    ]
+    for folder in (out, out / "baseline"):
+        found = Evaluation.load(folder / "evaluations" / "unlabelled.npz")
+        assert len(found.ids) == 12
+        assert not found.known.any()
+    data = json.loads((out / "config.json").read_text())["data"]
+    assert (data["labelled"], data["source"], data["unlabelled"]) == (12, 12, 12)
+
+
+def test_a_target_folder_may_hold_any_subfolders(leaven, two, tmp_path):
+    make_folder(tmp_path / "target", 6, seed=6, by_class=True, classes=("monday", "tuesday", "sunday"))
+    out = tmp_path / "run"
+    assert leaven("fit", tmp_path / "target", "--source", two / "source", "-o", out, *FAST).code == 0
+    assert json.loads((out / "config.json").read_text())["classes"] == list(CLASSES)
+
+
+def test_labels_of_a_target(leaven, two, tmp_path):
+    """What is held out is of the target; what the table does not name stays unknown."""
+    names = {f"{CLASSES[i % 3]}/{i:03d}.png": CLASSES[i % 3] for i in range(9)}
+    table = write_csv(tmp_path / "t.csv", names)
+    out = tmp_path / "run"
+    words = ("fit", two / "target", "--source", two / "source", "--labels", table, "-o", out, *FAST)
+    rows = json.loads(leaven(*words, "--per-class", "2", "--validation", "0.5", "--json").out)["rows"]
+    assert [(r["split"], r["labels"], r["source_labels"], r["n"]) for r in rows] == [("validation", 3, 12, 3)]
+    held = Evaluation.load(out / "evaluations" / "validation.npz")
+    rest = Evaluation.load(out / "evaluations" / "unlabelled.npz")
+    assert not any(name.startswith("source:") for name in held.ids)
+    assert set(held.ids) <= set(names)
+    assert int(rest.known.sum()) == 3
+    assert set(rest.ids[rest.known]) <= set(names)
+    shown = leaven(*words, "--per-class", "2", "--validation", "0.5", "--overwrite").out
+    assert "3 + 12" in shown
+
+
+def test_feature_vectors(leaven, tmp_path):
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % 3
+    x = (rng.normal(size=(60, 6)) + 4 * np.eye(6)[y]).astype(np.float32)
+    few = np.where(np.arange(60) < 6, y, -1)
+    names = ["a", "b", "c"]
+    np.savez(tmp_path / "few.npz", x=x, y=few, classes=names)
+    np.savez(tmp_path / "all.npz", x=x, y=y, classes=names)
+    np.savez(tmp_path / "new.npz", x=x[:4], ids=["p", "q", "r", "s"])
+    out = tmp_path / "run"
+    assert leaven("fit", tmp_path / "few.npz", "-o", out, *SHORT).code == 0
+    rows = json.loads(leaven("evaluate", out, tmp_path / "all.npz", "--json").out)["rows"]
+    assert [(r["labels"], r["n"]) for r in rows] == [(6, 60), (6, 60)]
+    assert leaven("predict", out, tmp_path / "new.npz", "-o", tmp_path / "p.csv").code == 0
+    assert [line.split(",")[0] for line in (tmp_path / "p.csv").read_text().splitlines()[1:]] == [
+        f'"{i}"' for i in "pqrs"
+    ]
+    said = leaven("fit", tmp_path / "few.npz", "--source", tmp_path / "all.npz", "-o", tmp_path / "two", *FAST)
+    assert said.code == 0
+    assert said.err.startswith("leaven: The target ")
+    assert "6 labels" in said.err
+
+
+def test_images_in_arrays(leaven, place, tmp_path):
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "im.npz", x=rng.integers(0, 255, (30, 8, 8), dtype=np.uint8), y=np.arange(30) % 2)
+    out = tmp_path / "run"
+    assert leaven("fit", tmp_path / "im.npz", "-o", out, *FAST, "--validation", "0").code == 0
+    assert leaven("predict", out, place / "more", "-o", tmp_path / "p.csv").code == 0
+
+
+def test_a_table_beside_its_images(leaven, tmp_path):
+    truth = make_folder(tmp_path / "data", 9)
+    table = write_csv(tmp_path / "data" / "labels.csv", truth)
+    out = tmp_path / "run"
+    assert leaven("fit", table, "-o", out, *FAST, "--size", "6").code == 0
+    assert json.loads((out / "config.json").read_text())["network"]["shape"] == [6, 6, 1]
+    assert json.loads(leaven("evaluate", out, table, "--json").out)["rows"][0]["n"] == 9
+
+
+def _start(*words, **env):
+    command = [sys.executable, "-m", "leaven.cli", *map(str, words)]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **env}
+    )
+
+
+def test_two_processes(place, tmp_path):
+    """Training, evaluation and report; JSON alone on standard output, nothing on standard error."""
+    out = tmp_path / "run"
+    words = ("fit", place / "photos", "--labels", place / "labels.csv", "-o", out, *FAST, "--devices", "2")
+    process = _start(*words, "--test", place / "test", "--json")
+    said, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    assert err == ""
+    assert [r["n"] for r in json.loads(said)["rows"]] == [12]
+    assert (out / "report.html").is_file()
+
+
+def test_ctrl_c_and_resume(leaven, place, tmp_path):
+    """The run ends between two steps, says how to go on, and ends bit for bit like one that was not stopped."""
+    words = ("fit", place / "photos", "--labels", place / "labels.csv", *FAST, "--steps", "400")
+    process = _start(*words, "-o", tmp_path / "stopped", "--checkpoint-every", "0")
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "stopped" / "checkpoint.pt").exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    said, err = process.communicate(timeout=60)
+    assert (process.returncode, said) == (130, "")
+    assert err == "leaven: stopped; the same command with --resume goes on.\n"
+    assert not (tmp_path / "stopped" / "model.safetensors").exists()
+    assert leaven(*words, "-o", tmp_path / "stopped", "--resume").code == 0
+    assert leaven(*words, "-o", tmp_path / "whole").code == 0
+    one, other = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("stopped", "whole"))
+    assert one == other
+
+
+def test_only_the_first_process_writes(leaven, place, tmp_path, monkeypatch):
+    """A launcher such as torchrun starts the whole command several times."""
+    from leaven.run.rank import first
+
+    assert first()
+    monkeypatch.setenv("RANK", "0")
+    assert first()
+    monkeypatch.setenv("RANK", "1")
+    assert not first()
