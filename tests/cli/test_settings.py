@@ -1,11 +1,11 @@
 """Settings other than a folder with a table of labels: adaptation, arrays, several processes, Ctrl-C."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
 import time
+from subprocess import PIPE
 
 import numpy as np
 import pytest
@@ -104,40 +104,32 @@ def test_a_table_beside_its_images(leaven, tmp_path):
     assert json.loads(leaven("evaluate", out, table, "--json").out)["rows"][0]["n"] == 9
 
 
-def _start(*words, **env):
-    command = [sys.executable, "-m", "leaven.cli", *map(str, words)]
-    return subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, **env}
-    )
-
-
-def test_two_processes(place, tmp_path):
+def test_two_processes(leaven, place, tmp_path):
     """Training, evaluation and report; JSON alone on standard output, nothing on standard error."""
     out = tmp_path / "run"
     words = ("fit", place / "photos", "--labels", place / "labels.csv", "-o", out, *FAST, "--devices", "2")
-    process = _start(*words, "--test", place / "test", "--json")
-    said, err = process.communicate(timeout=120)
-    assert process.returncode == 0, err
-    assert err == ""
-    assert [r["n"] for r in json.loads(said)["rows"]] == [12]
+    said = leaven(*words, "--test", place / "test", "--json")
+    assert (said.code, said.err) == (0, "")
+    assert [r["n"] for r in json.loads(said.out)["rows"]] == [12]
     assert (out / "report.html").is_file()
 
 
 def test_ctrl_c_and_resume(leaven, place, tmp_path):
     """The run ends between two steps, says how to go on, and ends bit for bit like one that was not stopped."""
-    words = ("fit", place / "photos", "--labels", place / "labels.csv", *FAST, "--steps", "400")
-    process = _start(*words, "-o", tmp_path / "stopped", "--checkpoint-every", "0")
+    words = ("fit", place / "photos", "--labels", place / "labels.csv", *FAST, "--steps", "150")
+    command = [sys.executable, "-m", "leaven.cli", *map(str, words), "-o", str(tmp_path / "cut")]
+    process = subprocess.Popen([*command, "--checkpoint-every", "0"], stdout=PIPE, stderr=PIPE, text=True)
     deadline = time.monotonic() + 60
-    while not (tmp_path / "stopped" / "checkpoint.pt").exists() and time.monotonic() < deadline:
-        time.sleep(0.02)
+    while not (tmp_path / "cut" / "checkpoint.pt").exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
     process.send_signal(signal.SIGINT)
     said, err = process.communicate(timeout=60)
     assert (process.returncode, said) == (130, "")
     assert err == "leaven: stopped; the same command with --resume goes on.\n"
-    assert not (tmp_path / "stopped" / "model.safetensors").exists()
-    assert leaven(*words, "-o", tmp_path / "stopped", "--resume").code == 0
+    assert not (tmp_path / "cut" / "model.safetensors").exists()
+    assert leaven(*words, "-o", tmp_path / "cut", "--resume").code == 0
     assert leaven(*words, "-o", tmp_path / "whole").code == 0
-    one, other = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("stopped", "whole"))
+    one, other = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("cut", "whole"))
     assert one == other
 
 

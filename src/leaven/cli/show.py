@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-DRAWN = ("accuracy", "low", "high", "calibration_error", "source_labels")  # in another column, or in the report
+DRAWN = ("data", "accuracy", "low", "high", "calibration_error", "source_labels")  # in another place than a column
 HEADINGS = {"n": "items", "seconds": "time"}
 
 
@@ -30,12 +30,16 @@ def emit(
         table = Table(title=title, title_justify="left", caption_justify="left", box=SIMPLE_HEAD)
         if "source_labels" in rows[0]:
             table.caption = "labels: of the target + of the source"
-        shown = [c for c in rows[0] if c not in DRAWN]
+        shown = sorted((c for c in rows[0] if c not in DRAWN), key=lambda c: c != "method")  # the method first
         for column in shown:
-            numeric = isinstance(rows[0][column], int | float)
-            table.add_column(HEADINGS.get(column, column), justify="right" if numeric else "left")
+            numeric = isinstance(rows[0].get(column), int | float)
+            table.add_column(HEADINGS.get(column, column), justify="right" if numeric else "left", overflow="fold")
         table.add_column("accuracy, 95 % interval", justify="right", no_wrap=True)
+        data = None
         for row in rows:
+            if row.get("data") != data:  # data of one kind stand together under their name
+                data = row["data"]
+                table.add_row(str(data), style="bold")
             words = [_word(c, row) for c in shown]
             table.add_row(*words, f"{100 * row['accuracy']:.1f} %  ({100 * row['low']:.1f} to {100 * row['high']:.1f})")
         console.print(table)

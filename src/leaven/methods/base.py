@@ -42,7 +42,7 @@ class Draw:
 
     rows: Tensor
     views: Mapping[str, Tensor]
-    labels: Tensor | None = None
+    labels: Tensor = None  # type: ignore[assignment]
 
     def __getattr__(self, name: str) -> Tensor:
         views = self.__dict__.get("views", {})

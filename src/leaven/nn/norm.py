@@ -42,6 +42,8 @@ class BatchNorm(nn.BatchNorm1d):
         moments = torch.stack([wide.mean(dims), wide.square().mean(dims)])
         mean, square = differentiable_mean(moments)
         variance = (square - mean.square()).clamp(min=0.0)  # rounding can take it below
+        assert self.running_mean is not None
+        assert self.running_var is not None
         with torch.no_grad():
             count = x.numel() / x.shape[1] * processes()
             self.running_mean.lerp_(mean, self.momentum or 0.0)

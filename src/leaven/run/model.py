@@ -50,7 +50,8 @@ class Model:
         """Write the weights to ``path`` (safetensors), with all that ``load_model`` needs in the header."""
         from safetensors.torch import save
 
-        header = {"format": "pt", "leaven": json.dumps({"network": self.spec.asdict(), "classes": self.classes})}
+        # one entry only: several stand in the file in a random order, and the same model shall be the same file
+        header = {"leaven": json.dumps({"network": self.spec.asdict(), "classes": self.classes})}
         with whole(path) as part:
             part.write_bytes(save({k: v.contiguous() for k, v in self.network.state_dict().items()}, metadata=header))
 
@@ -70,7 +71,7 @@ def load_model(path: str | Path) -> Model:
     from safetensors import SafetensorError, safe_open
 
     file = Path(path)
-    file = file / folder.MODEL if file.is_dir() else file
+    file = file if file.suffix == ".safetensors" and not file.is_dir() else file / folder.MODEL
     if not file.exists():
         hint = "finish it with --resume" if (file.parent / folder.CONFIG).exists() else "leaven fit makes one"
         raise LeavenError(f"There is no model in {file.parent}: {file.name} is missing; {hint}.")

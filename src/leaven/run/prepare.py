@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -83,7 +83,7 @@ def encode_plain(spec: Spec, items: np.ndarray, plan: Plan, *, progress: bool = 
 
 
 def _encode(
-    spec: Spec, items: np.ndarray, views: list[Callable[[Tensor], Tensor]], key: str, plan: Plan, progress: bool
+    spec: Spec, items: np.ndarray, views: Sequence[Callable[[Tensor], Tensor]], key: str, plan: Plan, progress: bool
 ) -> np.ndarray:
     device = "cuda" if torch.cuda.is_available() and plan.accelerator != "cpu" else "cpu"
     precision = resolve_precision(plan.precision, device)

@@ -77,5 +77,7 @@ class Batches:
 
     def _draw(self, stream: Stream, rows: Any, views: dict[str, Tensor]) -> Draw:
         index = torch.from_numpy(rows).to(self.device, non_blocking=True)
-        labels = None if stream.role == "unlabelled" else self.labels.index_select(0, index)
-        return Draw(index, {kind: views[kind] for kind in stream.views}, labels)
+        seen = {kind: views[kind] for kind in stream.views}
+        if stream.role == "unlabelled":
+            return Draw(index, seen)
+        return Draw(index, seen, self.labels.index_select(0, index))

@@ -38,8 +38,7 @@ def train(job: Job) -> Trained:
     spawned = plan.devices > 1 and plan.nodes == 1 and not _launched_from_outside()
     strategy: Any = "auto"
     if plan.devices * plan.nodes > 1:
-        start = "spawn" if spawned else "popen"
-        strategy = DDPStrategy(start_method=start, broadcast_buffers=False)
+        strategy = DDPStrategy(start_method="spawn" if spawned else "popen", broadcast_buffers=False)
     fabric = Fabric(
         accelerator=plan.accelerator,
         devices=plan.devices,

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 
 class Interrupted(KeyboardInterrupt):
@@ -27,7 +28,7 @@ def interruptible() -> Iterator[Stop]:
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
-    before = {}
+    before: dict[int, Any] = {}
 
     def ask(number: int, _frame: object) -> None:
         stop.requested = True
@@ -38,5 +39,5 @@ def interruptible() -> Iterator[Stop]:
     try:
         yield stop
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        for caught, handler in before.items():
+            signal.signal(caught, handler)

@@ -21,7 +21,7 @@ class Items:
         self.images = items.dtype == np.uint8
         self.host = items
         small = items.nbytes <= ON_DEVICE
-        self.tensor = torch.from_numpy(np.require(items, requirements="CW")).to(device) if small else None
+        self.tensor = torch.from_numpy(np.require(items, requirements=["C", "W"])).to(device) if small else None
 
     def __getitem__(self, rows: np.ndarray) -> Tensor:
         if self.tensor is not None:

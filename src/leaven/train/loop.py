@@ -45,7 +45,7 @@ class Loop:
         method = job.method
         method.setup(Setup(self.plan.steps, self.plan.batch_size, job.pool.num_classes))
         set_momentum(method, self.plan.batch_norm_momentum)
-        method.to(fabric.device, memory_format=torch.channels_last)
+        method.to(fabric.device).to(memory_format=torch.channels_last)
         method.train()
         self.ema = EMA(method.network, self.plan.ema_decay)
         self.method, self.optimizer = fabric.setup(method, _optimizer(method, self.plan))
@@ -122,7 +122,8 @@ class Loop:
         if not self.first or self.job.folder is None:
             return []
         loggers: list[Logger] = [Table(self.job.folder / METRICS, after=self.step)]
-        return loggers + [LOGGERS[name](self.job.folder) for name in self.job.loggers]
+        loggers += [LOGGERS[name](self.job.folder) for name in self.job.loggers]
+        return loggers
 
     def _line(self) -> dict[str, Any]:
         """A line of the log: means over the steps since the last one, and over the processes."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -35,4 +36,4 @@ class Supervised(Method):
         """½ (H(y, p(weak)) + H(y, p(strong)))."""
         labelled = batch["labelled"]
         scores = joint(self.network, *labelled.views.values())
-        return {"labelled": sum(F.cross_entropy(s, labelled.labels) for s in scores) / len(scores)}
+        return {"labelled": torch.stack([F.cross_entropy(s, labelled.labels) for s in scores]).mean()}

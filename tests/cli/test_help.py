@@ -1,0 +1,44 @@
+"""What the command says of itself: help, version, methods; and how little it imports for that."""
+
+import json
+import subprocess
+import sys
+
+
+def test_methods(leaven):
+    from leaven.methods.registry import names
+
+    listed = leaven("methods").out
+    assert all(name in listed for name in names())
+    rows = json.loads(leaven("methods", "--json").out)
+    assert [row["name"] for row in rows] == names()
+    assert all(row["settings"] and row["paper"] for row in rows)
+    one = leaven("methods", "fixmatch").out
+    assert "--threshold 0.95" in one
+    assert "--no-alignment" in one
+    assert "adamatch" not in one
+    (row,) = json.loads(leaven("methods", "FixMatch", "--json").out)
+    assert {h["name"]: h["default"] for h in row["hyperparameters"]}["threshold"] == 0.95
+
+
+def test_help_and_version(leaven):
+    import leaven as package
+
+    assert "fit" in leaven().out
+    assert leaven("--version").out.strip() == package.__version__
+    for command in ("demo", "fit", "evaluate", "predict", "report", "export", "methods"):
+        said = leaven(command, "--help")
+        assert (said.code, said.err) == (0, "")
+    words = leaven("fit", "--help").out
+    assert "sgd or adamw (sgd)" in words  # and not eaten as markup
+    assert "--checkpoint-every" in words
+
+
+def test_help_imports_nothing_heavy():
+    script = (
+        "import sys; sys.argv = ['leaven', '--help']; from leaven.cli import main\n"
+        "try: main()\n"
+        "finally: print([m for m in ('torch', 'numpy', 'lightning_fabric', 'sklearn', 'PIL') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.splitlines()[-1] == "[]"
