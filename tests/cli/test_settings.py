@@ -117,7 +117,7 @@ def test_two_processes(leaven, place, tmp_path):
 def test_ctrl_c_and_resume(leaven, place, tmp_path):
     """The run ends between two steps, says how to go on, and ends bit for bit like one that was not stopped."""
     words = ("fit", place / "photos", "--labels", place / "labels.csv", *FAST, "--steps", "150")
-    command = [sys.executable, "-m", "leaven.cli", *map(str, words), "-o", str(tmp_path / "cut")]
+    command = [sys.executable, "-m", "leaven", *map(str, words), "-o", str(tmp_path / "cut")]
     process = subprocess.Popen([*command, "--checkpoint-every", "0"], stdout=PIPE, stderr=PIPE, text=True)
     deadline = time.monotonic() + 60
     while not (tmp_path / "cut" / "checkpoint.pt").exists() and time.monotonic() < deadline:

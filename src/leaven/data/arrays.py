@@ -47,9 +47,7 @@ def read_arrays(X: Any, y: Any = None, classes: Sequence[object] | None = None, 
         ids = np.asarray(ids).astype(str)
         values, counts = np.unique(ids, return_counts=True)
         if (counts > 1).any():
-            raise LeavenError(
-                f"The id {values[counts > 1][0]} stands twice in ids, expected one for each item."
-            )
+            raise LeavenError(f"The id {values[counts > 1][0]} stands twice in ids, expected one for each item.")
     return Pool(items, labels, ids, None, names)  # type: ignore[arg-type]
 
 
@@ -73,9 +71,7 @@ def read_npz(path: str | os.PathLike[str], classes: Sequence[object] | None = No
             found = list(file.files)
     except Exception as error:  # a damaged archive raises whatever its parser trips over
         reason = (
-            "Python objects, which leaven never loads"
-            if "pickle" in str(error)
-            else f"no readable arrays ({error})"
+            "Python objects, which leaven never loads" if "pickle" in str(error) else f"no readable arrays ({error})"
         )
         raise LeavenError(
             f"{path} holds {reason}, expected an .npz of plain arrays: save it with numpy.savez."
@@ -105,9 +101,7 @@ def _array(value: Any, name: str) -> np.ndarray:
     except ValueError:
         array = np.empty(0, dtype=object)
     if name == "X" and array.dtype.kind not in "buif":
-        raise LeavenError(
-            f"X holds {array.dtype} values, expected numbers in a NumPy or torch array of one shape."
-        )
+        raise LeavenError(f"X holds {array.dtype} values, expected numbers in a NumPy or torch array of one shape.")
     return array
 
 
@@ -168,9 +162,7 @@ def _labels(y: Any, classes: Sequence[object] | None, count: int) -> tuple[np.nd
     if y.dtype.kind == "f":
         y = np.where(np.isnan(y), -1, y)
         if not (y == np.rint(y)).all():
-            raise LeavenError(
-                f"y holds the number {y[y != np.rint(y)][0]}, expected whole numbers or class names."
-            )
+            raise LeavenError(f"y holds the number {y[y != np.rint(y)][0]}, expected whole numbers or class names.")
     if y.dtype.kind == "b" and names is None:
         names = ("False", "True")
     y = y.astype(np.int64)

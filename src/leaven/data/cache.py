@@ -115,9 +115,7 @@ def _report(failed: dict[int, str], count: int, strict: bool, where: str) -> Non
     some = "; ".join(list(failed.values())[:3]) + (f"; and {len(failed) - 3} more" if len(failed) > 3 else "")
     noun = "image" if count == 1 else "images"
     if len(failed) == count:
-        raise LeavenError(
-            f"None of the {count} {noun} in {where} can be read ({some}): replace them by whole files."
-        )
+        raise LeavenError(f"None of the {count} {noun} in {where} can be read ({some}): replace them by whole files.")
     message = f"{len(failed)} of the {count} images in {where} cannot be read ({some})"
     if strict:
         raise LeavenError(f"{message}: mend or remove them, or leave `strict` out to skip them.")
@@ -174,8 +172,7 @@ def _building(folder: Path) -> Iterator[Path]:
         _lock(lock)
     except OSError as error:
         raise LeavenError(
-            f"The cache folder {folder} cannot be written ({error.strerror}): set LEAVEN_CACHE "
-            "to a folder that can."
+            f"The cache folder {folder} cannot be written ({error.strerror}): set LEAVEN_CACHE to a folder that can."
         ) from None
     try:
         _sweep(folder)

@@ -41,17 +41,13 @@ def decode(
     from PIL import Image
 
     if channels not in (None, 1, 3):
-        raise LeavenError(
-            f"channels is {channels}, expected 1 (grey), 3 (RGB) or None (1 if all images are grey)."
-        )
+        raise LeavenError(f"channels is {channels}, expected 1 (grey), 3 (RGB) or None (1 if all images are grey).")
     pair = (size, size) if isinstance(size, int) else size
     if pair is not None and (len(pair) != 2 or min(pair) < 1):
         raise LeavenError(f"size is {size}, expected a number of pixels or (height, width), both 1 or more.")
     Image.init()  # once, before the threads ask for it
     with warnings.catch_warnings():
-        warnings.filterwarnings(
-            "ignore", module="PIL"
-        )  # a file's oddities; what cannot be read is reported below
+        warnings.filterwarnings("ignore", module="PIL")  # a file's oddities; what cannot be read is reported below
         if pair is None or channels is None:
             pair, channels = _settle(len(names), open_image, pair, channels)
         height, width = pair

@@ -67,9 +67,7 @@ def rendered_digits(n: int, seed: int = 0, size: int = 8) -> Pool:
         ``n`` is below 1 or ``size`` below 4.
     """
     if n < 1 or size < 4:
-        raise LeavenError(
-            f"rendered_digits was asked for n={n} of size={size}, expected n >= 1 and size >= 4."
-        )
+        raise LeavenError(f"rendered_digits was asked for n={n} of size={size}, expected n >= 1 and size >= 4.")
     glyphs = glyph_maps()
     labels = np.arange(n, dtype=np.int64) % 10
     drawn = np.random.default_rng([seed, 0]).random((n, 16), dtype=np.float32)
@@ -122,9 +120,7 @@ def glyph_maps() -> np.ndarray:
             font_maps.append(distance.astype(np.float32))
         maps.append(font_maps)
     if not maps:
-        raise LeavenError(
-            f"No font with digits was found in {folder}: reinstall matplotlib, whose fonts they are."
-        )
+        raise LeavenError(f"No font with digits was found in {folder}: reinstall matplotlib, whose fonts they are.")
     return np.array(maps)
 
 

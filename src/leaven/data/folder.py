@@ -91,9 +91,7 @@ def read_folder(
     table = None if labels is None or labels is False else read_table(labels, folder, listed)
     names = sorted(name for name in listed if is_image(name) or (table is not None and name in table))
     if not names:
-        raise LeavenError(
-            f"The folder {folder} has no images, expected files such as .png or .jpg in it: add some."
-        )
+        raise LeavenError(f"The folder {folder} has no images, expected files such as .png or .jpg in it: add some.")
     items, kept = decode_files(
         folder,
         [listed[name] for name in names],

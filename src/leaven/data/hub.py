@@ -54,13 +54,11 @@ def read_huggingface(
 
     if isinstance(dataset, dict):
         raise LeavenError(
-            f"The data set has the splits {listing(dataset, 6)}, expected one of them: give "
-            f"dataset[{min(dataset)!r}]."
+            f"The data set has the splits {listing(dataset, 6)}, expected one of them: give dataset[{min(dataset)!r}]."
         )
     if not isinstance(dataset, datasets.Dataset):
         raise LeavenError(
-            f"The data set is a {type(dataset).__name__}, expected a datasets.Dataset: load it without "
-            "streaming."
+            f"The data set is a {type(dataset).__name__}, expected a datasets.Dataset: load it without streaming."
         )
     for column in (image, label):
         if column is not None and column not in dataset.column_names:

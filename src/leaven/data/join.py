@@ -61,9 +61,7 @@ def adaptation(source: Pool, target: Pool) -> Pool:
 
 def _join_items(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     if source.dtype != target.dtype or source.ndim != target.ndim:
-        kinds = [
-            "images" if items.dtype == np.uint8 else f"{items.ndim}-d features" for items in (source, target)
-        ]
+        kinds = ["images" if items.dtype == np.uint8 else f"{items.ndim}-d features" for items in (source, target)]
         raise LeavenError(
             f"The source holds {kinds[0]} and the target {kinds[1]}, expected the same of both: read or "
             "encode them alike."

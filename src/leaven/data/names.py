@@ -23,9 +23,7 @@ def listing(names: Iterable[object], most: int = 3) -> str:
     return text if len(texts) <= most else f"{text} and {len(texts) - most} more"
 
 
-def number(
-    names: Sequence[str], classes: Sequence[str] | None, where: str
-) -> tuple[np.ndarray, tuple[str, ...]]:
+def number(names: Sequence[str], classes: Sequence[str] | None, where: str) -> tuple[np.ndarray, tuple[str, ...]]:
     """Number class names; an empty name is unknown.
 
     Parameters

@@ -49,8 +49,7 @@ class Pool:
         items = self.items
         if not isinstance(items, np.ndarray):
             raise LeavenError(
-                f"The items of a Pool must be a NumPy array, not {type(items).__name__}: use "
-                "leaven.data.read_arrays."
+                f"The items of a Pool must be a NumPy array, not {type(items).__name__}: use leaven.data.read_arrays."
             )
         image = items.dtype == np.uint8 and items.ndim == 4 and items.shape[3] in (1, 3)
         feature = items.dtype == np.float32 and items.ndim in (2, 3)
@@ -66,9 +65,7 @@ class Pool:
         set_(self, "domain", _integers(self.domain, "domain", count))
         ids = np.arange(count).astype(str) if self.ids is None else np.asarray(self.ids)
         if ids.shape != (count,):
-            raise LeavenError(
-                f"A Pool of {count} items was given ids of shape {ids.shape}, expected ({count},)."
-            )
+            raise LeavenError(f"A Pool of {count} items was given ids of shape {ids.shape}, expected ({count},).")
         set_(self, "ids", ids if ids.dtype.kind == "U" else ids.astype(str))
         classes = tuple(str(name) for name in self.classes)
         if len(set(classes)) < len(classes):
@@ -84,9 +81,7 @@ class Pool:
                 f"to {len(classes) - 1}: correct the labels or name every class in `classes`."
             )
         if count and not self.domain.all():
-            raise LeavenError(
-                "A Pool was given the domain 0, expected positive (source) or negative (target) numbers."
-            )
+            raise LeavenError("A Pool was given the domain 0, expected positive (source) or negative (target) numbers.")
 
     def __len__(self) -> int:
         return len(self.items)
@@ -166,9 +161,7 @@ class Pool:
     def with_items(self, items: np.ndarray) -> Pool:
         """Same table with other items, for instance features in place of images."""
         if len(items) != len(self):
-            raise LeavenError(
-                f"A Pool of {len(self)} items was given {len(items)} new ones, expected as many."
-            )
+            raise LeavenError(f"A Pool of {len(self)} items was given {len(items)} new ones, expected as many.")
         return replace(self, items=items)
 
 
@@ -183,11 +176,7 @@ def _integers(column: np.ndarray | None, name: str, count: int) -> np.ndarray:
         return np.full(count, -1, dtype=np.int64)
     column = np.asarray(column)
     if column.shape != (count,):
-        raise LeavenError(
-            f"A Pool of {count} items was given {name} of shape {column.shape}, expected ({count},)."
-        )
+        raise LeavenError(f"A Pool of {count} items was given {name} of shape {column.shape}, expected ({count},).")
     if column.dtype.kind not in "iu" and len(column):
-        raise LeavenError(
-            f"The {name} of a Pool are {column.dtype}, expected integers: use leaven.data.read_arrays."
-        )
+        raise LeavenError(f"The {name} of a Pool are {column.dtype}, expected integers: use leaven.data.read_arrays.")
     return column.astype(np.int64, copy=False)

@@ -66,7 +66,5 @@ def _read_path(path: Path, options: dict[str, Any]) -> Pool:
     if suffix in (".csv", ".tsv") and not path.is_dir():
         return read_folder(path.parent, path, **options)
     if path.is_file():
-        raise LeavenError(
-            f"leaven cannot read the file {path}, expected a folder of images, a .csv or an .npz."
-        )
+        raise LeavenError(f"leaven cannot read the file {path}, expected a folder of images, a .csv or an .npz.")
     return read_folder(path, **options)

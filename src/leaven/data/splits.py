@@ -71,18 +71,14 @@ def hold_out(pool: Pool, fraction: float, seed: int = 0) -> tuple[Pool, Pool]:
     if not 0 < fraction < 1:
         raise LeavenError(f"The fraction to hold out is {fraction}, expected a number between 0 and 1.")
     if not (pool.labels >= 0).any():
-        raise LeavenError(
-            f"None of the {len(pool)} items has a label, expected labelled items to hold some out."
-        )
+        raise LeavenError(f"None of the {len(pool)} items has a label, expected labelled items to hold some out.")
     held = np.zeros(len(pool), dtype=bool)
     for k, name in enumerate(pool.classes):
         mine = pool.labels == k
         for domain in np.unique(pool.domain[mine]):
             rows = np.flatnonzero(mine & (pool.domain == domain))
             count = min(max(round(fraction * len(rows)), 1), len(rows) - 1)
-            held[
-                np.random.default_rng([seed, k, abs(int(domain)), int(domain < 0)]).permutation(rows)[:count]
-            ] = True
+            held[np.random.default_rng([seed, k, abs(int(domain)), int(domain < 0)]).permutation(rows)[:count]] = True
         if mine.any() and not held[mine].any():
             raise LeavenError(
                 f"The class {name} has too few labelled items ({mine.sum()}), expected at least two, one to "

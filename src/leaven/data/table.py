@@ -43,20 +43,14 @@ def read_table(path: str | os.PathLike[str], folder: Path, files: Collection[str
     """
     path = Path(path)
     if not path.is_file():
-        raise LeavenError(
-            f"The label table {path} does not exist, expected a CSV of file and label: check the path."
-        )
+        raise LeavenError(f"The label table {path} does not exist, expected a CSV of file and label: check the path.")
     try:
         text = path.read_text("utf-8-sig")
         first = text.lstrip().split("\n", 1)[0]
         delimiter = max(",;\t", key=first.count)
-        lines = [
-            (row, [cell.strip() for cell in cells]) for row, cells in _rows(text, delimiter) if any(cells)
-        ]
+        lines = [(row, [cell.strip() for cell in cells]) for row, cells in _rows(text, delimiter) if any(cells)]
     except (UnicodeDecodeError, csv.Error) as error:
-        raise LeavenError(
-            f"{path} is no readable CSV ({error}): save it as UTF-8 text with commas."
-        ) from None
+        raise LeavenError(f"{path} is no readable CSV ({error}): save it as UTF-8 text with commas.") from None
     if not lines:
         raise LeavenError(f"{path} is empty, expected lines of file and label: fill it in.")
     known = files if isinstance(files, (set, dict, frozenset)) else set(files)
@@ -66,13 +60,9 @@ def read_table(path: str | os.PathLike[str], folder: Path, files: Collection[str
     for row, cells in lines:
         name = _relative(cells[file_column], folder) if file_column < len(cells) else ""
         if not name:
-            raise LeavenError(
-                f"{path} has no file name on line {row}, expected one on every line: fill it in."
-            )
+            raise LeavenError(f"{path} has no file name on line {row}, expected one on every line: fill it in.")
         if name in labels:
-            raise LeavenError(
-                f"{path} names the file {name} twice (again on line {row}): keep one of the lines."
-            )
+            raise LeavenError(f"{path} names the file {name} twice (again on line {row}): keep one of the lines.")
         labels[name] = cells[label_column] if label_column < len(cells) else ""
         if name not in known:
             unknown.append(name)
@@ -118,7 +108,5 @@ def _relative(name: str, folder: Path) -> str:
         return ""
     name = name.replace("\\", "/") if os.sep == "\\" or "/" not in name else name
     if os.path.isabs(name):
-        name = os.path.relpath(
-            name, folder.resolve() if name.startswith(str(folder.resolve())) else folder.absolute()
-        )
+        name = os.path.relpath(name, folder.resolve() if name.startswith(str(folder.resolve())) else folder.absolute())
     return PurePosixPath(name.replace(os.sep, "/")).as_posix()

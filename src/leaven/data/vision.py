@@ -120,9 +120,7 @@ def _picture(value: Any) -> Any:
     if isinstance(value, Image.Image):
         return value.copy()  # the caller closes what it is given
     if not hasattr(value, "shape"):
-        raise LeavenError(
-            f"An image is a {type(value).__name__}, expected a PIL image or an array of pixels."
-        )
+        raise LeavenError(f"An image is a {type(value).__name__}, expected a PIL image or an array of pixels.")
     pixels = read_arrays(value[None]).items[0]
     return Image.fromarray(pixels[:, :, 0] if pixels.shape[2] == 1 else pixels)
 

@@ -32,7 +32,6 @@ CHECKPOINT = "checkpoint.pt"
 METRICS = "metrics.csv"
 
 
-
 class Loop:
     """One process's part of a run: steps, a log, probes, checkpoints."""
 

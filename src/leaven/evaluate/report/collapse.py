@@ -31,10 +31,7 @@ def warnings(predicted: np.ndarray, expected: np.ndarray, classes: Sequence[str]
     if never:
         said.append(f"Never predicted although there are labels: {_some([classes[k] for k in never])}.")
     if much:
-        told = [
-            f"{classes[k]} ({percent(share[k])} of the predictions, {percent(due[k])} of the labels)"
-            for k in much
-        ]
+        told = [f"{classes[k]} ({percent(share[k])} of the predictions, {percent(due[k])} of the labels)" for k in much]
         said.append(f"Predicted far more often than its share of the labels: {_some(told)}.")
     return said
 

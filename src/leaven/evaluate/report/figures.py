@@ -127,9 +127,7 @@ def tiles(run: Run, pair: Paired | None) -> list[Tile]:
         found.append(Tile(f"{labelled:,}", "labels", f"of {items:,} items" if isinstance(items, int) else ""))
     if not math.isnan(run.seconds):
         steps = run.of("plan", "steps")
-        found.append(
-            Tile(duration(run.seconds), "of training", f"{steps:,} steps" if isinstance(steps, int) else "")
-        )
+        found.append(Tile(duration(run.seconds), "of training", f"{steps:,} steps" if isinstance(steps, int) else ""))
     return found
 
 
@@ -140,11 +138,7 @@ def configuration(run: Run) -> list[tuple[str, str]]:
 
 def _flat(prefix: str, value: Any) -> list[tuple[str, str]]:
     if isinstance(value, dict):
-        return [
-            line
-            for key, part in value.items()
-            for line in _flat(f"{prefix}.{key}" if prefix else str(key), part)
-        ]
+        return [line for key, part in value.items() for line in _flat(f"{prefix}.{key}" if prefix else str(key), part)]
     if isinstance(value, list):
         return [(prefix, ", ".join(map(str, value)))]
     return [(prefix, str(value))]

@@ -100,9 +100,7 @@ def _hits(series: Sequence[Series], x: Scale, shares: bool) -> list[Markup]:
         told = [f"step {step:,.0f}"]
         for s in series:
             told += [
-                f"{s.name}: {_told(s, int(i), shares)}"
-                for i in np.flatnonzero(s.x == step)
-                if math.isfinite(s.y[i])
+                f"{s.name}: {_told(s, int(i), shares)}" for i in np.flatnonzero(s.x == step) if math.isfinite(s.y[i])
             ]
         at = x(float(step))
         strips.append(

@@ -42,15 +42,19 @@ def render(run: Run) -> str:
     own = run.held_out
     other = run.held_out_baseline
     pair = paired(own, other) if own is not None and other is not None else None
-    return environment().get_template("report.html").render(
-        name=run.path.resolve().name,
-        run=run,
-        headline=words.headline(run),
-        verdict=words.verdict(run, pair),
-        tiles=figures.tiles(run, pair),
-        table=figures.table(figures.rows_of(run)),
-        sections=sections(run),
-        configuration=figures.configuration(run),
+    return (
+        environment()
+        .get_template("report.html")
+        .render(
+            name=run.path.resolve().name,
+            run=run,
+            headline=words.headline(run),
+            verdict=words.verdict(run, pair),
+            tiles=figures.tiles(run, pair),
+            table=figures.table(figures.rows_of(run)),
+            sections=sections(run),
+            configuration=figures.configuration(run),
+        )
     )
 
 

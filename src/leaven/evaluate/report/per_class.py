@@ -79,9 +79,7 @@ def mistakes(run: Run) -> Section:
         "share of the label",
         *(["by the baseline"] if theirs is not None else []),
     ]
-    lead = (
-        "Each row is a label, each column a prediction; the deeper a cell, the larger its share of the row."
-    )
+    lead = "Each row is a label, each column a prediction; the deeper a cell, the larger its share of the row."
     return Section("confusion", title, lead, panels, table=Table(columns, rows) if rows else None)
 
 
@@ -107,9 +105,7 @@ def balance(run: Run) -> Section:
     return Section("balance", "Predictions of each class", lead if panels else "", panels, notes, alarms)
 
 
-def _bars(
-    title: str, names: Sequence[str], predicted: np.ndarray, labels: np.ndarray, what: str
-) -> list[Panel]:
+def _bars(title: str, names: Sequence[str], predicted: np.ndarray, labels: np.ndarray, what: str) -> list[Panel]:
     sets = [("predictions", "a", predicted)] + ([(what, "grey", labels)] if labels.sum() else [])
     totals = [int(counts.sum()) for _, _, counts in sets]
     longest = max(float(counts.max()) / max(1, t) for (_, _, counts), t in zip(sets, totals, strict=True))

@@ -22,9 +22,7 @@ def calibration(run: Run) -> Section:
         if evaluation is not None:
             error = 100 * evaluation.calibration_error()
             chart = reliability_diagram(evaluation, style, f"Reliability diagram of {who}")
-            panels.append(
-                Panel(who, chart, text=f"Expected calibration error: {error:.1f} points (15 bins).")
-            )
+            panels.append(Panel(who, chart, text=f"Expected calibration error: {error:.1f} points (15 bins)."))
     lead = (
         "Dots: accuracy of the items of like confidence, with 95 % intervals; below the dashed line the "
         "model is too sure of itself. Bars: how many items have that confidence."
@@ -39,9 +37,7 @@ def errors(run: Run) -> Section:
         return Section("errors", title, notes=[words.no_labels(run)])
     cards = worst_cards(run.held_out)
     lead = "Label → prediction. Look here for wrong labels first: a sure model contradicts them."
-    return Section(
-        "errors", title, lead if cards else "None: every held-out item is predicted rightly.", cards=cards
-    )
+    return Section("errors", title, lead if cards else "None: every held-out item is predicted rightly.", cards=cards)
 
 
 def label_next(run: Run) -> Section:

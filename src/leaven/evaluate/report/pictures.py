@@ -73,6 +73,4 @@ def _card(evaluation: Evaluation, row: int, head: str, detail: str) -> Card:
     at = np.flatnonzero(evaluation.picture_rows == row)
     picture = evaluation.pictures[at[0]] if len(at) else None
     source = data_uri(picture) if picture is not None else ""
-    return Card(
-        source, picture is not None and max(picture.shape[:2]) <= TINY, head, detail, str(evaluation.ids[row])
-    )
+    return Card(source, picture is not None and max(picture.shape[:2]) <= TINY, head, detail, str(evaluation.ids[row]))

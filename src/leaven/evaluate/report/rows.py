@@ -14,9 +14,7 @@ ROW = 24
 NAMES = 116  # room for the class names
 
 
-def interval_rows(
-    names: Sequence[str], series: Sequence[tuple[str, str, Sequence[Interval]]], label: str
-) -> Markup:
+def interval_rows(names: Sequence[str], series: Sequence[tuple[str, str, Sequence[Interval]]], label: str) -> Markup:
     """A dot with its interval for each class and each ``(name, style, intervals)``."""
     lows = [at.low for _, _, intervals in series for at in intervals if at.n]
     x = Scale(0.5 if min(lows, default=0.0) >= 0.5 else 0.0, 1.0, NAMES, WIDTH - RIGHT)
@@ -52,9 +50,7 @@ def bar_rows(
             share = counts[i] / max(1, totals[j])
             y = TOP + ROW * i + 3 + 9 * j
             told.append(f"{who}: {counts[i]:,} ({percent(share)})")
-            marks.append(
-                tag("rect", x=x.start, y=y, width=x(share) - x.start, height=8, class_=f"bar {style}")
-            )
+            marks.append(tag("rect", x=x.start, y=y, width=x(share) - x.start, height=8, class_=f"bar {style}"))
         end = x(max(counts[i] / max(1, total) for (_, _, counts), total in zip(series, totals, strict=True)))
         marks.append(tag("text", f"{series[0][2][i]:,}", x=end + 5, y=TOP + ROW * i + 15, class_="count"))
         marks.append(_hit(i, "\n".join(told)))

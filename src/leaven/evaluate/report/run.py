@@ -81,11 +81,7 @@ class Run:
     @cached_property
     def accuracies(self) -> dict[str, Interval]:
         """Accuracy on each split that has labels."""
-        return {
-            s: e.accuracy()
-            for s, e in sorted(self.evaluations.items())
-            if s != "unlabelled" and e.known.any()
-        }
+        return {s: e.accuracy() for s, e in sorted(self.evaluations.items()) if s != "unlabelled" and e.known.any()}
 
 
 def read_run(path: Path) -> Run:
@@ -96,9 +92,7 @@ def read_run(path: Path) -> Run:
     LeavenError : it is no run folder, or a file in it cannot be read
     """
     if not (path / "config.json").is_file():
-        raise LeavenError(
-            f"{path} is not a run folder: it has no config.json; give a folder that `leaven fit` wrote."
-        )
+        raise LeavenError(f"{path} is not a run folder: it has no config.json; give a folder that `leaven fit` wrote.")
     return _read(path, with_baseline=True)
 
 
@@ -127,9 +121,7 @@ def _json(path: Path) -> Any:
 def _config(path: Path) -> dict[str, Any]:
     found = _json(path)
     if found is not None and not isinstance(found, dict):
-        raise LeavenError(
-            f"{path} should hold a JSON object, not a {type(found).__name__}; run `leaven fit` again."
-        )
+        raise LeavenError(f"{path} should hold a JSON object, not a {type(found).__name__}; run `leaven fit` again.")
     return found or {}
 
 
@@ -147,9 +139,7 @@ def _evaluation(path: Path) -> Evaluation:
 
 def _columns(path: Path) -> Columns:
     """A CSV file by columns: numbers, NaN where there is none; ``split`` stays text."""
-    rows = [
-        r for r in read_table(path) if math.isfinite(_number(r.get("step")))
-    ]  # the last line may be cut short
+    rows = [r for r in read_table(path) if math.isfinite(_number(r.get("step")))]  # the last line may be cut short
     names = [n for n in (rows[0] if rows else []) if n]
     return {
         n: np.array([str(r[n]) for r in rows]) if n == "split" else np.array([_number(r[n]) for r in rows])

@@ -14,8 +14,12 @@ from leaven.evaluate.report.pictures import data_uri
 
 
 def write_summary(
-    out: Path, title: str, lead: str, tables: Sequence[tuple[str, Sequence[dict[str, Any]]]],
-    samples: Sequence[tuple[str, np.ndarray]], pages: Sequence[tuple[str, str]],
+    out: Path,
+    title: str,
+    lead: str,
+    tables: Sequence[tuple[str, Sequence[dict[str, Any]]]],
+    samples: Sequence[tuple[str, np.ndarray]],
+    pages: Sequence[tuple[str, str]],
 ) -> Path:
     """Write ``report.html`` into ``out``.
 

@@ -38,9 +38,7 @@ def number(value: object) -> object:
 def drawing(width: float, height: float, label: str, *children: str, least: float = 0.62) -> Markup:
     """The whole picture, as wide as its card, but no larger than is read well, no smaller than ``least``."""
     style = f"min-width:{least * width:.0f}px;max-width:{1.35 * width:.0f}px"
-    return tag(
-        "svg", *children, viewBox=f"0 0 {width:.0f} {height:.0f}", role="img", aria_label=label, style=style
-    )
+    return tag("svg", *children, viewBox=f"0 0 {width:.0f} {height:.0f}", role="img", aria_label=label, style=style)
 
 
 def percent(share: float, digits: int = 1) -> str:
@@ -86,9 +84,7 @@ def x_axis(scale: Scale, y: float, at: Sequence[float], texts: Sequence[str], na
     ]
     middle = (scale.start + scale.end) / 2
     return Markup("").join(
-        [*marks, tag("text", name, x=middle, y=y + 35, class_="axis", text_anchor="middle")]
-        if name
-        else marks
+        [*marks, tag("text", name, x=middle, y=y + 35, class_="axis", text_anchor="middle")] if name else marks
     )
 
 

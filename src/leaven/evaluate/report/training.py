@@ -17,14 +17,10 @@ from leaven.evaluate.report.svg import percent
 def learning(run: Run) -> Section:
     """Accuracy and losses over the steps."""
     panels, notes = [], []
-    accuracies = [
-        s for s in (_accuracy(run, run.title, "a"), _accuracy(run.baseline, words.BASELINE, "b")) if s
-    ]
+    accuracies = [s for s in (_accuracy(run, run.title, "a"), _accuracy(run.baseline, words.BASELINE, "b")) if s]
     if accuracies:
         chart = line_chart(accuracies, "Accuracy on held-out items over the steps of training")
-        panels.append(
-            Panel("Accuracy on held-out items", chart, _legend(accuracies), "The bands are 95 % intervals.")
-        )
+        panels.append(Panel("Accuracy on held-out items", chart, _legend(accuracies), "The bands are 95 % intervals."))
     else:
         notes.append(words.no_curve())
     losses = _losses(run)
@@ -44,9 +40,7 @@ def pseudo_labels(run: Run) -> Section:
     rate = run.metrics.get("mask_rate")
     if rate is not None and len(rate):
         quantity.append(Series("unlabelled items learnt from", run.metrics["step"], rate, "c"))
-        said.append(
-            f"In the last steps {percent(float(rate[-1]))} of the unlabelled items passed the threshold."
-        )
+        said.append(f"In the last steps {percent(float(rate[-1]))} of the unlabelled items passed the threshold.")
     curve = _held_out(run.curve)
     if len(curve.get("confident", ())):
         n = np.round(curve["n"] * curve["confident"]).astype(int)
@@ -71,9 +65,7 @@ def pseudo_labels(run: Run) -> Section:
         chart = line_chart(quality, "Quality of the pseudo-labels over the steps of training")
         text = "A rising quantity of falling quality is a method that teaches itself its errors."
         panels.append(Panel("Quality", chart, _legend(quality), text))
-    return Section(
-        "pseudo", "Pseudo-labels", " ".join(said), panels, [] if panels else [words.no_pseudo_labels(run)]
-    )
+    return Section("pseudo", "Pseudo-labels", " ".join(said), panels, [] if panels else [words.no_pseudo_labels(run)])
 
 
 def _held_out(curve: Columns) -> Columns:
@@ -96,9 +88,7 @@ def _losses(run: Run) -> list[Series]:
     found = []
     if len(run.metrics.get("loss", ())):
         terms = [n for n in run.metrics if n.startswith("loss/")]
-        found.append(
-            Series("all terms" if len(terms) > 1 else "loss", run.metrics["step"], run.metrics["loss"], "a")
-        )
+        found.append(Series("all terms" if len(terms) > 1 else "loss", run.metrics["step"], run.metrics["loss"], "a"))
         if len(terms) > 1:
             found += [
                 Series(n.removeprefix("loss/"), run.metrics["step"], run.metrics[n], style)

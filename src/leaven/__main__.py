@@ -1,4 +1,4 @@
-"""``python -m leaven.cli``, for launchers that want a module."""
+"""``python -m leaven`` is the ``leaven`` command."""
 
 from leaven.cli import main
 
