@@ -103,9 +103,7 @@ def seconds(run: Callable[[], object], times: int) -> float:
     return (time.process_time() - start) / times
 
 
-def compare(
-    pipelines: dict[str, Callable[[], object]], batch: int, repeats: int
-) -> dict[str, dict[str, float]]:
+def compare(pipelines: dict[str, Callable[[], object]], batch: int, repeats: int) -> dict[str, dict[str, float]]:
     """Pairs per second of each, and how many times as fast as each the first is."""
     turns: dict[str, list[float]] = {name: [] for name in pipelines}
     ours, *_ = pipelines

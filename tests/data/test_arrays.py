@@ -46,9 +46,7 @@ def test_features():
     assert pool.labels.tolist() == [1, -1, 0]
     assert pool.ids.tolist() == ["x", "y", "z"]
     for bad in (np.nan, np.inf, 1e300):
-        with pytest.raises(
-            LeavenError, match=r"NaN or infinite features in 1 of its 3 rows \(the first is row 1\)"
-        ):
+        with pytest.raises(LeavenError, match=r"NaN or infinite features in 1 of its 3 rows \(the first is row 1\)"):
             read_arrays(np.array([[0, 0], [bad, 0], [0, 1.0]]))
 
 
@@ -129,9 +127,7 @@ def test_bad_npz(tmp_path):
     with pytest.raises(LeavenError, match="does not exist"):
         read_npz(path)
     np.savez(path, pictures=np.zeros(3), y=[1])
-    with pytest.raises(
-        LeavenError, match=r"set.npz has the keys pictures, y, expected the items under one of x,"
-    ):
+    with pytest.raises(LeavenError, match=r"set.npz has the keys pictures, y, expected the items under one of x,"):
         read_npz(path)
     np.savez(path, x=np.array(["a", "b"]))
     with pytest.raises(LeavenError, match=r"set.npz: X holds <U1 values"):

@@ -137,9 +137,7 @@ def damage(root):
 def test_damaged_images_are_named_and_skipped(make_images, cache, no_decoding):
     root = make_images(LEVELS, side=64)
     damage(root)
-    with pytest.warns(
-        LeavenWarning, match=r"2 of the 8 images in .*\(3.png: .*; 5.png: .*\) and were skipped"
-    ):
+    with pytest.warns(LeavenWarning, match=r"2 of the 8 images in .*\(3.png: .*; 5.png: .*\) and were skipped"):
         first = read_folder(root)
     assert first.ids.tolist() == ["1.png", "2.png", "4.png", "6.png", "7.png", "8.png"]
     assert first.items[:, 0, 0, 0].tolist() == [1, 2, 4, 6, 7, 8]

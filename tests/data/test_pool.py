@@ -18,9 +18,7 @@ def features(labels, classes=None, domain=None, d=2, ids=None):
 
 
 def test_import_is_light():
-    code = (
-        "import sys, leaven.data; print([m for m in ('torch', 'PIL', 'sklearn', 'rich') if m in sys.modules])"
-    )
+    code = "import sys, leaven.data; print([m for m in ('torch', 'PIL', 'sklearn', 'rich') if m in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
 
 

@@ -75,9 +75,7 @@ def fill(folder: Path, config: dict, strength: float, *, pool: bool, terms: tupl
             "lr": 0.03 * np.cos(7 * np.pi / 16 * t),
             "loss": sum(values.values()),
         }
-        lines.append(
-            line | values | ({"mask_rate": 0.95 * (1 - np.exp(-4 * t)) + 0.02 * rng.random()} if pool else {})
-        )
+        lines.append(line | values | ({"mask_rate": 0.95 * (1 - np.exp(-4 * t)) + 0.02 * rng.random()} if pool else {}))
     write_csv(folder / "metrics.csv", lines)
     final = test.accuracy()
     curve = []

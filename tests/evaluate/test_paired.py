@@ -43,16 +43,12 @@ def test_no_difference_at_all():
 
 
 def _predictions(predicted: list[int], labels: list[int], ids: str) -> Evaluation:
-    return Evaluation(
-        np.eye(2, dtype=np.float32)[predicted], np.array(labels), np.array(list(ids)), ("a", "b")
-    )
+    return Evaluation(np.eye(2, dtype=np.float32)[predicted], np.array(labels), np.array(list(ids)), ("a", "b"))
 
 
 def test_items_are_matched_by_id():
     first = _predictions([0, 1, 1, 0], [0, 1, 0, 1], "pqrs")
-    second = _predictions(
-        [1, 0, 1, 0], [1, 1, 0, -1], "qpst"
-    )  # q right, p another label, s another label, t unknown
+    second = _predictions([1, 0, 1, 0], [1, 1, 0, -1], "qpst")  # q right, p another label, s another label, t unknown
     pair = paired(first, second)
     assert pair is not None
     assert (pair.n, pair.gained, pair.lost) == (1, 0, 0)

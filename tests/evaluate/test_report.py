@@ -85,9 +85,7 @@ def test_ids_and_paths_are_escaped(run):
     name = '"><img src=x onerror=alert(1)>`'
     pool = Evaluation.load(run / "evaluations" / "unlabelled.npz")
     ids = np.array([f"{name}{i}" for i in range(len(pool.ids))])
-    Evaluation(pool.probabilities, pool.labels, ids, pool.classes).save(
-        run / "evaluations" / "unlabelled.npz"
-    )
+    Evaluation(pool.probabilities, pool.labels, ids, pool.classes).save(run / "evaluations" / "unlabelled.npz")
     (run / "config.json").write_text(json.dumps(CONFIG | {"title": name, "paper": name, "setting": name}))
     page = read(run)
     assert "<img src=x" not in (run / "report.html").read_text(encoding="utf-8")
@@ -109,9 +107,7 @@ def test_headline_compares_with_the_baseline(whole_run, page, test_split):
     other = Evaluation.load(whole_run / "baseline" / "evaluations" / "test.npz")
     own_right = test_split.probabilities.argmax(1) == test_split.labels
     their_right = other.probabilities.argmax(1) == other.labels
-    said = (
-        f"the supervised baseline with the same labels, network and steps: {100 * their_right.mean():.1f} %."
-    )
+    said = f"the supervised baseline with the same labels, network and steps: {100 * their_right.mean():.1f} %."
     assert said in page.text
     gained, lost = int((own_right & ~their_right).sum()), int((~own_right & their_right).sum())
     assert f"FixMatch alone gets {gained} right and the baseline alone {lost}" in page.text
@@ -143,9 +139,7 @@ def test_most_frequent_confusions():
 
 @pytest.mark.parametrize("classes", [2, 12, 13, 30, 31, 100])
 def test_heat_map_draws_any_number_of_classes(classes):
-    page = Page(
-        str(heat_map(np.eye(classes, dtype=int) * 7, [f"class {k}" for k in range(classes)], "Confusion"))
-    )
+    page = Page(str(heat_map(np.eye(classes, dtype=int) * 7, [f"class {k}" for k in range(classes)], "Confusion")))
     assert [a.get("class") for _, a in page.tags].count("right") == classes
 
 
