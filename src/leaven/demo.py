@@ -142,8 +142,8 @@ class Experiment:
             ),
             [(data, [row for row in rows if row["data"] == data]) for data in (ADAPT, REAL)],
             [
-                ("Rendered digits, whose labels are free:", rendered_digits(40, seed=0).items),
-                ("Real digits:", self.test.items[:40]),
+                ("Rendered digits, whose labels are free:", rendered_digits(25, seed=0).items),
+                ("Real digits:", self.test.items[:25]),
             ],
             [(f"{name}, {labels} labels of real digits", f"{name}/{labels}/report.html") for name, labels in RUNS],
         )
