@@ -1,0 +1,36 @@
+"""The examples of the documentation run as they stand, but for a shorter training."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+
+import leaven
+
+ROOT = Path(__file__).parents[1]
+
+
+def examples(name: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(), re.S)
+
+
+@pytest.fixture()
+def arrays():
+    digits = load_digits()
+    y = np.full(len(digits.target), -1)
+    y[:60] = digits.target[:60]
+    return {"X": digits.images.astype(np.uint8) * 15, "y": y, "X_new": digits.images[:5].astype(np.uint8) * 15}
+
+
+def test_readme_examples_run(arrays):
+    for code in examples("README.md"):
+        exec(code.replace("LeavenClassifier(method", "LeavenClassifier(steps=3, method"), arrays)
+    assert (arrays["model"].predict_proba(arrays["X_new"]).sum(1) > 0.999).all()
+
+
+def test_the_method_of_contributing_trains(arrays):
+    exec(examples("CONTRIBUTING.md")[0], arrays)
+    model = leaven.LeavenClassifier(steps=3, method=arrays["PiModel"]).fit(arrays["X"], arrays["y"])
+    assert set(model.predict(arrays["X_new"])) <= set(range(10))
