@@ -16,7 +16,7 @@ def examples(name: str) -> list[str]:
     return re.findall(r"```python\n(.*?)```", (ROOT / name).read_text(), re.S)
 
 
-@pytest.fixture()
+@pytest.fixture
 def arrays():
     digits = load_digits()
     y = np.full(len(digits.target), -1)

@@ -60,7 +60,7 @@ def page(whole_run) -> Page:
 
 
 @pytest.fixture(scope="module")
-def test_split(whole_run) -> Evaluation:
+def split_of_test(whole_run) -> Evaluation:
     return Evaluation.load(whole_run / "evaluations" / "test.npz")
 
 
@@ -92,8 +92,8 @@ def test_ids_and_paths_are_escaped(run):
     assert not any("onerror" in attributes for _, attributes in page.tags)
 
 
-def test_headline_says_what_is_in_the_files(page, test_split):
-    right = int((test_split.probabilities.argmax(1) == test_split.labels).sum())
+def test_headline_says_what_is_in_the_files(page, split_of_test):
+    right = int((split_of_test.probabilities.argmax(1) == split_of_test.labels).sum())
     z, n = 1.959964, 400
     p = right / n
     centre, half = p + z * z / (2 * n), z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
@@ -103,9 +103,9 @@ def test_headline_says_what_is_in_the_files(page, test_split):
     assert said in page.text
 
 
-def test_headline_compares_with_the_baseline(whole_run, page, test_split):
+def test_headline_compares_with_the_baseline(whole_run, page, split_of_test):
     other = Evaluation.load(whole_run / "baseline" / "evaluations" / "test.npz")
-    own_right = test_split.probabilities.argmax(1) == test_split.labels
+    own_right = split_of_test.probabilities.argmax(1) == split_of_test.labels
     their_right = other.probabilities.argmax(1) == other.labels
     said = f"the supervised baseline with the same labels, network and steps: {100 * their_right.mean():.1f} %."
     assert said in page.text
@@ -114,8 +114,8 @@ def test_headline_compares_with_the_baseline(whole_run, page, test_split):
     assert "p < 0.001" in page.text
 
 
-def test_calibration_error_is_said(page, test_split):
-    p, right = test_split.probabilities.max(1), test_split.probabilities.argmax(1) == test_split.labels
+def test_calibration_error_is_said(page, split_of_test):
+    p, right = split_of_test.probabilities.max(1), split_of_test.probabilities.argmax(1) == split_of_test.labels
     edges = np.linspace(0, 1, 16)
     inside = [(p >= a) & (p < b) for a, b in pairwise(edges)]
     error = sum(i.mean() * abs(p[i].mean() - right[i].mean()) for i in inside if i.any())
