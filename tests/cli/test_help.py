@@ -42,3 +42,20 @@ def test_help_imports_nothing_heavy():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_baseline_that_is_ahead_is_told():
+    from pathlib import Path
+
+    from leaven.cli.fit import _note
+
+    def rows(*figures):
+        return [{"method": m, "split": s, "accuracy": a} for m, s, a in figures]
+
+    ahead = _note(rows(("supervised", "test", 0.8), ("fixmatch", "test", 0.7)), Path("runs/x"))
+    assert ahead is not None
+    assert "test" in ahead
+    assert "runs/x/baseline" in ahead
+    assert _note(rows(("supervised", "test", 0.7), ("fixmatch", "test", 0.8)), Path("runs/x")) is None
+    assert _note(rows(("supervised", "test", 0.7)), Path("runs/x")) is None
+    assert "leaven evaluate runs/x" in str(_note([], Path("runs/x")))

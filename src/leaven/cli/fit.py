@@ -46,12 +46,22 @@ def run(given: dict[str, Any], hyperparameters: dict[str, str]) -> int:
         return STOPPED
     if first():
         rows = [row for one in fitted for row in one.figures()]
-        note = (
+        emit(rows, given["as_json"], f"{method} in {out}", _note(rows, out), report=out / REPORT)
+    return 0
+
+
+def _note(rows: list[dict[str, Any]], out: Path) -> str | None:
+    """What a person should know that the figures do not say by themselves."""
+    if not rows:
+        return (
             "No accuracy can be stated, for every label was learnt from: give --test or --validation, or run "
             f"`leaven evaluate {out} FOLDER`."
         )
-        emit(rows, given["as_json"], f"{method} in {out}", None if rows else note, report=out / REPORT)
-    return 0
+    best = {row["split"]: row for row in sorted(rows, key=lambda row: row["accuracy"])}
+    behind = [split for split, row in best.items() if row["method"] == "supervised"]
+    if not behind or rows[-1]["method"] == "supervised":
+        return None
+    return f"The supervised baseline is ahead on {', '.join(behind)}: train longer, or use the model in {out}/baseline."
 
 
 def _pool(given: dict[str, Any]) -> tuple[Any, str]:
