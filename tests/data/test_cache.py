@@ -168,7 +168,7 @@ def test_no_image_can_be_read(make_images, cache):
 def test_whole_images_raise_no_warning(make_images):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        read_folder(make_images(LEVELS), strict=True)
+        assert len(read_folder(make_images(LEVELS), strict=True)) == len(LEVELS)
 
 
 def test_a_damaged_cache_is_built_again(make_images, cache):

@@ -5,10 +5,14 @@ import torch.nn.functional as F
 from torch import nn
 
 from leaven.errors import LeavenError
-from leaven.nn.build import Spec, build, describe, parameters, statistics
+from leaven.nn.build import Spec, build, describe, statistics
 from leaven.nn.cnn import SmallCNN
 from leaven.nn.network import Network, joint
 from leaven.nn.wideresnet import WideResNet
+
+
+def parameters(module):
+    return sum(p.numel() for p in module.parameters())
 
 
 def spec(name: str, shape: tuple[int, ...], classes: int = 10) -> Spec:

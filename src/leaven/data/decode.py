@@ -68,7 +68,7 @@ def decode(
         part = max(1, min(64, len(names) // (4 * workers)))
         with (
             reserve(path, (len(names), height, width, channels)) as items,
-            _bar(len(names), progress, where) as advance,
+            bar(len(names), progress, f"Decoding {where}") as advance,
             ThreadPoolExecutor(workers) as pool,
         ):
             starts = range(0, len(names), part)
@@ -136,7 +136,8 @@ def _reason(error: Exception) -> str:
 
 
 @contextmanager
-def _bar(count: int, progress: bool, where: str) -> Iterator[Callable[[int], None]]:
+def bar(count: int, progress: bool, label: str) -> Iterator[Callable[[int], None]]:
+    """A progress bar over ``count`` images on a terminal; what it gives is called with how many more are done."""
     if not progress or not sys.stderr.isatty():
         yield lambda done: None
         return
@@ -145,5 +146,5 @@ def _bar(count: int, progress: bool, where: str) -> Iterator[Callable[[int], Non
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(f"Decoding {where}", total=count)
+        task = bar.add_task(label, total=count)
         yield lambda done: bar.advance(task, done)

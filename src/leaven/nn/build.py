@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import torch
 from torch import nn
 
 from leaven.errors import LeavenError
@@ -157,9 +155,3 @@ def describe(
         raise LeavenError(f"The network {name!r} has no pretrained weights to load or freeze; choose a timm model.")
     mean, std = statistics(items)
     return Spec(name, shape, classes, mean, std)
-
-
-def parameters(module: nn.Module | Sequence[torch.Tensor]) -> int:
-    """How many numbers a module learns."""
-    tensors = module.parameters() if isinstance(module, nn.Module) else module
-    return sum(t.numel() for t in tensors)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from leaven.data.cache import cache_folder
+from leaven.data.decode import bar
 from leaven.nn.build import Spec, backbone
 from leaven.nn.fuse import fused
 from leaven.nn.network import Network
@@ -49,7 +50,7 @@ def encode(
     network = encoder(spec).to(device).to(kind)
     size = BATCH.get(device, 64)
     batches: list[np.ndarray] = []
-    with _Bar(len(items) * len(views), progress) as advance, torch.random.fork_rng(), torch.inference_mode():
+    with bar(len(items) * len(views), progress, "Encoding") as advance, torch.random.fork_rng(), torch.inference_mode():
         for start in range(0, len(items), size):
             x = torch.from_numpy(np.array(items[start : start + size])).to(device).permute(0, 3, 1, 2)
             seen = []
@@ -89,29 +90,3 @@ def _keep(store: Path, features: np.ndarray) -> None:
         os.replace(part, store)
     except OSError:
         part.unlink(missing_ok=True)
-
-
-class _Bar:
-    """A progress bar over images on a terminal."""
-
-    def __init__(self, total: int, shown: bool):
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-        console = Console(stderr=True)
-        self.bar = Progress(
-            TextColumn("encoding images"),
-            BarColumn(bar_width=24),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            console=console,
-            disable=not (shown and console.is_terminal),
-        )
-        self.task = self.bar.add_task("", total=total)
-
-    def __enter__(self) -> Callable[[int], None]:
-        self.bar.start()
-        return lambda n: self.bar.advance(self.task, n)
-
-    def __exit__(self, *_: object) -> None:
-        self.bar.stop()

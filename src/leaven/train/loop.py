@@ -104,8 +104,7 @@ class Loop:
                     bar.show(row)
                 bar.step(self.step)
                 if job.probe and self.first and (self.step % probe_every == 0 or self.step == plan.steps):
-                    with self.fabric.autocast():
-                        job.probe(self.step, self.seconds, self.ema.network)
+                    job.probe(self.step, self.seconds, self.ema.network)
                 due = time.perf_counter() - saved >= plan.checkpoint_every
                 if due or stop.requested or self.step == plan.steps:
                     self._save()
