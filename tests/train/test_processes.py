@@ -12,12 +12,24 @@ from helpers_train import feature_pool, image_pool, job, network
 from leaven.errors import LeavenError
 from leaven.methods.base import Batch, Draw, Setup
 from leaven.methods.registry import get
-from leaven.nn.norm import BatchNorm
+from leaven.nn.norm import BatchNorm, rows_of
 from leaven.train import checkpoint
 from leaven.train.engine import train
 
-METHODS = {"supervised": {}, "fixmatch": {"threshold": 0.45, "alignment": True}, "adamatch": {"threshold": 0.95}}
+METHODS = {
+    "supervised": {}, "fixmatch": {"threshold": 0.45, "alignment": True}, "adamatch": {"threshold": 1.02}, "dann": {},
+    "mcd": {}, "mme": {},
+}  # fmt: skip
 STEPS = 3  # so that moving averages count
+STREAMS = {  # items and brightness
+    "labelled": (4, 0.0), "source": (4, 0.0), "unlabelled": (12, 0.4), "target": (12, 0.4), "target_labelled": (4, 0.4),
+}  # fmt: skip
+DOMAINS = {  # of eight rows, four a process
+    "more source in one": [1, 1, 1, -1, 1, -1, -1, -1],
+    "source in one alone": [-1, -1, -1, -1, 1, -1, 1, -1],
+    "no source": [-1] * 8,
+    "no target": [1] * 8,
+}
 
 
 def part(x: torch.Tensor, rank: int, processes: int) -> torch.Tensor:
@@ -28,7 +40,7 @@ def make_batch(step: int, rank: int, processes: int) -> Batch:
     """A process's part of a prescribed global batch; the streams are of unlike brightness."""
     generator = torch.Generator().manual_seed(step)
     draws = {}
-    for name, n, shift in (("labelled", 4, 0.0), ("source", 4, 0.0), ("unlabelled", 12, 0.4), ("target", 12, 0.4)):
+    for name, (n, shift) in STREAMS.items():
         labels = part(torch.randint(0, 3, (n,), generator=generator), rank, processes)
         views = {
             v: part(torch.rand(n, 1, 8, 8, generator=generator) + shift, rank, processes) for v in ("weak", "strong")
@@ -55,19 +67,22 @@ def compute(rank: int, processes: int) -> dict[str, dict]:
     torch.rand_like = OneLambda(rank, processes)
     found = {}
     for name, hyperparameters in METHODS.items():
-        method = get(name)(network("wrn-10-1", image_pool()), **hyperparameters).train()
+        net = network("wrn-10-1", image_pool(), head=get(name).head)
+        method = get(name)(net, **hyperparameters).train()
         method.setup(Setup(steps=40, batch_size=4, classes=3))
         for norm in method.modules():
             if isinstance(norm, BatchNorm):
                 norm.slope = 1.0  # rounding would put a value now on this side of the kink and now on that
-        losses = []
+        values = {}
         for step in range(STEPS):
-            method.zero_grad()
-            terms = method(make_batch(step, rank, processes))
-            torch.stack(list(terms.values())).sum().backward()
-            losses.append({k: v.detach().clone() for k, v in terms.items()})
-        values = {f"loss {s} {k}": v for s, terms in enumerate(losses) for k, v in terms.items()}
-        values |= {f"gradient {k}": p.grad for k, p in method.named_parameters()}
+            batch = make_batch(step, rank, processes)
+            for phase in method.phases:
+                batch.phase = phase.name
+                method.zero_grad()
+                terms = method(batch)
+                torch.stack(list(terms.values())).sum().backward()
+                values |= {f"loss {step} {k}": v.detach().clone() for k, v in terms.items()}
+                values |= {f"gradient {phase.name} {k}": p.grad for k, p in method.named_parameters()}
         values |= {f"logged {k}": v.clone() for k, v in method.logged.items()}
         if processes > 1:
             for value in values.values():
@@ -87,8 +102,21 @@ def worker(rank: int, rendezvous: str, answer: str) -> None:
         y = norm(x)
         (y.float() * part(whole_weights(), rank, 2)).sum().backward()
         norms[str(dtype)] = [y.detach(), x.grad, norm.running_mean, norm.running_var]
+    for policy in ("source", "per_domain"):
+        norms |= {f"{policy}, {which}": by_policy(policy, DOMAINS[which], rank, 2) for which in DOMAINS}
     torch.save([compute(rank, 2), norms], f"{answer}{rank}")
     dist.destroy_process_group()
+
+
+def by_policy(policy: str, domain: list[int], rank: int, processes: int) -> list[torch.Tensor]:
+    """Of a process's part of the rows: output and its gradient; of the layer: gradients and running statistics."""
+    norm = BatchNorm(3, 0.1).train()
+    norm.policy = policy
+    x = part(whole_input(), rank, processes).requires_grad_()
+    with rows_of(part(torch.tensor(domain), rank, processes)):
+        y = norm(x)
+    (y * part(whole_weights(), rank, processes)).sum().backward()
+    return [y.detach(), x.grad, norm.weight.grad, norm.bias.grad, norm.running_mean, norm.running_var]
 
 
 def whole_input() -> torch.Tensor:
@@ -126,7 +154,7 @@ def test_loss_and_gradients_of_a_global_batch(name, one, two):
     gradients = {k: v for k, v in one[name].items() if k.startswith("gradient")}
     assert len(gradients) > 15
     assert all(v.abs().max() > 1e-4 for v in gradients.values())
-    if name != "supervised":
+    if "logged mask_rate" in one[name]:
         assert 0 < one[name]["logged mask_rate"] < 1
 
 
@@ -147,19 +175,39 @@ def test_batch_norm_of_a_global_batch(dtype, two):
         torch.testing.assert_close(var, theirs.running_var)
 
 
-def test_training_on_two_devices_equals_one(tmp_path):
+@pytest.mark.parametrize("policy", ["source", "per_domain"])
+@pytest.mark.parametrize("which", DOMAINS)
+def test_policies_of_a_global_batch(policy, which, two):
+    """However the domains are shared out between the processes."""
+    y, by_input, *of_layer = by_policy(policy, DOMAINS[which], 0, 1)
+    found = [two[rank][1][f"{policy}, {which}"] for rank in range(2)]
+    close = partial(torch.testing.assert_close, rtol=1e-4, atol=1e-4)
+    close(torch.cat([found[0][0], found[1][0]]), y)
+    close(torch.cat([found[0][1], found[1][1]]), by_input)
+    for place, expected in enumerate(of_layer[:2], 2):
+        close(found[0][place] + found[1][place], expected)
+    for rank in range(2):
+        close(found[rank][4:], of_layer[2:])
+
+
+@pytest.mark.parametrize(
+    ("name", "hyperparameters", "plan"),
+    [("fixmatch", {"threshold": 0.4, "alignment": True}, {}), ("mcd", {}, {"norm": "per_domain"})],
+)
+def test_training_on_two_devices_equals_one(name, hyperparameters, plan, tmp_path):
     """Through Fabric's launcher: the same averaged weights, the same log, and one checkpoint."""
-    pool = image_pool()
+    pool = image_pool(source=24 if plan else 0)
     weights, steps = [], []
     for devices in (1, 2):
         folder = tmp_path / str(devices)
         folder.mkdir()
-        method = get("fixmatch")(network("cnn", pool), threshold=0.4, alignment=True)
+        method = get(name)(network("cnn", pool), **hyperparameters)
         start = {k: v.clone() for k, v in method.network.state_dict().items()}
-        trained = train(job(method, pool, folder, devices=devices, steps=5, batch_size=8))
+        trained = train(job(method, pool, folder, devices=devices, steps=5, batch_size=8, **plan))
         weights.append(trained.weights)
         state = checkpoint.load(folder / "checkpoint.pt")
-        steps.append((trained.steps, state["step"], trained.last["loss"], trained.last["mask_rate"]))
+        logged = [v for k, v in trained.last.items() if k not in ("seconds", "lr")]
+        steps.append((trained.steps, state["step"], *logged))
         assert all(torch.equal(method.network.state_dict()[k], v) for k, v in trained.weights.items())
     np.testing.assert_allclose(steps[1], steps[0], rtol=1e-3)
     for name, value in weights[0].items():

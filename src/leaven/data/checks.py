@@ -23,10 +23,15 @@ def require_trainable(pool: Pool) -> None:
     """
     known = pool.labels[pool.labels >= 0]
     if not len(known):
-        raise LeavenError(
-            f"None of the {len(pool)} items has a label, expected at least one of each of two classes: "
-            "give labels (a folder for each class, or a CSV of file and label)."
+        wanted = (
+            "a mask, expected at least one: give a folder of masks"
+            if pool.dense
+            else "a label, expected at least one of each of two classes: "
+            "give labels (a folder for each class, or a CSV of file and label)"
         )
+        raise LeavenError(f"None of the {len(pool)} items has {wanted}.")
+    if pool.dense:
+        return
     counts = np.bincount(known, minlength=pool.num_classes)
     if (counts > 0).sum() < 2 and pool.num_classes < 2:
         raise LeavenError(
@@ -65,6 +70,11 @@ def match_classes(pool: Pool, classes: Sequence[str], where: str = "the test dat
     classes = tuple(classes)
     if pool.classes == classes:
         return pool
+    if pool.dense:
+        raise LeavenError(
+            f"The pixels of {where} have the classes {listing(pool.classes, 5)}, expected {listing(classes, 5)} in this "
+            "order: write the numbers of both sets of masks alike."
+        )
     index = {name: k for k, name in enumerate(classes)}
     to = np.array([index.get(name, -2) for name in pool.classes] + [-1], dtype=np.int64)  # [-1] stays unknown
     labels = to[pool.labels]

@@ -8,7 +8,7 @@ from leaven.errors import LeavenError
 
 from .checks import match_classes
 from .names import listing
-from .pool import Pool
+from .pool import NO_CLASS, Pool
 from .storage import parts, room
 
 
@@ -48,6 +48,8 @@ def adaptation(source: Pool, target: Pool) -> Pool:
                 "or remove "
                 "those, or read the target with the source's classes or without labels."
             )
+    if target.dense and not source.dense:
+        raise LeavenError("The target has masks and the source has none, expected masks in the source: give them.")
     target = match_classes(target, source.classes, "the target")
     items = _join_items(source.items, target.items)
     return Pool(
@@ -56,7 +58,16 @@ def adaptation(source: Pool, target: Pool) -> Pool:
         np.concatenate([np.char.add("source:", source.ids) if len(source) else source.ids, target.ids]),
         np.concatenate([np.ones(len(source), np.int64), -np.ones(len(target), np.int64)]),
         source.classes,
+        _join_masks(source, target) if source.dense else None,
     )
+
+
+def _join_masks(source: Pool, target: Pool) -> np.ndarray:
+    """Masks of both; where the target has none, no pixel counts."""
+    joined = room((len(source) + len(target), *target.items.shape[1:3]), np.dtype(np.uint8))
+    joined[: len(source)] = source.masks
+    joined[len(source) :] = NO_CLASS if target.masks is None else target.masks
+    return joined
 
 
 def _join_items(source: np.ndarray, target: np.ndarray) -> np.ndarray:

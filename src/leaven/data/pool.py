@@ -12,7 +12,8 @@ from leaven.errors import LeavenError
 
 from .storage import gather
 
-ROLES = ("labelled", "unlabelled", "source", "target_labelled")
+NO_CLASS = 255  # in a mask: the pixel does not count
+ROLES = ("labelled", "unlabelled", "source", "target_labelled", "any")
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -32,6 +33,9 @@ class Pool:
         Positive source, negative target (as skada has it); all ``-1`` where there is one domain.
     classes : tuple of str
         Names of the classes; may be empty where no label is known.
+    masks : numpy.ndarray of uint8, shape (N, H, W), optional
+        The class of every pixel, `NO_CLASS` (255) where it does not count. A pool with masks is dense: its classes
+        are those of pixels, and ``labels`` only say whether a mask is known (0) or not to be looked at (-1).
 
     Raises
     ------
@@ -44,6 +48,7 @@ class Pool:
     ids: np.ndarray = None  # type: ignore[assignment]
     domain: np.ndarray = None  # type: ignore[assignment]
     classes: tuple[str, ...] = ()
+    masks: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         items = self.items
@@ -82,6 +87,15 @@ class Pool:
             )
         if count and not self.domain.all():
             raise LeavenError("A Pool was given the domain 0, expected positive (source) or negative (target) numbers.")
+        if self.masks is not None:
+            wanted = items.shape[:3]
+            if self.masks.dtype != np.uint8 or self.masks.shape != wanted:
+                raise LeavenError(
+                    f"A Pool was given masks of {self.masks.dtype} {self.masks.shape}, expected uint8 {wanted}: "
+                    "one class number for every pixel of every image."
+                )
+            if count and self.labels.max() > 0:
+                raise LeavenError("The labels of a Pool with masks are 0 (mask known) or -1, but others were given.")
 
     def __len__(self) -> int:
         return len(self.items)
@@ -103,6 +117,16 @@ class Pool:
         return "images" if self.items.dtype == np.uint8 else "features"
 
     @property
+    def dense(self) -> bool:
+        """Whether pixels are classified (there are masks) rather than images."""
+        return self.masks is not None
+
+    @property
+    def two_domains(self) -> bool:
+        """Whether there is a source beside the target."""
+        return bool((self.domain > 0).any() and (self.domain < 0).any())
+
+    @property
     def num_classes(self) -> int:
         """Number of classes, K."""
         return len(self.classes)
@@ -112,7 +136,7 @@ class Pool:
 
         Parameters
         ----------
-        role : {"labelled", "unlabelled", "source", "target_labelled"}
+        role : {"labelled", "unlabelled", "source", "target_labelled", "any"}
             ``labelled``: label known, any domain. ``unlabelled``: every row of the target domain, its label
             not looked at. ``source``: labelled source rows; where the pool has one domain, its labelled rows.
             ``target_labelled``: labelled target rows where the pool has two domains; else none.
@@ -123,7 +147,7 @@ class Pool:
             The role is none of these.
         """
         known, target = self.labels >= 0, self.domain < 0
-        two = bool(target.any()) and not bool(target.all())
+        two = self.two_domains
         if role == "labelled":
             mask = known
         elif role == "unlabelled":
@@ -132,6 +156,8 @@ class Pool:
             mask = known & ~target if two else known
         elif role == "target_labelled":
             mask = known & target if two else np.zeros_like(known)
+        elif role == "any":
+            mask = np.ones_like(known)
         else:
             raise LeavenError(f"The stream role {role!r} is unknown, expected one of {', '.join(ROLES)}.")
         return np.flatnonzero(mask)
@@ -146,12 +172,17 @@ class Pool:
             rows = rows if rows.dtype == bool else rows.astype(np.int64)
             if len(rows) and _is_range(rows):
                 rows = slice(int(rows[0]), int(rows[-1]) + 1)
+
+        def take(column: np.ndarray) -> np.ndarray:
+            return column[rows] if isinstance(rows, slice) else gather(column, rows)
+
         return replace(
             self,
-            items=self.items[rows] if isinstance(rows, slice) else gather(self.items, rows),
+            items=take(self.items),
             labels=self.labels[rows],
             ids=self.ids[rows],
             domain=self.domain[rows],
+            masks=None if self.masks is None else take(self.masks),
         )
 
     def with_labels(self, labels: np.ndarray, classes: Sequence[str] | None = None) -> Pool:

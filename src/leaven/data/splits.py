@@ -19,7 +19,7 @@ def few_labels(pool: Pool, per_class: int, seed: int = 0) -> Pool:
     pool : Pool
         To keep a source domain's labels, hide the target's before joining the two with `adaptation`.
     per_class : int
-        Labels to keep in every class, at least 1.
+        Labels to keep in every class, at least 1; of a dense pool, masks to keep in all.
     seed : int
         Seed of the draw.
 
@@ -31,7 +31,7 @@ def few_labels(pool: Pool, per_class: int, seed: int = 0) -> Pool:
     if per_class < 1:
         raise LeavenError(f"per_class is {per_class}, expected 1 or more labels to keep in every class.")
     labels = np.full(len(pool), -1, dtype=np.int64)
-    for k, name in enumerate(pool.classes):
+    for k, name in enumerate(("of pixels",) if pool.dense else pool.classes):
         rows = np.flatnonzero(pool.labels == k)
         if len(rows) < per_class:
             raise LeavenError(

@@ -6,11 +6,28 @@ import inspect
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
+from leaven.nn.heads import nearest_mean
 from leaven.nn.network import Network
+
+IGNORE = -100  # the label of a pixel that does not count; PyTorch's own default
+
+
+@dataclass(frozen=True)
+class Episode:
+    """A small classification task: ``ways`` classes, of each ``shots`` items to learn from and ``queries`` to sort."""
+
+    ways: int
+    shots: int
+    queries: int
+
+    def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Support ``(E, ways, shots, ...)`` and query ``(E, ways, queries, ...)`` of E episodes as they are drawn."""
+        tasks = x.unflatten(0, (-1, self.ways, self.shots + self.queries))
+        return tasks[:, :, : self.shots], tasks[:, :, self.shots :]
 
 
 @dataclass(frozen=True)
@@ -20,29 +37,56 @@ class Stream:
     Parameters
     ----------
     role : the rows of the pool to draw from, see ``Pool.rows``
-    ratio : items drawn, in multiples of the batch size
-    views : how the items are seen: ``weak``, ``strong``, ``plain``
+    ratio : items (or episodes) drawn, in multiples of the batch size
+    views : how the items are seen: ``weak``, ``strong``, ``plain``, ``cropped``, or any method of the run's views; a
+        number makes it one more view of the same items, drawn anew: ``("strong", "strong_2")``
     optional : the stream is left out of the batch where the pool has no such rows
+    episode : draw whole episodes of this form, from the rows whose label is known; items stand episode by episode,
+        in it class by class, and labels are numbers 0 .. ways - 1 within the episode
     """
 
     role: str
     ratio: float = 1.0
     views: tuple[str, ...] = ("weak",)
     optional: bool = False
+    episode: Episode | None = None
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One update of a step. A step of an adversarial method has several, each for a part of the weights.
+
+    Parameters
+    ----------
+    name : what ``batch.phase`` says during it
+    trains : prefixes of the names of the method's parameters that it trains; the others stay as they are
+    repeats : how often it is made in a step
+    """
+
+    name: str
+    trains: tuple[str, ...] = ("",)
+    repeats: int = 1
 
 
 @dataclass(frozen=True)
 class Draw:
     """The items that one stream drew.
 
-    ``views`` maps a view's name to floats ``(B, C, H, W)`` in 0..1 or ``(B, D)``, and each is an attribute too
-    (``draw.weak``). ``labels`` is int64 ``(B,)``; it is ``None`` for unlabelled streams, so that no method can
-    look at a label that it was not given. ``rows`` is int64 ``(B,)``, the items' rows in the pool.
+    Parameters
+    ----------
+    rows : int64 ``(B,)``, the items' rows in the pool
+    views : name of a view → floats ``(B, C, H, W)`` in 0..1 or ``(B, D)``; each is an attribute too (``draw.weak``)
+    labels : int64 ``(B,)``; of a dense pool ``(B, H, W)``, the pixels of the weak view (or of the only one), ``IGNORE``
+        where they do not count. ``None`` for unlabelled streams, so that no method can look at a label that it was not
+        given
+    places : of a dense pool with a strong view: int64 ``(B, H, W)``, which pixel (row · W + column) of the weak view
+        each pixel of the strong one shows; -1: none
     """
 
     rows: Tensor
     views: Mapping[str, Tensor]
     labels: Tensor = None  # type: ignore[assignment]
+    places: Tensor | None = None
 
     def __getattr__(self, name: str) -> Tensor:
         views = self.__dict__.get("views", {})
@@ -50,16 +94,35 @@ class Draw:
             return views[name]
         raise AttributeError(f"This draw has the views {', '.join(views) or 'none'}, not {name!r}.")
 
+    def labels_of(self, view: str) -> Tensor:
+        """The labels as ``view`` shows them."""
+        return self.follow(self.labels, IGNORE) if view == "strong" else self.labels
+
+    def follow(self, x: Tensor, fill: float = 0) -> Tensor:
+        """What was said of the weak view, moved to where the strong view shows it.
+
+        Of items as a whole nothing moves. Of pixels, ``(B, H, W)`` or ``(B, K, H, W)``, each goes to its place in the
+        strong view, and ``fill`` stands where that shows none of them.
+        """
+        if self.places is None:
+            return x
+        shape = (len(x), -1, self.places[0].numel())
+        places = self.places.view(len(x), 1, -1)
+        moved = x.reshape(shape).gather(2, places.clamp(min=0).expand(-1, x.numel() // places.numel(), -1))
+        return moved.masked_fill(places < 0, fill).view(x.shape)
+
 
 class Batch:
     """All that one step sees: a ``Draw`` for each stream, and where the run stands.
 
-    ``progress`` is the share of the run that is done, from 0 (first step) to just under 1.
+    ``progress`` is the share of the run that is done, from 0 (first step) to just under 1; ``phase`` the name of the
+    update that is being made, for methods with several a step.
     """
 
-    def __init__(self, draws: Mapping[str, Draw], progress: float = 0.0):
+    def __init__(self, draws: Mapping[str, Draw], progress: float = 0.0, phase: str = ""):
         self.draws = draws
         self.progress = progress
+        self.phase = phase
 
     def __getitem__(self, stream: str) -> Draw:
         return self.draws[stream]
@@ -105,11 +168,19 @@ class Method(nn.Module):
     settings : the settings that it serves: ``semi-supervised``, ``adaptation``, ...
     paper : where it comes from
     streams : what a step draws, by name
+    phases : the updates of a step
+    learns : ``classes``: to tell the pool's classes apart; ``features``: a backbone for others to start from;
+        ``tasks``: to solve small tasks of classes never seen
+    head : the network's, see ``leaven.nn.build.Spec``
+    transductive : whether ``solve`` looks at all queries of a task together
     plan : this method's own defaults for the plan of a run (learning rate, weight decay, ...)
     """
 
     settings: ClassVar[tuple[str, ...]] = ()
     paper: ClassVar[str] = ""
+    learns: ClassVar[Literal["classes", "features", "tasks"]] = "classes"
+    head: ClassVar[str] = "linear"
+    transductive: ClassVar[bool] = False
     plan: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, network: Network):
@@ -122,12 +193,30 @@ class Method(nn.Module):
         """What one step draws, by name."""
         raise NotImplementedError
 
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """The updates of one step, in order; one of all weights unless a method says otherwise."""
+        return (Phase("all"),)
+
+    @classmethod
+    def outputs(cls, classes: int, hyperparameters: Mapping[str, Any]) -> int:
+        """How many scores the network gives, of a pool of ``classes``; 0: its head is the identity."""
+        return classes if cls.learns == "classes" else 0
+
     def setup(self, run: Setup) -> None:
         """Called once before the first step, for what depends on the length of the run or on the classes."""
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """The named loss terms of one step, scalars with their weights in them; the engine adds them up."""
+        """The named loss terms of one update, scalars with their weights in them; the engine adds them up."""
         raise NotImplementedError
+
+    def solve(self, support: Tensor, labels: Tensor, query: Tensor) -> Tensor:
+        """Scores ``(Q, ways)`` for ``query`` ``(Q, ...)``, in a task of which only ``support`` ``(S, ...)`` is labelled.
+
+        By default the nearest class mean of the network's features (Snell et al. 2017, eq. 1 and 2); ``labels`` is
+        int64 ``(S,)`` in 0 .. ways - 1, with any number of shots a class.
+        """
+        return nearest_mean(self.network.features(support), labels, self.network.features(query))
 
     def log(self, **values: Tensor) -> None:
         """Note scalars worth a curve (mask rate, threshold); they are averaged between two lines of the log."""

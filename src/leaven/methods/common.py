@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from leaven.nn.distributed import global_mean
+from leaven.nn.network import at_size_of
+
+if TYPE_CHECKING:
+    from leaven.methods.base import Draw
+
+
+def classification_loss(head: nn.Module, features: Sequence[Tensor], draw: Draw) -> Tensor:
+    """Mean over the views of a labelled draw of H(y, p), p by ``head`` from the view's ``features``, one a view."""
+    losses = []
+    for (name, view), of_view in zip(draw.views.items(), features, strict=True):
+        losses.append(F.cross_entropy(at_size_of(view, head(of_view)).float(), draw.labels_of(name)))
+    return torch.stack(losses).mean()
 
 
 def masked_cross_entropy(scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
@@ -17,6 +32,16 @@ def masked_cross_entropy(scores: Tensor, targets: Tensor, mask: Tensor) -> Tenso
 def class_mean(probabilities: Tensor) -> Tensor:
     """The mean class distribution ``(K,)`` of ``(N, K)`` or ``(N, K, ...)``, over all processes."""
     return global_mean(probabilities.mean([0, *range(2, probabilities.ndim)]))
+
+
+def label_shares(labels: Tensor, classes: int) -> Tensor:
+    """The share of each class among ``labels`` ``(N,)`` or ``(N, H, W)``, ``(K,)``, over all processes.
+
+    Pixels that do not count are left out.
+    """
+    counted = (labels >= 0).flatten().float()
+    counts = counted.new_zeros(classes).scatter_add_(0, labels.flatten().clamp(min=0), counted)
+    return global_mean(counts / counts.sum().clamp(min=1))
 
 
 def align(probabilities: Tensor, wanted: Tensor, seen: Tensor) -> Tensor:

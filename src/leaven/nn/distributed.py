@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.distributed as dist
 from torch import Tensor
 
@@ -27,3 +28,15 @@ def differentiable_mean(x: Tensor) -> Tensor:
     from torch.distributed.nn.functional import all_reduce
 
     return all_reduce(x) / processes()
+
+
+def gathered(x: Tensor) -> Tensor:
+    """The rows ``(B, ...)`` of all processes, in their order, ``(processes · B, ...)``; no gradient flows through them.
+
+    Every process must have as many.
+    """
+    if processes() == 1:
+        return x.detach()
+    parts = [torch.empty_like(x) for _ in range(processes())]
+    dist.all_gather(parts, x.detach().contiguous())
+    return torch.cat(parts)

@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+
+from leaven.nn.norm import rows_of
 
 
 class Network(nn.Module):
@@ -16,8 +19,9 @@ class Network(nn.Module):
 
     Parameters
     ----------
-    backbone : module with an attribute ``num_features``; maps ``(N, C, ...)`` to ``(N, num_features)``
-    head : module, maps ``(N, num_features)`` to ``(N, K)``
+    backbone : module with an attribute ``num_features``; maps ``(N, C, ...)`` to ``(N, num_features)``, or to a map of
+        features ``(N, num_features, h, w)``
+    head : module, maps that to ``(N, K)`` or ``(N, K, h, w)``
     mean, std : one number a channel, in the units of the input (pixels in 0..1)
     """
 
@@ -32,16 +36,56 @@ class Network(nn.Module):
         self.register_buffer("std", torch.as_tensor(std, dtype=torch.float32))
 
     def features(self, x: Tensor) -> Tensor:
-        """Feature vectors ``(N, D)`` of a batch ``(N, C, ...)``."""
+        """Feature vectors ``(N, D)``, or maps of them ``(N, D, h, w)``, of a batch ``(N, C, ...)``."""
         shape = (1, -1) + (1,) * (x.ndim - 2)
-        return self.backbone((x - self.mean.view(shape)) / self.std.view(shape))
+        normalised = (x - self.mean.view(shape)) / self.std.view(shape)
+        if (domain := domain_of(x)) is None:
+            return self.backbone(normalised)
+        with rows_of(domain):
+            return self.backbone(normalised)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Class scores (logits) ``(N, K)`` of a batch ``(N, C, ...)``."""
-        return self.head(self.features(x))
+        """Class scores (logits) ``(N, K)`` of a batch ``(N, C, ...)``; of pixels ``(N, K, H, W)``, at its size."""
+        return at_size_of(x, self.head(self.features(x)))
+
+
+def at_size_of(x: Tensor, scores: Tensor) -> Tensor:
+    """Scores of pixels ``(N, K, h, w)`` at the size of ``x`` ``(N, C, H, W)``; of items ``(N, K)`` as they are."""
+    if scores.ndim == 4:
+        scores = F.interpolate(scores, x.shape[-2:], mode="bilinear", align_corners=False)
+    return scores
+
+
+def pooled(features: Tensor) -> Tensor:
+    """One vector an item, ``(N, D)``: of maps ``(N, D, h, w)`` the mean over their places."""
+    return features.flatten(2).mean(2) if features.ndim > 2 else features
+
+
+def of_domain(x: Tensor, domain: Tensor | None) -> Tensor:
+    """``x`` ``(N, ...)``, marked with the domain of its rows, int64 ``(N,)`` on the host, for batch norm to know."""
+    x.domain = domain  # type: ignore[attr-defined]
+    return x
+
+
+def domain_of(x: Tensor) -> Tensor | None:
+    """What ``of_domain`` marked it with; ``None`` for any other tensor, what was computed from it too."""
+    return getattr(x, "domain", None)
+
+
+def together(*views: Tensor) -> Tensor:
+    """Several batches as one, their marks as well."""
+    if len(views) == 1:
+        return views[0]
+    marks = [domain_of(view) for view in views]
+    known = [mark for mark in marks if mark is not None]
+    return of_domain(torch.cat(views), torch.cat(known) if len(known) == len(marks) else None)
 
 
 def joint(network: nn.Module, *views: Tensor) -> tuple[Tensor, ...]:
     """One forward pass over several batches, so that they share batch statistics; float32 scores of each."""
-    scores = network(torch.cat(views)) if len(views) > 1 else network(views[0])
-    return scores.float().split([len(v) for v in views])
+    return network(together(*views)).float().split([len(v) for v in views])
+
+
+def joint_features(network: Network, *views: Tensor) -> tuple[Tensor, ...]:
+    """The same, of features ``(N, D)``."""
+    return network.features(together(*views)).float().split([len(v) for v in views])

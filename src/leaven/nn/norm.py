@@ -1,15 +1,49 @@
-"""Batch normalisation followed by a leaky ReLU, with statistics shared by all processes."""
+"""Batch normalisation followed by a leaky ReLU: shared by all processes, and with a say in whose statistics count."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from leaven.nn.distributed import differentiable_mean, processes
+from leaven.nn.distributed import differentiable_mean, global_mean, processes
+
+POLICIES = ("joint", "source", "per_domain", "frozen")
+
+
+class _Pass:
+    """What batch norm has to know of the rows in the forward pass that is under way."""
+
+    domain: Tensor | None = None  # int64 (N,) on the host: positive source, negative target
+    groups: Sequence[Tensor] | None = None  # rows that are normalised by themselves, within this process
+
+
+@contextmanager
+def rows_of(domain: Tensor | None) -> Iterator[None]:
+    """Tell the batch norms of the forward pass inside which domain each row is from."""
+    before, _Pass.domain = _Pass.domain, domain
+    try:
+        yield
+    finally:
+        _Pass.domain = before
+
+
+@contextmanager
+def normalised_apart(groups: Sequence[Tensor]) -> Iterator[None]:
+    """Normalise each group of rows by its own statistics, as on devices that do not share theirs.
+
+    ``groups`` are int64 row numbers that together name every row once. Running statistics follow the groups' mean,
+    over all processes.
+    """
+    _Pass.groups = groups
+    try:
+        yield
+    finally:
+        _Pass.groups = None
 
 
 class BatchNorm(nn.BatchNorm1d):
@@ -17,40 +51,102 @@ class BatchNorm(nn.BatchNorm1d):
 
     With several processes the statistics are those of the global batch, on every device: PyTorch's own
     ``SyncBatchNorm`` refuses the CPU, and a run must not depend on how many processes share its batch.
+
+    ``policy`` says whose statistics normalise in training, and which the running ones follow:
+
+    * ``joint``: those of all rows of the forward pass.
+    * ``source``: those of the source's rows, for all rows; a pass without any uses the running ones.
+    * ``per_domain``: source and target each by its own; the running ones follow the target, which is what the network
+      is for (domain-specific batch norm, Chang et al. 2019, without the affine part).
+    * ``frozen``: the running ones, which stay as they are.
     """
 
     def __init__(self, features: int, slope: float = 1.0):
         super().__init__(features)
         self.slope = slope
+        self.policy = "joint"
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalised and rectified ``x``, of the same shape."""
-        if self.training and processes() > 1:
-            x = self._synchronised(x)
-        else:
-            if self.training and x.numel() == x.shape[1]:
-                raise ValueError("Batch norm needs more than one value a channel in training.")
-            momentum = self.momentum or 0.0
-            x = F.batch_norm(
-                x, self.running_mean, self.running_var, self.weight, self.bias, self.training, momentum, self.eps
-            )
+        x = self._normalised(x) if self.training and self.policy != "frozen" else self._by_running(x)
+        if self.slope == 0.0:
+            return F.relu(x, inplace=True)
         return F.leaky_relu(x, self.slope, inplace=True) if self.slope != 1.0 else x
 
-    def _synchronised(self, x: Tensor) -> Tensor:
-        dims = [0, *range(2, x.ndim)]
-        wide = x.float()
-        moments = torch.stack([wide.mean(dims), wide.square().mean(dims)])
-        mean, square = differentiable_mean(moments)
-        variance = (square - mean.square()).clamp(min=0.0)  # rounding can take it below
+    def _normalised(self, x: Tensor) -> Tensor:
+        if _Pass.groups is not None:
+            return self._by_groups(x, _Pass.groups)
+        if self.policy == "alone" or (self.policy == "joint" and processes() == 1):
+            return self._by_own(x, self.momentum or 0.0)
+        if self.policy == "joint":
+            return self._by_shared(x)
+        if _Pass.domain is None or len(_Pass.domain) != len(x):
+            raise ValueError(f"Batch norm of policy {self.policy!r} was not told the domain of its rows.")
+        source, target = (torch.nonzero(side).view(-1) for side in (_Pass.domain > 0, _Pass.domain < 0))
+        if self.policy == "source":
+            return self._by_shared(x, of=x[source.to(x.device, non_blocking=True)])
+        return _in_parts(x, [(source, lambda part: self._by_shared(part, follow=False)), (target, self._by_shared)])
+
+    def _by_running(self, x: Tensor) -> Tensor:
+        return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
+
+    def _by_own(self, x: Tensor, momentum: float) -> Tensor:
+        if x.numel() == x.shape[1]:
+            raise ValueError("Batch norm needs more than one value a channel in training.")
+        return F.batch_norm(
+            x, self.running_mean, self.running_var, self.weight, self.bias, True, momentum, self.eps
+        )
+
+    def _by_groups(self, x: Tensor, groups: Sequence[Tensor]) -> Tensor:
+        """Each group by its own statistics; the running ones follow their mean over the groups of all processes."""
+        found = x.new_zeros(len(groups), 2, x.shape[1], dtype=torch.float32)  # mean and variance of each
+
+        def alone(number: int, part: Tensor) -> Tensor:
+            return F.batch_norm(part, *found[number], self.weight, self.bias, True, 1.0, self.eps)
+
+        x = _in_parts(x, [(rows, partial(alone, number)) for number, rows in enumerate(groups)])
+        mean, variance = global_mean(found.mean(0))
         assert self.running_mean is not None
         assert self.running_var is not None
-        with torch.no_grad():
-            count = x.numel() / x.shape[1] * processes()
-            self.running_mean.lerp_(mean, self.momentum or 0.0)
-            self.running_var.lerp_(variance * count / (count - 1), self.momentum or 0.0)
+        self.running_mean.lerp_(mean, self.momentum or 0.0)
+        self.running_var.lerp_(variance, self.momentum or 0.0)
+        return x
+
+    def _by_shared(self, x: Tensor, of: Tensor | None = None, follow: bool = True) -> Tensor:
+        """``x`` by the statistics of ``of`` (of itself where left out), taken over all processes.
+
+        Processes may hold different numbers of rows, and none. Where no process has any, the running statistics serve.
+        """
+        of = x if of is None else of
+        dims = [0, *range(2, x.ndim)]
+        wide = of.float()
+        values = wide.numel() / x.shape[1]
+        sums = torch.stack([wide.sum(dims), wide.square().sum(dims), torch.full_like(wide.sum(dims), values)])
+        total, squares, count = differentiable_mean(sums)
+        count = (count.detach() * processes())[0]
+        assert self.running_mean is not None
+        assert self.running_var is not None
+        some = count > 0
+        mean = torch.where(some, total * processes() / count.clamp(min=1), self.running_mean)
+        variance = (squares * processes() / count.clamp(min=1) - mean.square()).clamp(min=0.0)  # rounding
+        variance = torch.where(some, variance, self.running_var)
+        if follow:
+            with torch.no_grad():
+                self.running_mean.lerp_(mean, self.momentum or 0.0)
+                unbiased = torch.where(some, variance * count / (count - 1).clamp(min=1), variance)
+                self.running_var.lerp_(unbiased, self.momentum or 0.0)
         shape = (1, -1) + (1,) * (x.ndim - 2)
         scale = self.weight * torch.rsqrt(variance + self.eps)
-        return (wide * scale.view(shape) + (self.bias - mean * scale).view(shape)).to(x.dtype)
+        return (x.float() * scale.view(shape) + (self.bias - mean * scale).view(shape)).to(x.dtype)
+
+
+def _in_parts(x: Tensor, parts: Sequence[tuple[Tensor, object]]) -> Tensor:
+    """Each part of the rows through its own function; the rows come back in their places."""
+    order = torch.cat([rows for rows, _ in parts])
+    # In order first, and then cut: were each part taken out by itself, its gradient would be as large as x.
+    pieces = x.index_select(0, order.to(x.device, non_blocking=True)).split([len(rows) for rows, _ in parts])
+    done = torch.cat([function(piece) for piece, (_, function) in zip(pieces, parts, strict=True)])  # type: ignore[operator]
+    return done.index_select(0, torch.argsort(order).to(x.device, non_blocking=True))
 
 
 def _norms(module: nn.Module) -> Iterator[nn.modules.batchnorm._BatchNorm]:
@@ -61,6 +157,22 @@ def set_momentum(module: nn.Module, momentum: float) -> None:
     """Give every batch norm in ``module`` the same momentum: the share of a batch in the running statistics."""
     for norm in _norms(module):
         norm.momentum = momentum
+
+
+def set_policy(module: nn.Module, policy: str) -> None:
+    """Give every batch norm in ``module`` the same policy, see ``BatchNorm``.
+
+    Raises
+    ------
+    ValueError : a policy by domains, and a layer that is not leaven's and so does not know of domains
+    """
+    for norm in _norms(module):
+        if isinstance(norm, BatchNorm):
+            norm.policy = policy
+        elif policy == "frozen":
+            norm.eval()
+        elif policy != "joint":
+            raise ValueError(f"The batch norms of this backbone cannot follow {policy!r}; choose joint or frozen.")
 
 
 @contextmanager
@@ -76,3 +188,24 @@ def running_statistics_kept(module: nn.Module) -> Iterator[None]:
     finally:
         for norm, momentum in momenta:
             norm.momentum = momentum
+
+
+@contextmanager
+def batch_statistics(module: nn.Module) -> Iterator[None]:
+    """Forward by the statistics of each pass alone, in evaluation too; no other process's, and none is remembered.
+
+    What MAML means by batch norm: an episode's two passes are small batches of their own.
+    """
+    norms = [(norm, norm.training, getattr(norm, "policy", None)) for norm in _norms(module)]
+    for norm, _, policy in norms:
+        norm.training = True
+        if policy is not None:
+            norm.policy = "alone"  # type: ignore[assignment]
+    try:
+        with running_statistics_kept(module):
+            yield
+    finally:
+        for norm, training, policy in norms:
+            norm.training = training
+            if policy is not None:
+                norm.policy = policy

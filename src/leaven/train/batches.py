@@ -5,17 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from leaven.errors import LeavenError
 from leaven.methods.base import Batch, Draw, Stream
-from leaven.train.items import Items, to_float
+from leaven.nn.network import of_domain
+from leaven.train.episodes import EpisodeSampler
+from leaven.train.items import Items
 from leaven.train.plan import Plan
 from leaven.train.sampler import Sampler
+from leaven.train.seen import Seen, see_pixels, see_together
 
 if TYPE_CHECKING:
     from leaven.data import Pool
+
+UNSEEN = ("unlabelled", "any")  # roles whose labels no method sees
 
 
 class Batches:
@@ -48,36 +54,47 @@ class Batches:
         reader: str = "The method",
     ):
         self.streams, self.views, self.steps, self.device = dict(streams), views, plan.steps, device
-        self.items = Items(pool.items, device)
+        self.items, self.domain = Items(pool.items, device), torch.from_numpy(pool.domain)
         self.labels = torch.from_numpy(pool.labels).to(device)
-        self.samplers: dict[str, Sampler] = {}
+        self.masks = None if pool.masks is None else Items(pool.masks[..., None], device)
+        self.samplers: dict[str, Sampler | EpisodeSampler] = {}
         for number, (name, stream) in enumerate(self.streams.items()):
             rows = pool.rows(stream.role)
-            if len(rows):
-                size = max(1, round(plan.batch_size / processes * stream.ratio))
-                self.samplers[name] = Sampler(rows, size, plan.seed, number, rank, processes)
-            elif not stream.optional:
+            size = max(1, round(plan.batch_size / processes * stream.ratio))
+            if not len(rows):
+                if stream.optional:
+                    continue
                 raise LeavenError(
                     f"{reader} draws {stream.role} items, but the pool has none; "
                     "give labels (and, for adaptation, a source) or choose another method."
                 )
+            key = (plan.seed, number, rank, processes)
+            self.samplers[name] = (
+                Sampler(rows, size, *key)
+                if stream.episode is None
+                else EpisodeSampler(pool.labels, rows, stream.episode, size, *key)
+            )
 
     def at(self, step: int) -> Batch:
-        """Draw the rows of every stream; make each kind of view of all the items that want it at once."""
-        rows = {name: sampler.at(step) for name, sampler in self.samplers.items()}
+        """Draw the rows of every stream, and see them as it wants."""
+        rows, labels = {}, {}
+        for name, sampler in self.samplers.items():
+            if isinstance(sampler, EpisodeSampler):
+                rows[name], of_episode = sampler.at(step)
+                labels[name] = torch.from_numpy(of_episode).to(self.device, non_blocking=True)
+            else:
+                rows[name] = sampler.at(step)
         items = {name: self.items[r] for name, r in rows.items()}
-        seen: dict[str, dict[str, Tensor]] = {name: {} for name in rows}
-        for kind in ("plain", "weak", "strong"):
-            wanting = [name for name in rows if kind in self.streams[name].views]
-            if wanting:
-                view = to_float(getattr(self.views, kind)(torch.cat([items[name] for name in wanting])))
-                for name, part in zip(wanting, view.split([len(rows[name]) for name in wanting]), strict=True):
-                    seen[name][kind] = part
-        return Batch({name: self._draw(self.streams[name], rows[name], seen[name]) for name in rows}, step / self.steps)
+        see = see_together if self.masks is None else see_pixels
+        seen = see(self.views, items, {name: self.streams[name].views for name in rows})
+        return Batch(
+            {name: self._draw(name, rows[name], seen[name], labels.get(name)) for name in rows}, step / self.steps
+        )
 
-    def _draw(self, stream: Stream, rows: Any, views: dict[str, Tensor]) -> Draw:
-        index = torch.from_numpy(rows).to(self.device, non_blocking=True)
-        seen = {kind: views[kind] for kind in stream.views}
-        if stream.role == "unlabelled":
-            return Draw(index, seen)
-        return Draw(index, seen, self.labels.index_select(0, index))
+    def _draw(self, name: str, rows: np.ndarray, seen: Seen, labels: Tensor | None) -> Draw:
+        index = torch.from_numpy(rows)
+        views = {kind: of_domain(x, self.domain[index]) for kind, x in seen.views.items()}
+        index = index.to(self.device, non_blocking=True)
+        if labels is None and self.streams[name].role not in UNSEEN:
+            labels = self.labels.index_select(0, index) if self.masks is None else seen.mask(self.masks[rows])
+        return Draw(index, views, labels, seen.places)  # type: ignore[arg-type]

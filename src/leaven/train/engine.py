@@ -38,7 +38,11 @@ def train(job: Job) -> Trained:
     spawned = plan.devices > 1 and plan.nodes == 1 and not _launched_from_outside()
     strategy: Any = "auto"
     if plan.devices * plan.nodes > 1:
-        strategy = DDPStrategy(start_method="spawn" if spawned else "popen", broadcast_buffers=False)
+        strategy = DDPStrategy(
+            start_method="spawn" if spawned else "popen",
+            broadcast_buffers=False,
+            find_unused_parameters=len(job.method.phases) > 1,  # each of several updates trains a part
+        )
     fabric = Fabric(
         accelerator=plan.accelerator,
         devices=plan.devices,

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
 from leaven.errors import LeavenError
-from leaven.methods.base import Method, Setup
+from leaven.methods.base import Batch, Method, Phase, Setup
 from leaven.nn.distributed import global_mean
 from leaven.nn.ema import EMA
-from leaven.nn.norm import set_momentum
+from leaven.nn.norm import set_momentum, set_policy
 from leaven.train import checkpoint
 from leaven.train.batches import Batches
 from leaven.train.interrupt import Interrupted, interruptible
@@ -26,6 +27,8 @@ from leaven.train.sampler import seed_step
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+
+    from leaven.data import Pool
 
 LOG_LINES = 200  # lines of metrics.csv in a run
 CHECKPOINT = "checkpoint.pt"
@@ -46,6 +49,9 @@ class Loop:
         set_momentum(method, self.plan.batch_norm_momentum)
         method.to(fabric.device).to(memory_format=torch.channels_last)
         method.train()
+        _follow(method, self.plan.norm, job.pool)
+        self.weights = [p for p in method.parameters() if p.requires_grad]
+        self.phases = [(phase, _trained(method, phase)) for phase in method.phases]
         self.ema = EMA(method.network, self.plan.ema_decay)
         self.method, self.optimizer = fabric.setup(method, _optimizer(method, self.plan))
         self.batches = Batches(
@@ -59,25 +65,32 @@ class Loop:
     # -- one step -------------------------------------------------------------------------------------------
 
     def update(self, step: int) -> dict[str, Tensor]:
-        """One optimiser step; returns its loss, the loss's terms, what the method logged. Nothing waits for them."""
+        """The updates of one step; returns loss, terms, what the method logged. Nothing waits for them."""
         seed_step(self.plan.seed, step, self.fabric.global_rank)
         batch = self.batches.at(step)
         for group in self.optimizer.param_groups:
             group["lr"] = self.plan.lr_at(step)
+        terms: dict[str, Tensor] = {}
+        for phase, trained in self.phases:
+            batch.phase = phase.name
+            with _only(trained, self.weights):
+                for _ in range(phase.repeats):
+                    terms |= self._minimise(batch)
+        self.ema.update(self.job.method.network, step)
+        loss = torch.stack(list(terms.values())).sum()
+        self.bad_step = torch.where((self.bad_step < 0) & ~loss.isfinite(), step, self.bad_step)
+        return {"loss": loss, **{f"loss/{name}": term for name, term in terms.items()}, **self.job.method.logged}
+
+    def _minimise(self, batch: Batch) -> dict[str, Tensor]:
+        """One update of the optimiser; the loss's terms."""
         terms = self.method(batch)
         loss = torch.stack([term.float() for term in terms.values()]).sum()
         self.optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
         if self.plan.clip is not None:
             self.fabric.clip_gradients(self.method, self.optimizer, max_norm=self.plan.clip, error_if_nonfinite=False)
-        self.optimizer.step()
-        self.ema.update(self.job.method.network, step)
-        self.bad_step = torch.where((self.bad_step < 0) & ~loss.isfinite(), step, self.bad_step)
-        return {
-            "loss": loss.detach(),
-            **{f"loss/{name}": term.detach() for name, term in terms.items()},
-            **self.job.method.logged,
-        }
+        self.optimizer.step()  # weights without a gradient stay as they are
+        return {name: term.detach().float() for name, term in terms.items()}
 
     # -- the run --------------------------------------------------------------------------------------------
 
@@ -170,6 +183,34 @@ class Loop:
             ) from error
         self.step, self.seconds, self.count = state["step"], state["seconds"], state["count"]
         self.sums = {name: total.to(self.fabric.device) for name, total in state["sums"].items()}
+
+
+@contextmanager
+def _only(trained: set[torch.nn.Parameter], weights: list[torch.nn.Parameter]) -> Iterator[None]:
+    """Let these of the weights take gradients, and no others."""
+    others = [weight for weight in weights if weight not in trained]
+    for weight in others:
+        weight.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for weight in others:
+            weight.requires_grad_(True)
+
+
+def _trained(method: Method, phase: Phase) -> set[torch.nn.Parameter]:
+    """The weights that a phase trains."""
+    return {p for name, p in method.named_parameters() if p.requires_grad and name.startswith(phase.trains)}
+
+
+def _follow(method: Method, policy: str, pool: Pool) -> None:
+    """Set the policy of batch norm; that of domains needs two."""
+    if policy in ("source", "per_domain") and not pool.two_domains:
+        raise LeavenError(f"norm is {policy!r}, but the pool has one domain; give a source, or leave it at joint.")
+    try:
+        set_policy(method, policy)
+    except ValueError as error:
+        raise LeavenError(str(error)) from error
 
 
 def _optimizer(method: Method, plan: Plan) -> torch.optim.Optimizer:

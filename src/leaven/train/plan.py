@@ -15,6 +15,7 @@ LEAST = {
 KNOWN = {
     "optimizer": ("sgd", "adamw"),
     "accelerator": ("auto", "cpu", "gpu", "cuda", "mps"),
+    "norm": ("joint", "source", "per_domain", "frozen"),
     "precision": ("auto", "32-true", "bf16-mixed", "16-mixed", "bf16-true", "64-true"),
 }
 
@@ -35,6 +36,8 @@ class Plan:
     lr_warmup : share of the run over which the rate rises linearly from 0
     ema : decay of the moving average of weights; ``None``: 0.999, or less in a short run
     norm_momentum : share of a batch in the running statistics; ``None``: 0.001 in a long run, 0.1 in a short one
+    norm : whose statistics batch norm takes in training, see ``leaven.nn.norm.BatchNorm``: ``joint``, ``source``,
+        ``per_domain`` or ``frozen``
     clip : largest norm of the gradient, ``None`` for no clipping
     precision : ``auto`` (bfloat16 where the hardware multiplies in it), ``32-true``, ``bf16-mixed``, ...
     accelerator, devices, nodes : as Lightning Fabric has them
@@ -54,6 +57,7 @@ class Plan:
     lr_warmup: float = 0.0
     ema: float | None = None
     norm_momentum: float | None = None
+    norm: str = "joint"
     clip: float | None = None
     precision: str = "auto"
     accelerator: str = "auto"

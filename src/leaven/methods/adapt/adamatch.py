@@ -80,9 +80,10 @@ class AdaMatch(Method):
         mask = (guess.amax(1) >= cutoff).to(torch.float32)
         self.log(mask_rate=mask.mean(), threshold=cutoff)
 
+        guess, mask = target.follow(guess), target.follow(mask)
         terms = {}
         for name, draw in labelled.items():
-            pair = [F.cross_entropy(scores.pop(0), draw.labels) for _ in ("weak", "strong")]
+            pair = [F.cross_entropy(scores.pop(0), draw.labels_of(view)) for view in ("weak", "strong")]
             terms[name] = 0.5 * (pair[0] + pair[1])
         terms["target"] = self.weight * self.rise(batch.progress) * masked_cross_entropy(strong, guess, mask)
         return terms

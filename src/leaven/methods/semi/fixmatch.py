@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from leaven.methods.base import Batch, Method, Setup, Stream
-from leaven.methods.common import WindowMean, align, class_mean, masked_cross_entropy, window_for
+from leaven.methods.common import WindowMean, align, class_mean, label_shares, masked_cross_entropy, window_for
 from leaven.nn.network import Network, joint
 
 
@@ -56,12 +56,12 @@ class FixMatch(Method):
         scores, weak, strong = joint(self.network, labelled.weak, unlabelled.weak, unlabelled.strong)
         guess = weak.detach().softmax(1)
         if self.alignment:
-            labels = F.one_hot(labelled.labels, guess.shape[1]).movedim(-1, 1).float()
-            wanted = self.wanted(class_mean(labels))
+            wanted = self.wanted(label_shares(labelled.labels, guess.shape[1]))
             guess = align(guess, wanted, self.seen(class_mean(guess)))
         confidence, pseudo = guess.max(1)
         mask = (confidence >= self.threshold).to(torch.float32)
         self.log(mask_rate=mask.mean())
+        pseudo, mask = unlabelled.follow(pseudo), unlabelled.follow(mask)
         return {
             "labelled": F.cross_entropy(scores, labelled.labels),
             "unlabelled": self.weight * masked_cross_entropy(strong, pseudo, mask),

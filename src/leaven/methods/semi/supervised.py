@@ -36,4 +36,5 @@ class Supervised(Method):
         """½ (H(y, p(weak)) + H(y, p(strong)))."""
         labelled = batch["labelled"]
         scores = joint(self.network, *labelled.views.values())
-        return {"labelled": torch.stack([F.cross_entropy(s, labelled.labels) for s in scores]).mean()}
+        losses = [F.cross_entropy(s, labelled.labels_of(view)) for s, view in zip(scores, labelled.views, strict=True)]
+        return {"labelled": torch.stack(losses).mean()}
