@@ -6,13 +6,16 @@ import sys
 import warnings
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from leaven.cli.show import emit
 from leaven.errors import LeavenError
 
+if TYPE_CHECKING:
+    from leaven.methods.base import Method
+
 FORM = ("size", "channels", "strict")
-ALIKE = ("network", "pretrained", "frozen", "resolution", "flip", "validation", "baseline")
+ALIKE = ("network", "pretrained", "frozen", "resolution", "flip", "validation", "baseline", "init")
 
 
 def run(given: dict[str, Any], hyperparameters: dict[str, str]) -> int:
@@ -27,9 +30,10 @@ def run(given: dict[str, Any], hyperparameters: dict[str, str]) -> int:
     from leaven.train.plan import Plan
 
     method = given["method"] or ("adamatch" if given["source"] else "fixmatch")
-    get(method)  # an unknown one is found out before hours of decoding
+    kind = get(method)  # an unknown one is found out before hours of decoding
     plan = {f.name: given[f.name] for f in fields(Plan) if given.get(f.name) is not None}
-    options = Options(method, hyperparameters, plan=plan, **{name: given[name] for name in ALIKE})
+    before = {} if given["init_steps"] is None else {"steps": given["init_steps"]}
+    options = Options(method, hyperparameters, plan=plan, init_plan=before, **{name: given[name] for name in ALIKE})
     pool, where = _pool(given)
     out, test = Path(given["out"]), None
     if given["test"] is not None:
@@ -46,12 +50,16 @@ def run(given: dict[str, Any], hyperparameters: dict[str, str]) -> int:
         return STOPPED
     if first():
         rows = [row for one in fitted for row in one.figures()]
-        emit(rows, given["as_json"], f"{method} in {out}", _note(rows, out), report=out / REPORT)
+        emit(rows, given["as_json"], f"{method} in {out}", _note(rows, out, kind), report=out / REPORT)
     return 0
 
 
-def _note(rows: list[dict[str, Any]], out: Path) -> str | None:
+def _note(rows: list[dict[str, Any]], out: Path, kind: type[Method]) -> str | None:
     """What a person should know that the figures do not say by themselves."""
+    if kind.learns == "features":
+        return f"A backbone to start from: `leaven probe {out} DATA` says what it is worth, --init {out} uses it."
+    if kind.learns == "tasks":
+        return f"`leaven episodes {out} NEW_CLASSES` says how well it learns classes that it has not seen."
     if not rows:
         return (
             "No accuracy can be stated, for every label was learnt from: give --test or --validation, or run "

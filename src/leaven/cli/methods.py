@@ -6,6 +6,10 @@ from typing import Any
 
 from leaven.cli.show import print_json
 
+SETTINGS = (
+    "baseline", "semi-supervised", "adaptation", "semi-supervised adaptation", "pre-training", "few-shot",
+)  # fmt: skip
+
 
 def run(name: str | None, as_json: bool) -> None:
     """List the methods, or one of them."""
@@ -18,16 +22,28 @@ def run(name: str | None, as_json: bool) -> None:
     from rich.table import Table
 
     console = Console()
-    for row in rows:
-        console.print(f"[bold]{row['name']}[/bold]  {', '.join(row['settings'])}", highlight=False)
-        console.print(f"  {row['paper']}", highlight=False, markup=False)
-        table = Table.grid(padding=(0, 2))
-        for parameter in row["hyperparameters"]:
-            table.add_row(f"  {_option(parameter)}", parameter["help"])
-        console.print(table, highlight=False, markup=False)
-        console.print()
+    for setting, chosen in _by_setting(rows).items():
+        console.rule(f"[bold]{setting}[/bold]", align="left")
+        for row in chosen:
+            others = ", ".join(s for s in row["settings"] if s != setting)
+            console.print(f"[bold]{row['name']}[/bold]  {f'also {others}' if others else ''}", highlight=False)
+            console.print(f"  {row['paper']}", highlight=False, markup=False)
+            table = Table.grid(padding=(0, 2))
+            for parameter in row["hyperparameters"]:
+                table.add_row(f"  {_option(parameter)}", parameter["help"])
+            console.print(table, highlight=False, markup=False)
+            console.print()
     console.print("Choose with `leaven fit --method NAME`; its hyper-parameters are options then.", highlight=False)
     return None
+
+
+def _by_setting(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Each method under the setting that it names first."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        found.setdefault(row["settings"][0], []).append(row)
+    order = [s for s in SETTINGS if s in found]
+    return {setting: found[setting] for setting in [*order, *(s for s in found if s not in order)]}
 
 
 def _row(kind: Any) -> dict[str, Any]:

@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-DRAWN = ("data", "accuracy", "low", "high", "calibration_error", "source_labels")  # in another place than a column
+# what stands in another place than a column
+DRAWN = ("data", "metric", "accuracy", "low", "high", "calibration_error", "source_labels", "transductive")
 HEADINGS = {"n": "items", "seconds": "time"}
 
 
@@ -34,7 +35,7 @@ def emit(
         for column in shown:
             numeric = isinstance(rows[0].get(column), int | float)
             table.add_column(HEADINGS.get(column, column), justify="right" if numeric else "left", overflow="fold")
-        table.add_column("accuracy, 95 % interval", justify="right", no_wrap=True)
+        table.add_column(f"{rows[0].get('metric', 'accuracy')}, 95 % interval", justify="right", no_wrap=True)
         data = None
         for row in rows:
             if row.get("data") != data:  # data of one kind stand together under their name

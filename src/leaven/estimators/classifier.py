@@ -6,6 +6,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from numbers import Integral, Real
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from leaven.data import Pool, read_arrays
 from leaven.errors import LeavenError
 from leaven.estimators.targets import classes_of, domains, labelled
 from leaven.methods.base import Method
+from leaven.methods.registry import get
 from leaven.run.fit import fit
 from leaven.run.options import Options
 
@@ -47,6 +49,9 @@ class LeavenClassifier(ClassifierMixin, BaseEstimator):
         pretrained encoder for larger ones. Or ``linear``, ``mlp``, ``cnn``, ``wrn-28-2``, a timm model.
     pretrained, frozen, resolution : default=None
         Of a timm network, see ``leaven.run.options.Options``.
+    init : path or str, default=None
+        Where the backbone starts: the folder of a run, or ``"moco"`` or ``"rotation"``, which then learns from all
+        rows first.
     steps : int, default=500
         Optimiser steps: enough for tables; images are worth a few thousand.
     batch_size : int, default=32
@@ -102,6 +107,7 @@ class LeavenClassifier(ClassifierMixin, BaseEstimator):
         pretrained: bool | None = None,
         frozen: bool | None = None,
         resolution: int | None = None,
+        init: str | Path | None = None,
         steps: int = 500,
         batch_size: int = 32,
         lr: float | None = None,
@@ -117,6 +123,7 @@ class LeavenClassifier(ClassifierMixin, BaseEstimator):
         self.pretrained = pretrained
         self.frozen = frozen
         self.resolution = resolution
+        self.init = init
         self.steps = steps
         self.batch_size = batch_size
         self.lr = lr
@@ -228,6 +235,12 @@ class LeavenClassifier(ClassifierMixin, BaseEstimator):
         method = self.method
         if not isinstance(method, str | None) and not (isinstance(method, type) and issubclass(method, Method)):
             raise LeavenError(f"method is {method!r}, expected a name or a subclass of leaven.Method.")
+        kind = method if isinstance(method, type) else None if method in (None, "auto") else get(method)
+        if kind is not None and kind.learns != "classes":
+            raise LeavenError(
+                f"The method {method!r} learns {kind.learns}, not to tell the classes of y; give it as init, or train "
+                "it with `leaven fit`."
+            )
         plan: dict[str, Any] = {
             "steps": int(self.steps),
             "batch_size": int(self.batch_size),
@@ -242,6 +255,7 @@ class LeavenClassifier(ClassifierMixin, BaseEstimator):
             pretrained=self.pretrained,
             frozen=self.frozen,
             resolution=self.resolution,
+            init=self.init,
             plan={**plan, **(self.plan or {})},
             flip=self.flip,
             validation=0.0,

@@ -33,6 +33,8 @@ class Evaluation:
     picture_rows: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
     pictures: np.ndarray = field(default_factory=lambda: np.zeros((0, 1, 1, 1), np.uint8))
 
+    metric = "accuracy"  # the name of what ``score`` gives
+
     @property
     def predicted(self) -> np.ndarray:
         """The likeliest class of each item, int64 ``(N,)``."""
@@ -52,6 +54,10 @@ class Evaluation:
         """Share of right predictions among the items with a label (and in the mask ``among``)."""
         chosen = self.known if among is None else self.known & among
         return proportion(int((self.predicted == self.labels)[chosen].sum()), int(chosen.sum()))
+
+    def score(self) -> Interval:
+        """The figure that a run is judged by: its accuracy."""
+        return self.accuracy()
 
     def per_class(self) -> list[Interval]:
         """Recall of each class: right predictions among the items that have its label."""

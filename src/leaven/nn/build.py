@@ -9,9 +9,12 @@ from typing import Any
 from torch import nn
 
 from leaven.errors import LeavenError
+from leaven.nn.heads import CosineHead
 from leaven.nn.network import Network
 
 VECTORS = ("mlp", "linear", "angular")  # networks that take feature vectors
+IMAGES = ("cnn", "conv4", "conv4-32", "deeplab")  # leaven's own that take images, beside wrn-D-W
+DEEPLAB = "deeplab-"  # before the name of a timm model, its encoder
 SMALL = 32  # pixels; images up to this size get the small network
 
 
@@ -21,14 +24,15 @@ class Spec:
 
     Parameters
     ----------
-    name : ``wrn-D-W``, ``cnn``, ``mlp``, ``linear``, ``angular`` (linear on vectors of one length), or the name of a
-        timm model
+    name : ``wrn-D-W``, ``cnn``, ``conv4``, ``conv4-32``, ``mlp``, ``linear``, ``angular`` (linear on vectors of one
+        length), or the name of a timm model; for pixels ``deeplab``, or ``deeplab-NAME`` over a timm model
     shape : of one item: (height, width, channels) or (D,)
-    classes : K
+    classes : K; 0 for a network that ends with its features
     mean, std : normalisation, one number a channel
     pretrained : start from pretrained weights (timm models)
     frozen : the backbone keeps its weights; features are computed once and only a head is trained
     resolution : pixels a side that a timm model sees the images at; ``None``: as they are
+    head : ``linear``, or ``cosine`` (``leaven.nn.heads.CosineHead``)
     """
 
     name: str
@@ -39,6 +43,12 @@ class Spec:
     pretrained: bool = False
     frozen: bool = False
     resolution: int | None = None
+    head: str = "linear"
+
+    @property
+    def dense(self) -> bool:
+        """Whether it scores pixels, ``(N, K, H, W)``, rather than images."""
+        return is_dense(self.name)
 
     def asdict(self) -> dict[str, Any]:
         """All fields."""
@@ -52,7 +62,12 @@ class Spec:
 
 def is_timm(name: str) -> bool:
     """Whether ``name`` is none of leaven's own networks."""
-    return name not in ("cnn", *VECTORS) and not name.startswith("wrn-")
+    return name not in (*IMAGES, *VECTORS) and not name.startswith(("wrn-", DEEPLAB))
+
+
+def is_dense(name: str) -> bool:
+    """Whether the network of this name scores pixels."""
+    return name == "deeplab" or name.startswith(DEEPLAB)
 
 
 def backbone(spec: Spec, *, load: bool = True) -> nn.Module:
@@ -78,6 +93,17 @@ def backbone(spec: Spec, *, load: bool = True) -> nn.Module:
         from leaven.nn.cnn import SmallCNN
 
         return SmallCNN((height, width), channels)
+    if spec.name in ("conv4", "conv4-32"):
+        from leaven.nn.conv4 import Conv4
+
+        return Conv4((height, width), channels, 32 if spec.name == "conv4-32" else 64)
+    if spec.dense:
+        from leaven.nn.deeplab import DeepLab, SmallEncoder
+        from leaven.nn.pretrained import timm_features
+
+        encoder = spec.name.removeprefix(DEEPLAB)
+        small = encoder == spec.name
+        return DeepLab(SmallEncoder(channels) if small else timm_features(encoder, spec.pretrained and load))
     if spec.name.startswith("wrn-"):
         from leaven.nn.wideresnet import WideResNet
 
@@ -91,16 +117,23 @@ def backbone(spec: Spec, *, load: bool = True) -> nn.Module:
 
 
 def build(spec: Spec, *, load: bool = True) -> Network:
-    """The network of ``spec`` with a linear head; random where it is not pretrained (see ``torch.manual_seed``)."""
+    """The network of ``spec`` with its head; random where it is not pretrained (see ``torch.manual_seed``)."""
     body = backbone(spec, load=load)
     features = int(body.num_features)  # type: ignore[arg-type]
-    return Network(body, linear_head(features, spec.classes), spec.mean, spec.std)
+    if not spec.classes:
+        head: nn.Module = nn.Identity()
+    elif spec.head == "cosine":
+        head = CosineHead(features, spec.classes)
+    else:
+        head = linear_head(features, spec.classes, spec.dense)
+    return Network(body, head, spec.mean, spec.std)
 
 
-def linear_head(features: int, classes: int) -> nn.Linear:
-    """A linear layer, small weights (Glorot & Bengio 2010) and zero bias."""
-    head = nn.Linear(features, classes)
+def linear_head(features: int, classes: int, dense: bool = False) -> nn.Module:
+    """A linear layer, of each pixel where ``dense``; small weights (Glorot & Bengio 2010) and zero bias."""
+    head = nn.Conv2d(features, classes, 1) if dense else nn.Linear(features, classes)
     nn.init.xavier_normal_(head.weight)
+    assert head.bias is not None
     nn.init.zeros_(head.bias)
     return head
 
@@ -124,34 +157,54 @@ def describe(
     items: Any,
     classes: int,
     *,
+    dense: bool = False,
     pretrained: bool | None = None,
     frozen: bool | None = None,
     resolution: int | None = None,
+    started: bool = False,
 ) -> Spec:
     """The description of a network for ``items``; ``name`` may be ``auto``.
 
     ``auto`` takes the small CNN for images up to 32 pixels, and a perceptron for feature vectors; for larger
     images the pretrained encoder at hand, frozen, or a Wide ResNet where there is none. A timm model is pretrained
-    and frozen unless told otherwise.
+    and frozen unless told otherwise. With ``dense``, for pools with masks, it takes a DeepLab over that encoder, which
+    trains as a whole, or the small one. With ``started`` the backbone's weights come from elsewhere, so that there is
+    nothing to load, and any backbone can be frozen.
+
+    Raises
+    ------
+    LeavenError : the options do not go together, or with the items
     """
-    from leaven.nn.pretrained import input_form, offline_encoder
+    from leaven.nn.pretrained import input_form
 
     shape = tuple(int(n) for n in items.shape[1:]) if items.dtype.name == "uint8" else (int(items.shape[-1]),)
-    if name == "auto":
-        if len(shape) == 1:
-            name = "mlp"
-        elif max(shape[:2]) <= SMALL:
-            name = "cnn"
-        else:
-            name = offline_encoder() or "wrn-16-2"
-    if is_timm(name):
-        pretrained = True if pretrained is None else pretrained
-        frozen = pretrained if frozen is None else frozen
-        if frozen and not pretrained:
-            raise LeavenError(f"The random weights of {name!r} are not worth freezing; give --pretrained or --tuned.")
-        mean, std, side = input_form(name)
-        return Spec(name, shape, classes, mean, std, pretrained, frozen, resolution or side)
-    if pretrained or frozen:
+    name = _automatic(shape, dense) if name == "auto" else name
+    if dense and not is_dense(name):
+        raise LeavenError(f"The network {name!r} scores whole images, but the pool has masks; choose deeplab.")
+    if is_dense(name) and not dense:
+        raise LeavenError(f"The network {name!r} scores pixels, but the pool has no masks; choose another network.")
+    if is_dense(name) and (frozen or resolution):
+        raise LeavenError(
+            f"The network {name!r} trains as a whole and sees images as they are; leave frozen and resolution out."
+        )
+    encoder = name.removeprefix(DEEPLAB)
+    if is_timm(encoder):
+        pretrained = not started and pretrained is not False
+        frozen = (pretrained and not dense) if frozen is None else frozen
+        mean, std, side = input_form(encoder)
+        return Spec(name, shape, classes, mean, std, pretrained, frozen, None if dense else resolution or side)
+    if not started and (pretrained or frozen):
         raise LeavenError(f"The network {name!r} has no pretrained weights to load or freeze; choose a timm model.")
     mean, std = statistics(items)
-    return Spec(name, shape, classes, mean, std)
+    return Spec(name, shape, classes, mean, std, frozen=bool(frozen))
+
+
+def _automatic(shape: tuple[int, ...], dense: bool) -> str:
+    from leaven.nn.pretrained import offline_encoder
+
+    if len(shape) == 1:
+        return "mlp"
+    encoder = offline_encoder()
+    if dense:
+        return f"{DEEPLAB}{encoder}" if encoder else "deeplab"
+    return "cnn" if max(shape[:2]) <= SMALL else encoder or "wrn-16-2"

@@ -30,6 +30,7 @@ def encode(
     key: str,
     precision: str,
     device: str,
+    body: nn.Module | None = None,
     progress: bool = True,
 ) -> np.ndarray:
     """Features of every item in every view, float32 ``(N, V, D)``; read from the cache where they lie there.
@@ -42,12 +43,13 @@ def encode(
     key : says what the views are; part of the cache's key
     precision : with ``bf16-mixed`` the backbone computes in bfloat16 throughout
     device : ``cpu`` or ``cuda``
+    body : the backbone; by default the one that ``spec`` names
     """
-    store = cache_folder() / "features" / f"{_digest(spec, items, key, precision)}.npy"
+    store = cache_folder() / "features" / f"{_digest(spec, items, key, precision, body)}.npy"
     if store.exists():
         return np.load(store)
     kind = torch.bfloat16 if precision == "bf16-mixed" else torch.float32
-    network = encoder(spec).to(device).to(kind)
+    network = encoder(spec, body).to(device).to(kind)
     size = BATCH.get(device, 64)
     batches: list[np.ndarray] = []
     with bar(len(items) * len(views), progress, "Encoding") as advance, torch.random.fork_rng(), torch.inference_mode():
@@ -64,17 +66,19 @@ def encode(
     return features
 
 
-def encoder(spec: Spec) -> nn.Module:
+def encoder(spec: Spec, body: nn.Module | None = None) -> nn.Module:
     """The frozen backbone of ``spec`` with its normalisation, as fast as it gets: pixels in 0..1 → ``(N, D)``."""
-    network = Network(freeze(backbone(spec)), nn.Identity(), spec.mean, spec.std).eval()
+    network = Network(freeze(body or backbone(spec)), nn.Identity(), spec.mean, spec.std).eval()
     return fused(network, torch.rand(2, spec.shape[2], *spec.shape[:2])).to(memory_format=torch.channels_last)
 
 
-def _digest(spec: Spec, items: np.ndarray, key: str, precision: str) -> str:
+def _digest(spec: Spec, items: np.ndarray, key: str, precision: str, body: nn.Module | None) -> str:
     """Of the pixels and of all that changes the features; the head's number of classes does not."""
     digest = hashlib.blake2b(digest_size=16)
     described = {k: v for k, v in spec.asdict().items() if k != "classes"}
     digest.update(json.dumps([described, items.shape, key, precision]).encode())
+    for weight in body.state_dict().values() if body is not None else ():
+        digest.update(weight.contiguous().cpu().numpy().data)
     for start in range(0, len(items), 4096):
         digest.update(np.ascontiguousarray(items[start : start + 4096]).data)
     return digest.hexdigest()

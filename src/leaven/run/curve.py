@@ -10,8 +10,8 @@ from torch import nn
 
 from leaven.data import Pool
 from leaven.evaluate.evaluation import CONFIDENT, Evaluation
-from leaven.evaluate.predict import predict
 from leaven.run.folder import CURVE
+from leaven.run.look import look
 from leaven.train.log import Table
 
 
@@ -34,16 +34,18 @@ class Curve:
                 table.write(row)
 
     def _row(self, step: int, seconds: float, split: str, pool: Pool, network: nn.Module) -> dict[str, Any]:
-        found = Evaluation(predict(network, pool.items), pool.labels, pool.ids, pool.classes)
-        accuracy, sure = found.accuracy(), found.confidence >= CONFIDENT
-        return {
+        found = look(network, pool)
+        score = found.score()
+        row = {
             "step": step,
             "seconds": seconds,
             "split": split,
-            "n": accuracy.n,
-            "accuracy": accuracy.value,
-            "low": accuracy.low,
-            "high": accuracy.high,
-            "confident": float(sure.mean()),
-            "confident_accuracy": found.accuracy(sure).value,
+            "n": score.n,
+            "accuracy": score.value,
+            "low": score.low,
+            "high": score.high,
         }
+        if isinstance(found, Evaluation):
+            sure = found.confidence >= CONFIDENT
+            row |= {"confident": float(sure.mean()), "confident_accuracy": found.accuracy(sure).value}
+        return row

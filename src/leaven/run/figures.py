@@ -12,8 +12,7 @@ from leaven.evaluate.evaluation import Evaluation
 def trained_on(pool: Pool) -> dict[str, int]:
     """How many labels a pool gives to learn from: of the target where there are two domains, the source's apart."""
     target, source = len(pool.rows("target_labelled")), len(pool.rows("source"))
-    two = bool((pool.domain > 0).any() and (pool.domain < 0).any())
-    return {"labels": target, "source_labels": source} if two else {"labels": source}
+    return {"labels": target, "source_labels": source} if pool.two_domains else {"labels": source}
 
 
 def figures(
@@ -24,10 +23,12 @@ def figures(
     for split, evaluation in evaluations.items():
         if split == "unlabelled" or not evaluation.known.any():
             continue
-        found = evaluation.accuracy()
-        rows.append(
-            {"method": method, "split": split, **labels, "accuracy": found.value, "low": found.low,
-             "high": found.high, "n": found.n, "calibration_error": evaluation.calibration_error(),
-             "seconds": round(seconds, 2)}
-        )  # fmt: skip
+        found = evaluation.score()
+        row = {"method": method, "split": split, **labels, "accuracy": found.value, "low": found.low,
+               "high": found.high, "n": found.n, "seconds": round(seconds, 2)}  # fmt: skip
+        if isinstance(evaluation, Evaluation):
+            row["calibration_error"] = evaluation.calibration_error()
+        if evaluation.metric != "accuracy":
+            row["metric"] = evaluation.metric
+        rows.append(row)
     return rows

@@ -8,23 +8,30 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
-from leaven.data import Pool, require_trainable
-from leaven.evaluate.evaluation import Evaluation
-from leaven.evaluate.predict import predict
+from leaven.data import Pool
+from leaven.errors import LeavenError
+from leaven.methods.base import Method
 from leaven.methods.registry import get, name_of, resolve
-from leaven.nn.build import build
+from leaven.nn.build import Spec, build
+from leaven.nn.network import Network
 from leaven.run import folder, held
 from leaven.run.curve import Curve
 from leaven.run.figures import figures, trained_on
 from leaven.run.files import save_whole
 from leaven.run.limits import device_for, require_loggers
+from leaven.run.look import look
 from leaven.run.model import Model, compose
 from leaven.run.options import Options, Resolved, configuration, decide
 from leaven.run.prepare import Prepared, encode_plain, prepare
 from leaven.run.rank import first
+from leaven.run.start import Start
 from leaven.train.engine import train
 from leaven.train.job import Job
+
+# What a training before the run takes over from the run's own plan.
+SHARED = ("steps", "batch_size", "seed", "precision", "accelerator", "devices", "nodes", "checkpoint_every", "probes")
 
 
 @dataclass(frozen=True)
@@ -36,7 +43,7 @@ class Fitted:
 
     method: str
     model: Model
-    evaluations: dict[str, Evaluation]
+    evaluations: dict[str, Any]
     seconds: float
     labels: dict[str, int] = field(default_factory=dict)
 
@@ -76,9 +83,10 @@ def fit(
     LeavenError : as the parts raise it
     """
     options = options or Options()
-    require_trainable(pool)
     require_loggers(loggers)
     chosen = decide(options, pool)
+    if test is not None and chosen.method.learns != "classes":
+        raise LeavenError(_nothing_to_say(chosen.method))
     build(replace(chosen.spec, pretrained=False))  # what cannot be built is found out before a folder is made
     parts: dict[str, Pool] = {}
     whole_pool = pool
@@ -94,24 +102,27 @@ def fit(
     writes = run if first() else None
     if writes is not None:
         folder.check(writes, configured(chosen), resume=resume, overwrite=overwrite)
-    prepared = prepare(chosen.spec, pool, chosen.flip, chosen.plan, progress=progress)
-    seen = {split: _seen(chosen, part, progress) for split, part in parts.items()}
+    pretrain = chosen.start.method if chosen.start else None
+    if pretrain and writes is not None:
+        folder.claim(writes, configured(chosen), resume=resume, overwrite=overwrite)
+    body = _body(chosen, options, pool, run, resume, loggers, progress)
+    prepared = prepare(chosen.spec, pool, chosen.flip, chosen.plan, body=body, progress=progress)
+    seen = {split: _seen(chosen, part, body, progress) for split, part in parts.items()}
     runs = []
     for one, where in _runs(chosen, options, run):
         label = name_of(one.method) if one is chosen else folder.BASELINE
         job = Job(
-            one.method(_network(prepared, one.plan.seed), **one.hyperparameters), prepared.pool, one.plan,
-            prepared.views, where, resume, Curve(seen, where), loggers, label, progress,
+            _method(one, prepared, body), prepared.pool, one.plan, prepared.views, where, resume, Curve(seen, where) if seen else None, loggers, label, progress,
         )  # fmt: skip
         runs.append((one, job))
-    if writes is not None:
+    if not pretrain and writes is not None:
         folder.claim(writes, configured(chosen), resume=resume, overwrite=overwrite)
 
     fitted = []
     for one, job in runs:
         if writes is not None and one is not chosen:
             folder.write_json(writes / folder.BASELINE / folder.CONFIG, configured(one))
-        fitted.append(_train(job, one, pool, parts, seen, labels))
+        fitted.append(_train(job, one, pool, parts, seen, body, labels))
         if writes is not None and job.folder is not None:
             _save(fitted[-1], job.folder)
     if writes is not None:
@@ -122,48 +133,100 @@ def fit(
     return fitted
 
 
+def _nothing_to_say(method: type[Method]) -> str:
+    command = "episodes" if method.learns == "tasks" else "probe"
+    return (
+        f"{method.__name__} learns {method.learns}, not the classes of its pool, so it has nothing to say of test data; "
+        f"train without, and look at the run with `leaven {command}`."
+    )
+
+
 def _runs(chosen: Resolved, options: Options, run: Path | None) -> list[tuple[Resolved, Path | None]]:
     """What is trained, and where it is kept: the baseline, and the method."""
     supervised = get("supervised")
-    if not options.baseline or chosen.method is supervised:
+    if not options.baseline or chosen.method is supervised or chosen.method.learns != "classes":
         return [(chosen, run)]
     baseline = replace(chosen, method=supervised, hyperparameters=resolve(supervised, {}))
     return [(baseline, run / folder.BASELINE if run else None), (chosen, run)]
 
 
-def _seen(chosen: Resolved, pool: Pool, progress: bool) -> Pool:
+def _body(
+    chosen: Resolved,
+    options: Options,
+    pool: Pool,
+    run: Path | None,
+    resume: bool,
+    loggers: tuple[str, ...],
+    progress: bool,
+) -> nn.Module | None:
+    """The backbone to start from, where it is not the one that the network's name tells; trained now, if need be."""
+    start = chosen.start
+    if start is None:
+        untrained = chosen.spec.frozen and not chosen.spec.pretrained
+        return _network(chosen.spec, chosen.plan.seed).backbone if untrained else None
+    if start.model is not None:
+        return start.body()
+    plan = {name: getattr(chosen.plan, name) for name in SHARED} | options.init_plan
+    own = Options(
+        start.method, network=chosen.spec.name, pretrained=options.pretrained, resolution=options.resolution,
+        frozen=False, plan=plan, flip=options.flip, baseline=False,
+    )  # fmt: skip
+    where = run / folder.INIT if run else None
+    going_on = resume and where is not None and (where / folder.CONFIG).exists()
+    unlabelled = pool.with_labels(np.full(len(pool), -1))
+    [taught] = fit(unlabelled, where, own, resume=going_on, loggers=loggers, progress=progress)
+    return Start(model=taught.model).body()
+
+
+def _seen(chosen: Resolved, pool: Pool, body: nn.Module | None, progress: bool) -> Pool:
     """A held-out pool as the trained network takes it: features where the backbone is frozen."""
     if not chosen.spec.frozen:
         return pool
-    return pool.with_items(encode_plain(chosen.spec, pool.items, chosen.plan, progress=progress))
+    return pool.with_items(encode_plain(chosen.spec, pool.items, chosen.plan, body=body, progress=progress))
 
 
-def _network(prepared: Prepared, seed: int) -> Any:
+def _network(spec: Spec, seed: int) -> Network:
     """The network to train: the same start for every method of a run."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return build(prepared.spec)
+        return build(spec)
+
+
+def _method(chosen: Resolved, prepared: Prepared, body: nn.Module | None) -> Method:
+    """The method with its network; what is random in it follows the run's seed too."""
+    network = _network(prepared.spec, chosen.plan.seed)
+    if body is not None and not chosen.spec.frozen:
+        network.backbone.load_state_dict(body.state_dict())
+    with torch.random.fork_rng():
+        torch.manual_seed(chosen.plan.seed)
+        return chosen.method(network, **chosen.hyperparameters)
 
 
 def _train(
-    job: Job, chosen: Resolved, pool: Pool, held: dict[str, Pool], seen: dict[str, Pool], labels: dict[str, int]
+    job: Job,
+    chosen: Resolved,
+    pool: Pool,
+    held: dict[str, Pool],
+    seen: dict[str, Pool],
+    body: nn.Module | None,
+    labels: dict[str, int],
 ) -> Fitted:
     """Train, and look at every held-out item and at the unlabelled ones."""
     trained = train(job)
     network = job.method.network
-    rows = pool.rows("unlabelled")
-    parts = {split: (part, seen[split].items) for split, part in held.items()}
-    parts["unlabelled"] = (pool.subset(rows), _rows(job.pool.items, rows))
     evaluations = {}
-    for split, (part, items) in parts.items():
-        if len(part):
-            probabilities = predict(network, items, device=device_for(chosen.plan))
-            evaluations[split] = Evaluation(probabilities, part.labels, part.ids, pool.classes).with_pictures(
-                part.items
-            )
+    if chosen.method.learns == "classes":
+        rows = pool.rows("unlabelled")
+        parts = {split: (part, seen[split].items) for split, part in held.items()}
+        parts["unlabelled"] = (pool.subset(rows), _rows(job.pool.items, rows))
+        for split, (part, items) in parts.items():
+            if len(part):
+                evaluations[split] = look(network, part, items, device=device_for(chosen.plan))
     network.to("cpu")
-    model = Model(compose(chosen.spec, network) if chosen.spec.frozen else network, chosen.spec, pool.classes)
-    return Fitted(name_of(chosen.method), model, evaluations, trained.seconds, labels)
+    if chosen.spec.frozen:
+        network = compose(chosen.spec, network, body)
+    classes = pool.classes if chosen.method.learns == "classes" else ()
+    return Fitted(name_of(chosen.method), Model(network, chosen.spec, classes), evaluations, trained.seconds, labels)
 
 
 def _rows(items: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -19,13 +19,21 @@ METRICS = "metrics.csv"
 CURVE = "curve.csv"
 CHECKPOINT = "checkpoint.pt"
 BASELINE = "baseline"
+INIT = "init"
 EVALUATIONS = "evaluations"
+ROUNDS = "rounds.jsonl"  # of a simulation
+KINDS = ("demo", "simulation")  # of folders that hold several runs; any other holds one
 # What training makes, and what starting anew removes; whatever else lies in the folder is the user's.
-FILES = (CONFIG, MODEL, RESULT, REPORT, METRICS, CURVE, CHECKPOINT, "model.onnx", "model.pt2")
-FOLDERS = (BASELINE, EVALUATIONS, "tensorboard", "wandb")
+FILES = (CONFIG, MODEL, RESULT, REPORT, METRICS, CURVE, CHECKPOINT, "model.onnx", "model.pt2", ROUNDS)
+FOLDERS = (BASELINE, INIT, EVALUATIONS, "tensorboard", "wandb")
 # What decides the weights and so must be as it was when a run goes on.
-DECISIVE = ("data", "classes", "method", "hyperparameters", "network", "plan", "flip", "validation")
-FREE = {"data": ("path",), "plan": ("checkpoint_every", "probes", "accelerator")}
+DECISIVE = (
+    "data", "classes", "method", "hyperparameters", "network", "plan", "flip", "validation", "init", "simulation",
+)  # fmt: skip
+FREE = {
+    "data": ("path",), "init": ("path",), "plan": ("checkpoint_every", "probes", "accelerator"),
+    "simulation": ("budgets", "strategies"),
+}  # fmt: skip
 
 
 def claim(path: Path, config: dict[str, Any], *, resume: bool = False, overwrite: bool = False) -> None:
@@ -64,7 +72,7 @@ def check(path: Path, config: dict[str, Any], *, resume: bool = False, overwrite
     require_writable(path / CONFIG)
     if path.is_dir() and any(path.iterdir()):
         before = _config(path)
-        if before is None or bool(before.get("demo")) != bool(config.get("demo")):
+        if before is None or any(bool(before.get(kind)) != bool(config.get(kind)) for kind in KINDS):
             kind = "no run of leaven" if before is None else "another kind of run"
             raise LeavenError(f"{path} exists and is {kind}, so it is left alone; choose another -o.")
         if resume:
@@ -120,6 +128,8 @@ def read_config(path: Path) -> dict[str, Any]:
     found = _config(path)
     if found is None:
         raise LeavenError(f"{path} is not a run folder: it has no readable {CONFIG}; leaven fit makes one.")
+    if found.get("simulation"):
+        raise LeavenError(f"{path} holds a simulation, which keeps no model; leaven fit makes a run with one.")
     if "method" not in found:
         inner = sorted(str(f.parent) for f in path.glob(f"*/*/{CONFIG}") if f.parent.name != BASELINE)
         raise LeavenError(f"{path} holds several runs; give one of them, such as {(inner or ['its first'])[0]}.")

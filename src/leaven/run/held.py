@@ -21,7 +21,7 @@ def share(pool: Pool, asked: float | None) -> float:
     LeavenError : it is no share, or nothing is there to hold a share out of
     """
     labels = _countable(pool)
-    counts = np.bincount(labels[labels >= 0], minlength=pool.num_classes)
+    counts = np.bincount(labels[labels >= 0], minlength=1 if pool.dense else pool.num_classes)
     if asked is None:
         return SHARE if counts.min() >= ENOUGH else 0.0
     if not 0 <= asked < 1:
@@ -36,7 +36,7 @@ def share(pool: Pool, asked: float | None) -> float:
 def split(pool: Pool, fraction: float, seed: int) -> tuple[Pool, Pool]:
     """Cut a stratified part of the labelled items off, of the target where there are two domains."""
     rows = np.arange(len(pool))
-    stand_in = Pool(rows[:, None].astype(np.float32), _countable(pool), rows, pool.domain, pool.classes)
+    stand_in = Pool(rows[:, None].astype(np.float32), _countable(pool), rows.astype(str), pool.domain, pool.classes)
     _, held = hold_out(stand_in, fraction, seed)
     mask = np.zeros(len(pool), bool)
     mask[held.ids.astype(int)] = True
@@ -44,5 +44,4 @@ def split(pool: Pool, fraction: float, seed: int) -> tuple[Pool, Pool]:
 
 
 def _countable(pool: Pool) -> np.ndarray:
-    two = bool((pool.domain > 0).any() and (pool.domain < 0).any())
-    return np.where(pool.domain > 0, -1, pool.labels) if two else pool.labels
+    return np.where(pool.domain > 0, -1, pool.labels) if pool.two_domains else pool.labels

@@ -9,14 +9,19 @@ from typing import Any, Literal
 from leaven.data import Pool, match_classes, read
 from leaven.errors import LeavenError
 
+IMAGES, MASKS = "images", "masks"  # subfolders
+
 
 def read_data(path: Path, labels: Path | Literal[False] | None = None, **form: Any) -> Pool:
     """A folder of images, a CSV beside its images, or an ``.npz``.
 
+    A folder that has subfolders ``images`` and ``masks`` is one of images whose pixels have classes.
+
     Parameters
     ----------
     path : what to read
-    labels : CSV of the folder's labels; ``False``: its subfolders are no classes
+    labels : CSV of the folder's labels, or a folder of masks; ``False``: its subfolders are no classes, and masks are
+        not looked at
     form : ``size``, ``channels`` and ``strict`` of images
 
     Raises
@@ -25,6 +30,15 @@ def read_data(path: Path, labels: Path | Literal[False] | None = None, **form: A
     """
     form = {name: value for name, value in form.items() if value is not None}
     if path.is_dir():
+        images, masks = path / IMAGES, path / MASKS
+        if images.is_dir() and masks.is_dir():
+            if labels is False:
+                return read(images, labels=False, **form)
+            path, labels = images, labels or masks
+        if labels and Path(labels).is_dir():
+            from leaven.data import read_masks
+
+            return read_masks(path, labels, **form)
         return read(path, labels=labels, **form)
     if labels:
         raise LeavenError(f"{path} is no folder, so --labels has nothing to name in it; leave --labels out.")
@@ -54,7 +68,7 @@ def read_like(
         if len(shape) != 3:
             raise LeavenError(f"{source} holds images, but the model takes feature vectors; give an .npz file.")
         form: dict[str, Any] = {"size": tuple(shape[:2]), "channels": shape[2], "strict": strict}
-        pool = read_data(source, False if classes is None and source.is_dir() else labels, **form)
+        pool = read_data(source, False if classes is None and labels is None and source.is_dir() else labels, **form)
     else:
         pool = read_data(source, labels)
     if tuple(pool.items.shape[1:]) != tuple(shape):

@@ -56,9 +56,11 @@ class Model:
             part.write_bytes(save({k: v.contiguous() for k, v in self.network.state_dict().items()}, metadata=header))
 
 
-def compose(spec: Spec, head: Network) -> Network:
-    """A frozen backbone under a trained head: takes pixels where the head alone takes features."""
-    return Network(freeze(backbone(spec)), head, spec.mean, spec.std)
+def compose(spec: Spec, head: Network, body: nn.Module | None = None) -> Network:
+    """A frozen backbone (``body``, or the one that ``spec`` names) under a trained head: takes pixels where the head
+    alone takes features.
+    """
+    return Network(freeze(body or backbone(spec)), head, spec.mean, spec.std)
 
 
 def load_model(path: str | Path) -> Model:

@@ -6,18 +6,20 @@ import datetime
 import hashlib
 import platform
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 import leaven
-from leaven.data import Pool
+from leaven.data import Pool, require_trainable
 from leaven.methods.base import Method
 from leaven.methods.registry import get, name_of, resolve
 from leaven.nn.build import Spec, describe
 from leaven.run import held
 from leaven.run.limits import require_possible
+from leaven.run.start import Start
 from leaven.train.plan import Plan
 
 
@@ -35,6 +37,9 @@ class Options:
     flip : whether mirrored images are of the same class; ``None``: colour images are
     validation : share of the labels to hold out; ``None``: a fifth where every class has ten labels, else none
     baseline : train the supervised baseline beside the method
+    init : where the backbone starts: the folder of a run, or the name of a method that learns features (``moco``,
+        ``rotation``), which is then trained first, on the same pool without its labels
+    init_plan : fields of ``Plan`` for that training that differ from the method's own
     """
 
     method: str | type[Method] | None = None
@@ -47,6 +52,8 @@ class Options:
     flip: bool | None = None
     validation: float | None = None
     baseline: bool = True
+    init: str | Path | None = None
+    init_plan: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,7 @@ class Resolved:
     plan: Plan
     flip: bool
     held: float
+    start: Start | None = None
 
 
 def decide(options: Options, pool: Pool) -> Resolved:
@@ -66,29 +74,35 @@ def decide(options: Options, pool: Pool) -> Resolved:
 
     Raises
     ------
-    LeavenError : an unknown method, hyper-parameter or network, or a value out of range
+    LeavenError : an unknown method, hyper-parameter or network, a value out of range, or labels that do not suffice
     """
-    two_domains = bool((pool.domain > 0).any() and (pool.domain < 0).any())
-    method = options.method or ("adamatch" if two_domains else "fixmatch")
+    method = options.method or ("adamatch" if pool.two_domains else "fixmatch")
     kind = get(method) if isinstance(method, str) else method
+    if kind.learns == "classes":
+        require_trainable(pool)
     hyperparameters = resolve(kind, options.hyperparameters)
     plan = Plan().with_(**{**kind.plan, **options.plan})
     require_possible(plan, hyperparameters)
     colour = pool.kind == "images" and pool.items.shape[3] == 3
+    start = None if options.init is None else Start.named(options.init)
+    spec = describe(
+        options.network if start is None else start.network(options.network),
+        pool.items,
+        kind.outputs(pool.num_classes, hyperparameters),
+        dense=pool.dense,
+        pretrained=options.pretrained,
+        frozen=options.frozen,
+        resolution=options.resolution,
+        started=start is not None,
+    )
     return Resolved(
         kind,
         hyperparameters,
-        describe(
-            options.network,
-            pool.items,
-            pool.num_classes,
-            pretrained=options.pretrained,
-            frozen=options.frozen,
-            resolution=options.resolution,
-        ),
+        spec if start is None else start.fit_to(spec),
         plan,
         colour if options.flip is None else options.flip,
-        held.share(pool, options.validation),
+        held.share(pool, options.validation) if kind.learns == "classes" else 0.0,
+        start,
     )
 
 
@@ -105,6 +119,8 @@ def configuration(chosen: Resolved, pool: Pool, labels: dict[str, int], source: 
         "plan": chosen.plan.asdict(),
         "flip": chosen.flip,
         "validation": chosen.held,
+        "learns": chosen.method.learns,
+        "init": None if chosen.start is None else chosen.start.asdict(),
         "classes": list(pool.classes),
         "data": {
             "path": source,
@@ -113,7 +129,8 @@ def configuration(chosen: Resolved, pool: Pool, labels: dict[str, int], source: 
             "unlabelled": int((pool.labels < 0).sum()),
             "source": int((pool.domain > 0).sum()),
             "shape": list(pool.items.shape[1:]),
-            "labels_per_class": counts.tolist(),
+            "labels_per_class": [] if pool.dense else counts.tolist(),
+            "dense": pool.dense,
             "trained_on": labels,
             "fingerprint": _fingerprint(pool),
         },
@@ -126,6 +143,6 @@ def configuration(chosen: Resolved, pool: Pool, labels: dict[str, int], source: 
 def _fingerprint(pool: Pool) -> str:
     """Of names and labels: a run goes on with the rows that it began with."""
     digest = hashlib.blake2b(digest_size=8)
-    for column in (pool.ids, pool.labels, pool.domain):
-        digest.update(np.ascontiguousarray(column).data.cast("B") if len(column) else b"")
+    for column in (pool.ids, pool.labels, pool.domain, pool.masks):
+        digest.update(np.ascontiguousarray(column).data.cast("B") if column is not None and len(column) else b"")
     return digest.hexdigest()

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from leaven.augment import FeatureViews, ImageViews
 from leaven.data import Pool
@@ -35,8 +35,13 @@ class Prepared:
     spec: Spec
 
 
-def prepare(spec: Spec, pool: Pool, flip: bool, plan: Plan, *, progress: bool = True) -> Prepared:
-    """Choose the views; where the backbone is frozen, compute (or find) the features."""
+def prepare(
+    spec: Spec, pool: Pool, flip: bool, plan: Plan, *, body: nn.Module | None = None, progress: bool = True
+) -> Prepared:
+    """Choose the views; where the backbone is frozen, compute (or find) the features.
+
+    ``body`` is a backbone of leaven's own to take in place of the pretrained one that ``spec`` names.
+    """
     if pool.kind == "features":
         center, scale = (torch.tensor(numbers) for numbers in statistics(pool.items))
         return Prepared(pool, FeatureViews(scale, center=center), spec)
@@ -44,7 +49,8 @@ def prepare(spec: Spec, pool: Pool, flip: bool, plan: Plan, *, progress: bool = 
         return Prepared(pool, ImageViews(flip=flip), spec)
     strong = ImageViews(flip=flip).strong
     views = [_plain, *([_mirrored] if flip else []), *([strong] * STRONG)]
-    features = _encode(spec, pool.items, views, f"weak {len(views) - STRONG} strong {STRONG}", plan, progress)
+    key = f"weak {len(views) - STRONG} strong {STRONG}"
+    features = _encode(spec, pool.items, views, key, plan, body, progress)
     features, mean, std = match_moments(features, pool.domain)
     head = Spec("angular", (features.shape[2],), spec.classes, mean, std)
     seen = FeatureViews(torch.tensor(std), 0.0, 0.0, 0.2, torch.tensor(mean), weak_views=len(views) - STRONG)
@@ -77,17 +83,25 @@ def match_moments(features: np.ndarray, domain: np.ndarray) -> tuple[np.ndarray,
     return features, mean, std
 
 
-def encode_plain(spec: Spec, items: np.ndarray, plan: Plan, *, progress: bool = True) -> np.ndarray:
+def encode_plain(
+    spec: Spec, items: np.ndarray, plan: Plan, *, body: nn.Module | None = None, progress: bool = True
+) -> np.ndarray:
     """Features of the items as they are, ``(N, D)``."""
-    return _encode(spec, items, [_plain], "plain", plan, progress)[:, 0]
+    return _encode(spec, items, [_plain], "plain", plan, body, progress)[:, 0]
 
 
 def _encode(
-    spec: Spec, items: np.ndarray, views: Sequence[Callable[[Tensor], Tensor]], key: str, plan: Plan, progress: bool
+    spec: Spec,
+    items: np.ndarray,
+    views: Sequence[Callable[[Tensor], Tensor]],
+    key: str,
+    plan: Plan,
+    body: nn.Module | None,
+    progress: bool,
 ) -> np.ndarray:
     device = "cuda" if torch.cuda.is_available() and plan.accelerator != "cpu" else "cpu"
     precision = resolve_precision(plan.precision, device)
-    return encode(spec, items, views, key=key, precision=precision, device=device, progress=progress)
+    return encode(spec, items, views, key=key, precision=precision, device=device, body=body, progress=progress)
 
 
 def _plain(x: Tensor) -> Tensor:

@@ -1,0 +1,65 @@
+import json
+
+import pytest
+from helpers_cli import FAST, make_folder
+
+NEW = ("smoke", "steam", "sleet")
+
+
+@pytest.fixture(scope="module")
+def tasks(tmp_path_factory):
+    """Two runs of few-shot methods, and a folder of classes that they have not seen."""
+    from helpers_cli import call
+
+    root = tmp_path_factory.mktemp("tasks")
+    make_folder(root / "known", 24, by_class=True)
+    make_folder(root / "new", 18, seed=1, by_class=True, classes=NEW)
+    sizes = ("--ways", "2", "--queries", "2")
+    for method in ("prototypical", "maml"):
+        assert call("fit", root / "known", "-o", root / method, "--method", method, *sizes, *FAST) == 0
+    return root
+
+
+def test_a_mean_over_tasks(leaven, tasks):
+    words = ("--ways", 3, "--shots", 2, "--queries", 4, "--episodes", 10)
+    said = leaven("episodes", tasks / "prototypical", tasks / "new", *words, "--json")
+    assert (said.code, said.err) == (0, "")
+    content = json.loads(said.out)
+    assert "note" not in content
+    [row] = content["rows"]
+    described = {"method": "prototypical", "ways": 3, "shots": 2, "queries": 4, "episodes": 10, "transductive": False}
+    assert described.items() <= row.items()
+    assert 0 <= row["low"] <= row["accuracy"] <= row["high"] <= 1
+    said = leaven("episodes", tasks / "prototypical", tasks / "new", *words)
+    assert f"{100 * row['accuracy']:.1f} %" in said.out
+    assert json.loads(leaven("episodes", tasks / "prototypical", tasks / "new", *words, "--json").out) == content
+
+
+def test_what_the_figure_is_not(leaven, tasks):
+    words = ("--ways", 2, "--queries", 3, "--episodes", 4, "--json")
+    content = json.loads(leaven("episodes", tasks / "maml", tasks / "known", *words).out)
+    assert content["rows"][0]["transductive"]
+    assert "MAML is transductive" in content["note"]
+    assert "3 of the classes have the names of classes" in content["note"]
+
+
+def test_any_run_has_features(leaven, finished, tasks):
+    said = leaven("episodes", finished, tasks / "new", "--ways", 3, "--queries", 2, "--episodes", 4, "--json")
+    assert json.loads(said.out)["rows"][0]["method"] == "fixmatch"
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("prototypical", "new", "--ways", 5), "5 ways needs as many classes"),
+        (("prototypical", "new", "--ways", 3), r"3 ways needs as many classes with 1 + 15 labelled items, but 0 of 3"),
+        (("prototypical", "new", "--ways", 1), "--ways"),
+        (("prototypical", "new", "--episodes", 1), "--episodes"),
+        (("maml", "new", "--ways", 3, "--queries", 2), "MAML has 2 ways, but a task has 3"),
+        (("new", "new"), "not a run folder"),
+        (("prototypical", "nowhere"), "nowhere"),
+    ],
+)
+def test_what_is_refused(refused, tasks, words, says):
+    run, data, *options = words
+    assert says in refused("episodes", tasks / run, tasks / data, *options)
