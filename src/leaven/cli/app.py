@@ -24,7 +24,7 @@ Where = partial(typer.Option, rich_help_panel="Machine")
 
 Run = Annotated[Path, typer.Argument(help="Run folder.", metavar="RUN")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Labels = Annotated[Path | None, Of(help="CSV of file name and label; an empty label is unlabelled.")]
+Labels = Annotated[Path | None, Of(help="CSV of file name and label (empty: unlabelled), or a folder of masks.")]
 Strict = Annotated[bool, Of("--strict", help="An image that cannot be read is an error, not a warning.")]
 
 
@@ -59,13 +59,15 @@ def demo(
 @app.command(cls=FitCommand)
 def fit(
     context: typer.Context,
-    data: Annotated[Path, typer.Argument(help="Images (a subfolder a class, or --labels), or .npz.", metavar="DATA")],
+    data: Annotated[
+        Path, typer.Argument(help="Images (a subfolder a class, images/ and masks/, or --labels), or .npz.")
+    ],
     out: Annotated[Path, typer.Option("--out", "-o", help="Run folder to make.")],
     labels: Labels = None,
     source: Annotated[Path | None, Of(help="Labelled folder of another domain to learn from.")] = None,
     test: Annotated[Path | None, Of(help="Labelled folder to report on; it chooses nothing.")] = None,
     validation: Annotated[float | None, Of(help="Share of the labels to hold out.")] = None,
-    per_class: Annotated[int | None, Of(help="Use only so many labels a class, and hide the others.")] = None,
+    per_class: Annotated[int | None, Of(help="Use only so many labels a class (or masks), and hide the others.")] = None,
     size: Annotated[int | None, Of(help="Pixels a side to keep of each image.")] = None,
     channels: Annotated[int | None, Of(help="1 grey, 3 colour; by default what the images are.")] = None,
     flip: Annotated[bool | None, Of("--flip/--no-flip", help="Mirror images; by default colour ones.")] = None,
@@ -74,6 +76,8 @@ def fit(
     pretrained: Annotated[bool | None, Net("--pretrained/--no-pretrained", help="Load pretrained weights.")] = None,
     frozen: Annotated[bool | None, Net("--frozen/--tuned", help="Keep the backbone's weights.")] = None,
     resolution: Annotated[int | None, Net(min=1, help="Pixels a side that a timm model sees.")] = None,
+    init: Annotated[str | None, Net(help="Backbone to start from: a run folder, or moco or rotation first.")] = None,
+    init_steps: Annotated[int | None, Net(min=1, help="Steps of that first training (as many as --steps).")] = None,
     method: Annotated[str | None, Train(help="See `leaven methods`; its hyper-parameters are options.")] = None,
     steps: Annotated[int | None, Train(help="Optimiser steps (1000).")] = None,
     batch_size: Annotated[int | None, Train(help="Labelled items a step (64).")] = None,
@@ -81,6 +85,7 @@ def fit(
     lr: Annotated[float | None, Train(help="Learning rate (0.03).")] = None,
     weight_decay: Annotated[float | None, Train(help="Weight decay of kernels.")] = None,
     ema: Annotated[float | None, Train(help="Decay of the weights' average (follows the steps).")] = None,
+    norm: Annotated[str | None, Train(help="Batch norm by: joint, source, per_domain, frozen (joint).")] = None,
     clip: Annotated[float | None, Train(help="Largest norm of the gradient.")] = None,
     seed: Annotated[int | None, Train(help="Seed of everything random (0).")] = None,
     baseline: Annotated[bool, Train("--baseline/--no-baseline", help="Train the supervised baseline too.")] = True,
@@ -119,11 +124,11 @@ def evaluate(
 def predict(
     run: Run,
     data: Annotated[Path, typer.Argument(help="Folder of images, or .npz.", metavar="DATA")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Table to write: .parquet or .csv.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Table to write: .parquet or .csv; for pixels, a folder.")],
     strict: Strict = False,
     as_json: Json = False,
 ) -> None:
-    """Class and confidence of every image, as a table."""
+    """Class and confidence of every image, as a table; for models of pixels, masks as PNG files."""
     from leaven.cli.use import predict as command
 
     command(run, data, out, strict, as_json)
@@ -159,3 +164,99 @@ def methods(
     from leaven.cli.methods import run
 
     run(name, as_json)
+
+
+@app.command()
+def query(
+    run: Run,
+    pool: Annotated[Path, typer.Argument(help="Folder of images to choose from, or .npz.", metavar="POOL")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Table to write: .csv of file and empty label.")],
+    n: Annotated[int, typer.Option("-n", "--number", min=1, help="How many items to choose.")] = 50,
+    strategy: Annotated[str, typer.Option(help="random, entropy, margin, k_center, badge or typiclust.")] = "margin",
+    labels: Annotated[Path | None, Of(help="CSV of what is labelled; by default what the run learnt from.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    strict: Strict = False,
+    as_json: Json = False,
+) -> None:
+    """Choose the items to label next: a table to fill in, which `leaven fit --labels` reads."""
+    from leaven.cli.query import query as command
+
+    command(run, pool, n, strategy, out, labels, seed, strict, as_json)
+
+
+@app.command(cls=FitCommand)
+def simulate(
+    context: typer.Context,
+    data: Annotated[Path, typer.Argument(help="Labelled images or .npz; the labels are hidden.", metavar="DATA")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the report and all rounds.")],
+    strategies: Annotated[str, typer.Option(help="By comma; random, the control, is always played.")] = "random,margin",
+    start: Annotated[int | None, typer.Option(min=0, help="Labels at first (one a class; 0 with --source).")] = None,
+    begin: Annotated[str, typer.Option(help="What chooses them: random, k_center or typiclust.")] = "random",
+    budget: Annotated[int, typer.Option(min=1, help="Labels to ask for each round.")] = 10,
+    rounds: Annotated[int, typer.Option(min=1, help="How often to ask.")] = 5,
+    seeds: Annotated[int, typer.Option(min=1, help="How often to play; intervals need two.")] = 3,
+    labels: Annotated[Path | None, Of(help="CSV of file name and label, where subfolders are no classes.")] = None,
+    source: Annotated[Path | None, Of(help="Labelled folder of another domain, known from the start.")] = None,
+    test: Annotated[Path | None, Of(help="Labelled folder to report on; it chooses nothing.")] = None,
+    test_share: Annotated[float, Of(help="Without --test: share of the items to hold out.")] = 0.2,
+    size: Annotated[int | None, Of(help="Pixels a side to keep of each image.")] = None,
+    channels: Annotated[int | None, Of(help="1 grey, 3 colour; by default what the images are.")] = None,
+    flip: Annotated[bool | None, Of("--flip/--no-flip", help="Mirror images; by default colour ones.")] = None,
+    strict: Strict = False,
+    network: Annotated[str, Net(help="auto, cnn, wrn-28-2, mlp, linear, or a timm model.")] = "auto",
+    pretrained: Annotated[bool | None, Net("--pretrained/--no-pretrained", help="Load pretrained weights.")] = None,
+    frozen: Annotated[bool | None, Net("--frozen/--tuned", help="Keep the backbone's weights.")] = None,
+    resolution: Annotated[int | None, Net(min=1, help="Pixels a side that a timm model sees.")] = None,
+    init: Annotated[str | None, Net(help="Run folder whose backbone every training starts from.")] = None,
+    method: Annotated[str | None, Train(help="See `leaven methods`; its hyper-parameters are options.")] = None,
+    steps: Annotated[int | None, Train(help="Optimiser steps of each training (1000).")] = None,
+    batch_size: Annotated[int | None, Train(help="Labelled items a step (64).")] = None,
+    lr: Annotated[float | None, Train(help="Learning rate (0.03).")] = None,
+    precision: Annotated[str | None, Where(help="auto, 32-true, bf16-mixed, 16-mixed.")] = None,
+    accelerator: Annotated[str | None, Where(help="auto, cpu, gpu.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where it stopped, or with more rounds.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Start anew where a simulation is.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Play active learning on labelled data: what would labels chosen by each strategy have been worth?"""
+    from leaven.cli.simulate import run
+
+    raise typer.Exit(run(context.params, context.meta.get(FOUND, {})))
+
+
+@app.command()
+def episodes(
+    run: Run,
+    data: Annotated[Path, typer.Argument(help="Images of other classes, a subfolder each, or .npz.", metavar="DATA")],
+    ways: Annotated[int, typer.Option(min=2, help="Classes in a task.")] = 5,
+    shots: Annotated[int, typer.Option(min=1, help="Labelled items of each.")] = 1,
+    queries: Annotated[int, typer.Option(min=1, help="Items of each to be told apart.")] = 15,
+    count: Annotated[int, typer.Option("--episodes", min=2, help="Tasks to solve.")] = 600,
+    seed: Annotated[int, typer.Option(help="Of the tasks.")] = 0,
+    labels: Labels = None,
+    strict: Strict = False,
+    as_json: Json = False,
+) -> None:
+    """Accuracy of a run in small tasks of classes that it has not seen, as a mean over many tasks."""
+    from leaven.cli.episodes import run as command
+    from leaven.methods.base import Episode
+
+    command(run, data, labels, Episode(ways, shots, queries), count, seed, strict, as_json)
+
+
+@app.command()
+def probe(
+    run: Run,
+    data: Annotated[Path, typer.Argument(help="Labelled images (a subfolder a class), or .npz.", metavar="DATA")],
+    test: Annotated[Path | None, Of(help="Labelled folder to predict; else a quarter of DATA.")] = None,
+    labels: Labels = None,
+    per_class: Annotated[int, typer.Option(min=1, help="Labels of a class for fine-tuning.")] = 10,
+    seeds: Annotated[int, typer.Option(min=1, help="How often to fine-tune, with other labels.")] = 3,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of fine-tuning.")] = 300,
+    strict: Strict = False,
+    as_json: Json = False,
+) -> None:
+    """What a run's features are worth: linear probe, neighbours, fine-tuning, each beside a random backbone's."""
+    from leaven.cli.probe import run as command
+
+    command(run, data, labels, test, per_class, seeds, steps, strict, as_json)

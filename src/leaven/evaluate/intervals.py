@@ -35,8 +35,8 @@ def proportion(successes: int, n: int) -> Interval:
     return Interval(successes / n, float(bounds.low), float(bounds.high), int(n))
 
 
-def mean_of_runs(values: Sequence[float]) -> Interval:
-    """Mean of several runs (seeds, splits) with Student's 95 % interval, cut to 0..1.
+def student(values: Sequence[float]) -> tuple[float, float]:
+    """Mean of several runs and half of Student's 95 % interval around it.
 
     Raises
     ------
@@ -47,6 +47,15 @@ def mean_of_runs(values: Sequence[float]) -> Interval:
     x = np.asarray(values, dtype=float)
     if len(x) < 2:
         raise ValueError("An interval over runs needs two runs at least.")
-    half = float(t.ppf(0.975, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x)))
-    mean = float(x.mean())
-    return Interval(mean, max(0.0, mean - half), min(1.0, mean + half), len(x))
+    return float(x.mean()), float(t.ppf(0.975, len(x) - 1) * x.std(ddof=1) / np.sqrt(len(x)))
+
+
+def mean_of_runs(values: Sequence[float]) -> Interval:
+    """Mean of several runs (seeds, splits) with Student's 95 % interval, cut to 0..1.
+
+    Raises
+    ------
+    ValueError : fewer than two runs
+    """
+    mean, half = student(values)
+    return Interval(mean, max(0.0, mean - half), min(1.0, mean + half), len(values))

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
+from leaven.data.storage import room
+from leaven.nn.network import Network
 from leaven.train.items import Items, to_float
 
 
@@ -39,3 +41,43 @@ def predict(
             probabilities = network(x[:, 0] if x.ndim == 3 else x).float().softmax(1)
         parts.append(probabilities.cpu().numpy())
     return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
+
+
+@torch.inference_mode()
+def describe(
+    network: nn.Module,
+    items: np.ndarray,
+    *,
+    batch_size: int = 512,
+    precision: str = "32-true",
+    device: str | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Class probabilities, float32 ``(N, K)``, and features, float32 ``(N, D)``, of ``items`` in one pass.
+
+    The features are those that the last layer sees, whatever the network is composed of. Above 1 GiB they lie in a
+    temporary memory-mapped file. Parameters as for ``predict``; ``network`` is a ``leaven.nn.network.Network`` that
+    scores whole items.
+    """
+    where = torch.device(device) if device else next(network.parameters()).device
+    network.eval().to(where)
+    gather = Items(items, where)
+    probabilities, features = np.zeros((0, 0), np.float32), np.zeros((0, 0), np.float32)
+    for start in range(0, len(items), batch_size):
+        stop = min(start + batch_size, len(items))
+        x = to_float(gather[np.arange(start, stop)])
+        with torch.autocast(where.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
+            seen, scores = _last(network, x[:, 0] if x.ndim == 3 else x)
+        if not start:
+            probabilities, features = (room((len(items), y.shape[1]), np.dtype(np.float32)) for y in (scores, seen))
+        probabilities[start:stop] = scores.float().softmax(1).cpu().numpy()
+        features[start:stop] = seen.float().cpu().numpy()
+    return probabilities, features
+
+
+def _last(network: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+    """What the last layer sees, ``(B, D)``, and the scores that it gives; a head may be a network itself."""
+    assert isinstance(network, Network)
+    features = network.features(x)
+    if isinstance(network.head, Network):
+        return _last(network.head, features)
+    return features, network.head(features)

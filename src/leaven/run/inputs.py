@@ -57,8 +57,11 @@ def read_like(
     *,
     labels: Path | None = None,
     strict: bool = False,
+    own_classes: bool = False,
 ) -> Pool:
     """Read items in the form that a network takes; with ``classes``, their labels are numbered as these.
+
+    Without, a folder's subfolders are no classes, unless ``own_classes`` says that they are, whatever the network knows.
 
     Raises
     ------
@@ -68,7 +71,8 @@ def read_like(
         if len(shape) != 3:
             raise LeavenError(f"{source} holds images, but the model takes feature vectors; give an .npz file.")
         form: dict[str, Any] = {"size": tuple(shape[:2]), "channels": shape[2], "strict": strict}
-        pool = read_data(source, False if classes is None and labels is None and source.is_dir() else labels, **form)
+        unlabelled = classes is None and labels is None and not own_classes and source.is_dir()
+        pool = read_data(source, False if unlabelled else labels, **form)
     else:
         pool = read_data(source, labels)
     if tuple(pool.items.shape[1:]) != tuple(shape):

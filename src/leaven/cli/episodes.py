@@ -1,0 +1,61 @@
+"""``leaven episodes``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from leaven.cli.show import emit
+from leaven.errors import LeavenError
+
+if TYPE_CHECKING:
+    from leaven.data import Pool
+    from leaven.methods.base import Episode, Method
+
+
+def run(
+    run: Path, data: Path, labels: Path | None, episode: Episode, count: int, seed: int, strict: bool, as_json: bool
+) -> None:
+    """Solve many small tasks of classes that the run has not seen; print the mean accuracy."""
+    from leaven.evaluate.episodes import evaluate_episodes
+    from leaven.methods.registry import get
+    from leaven.run.folder import read_config
+    from leaven.run.limits import best_device
+    from leaven.run.model import load_model
+
+    config = read_config(run)
+    model = load_model(run)
+    method = get(config["method"])(model.network, **config["hyperparameters"])  # type: ignore[arg-type]
+    pool = _pool(data, labels, model.spec.shape, strict)
+    found = evaluate_episodes(method, pool, episode, count, seed, device=best_device())
+    row = {
+        "method": config["method"], "ways": episode.ways, "shots": episode.shots, "queries": episode.queries,
+        "episodes": found.n, "transductive": method.transductive, "accuracy": found.value, "low": found.low,
+        "high": found.high,
+    }  # fmt: skip
+    emit([row], as_json, f"{run} on {data}", _note(method, set(pool.classes) & set(config["classes"]), run))
+
+
+def _pool(data: Path, labels: Path | None, shape: tuple[int, ...], strict: bool) -> Pool:
+    """Labelled items in the form that the network takes; their classes are what they are."""
+    from leaven.run.inputs import read_data
+
+    images = len(shape) == 3 and data.suffix.lower() != ".npz"
+    form: dict[str, Any] = {"size": tuple(shape[:2]), "channels": shape[2], "strict": strict} if images else {}
+    pool = read_data(data, labels, **form)
+    if tuple(pool.items.shape[1:]) != tuple(shape):
+        raise LeavenError(
+            f"The items of {data} have the shape {pool.items.shape[1:]}, but {tuple(shape)} was trained on; "
+            "bring them to that shape."
+        )
+    return pool
+
+
+def _note(method: Method, seen: set[str], run: Path) -> str | None:
+    """What must be known of the figure: a plain one is of classes never seen, and of one query at a time."""
+    words = []
+    if method.transductive:
+        words.append(f"{type(method).__name__} is transductive: it looks at all queries of a task together.")
+    if seen:
+        words.append(f"{len(seen)} of the classes have the names of classes that {run} was trained on.")
+    return " ".join(words) or None

@@ -1,0 +1,123 @@
+"""``leaven simulate``."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from dataclasses import fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from leaven.cli.show import emit
+from leaven.errors import LeavenError
+
+if TYPE_CHECKING:
+    from leaven.data import Pool
+    from leaven.query.simulate import Game
+
+ALIKE = ("network", "pretrained", "frozen", "resolution", "flip", "init")  # options that are as those of a run
+BRIEF = ("strategy", "labels", "accuracy", "low", "high")  # what a person sees of a row
+
+
+def run(given: dict[str, Any], hyperparameters: dict[str, str]) -> int:
+    """Play every strategy, print and draw the learning curves; the answer is the exit code."""
+    from leaven.cli import STOPPED
+    from leaven.query.book import Book
+    from leaven.query.curves import difference, figures, verdict, write_page
+    from leaven.query.simulate import CONTROL, play
+    from leaven.run import folder
+
+    out, seeds = Path(given["out"]), given["seeds"]
+    game = _game(given, hyperparameters)
+    config = _configuration(game, given)
+    folder.claim(out, config, resume=given["resume"], overwrite=given["overwrite"])
+    if CONTROL not in given["strategies"]:
+        print(f"leaven: {CONTROL} is played too, as the control.", file=sys.stderr)
+    lines = []
+    try:
+        for line in play(game, seeds, Book(out / folder.ROUNDS)):
+            lines.append(line)
+            told = f"seed {line.seed + 1} of {seeds}, {line.strategy}, {line.labels} labels"
+            print(f"{told}: {100 * line.accuracy:.1f} %", file=sys.stderr, flush=True)
+    except KeyboardInterrupt:
+        print("leaven: stopped; the same command with --resume goes on.", file=sys.stderr)
+        return STOPPED
+    rows = figures(lines)
+    folder.write_json(out / folder.RESULT, rows)
+    items = f"{len(game.rows):,} items of {config['data']['path']}, {len(game.test):,} held out"
+    items += f"; {seeds} {'seed' if seeds == 1 else 'seeds'}"
+    page = write_page(out, f"What labels are worth to {config['title']}", rows, f"{items}.")
+    brief = [{k: row[k] for k in BRIEF} | {"points over random": difference(row)} for row in rows]
+    emit(rows if given["as_json"] else brief, given["as_json"], items, verdict(rows), report=page)
+    return 0
+
+
+def _game(given: dict[str, Any], hyperparameters: dict[str, str]) -> Game:
+    from leaven.methods.registry import get
+    from leaven.query.select import strategy_name
+    from leaven.query.simulate import Game
+    from leaven.run.options import Options, decide
+    from leaven.train.plan import Plan
+
+    strategies = tuple(strategy_name(name) for name in given["strategies"].split(",") if name.strip())
+    method = given["method"] or ("adamatch" if given["source"] else "fixmatch")
+    if get(method).learns != "classes":
+        raise LeavenError(f"{method} learns no classes, so its accuracy over labels cannot be told; choose another.")
+    if given["init"] is not None and not Path(given["init"]).exists():
+        raise LeavenError(
+            f"There is no run {given['init']} to start from; a simulation trains many times, so make one first with "
+            "`leaven fit`."
+        )
+    plan = {f.name: given[f.name] for f in fields(Plan) if given.get(f.name) is not None}
+    options = Options(method, hyperparameters, plan=plan, **{name: given[name] for name in ALIKE})
+    pool, test = _pools(given)
+    decide(options, pool)  # what cannot be trained is found out first
+    least = 0 if pool.two_domains else pool.num_classes
+    start = least if given["start"] is None else given["start"]
+    return Game(pool, test, options, strategies, (given["budget"],) * given["rounds"], start, given["begin"])
+
+
+def _pools(given: dict[str, Any]) -> tuple[Pool, Pool]:
+    """The pool to play on, with the source where there is one, and the held-out part."""
+    from leaven.data import LeavenWarning, adaptation, hold_out, match_classes
+    from leaven.run.inputs import read_data, read_like
+
+    form = {name: given[name] for name in ("size", "channels", "strict")}
+    source = None if given["source"] is None else read_data(given["source"], **form)
+    if source is not None and source.kind == "images" and given["data"].suffix.lower() != ".npz":
+        form["size"] = source.items.shape[1:3]
+    pool = read_data(given["data"], given["labels"], **form)
+    known = pool.labels >= 0
+    if not known.any():
+        raise LeavenError(
+            f"None of the items of {given['data']} has a label to hide and reveal; give --labels, or a folder a class."
+        )
+    if not known.all():
+        warnings.warn(
+            f"{(~known).sum()} items of {given['data']} have no label that could be asked for, and are left out.",
+            LeavenWarning,
+            stacklevel=2,
+        )
+        pool = pool.subset(known)
+    if given["test"] is None:
+        pool, test = hold_out(pool, given["test_share"], seed=0)
+    else:
+        test = read_like(given["test"], pool.items.shape[1:], pool.classes, strict=given["strict"])
+        test = test.subset(test.labels >= 0)
+        if not len(test):
+            raise LeavenError(f"The test data {given['test']} have no labels; give a subfolder a class, or an .npz.")
+    if source is None:
+        return pool, test
+    joined = adaptation(source, pool)
+    return joined, match_classes(test, joined.classes, "the test data")
+
+
+def _configuration(game: Game, given: dict[str, Any]) -> dict[str, Any]:
+    """The content of ``config.json``: what a run has, and what is played."""
+    from leaven.run.figures import trained_on
+    from leaven.run.options import configuration, decide
+
+    where = f"{given['source']} → {given['data']}" if given["source"] else str(given["data"])
+    config = configuration(decide(game.options, game.pool), game.pool, trained_on(game.pool), where)
+    played = {"start": game.start, "begin": game.begin, "budgets": list(game.budgets), "strategies": game.strategies}
+    return config | {"simulation": played | {"test": str(given["test"] or given["test_share"])}}

@@ -1,0 +1,1 @@
+"""Active learning: which items to label next, and what those labels would be worth."""

@@ -1,0 +1,69 @@
+"""What a model says about a pool: all that a strategy chooses by."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from leaven.data.storage import parts
+from leaven.errors import LeavenError
+
+
+@dataclass(frozen=True, eq=False)
+class Said:
+    """What a model says about N items; row *i* of every column is item *i*.
+
+    Parameters
+    ----------
+    probabilities : floats ``(N, K)``, of the classes
+    features : float32 ``(N, D)``, what the model's last layer sees; may be memory-mapped
+    ids : str ``(N,)``, the items' names, each its own
+    labelled : bool ``(N,)``, whether the label is known; such items are never chosen
+
+    Raises
+    ------
+    LeavenError : lengths do not fit, or a probability or a feature is no finite number
+    """
+
+    probabilities: np.ndarray
+    features: np.ndarray
+    ids: np.ndarray
+    labelled: np.ndarray
+
+    def __post_init__(self) -> None:
+        set_ = object.__setattr__
+        set_(self, "ids", np.asarray(self.ids).astype(str, copy=False))
+        set_(self, "labelled", np.asarray(self.labelled, dtype=bool))
+        count = len(self.ids)
+        for name, column, dimensions in (
+            ("probabilities", self.probabilities, 2),
+            ("features", self.features, 2),
+            ("labelled", self.labelled, 1),
+        ):
+            if column.ndim != dimensions or len(column) != count:
+                wanted = f"({count}, ...)" if dimensions == 2 else f"({count},)"
+                raise LeavenError(
+                    f"A query over {count} items was given {name} of the shape {column.shape}, expected {wanted}: "
+                    "one row for each item."
+                )
+        self._require_finite("probabilities", self.probabilities)
+        self._require_finite("features", self.features)
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def unlabelled(self) -> np.ndarray:
+        """Rows that may be chosen, int64."""
+        return np.flatnonzero(~self.labelled)
+
+    def _require_finite(self, name: str, column: np.ndarray) -> None:
+        for start, stop in parts(len(column)):
+            fine = np.isfinite(column[start:stop]).all(1)
+            if not fine.all():
+                first = self.ids[start + int(np.flatnonzero(~fine)[0])]
+                raise LeavenError(
+                    f"The {name} of the item {first} hold NaN or infinity, expected finite numbers: look at the item, "
+                    "and at whether the training went wrong."
+                )

@@ -1,0 +1,107 @@
+"""What holds for every strategy: the order of the pool changes nothing, and no labelled item is chosen."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+from said_query import make, permuted
+
+from leaven.errors import LeavenError
+from leaven.query.keys import exponential, keys, smallest
+from leaven.query.said import Said
+from leaven.query.select import NAMES, select
+
+
+@pytest.fixture
+def said() -> Said:
+    return make()
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("labelled", [0, 7])
+def test_permuting_the_pool_changes_nothing(name, labelled):
+    for seed in range(4):
+        said = make(500, features=17, labelled=labelled, seed=seed)
+        chosen = said.ids[select(name, said, 23, seed)]
+        for other in range(3):
+            moved = permuted(said, other)
+            assert list(moved.ids[select(name, moved, 23, seed)]) == list(chosen)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_ties_are_broken_by_id_and_seed(name):
+    """All items alike: every strategy has only the ids to choose by, and each seed chooses others."""
+    n = 40
+    said = Said(np.full((n, 2), 0.5, np.float32), np.ones((n, 3), np.float32), np.arange(n), np.zeros(n, bool))
+    chosen = [sorted(said.ids[select(name, said, 10, seed)]) for seed in range(5)]
+    assert len({tuple(c) for c in chosen}) == 5
+    assert all(len(set(c)) == 10 for c in chosen)
+    moved = permuted(said, 1)
+    assert sorted(moved.ids[select(name, moved, 10, 3)]) == chosen[3]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_labelled_items_are_never_chosen_and_none_twice(name, said):
+    for n in (0, 1, 10, 53, 1000):
+        rows = select(name, said, n, seed=1)
+        assert rows.dtype == np.int64
+        assert len(rows) == min(n, 53)
+        assert len(set(rows.tolist())) == len(rows)
+        assert not said.labelled[rows].any()
+    everything = dataclasses.replace(said, labelled=np.ones(len(said), bool))
+    assert len(select(name, everything, 3)) == 0
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_of_one_class_and_of_an_empty_pool(name):
+    one = make(30, classes=1, labelled=3)
+    assert len(set(select(name, one, 5).tolist())) == 5
+    empty = Said(np.zeros((0, 3), np.float32), np.zeros((0, 2), np.float32), np.zeros(0, str), np.zeros(0, bool))
+    assert len(select(name, empty, 5)) == 0
+
+
+def test_mistakes_are_told(said):
+    with pytest.raises(LeavenError, match=r"no query strategy 'margn'; did you mean 'margin'\.$"):
+        select("margn", said, 1)
+    with pytest.raises(LeavenError, match="choose one of random, entropy"):
+        select("zzz", said, 1)
+    assert list(select("K-Center", said, 3)) == list(select("k_center", said, 3))
+    with pytest.raises(LeavenError, match="expected 0 or more"):
+        select("random", said, -1)
+    broken = said.probabilities.copy()
+    broken[11] = np.nan
+    with pytest.raises(LeavenError, match=r"probabilities of the item folder/11\.png hold NaN"):
+        dataclasses.replace(said, probabilities=broken)
+    broken = said.features.copy()
+    broken[5, 2] = np.inf
+    with pytest.raises(LeavenError, match=r"features of the item folder/5\.png hold NaN or infinity"):
+        dataclasses.replace(said, features=broken)
+    with pytest.raises(LeavenError, match=r"labelled of the shape \(59,\), expected \(60,\)"):
+        dataclasses.replace(said, labelled=said.labelled[1:])
+    with pytest.raises(LeavenError, match=r"The id folder/0\.png stands twice"):
+        select("random", dataclasses.replace(said, ids=np.where(said.ids == said.ids[9], said.ids[0], said.ids)), 1)
+
+
+def test_keys_belong_to_the_id_alone():
+    few, more = np.array(["a", "bc"]), np.array(["a", "a much longer name", "bc"])
+    assert keys(few, 5)[1] == keys(more, 5)[2]
+    assert keys(few, 5)[1] != keys(few, 6)[1]
+    many = keys(np.arange(200_000).astype(str), -1)
+    assert len(np.unique(many)) == len(many)
+    ones = np.unpackbits(many.view(np.uint8)).reshape(len(many), 64).mean(0)
+    np.testing.assert_allclose(ones, 0.5, atol=0.006)  # 5 standard deviations
+
+
+def test_the_draws_are_exponential_and_independent():
+    own = keys(np.arange(100_000).astype(str), 0)
+    first, second = exponential(own, 0), exponential(own, 1)
+    for at in (0.1, 1.0, 3.0):
+        assert abs((first > at).mean() - np.exp(-at)) < 0.006
+    assert abs(np.corrcoef(first, second)[0, 1]) < 0.015
+
+
+def test_smallest_breaks_ties_by_key():
+    scores = np.array([2.0, 1.0, 1.0, 0.5, 1.0])
+    own = np.array([0, 9, 4, 7, 5], np.uint64)
+    assert smallest(scores, own, 3).tolist() == [3, 2, 4]
+    assert smallest(scores, own, 0).tolist() == []
