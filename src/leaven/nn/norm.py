@@ -57,7 +57,8 @@ class BatchNorm(nn.BatchNorm1d):
     * ``joint``: those of all rows of the forward pass.
     * ``source``: those of the source's rows, for all rows; a pass without any uses the running ones.
     * ``per_domain``: source and target each by its own; the running ones follow the target, which is what the network
-      is for (domain-specific batch norm, Chang et al. 2019, without the affine part).
+      is for, and the source as long as no target was seen, for methods that learn from the source alone
+      (domain-specific batch norm, Chang et al. 2019, without the affine part).
     * ``frozen``: the running ones, which stay as they are.
     """
 
@@ -84,8 +85,11 @@ class BatchNorm(nn.BatchNorm1d):
             raise ValueError(f"Batch norm of policy {self.policy!r} was not told the domain of its rows.")
         source, target = (torch.nonzero(side).view(-1) for side in (_Pass.domain > 0, _Pass.domain < 0))
         if self.policy == "source":
-            return self._by_shared(x, of=x[source.to(x.device, non_blocking=True)])
-        return _in_parts(x, [(source, lambda part: self._by_shared(part, follow=False)), (target, self._by_shared)])
+            return self._by_shared(x, of=_take(x, source))
+        # the target first: whether it was ever seen decides whom the running statistics follow
+        of_target = partial(self._by_shared, counted=True)
+        of_source = lambda part: self._by_shared(part, follow=self.num_batches_tracked == 0)  # noqa: E731
+        return _in_parts(x, [(target, of_target), (source, of_source)])
 
     def _by_running(self, x: Tensor) -> Tensor:
         return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
@@ -93,9 +97,7 @@ class BatchNorm(nn.BatchNorm1d):
     def _by_own(self, x: Tensor, momentum: float) -> Tensor:
         if x.numel() == x.shape[1]:
             raise ValueError("Batch norm needs more than one value a channel in training.")
-        return F.batch_norm(
-            x, self.running_mean, self.running_var, self.weight, self.bias, True, momentum, self.eps
-        )
+        return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, True, momentum, self.eps)
 
     def _by_groups(self, x: Tensor, groups: Sequence[Tensor]) -> Tensor:
         """Each group by its own statistics; the running ones follow their mean over the groups of all processes."""
@@ -112,10 +114,13 @@ class BatchNorm(nn.BatchNorm1d):
         self.running_var.lerp_(variance, self.momentum or 0.0)
         return x
 
-    def _by_shared(self, x: Tensor, of: Tensor | None = None, follow: bool = True) -> Tensor:
+    def _by_shared(
+        self, x: Tensor, of: Tensor | None = None, follow: Tensor | bool = True, counted: bool = False
+    ) -> Tensor:
         """``x`` by the statistics of ``of`` (of itself where left out), taken over all processes.
 
         Processes may hold different numbers of rows, and none. Where no process has any, the running statistics serve.
+        ``follow`` says whether these follow; ``counted``: note that they did.
         """
         of = x if of is None else of
         dims = [0, *range(2, x.ndim)]
@@ -130,11 +135,13 @@ class BatchNorm(nn.BatchNorm1d):
         mean = torch.where(some, total * processes() / count.clamp(min=1), self.running_mean)
         variance = (squares * processes() / count.clamp(min=1) - mean.square()).clamp(min=0.0)  # rounding
         variance = torch.where(some, variance, self.running_var)
-        if follow:
-            with torch.no_grad():
-                self.running_mean.lerp_(mean, self.momentum or 0.0)
-                unbiased = torch.where(some, variance * count / (count - 1).clamp(min=1), variance)
-                self.running_var.lerp_(unbiased, self.momentum or 0.0)
+        with torch.no_grad():
+            momentum = (self.momentum or 0.0) * follow
+            self.running_mean.lerp_(mean, momentum)
+            unbiased = torch.where(some, variance * count / (count - 1).clamp(min=1), variance)
+            self.running_var.lerp_(unbiased, momentum)
+            if counted and self.momentum:
+                self.num_batches_tracked += some
         shape = (1, -1) + (1,) * (x.ndim - 2)
         scale = self.weight * torch.rsqrt(variance + self.eps)
         return (x.float() * scale.view(shape) + (self.bias - mean * scale).view(shape)).to(x.dtype)
@@ -144,9 +151,14 @@ def _in_parts(x: Tensor, parts: Sequence[tuple[Tensor, object]]) -> Tensor:
     """Each part of the rows through its own function; the rows come back in their places."""
     order = torch.cat([rows for rows, _ in parts])
     # In order first, and then cut: were each part taken out by itself, its gradient would be as large as x.
-    pieces = x.index_select(0, order.to(x.device, non_blocking=True)).split([len(rows) for rows, _ in parts])
+    pieces = _take(x, order).split([len(rows) for rows, _ in parts])
     done = torch.cat([function(piece) for piece, (_, function) in zip(pieces, parts, strict=True)])  # type: ignore[operator]
-    return done.index_select(0, torch.argsort(order).to(x.device, non_blocking=True))
+    return _take(done, torch.argsort(order))
+
+
+def _take(x: Tensor, rows: Tensor) -> Tensor:
+    """These rows, channels last in memory: else ``index_select`` loses that, and takes ten times as long and back."""
+    return x.movedim(1, -1).index_select(0, rows.to(x.device, non_blocking=True)).movedim(-1, 1)
 
 
 def _norms(module: nn.Module) -> Iterator[nn.modules.batchnorm._BatchNorm]:

@@ -1,0 +1,75 @@
+"""How well a method solves small tasks of classes that it never saw."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from leaven.data.decode import bar
+from leaven.evaluate.intervals import Interval, mean_of_runs
+from leaven.evaluate.probe import features
+from leaven.methods.base import Episode, Method
+from leaven.nn.heads import nearest_mean
+from leaven.train.episodes import EpisodeSampler
+from leaven.train.items import Items, to_float
+
+if TYPE_CHECKING:
+    from leaven.data import Pool
+
+
+def evaluate_episodes(
+    method: Method,
+    pool: Pool,
+    episode: Episode,
+    count: int = 600,
+    seed: int = 0,
+    *,
+    device: str | None = None,
+    progress: bool = True,
+) -> Interval:
+    """Mean accuracy over ``count`` episodes with the 95 % interval of that mean; ``n`` is the number of episodes.
+
+    Every episode is solved with ``method.solve``. Where that is the nearest class mean of features, as it is by
+    default, the features of the whole pool are computed once.
+
+    Parameters
+    ----------
+    method : a trained one; it is put into evaluation mode
+    pool : labelled items of classes that were not trained on
+    episode : ways, shots and queries of a task
+    count, seed : how many tasks, and the seed that they are drawn with: every method is given the same
+    device : where to compute; by default where the method is
+
+    Raises
+    ------
+    LeavenError : the pool has too few classes with enough items, or the method cannot solve such tasks
+    ValueError : ``count`` is under two
+    """
+    sampler = EpisodeSampler(pool.labels, pool.rows("labelled"), episode, 1, seed, 0)
+    where = torch.device(device) if device else next(method.parameters()).device
+    method.eval().to(where)
+    by_features = type(method).solve is Method.solve
+    items = features(method.network, pool.items, device=str(where)) if by_features else pool.items
+    gather, solve = Items(items, where), nearest_mean if by_features else method.solve
+    shares = []
+    with bar(count, progress, "Episodes") as advance, torch.no_grad():
+        for number in range(count):
+            rows, numbers = sampler.at(number)
+            support, query = _parts(episode, _plain(gather[rows]))
+            labels, wanted = _parts(episode, torch.from_numpy(numbers).to(where))
+            shares.append((solve(support, labels, query).argmax(1) == wanted).double().mean())
+            advance(1)
+    return mean_of_runs(torch.stack(shares).tolist())
+
+
+def _parts(episode: Episode, x: Tensor) -> tuple[Tensor, Tensor]:
+    """Support ``(S, ...)`` and query ``(Q, ...)`` of one episode."""
+    support, query = episode.split(x)
+    return support.flatten(0, 2), query.flatten(0, 2)
+
+
+def _plain(x: Tensor) -> Tensor:
+    """Items as a network takes them; of several cached views of each the plain one."""
+    return to_float(x[:, 0] if x.ndim == 3 else x)

@@ -1,0 +1,1 @@
+"""Few-shot learning: small tasks of classes that were never seen in training."""

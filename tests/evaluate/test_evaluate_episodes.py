@@ -1,0 +1,132 @@
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from leaven.data import Pool
+from leaven.errors import LeavenError
+from leaven.evaluate.episodes import evaluate_episodes
+from leaven.methods.base import Episode, Method
+from leaven.nn.network import Network
+
+
+class Default(Method):
+    """Solves by the nearest class mean."""
+
+
+class Own(Method):
+    """Solves the same way, by itself; counts its tasks and keeps the last."""
+
+    def __init__(self, network):
+        super().__init__(network)
+        self.tasks = []
+
+    def solve(self, support, labels, query):
+        self.tasks.append((support, labels, query))
+        return super().solve(support, labels, query)
+
+
+class Guess(Own):
+    """Always the first class."""
+
+    def solve(self, support, labels, query):
+        super().solve(support, labels, query)
+        return torch.tensor([[1.0, 0, 0]]).expand(len(query), -1)
+
+
+def network(dim: int = 3) -> Network:
+    torch.manual_seed(0)
+    return Network(nn.Linear(dim, 4), nn.Identity(), (0.0,) * dim, (1.0,) * dim)
+
+
+def vectors(apart: float = 1.0, classes: int = 6, each: int = 8) -> Pool:
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(classes), each)
+    items = rng.normal(size=(len(labels), 3)) + apart * rng.normal(size=(classes, 3))[labels]
+    return Pool(items.astype(np.float32), labels, classes=tuple("abcdefgh"[:classes]))
+
+
+TASK = Episode(3, 2, 4)
+
+
+def test_by_hand():
+    """The same episodes, solved in NumPy; the interval is mean ± t · s / √n."""
+    pool, method = vectors(), Default(network())
+    found = evaluate_episodes(method, pool, TASK, 20, seed=3)
+    own = Own(method.network)
+    assert evaluate_episodes(own, pool, TASK, 20, seed=3) == found
+    assert len(own.tasks) == 20
+    weight, bias = (p.detach().numpy() for p in method.network.backbone.parameters())
+    shares = []
+    for support, labels, query in own.tasks:
+        assert labels.tolist() == [0, 0, 1, 1, 2, 2]
+        features = support.numpy() @ weight.T + bias
+        means = np.stack([features[labels.numpy() == k].mean(0) for k in range(3)])
+        distances = np.linalg.norm((query.numpy() @ weight.T + bias)[:, None] - means, axis=2)
+        shares.append((distances.argmin(1) == np.repeat(np.arange(3), 4)).mean())
+    half = 2.093 * np.std(shares, ddof=1) / np.sqrt(20)  # Student's t of 19 degrees of freedom
+    assert found.value == pytest.approx(np.mean(shares), abs=1e-6)
+    assert (found.low, found.high) == pytest.approx((found.value - half, found.value + half), abs=1e-4)
+    assert found.n == 20
+    assert 0.4 < found.value < 0.95
+
+
+def test_support_and_query_are_of_the_pool_and_apart():
+    pool, own = vectors(), Own(network())
+    evaluate_episodes(own, pool, TASK, 5)
+    for support, labels, query in own.tasks:
+        items = torch.cat([support, query])
+        rows = [int(np.flatnonzero((pool.items == x.numpy()).all(1))[0]) for x in items]
+        assert len(set(rows)) == 18
+        classes = pool.labels[rows]
+        known = classes[:6].reshape(3, 2)
+        assert (known == known[:, :1]).all()
+        assert (classes[6:].reshape(3, 4) == known[:, :1]).all()
+        assert len(set(known[:, 0])) == 3
+        assert labels.tolist() == [0, 0, 1, 1, 2, 2]
+
+
+def test_a_guess_is_right_by_chance():
+    found = evaluate_episodes(Guess(network()), vectors(), TASK, 10)
+    assert found.value == pytest.approx(1 / 3)
+    assert found.low == pytest.approx(found.high)
+
+
+def test_seed_decides_the_tasks():
+    values = [evaluate_episodes(Default(network()), vectors(), TASK, 10, seed).value for seed in (0, 0, 1)]
+    assert values[0] == values[1] != values[2]
+
+
+def test_images_and_cached_views():
+    """Pixels come as 0..1; of cached views the plain one is looked at."""
+    pool = vectors()
+    views = np.stack([pool.items, 100 + 0 * pool.items], 1)
+    same = evaluate_episodes(Own(network()), pool.with_items(views), TASK, 10)
+    assert same == evaluate_episodes(Default(network()), pool, TASK, 10)
+    images = np.random.default_rng(0).integers(0, 256, (len(pool), 5, 4, 1)).astype(np.uint8)
+    own = Own(Network(nn.Flatten(), nn.Identity(), (0.5,), (0.2,)))
+    own.weight = nn.Parameter(torch.zeros(()))
+    pool = pool.with_items(images)
+    assert evaluate_episodes(own, pool, TASK, 10) == evaluate_episodes(own, pool, TASK, 10, device="cpu")
+    query = own.tasks[0][2]
+    assert query.shape == (12, 1, 5, 4)
+    assert query.max() <= 1
+
+
+def test_the_network_is_in_evaluation_mode():
+    method = Own(network()).train()
+    evaluate_episodes(method, vectors(), TASK, 2)
+    assert not method.network.training
+
+
+def test_unlabelled_items_are_no_part_of_it():
+    pool = vectors()
+    labels = np.where(np.arange(len(pool)) % 8 < 6, pool.labels, -1)
+    own = Own(network())
+    evaluate_episodes(own, pool.with_labels(labels), TASK, 5)
+    hidden = pool.items[labels < 0]
+    for support, _, query in own.tasks:
+        for x in torch.cat([support, query]).numpy():
+            assert not (hidden == x).all(1).any()
+    with pytest.raises(LeavenError, match=r"3 ways .* 3 \+ 4 .* 0 of 6 have them"):
+        evaluate_episodes(own, pool.with_labels(labels), Episode(3, 3, 4), 5)
