@@ -1,5 +1,7 @@
 """Stand-ins for networks and batches, and the arithmetic that the tests do on their own, in NumPy."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -47,3 +49,27 @@ def cross_entropy(z: np.ndarray, target: np.ndarray) -> np.ndarray:
 def logits(*probabilities: tuple[float, ...]) -> np.ndarray:
     """Scores whose softmax these rows are."""
     return np.log(np.array(probabilities))
+
+
+class Linear(nn.Linear):
+    """A linear backbone, so that what flows through it can be worked out."""
+
+    def __init__(self, inputs: int, features: int):
+        super().__init__(inputs, features)
+        self.num_features = features
+
+
+def differences(function: Callable[[np.ndarray], float], x: np.ndarray) -> np.ndarray:
+    """The gradient of a number by central differences."""
+    found = np.zeros_like(x)
+    for i in np.ndindex(x.shape):
+        ahead, behind = x.copy(), x.copy()
+        ahead[i] += 1e-5
+        behind[i] -= 1e-5
+        found[i] = (function(ahead) - function(behind)) / 2e-5
+    return found
+
+
+def weights_of(module: nn.Module) -> dict[str, np.ndarray]:
+    """Every weight by its name, float64."""
+    return {name: p.detach().double().numpy().copy() for name, p in module.named_parameters()}

@@ -61,6 +61,19 @@ def test_every_policy_trains_and_each_its_own_way(name):
             assert np.abs(found[one] - found[other]).max() > 1e-3, (one, other)
 
 
+@pytest.mark.parametrize("policy", ["source", "per_domain"])
+def test_baseline_of_the_source_alone_is_that_of_the_joint_policy(policy):
+    """All its rows are of the source, whose statistics are then the ones to keep; rounding apart."""
+    pool = image_pool(n=60, labelled=0, source=30)
+    found = {}
+    for norm in ("joint", policy):
+        method = get("supervised")(network("cnn", pool))
+        found[norm] = train(job(method, pool, views=ImageViews(flip=False), steps=5, norm=norm)).weights
+    for name, value in found["joint"].items():
+        if "num_batches" not in name:
+            torch.testing.assert_close(found[policy][name], value, rtol=1e-3, atol=1e-4)
+
+
 def _same_start(name, pool):
     net = network("cnn", pool)
     torch.manual_seed(1)  # of what the method adds

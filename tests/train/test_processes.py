@@ -18,11 +18,12 @@ from leaven.train.engine import train
 
 METHODS = {
     "supervised": {}, "fixmatch": {"threshold": 0.45, "alignment": True}, "adamatch": {"threshold": 1.02}, "dann": {},
-    "mcd": {}, "mme": {},
+    "mcd": {}, "mme": {}, "rotation": {}, "moco": {"queue": 20, "group": 2},
 }  # fmt: skip
 STEPS = 3  # so that moving averages count
 STREAMS = {  # items and brightness
     "labelled": (4, 0.0), "source": (4, 0.0), "unlabelled": (12, 0.4), "target": (12, 0.4), "target_labelled": (4, 0.4),
+    "items": (8, 0.0),
 }  # fmt: skip
 DOMAINS = {  # of eight rows, four a process
     "more source in one": [1, 1, 1, -1, 1, -1, -1, -1],
@@ -43,9 +44,10 @@ def make_batch(step: int, rank: int, processes: int) -> Batch:
     for name, (n, shift) in STREAMS.items():
         labels = part(torch.randint(0, 3, (n,), generator=generator), rank, processes)
         views = {
-            v: part(torch.rand(n, 1, 8, 8, generator=generator) + shift, rank, processes) for v in ("weak", "strong")
+            v: part(torch.rand(n, 1, 8, 8, generator=generator) + shift, rank, processes)
+            for v in (("weak", "cropped", "cropped_2") if name == "items" else ("weak", "strong"))
         }
-        draws[name] = Draw(torch.arange(len(labels)), views, labels)
+        draws[name] = Draw(part(torch.arange(n), rank, processes), views, labels)
     return Batch(draws, 0.3)
 
 
@@ -68,6 +70,8 @@ def compute(rank: int, processes: int) -> dict[str, dict]:
     found = {}
     for name, hyperparameters in METHODS.items():
         net = network("wrn-10-1", image_pool(), head=get(name).head)
+        if get(name).learns == "features":
+            net.head = torch.nn.Identity()
         method = get(name)(net, **hyperparameters).train()
         method.setup(Setup(steps=40, batch_size=4, classes=3))
         for norm in method.modules():
@@ -82,7 +86,8 @@ def compute(rank: int, processes: int) -> dict[str, dict]:
                 terms = method(batch)
                 torch.stack(list(terms.values())).sum().backward()
                 values |= {f"loss {step} {k}": v.detach().clone() for k, v in terms.items()}
-                values |= {f"gradient {phase.name} {k}": p.grad for k, p in method.named_parameters()}
+                trained = {k: p.grad for k, p in method.named_parameters() if p.requires_grad}
+                values |= {f"gradient {phase.name} {k}": g for k, g in trained.items()}
         values |= {f"logged {k}": v.clone() for k, v in method.logged.items()}
         if processes > 1:
             for value in values.values():

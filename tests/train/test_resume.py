@@ -20,6 +20,7 @@ STEPS = 410  # a line of the log for every two, so that a checkpoint can lie bet
 OPTIONS = {
     "fixmatch": ["--method", "fixmatch", "--alignment", "--threshold", "0.6", "--ratio", "3"],
     "adamatch": ["--method", "adamatch", "--source", "source.npz"],
+    "mcd": ["--method", "mcd", "--source", "source.npz", "--generator-steps", "2", "--norm", "per_domain"],
 }
 
 
@@ -33,7 +34,8 @@ def folder(tmp_path_factory) -> Path:
         labels[np.flatnonzero(labels == k)[4:]] = -1
     names = np.arange(10).astype(str)
     np.savez(where / "fixmatch.npz", images=pool.items[:200], labels=labels, classes=names)
-    np.savez(where / "adamatch.npz", images=pool.items[:200], classes=names)
+    for method in ("adamatch", "mcd"):
+        np.savez(where / f"{method}.npz", images=pool.items[:200], classes=names)
     np.savez(where / "source.npz", images=source.items, labels=source.labels, classes=names)
     np.savez(where / "test.npz", images=pool.items[200:260], labels=pool.labels[200:260], classes=names)
     return where
@@ -101,7 +103,8 @@ def stop(process: BaseProcess, run: Path, number: int, draw: random.Random) -> i
 
 
 @pytest.mark.parametrize(
-    ("method", "signals"), [("fixmatch", (signal.SIGINT, signal.SIGKILL)), ("adamatch", (signal.SIGKILL,))]
+    ("method", "signals"),
+    [("fixmatch", (signal.SIGINT, signal.SIGKILL)), ("adamatch", (signal.SIGKILL,)), ("mcd", (signal.SIGKILL,))],
 )
 def test_stopped_run_ends_like_an_unbroken_one(processes, folder, method, signals):
     seed = int.from_bytes(os.urandom(4), "big")

@@ -8,6 +8,7 @@ from typing import Any
 from leaven.cli.show import emit, tell
 from leaven.errors import LeavenError
 
+MASKS = 16  # images whose pixels are predicted at a time
 KEPT = ("unlabelled", "validation")  # splits that training made
 
 
@@ -25,7 +26,11 @@ def evaluate(run: Path, data: Path, labels: Path | None, name: str, strict: bool
         raise LeavenError(f"The data cannot be called {name!r}; give a --name of letters and digits, such as test.")
     config, before = folder.read_config(run), folder.read_rows(run)
     model = load_model(run)
+    model.require_classes(run)
     pool = read_like(data, model.spec.shape, model.classes, labels=labels, strict=strict)
+    if pool.dense != model.spec.dense:
+        has, wants = ("masks", "classes of images") if pool.dense else ("no masks", "those of pixels")
+        raise LeavenError(f"{data} has {has}, but the model of {run} tells {wants}; give data of that kind.")
     if not (pool.labels >= 0).any():
         raise LeavenError(f"{data} has no labels to evaluate on; give a subfolder a class, or --labels.")
     rows, found = [], {}
@@ -50,17 +55,20 @@ def _seconds(metrics: Path) -> float:
 
 
 def predict(run: Path, data: Path, out: Path, strict: bool, as_json: bool) -> None:
-    """Write a table: id, label, confidence, and the probability of every class."""
+    """Write a table: id, label, confidence, and the probability of every class; or a folder of masks."""
     from leaven.run.files import require_writable
     from leaven.run.inputs import read_like
     from leaven.run.limits import best_device
     from leaven.run.model import load_model
     from leaven.run.table import SUFFIXES, write_table
 
+    model = load_model(run)
+    model.require_classes(run)
+    if model.spec.dense:
+        return _predict_masks(model, data, out, strict, as_json)
     if out.suffix.lower() not in SUFFIXES or out.is_dir():
         raise LeavenError(f"Predictions cannot be written as {out}; name a {' or a '.join(SUFFIXES)} file.")
     require_writable(out)
-    model = load_model(run)
     pool = read_like(data, model.spec.shape, strict=strict)
     probabilities = model.predict_proba(pool.items, device=best_device())
     best = probabilities.argmax(1)
@@ -71,7 +79,30 @@ def predict(run: Path, data: Path, out: Path, strict: bool, as_json: bool) -> No
         **{f"p({name})": probabilities[:, k] for k, name in enumerate(model.classes)},
     }
     write_table(out, columns)
-    tell({"items": len(pool), "out": str(out)}, as_json, f"{len(pool)} predictions in {out}")
+    return tell({"items": len(pool), "out": str(out)}, as_json, f"{len(pool)} predictions in {out}")
+
+
+def _predict_masks(model: Any, data: Path, out: Path, strict: bool, as_json: bool) -> None:
+    """Write a mask for every image: a PNG file of class numbers under the image's name, and ``classes.txt``."""
+    import numpy as np
+    from PIL import Image
+
+    from leaven.run.files import require_writable, whole
+    from leaven.run.inputs import read_like
+    from leaven.run.limits import best_device
+
+    if out.suffix or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
+        raise LeavenError(f"Masks cannot be written as {out}; name a folder that is new or empty.")
+    require_writable(out / "classes.txt")
+    pool = read_like(data, model.spec.shape, strict=strict)
+    for start in range(0, len(pool), MASKS):
+        scores = model.predict_proba(pool.items[start : start + MASKS], device=best_device())
+        for name, mask in zip(pool.ids[start : start + MASKS], scores.argmax(1).astype(np.uint8), strict=True):
+            with whole((out / name).with_suffix(".png")) as part:
+                Image.fromarray(mask).save(part, "PNG")
+    with whole(out / "classes.txt") as part:
+        part.write_text("\n".join(model.classes) + "\n")
+    tell({"items": len(pool), "out": str(out)}, as_json, f"{len(pool)} masks in {out}")
 
 
 def report(run: Path, as_json: bool) -> None:

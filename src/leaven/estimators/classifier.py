@@ -235,10 +235,10 @@ class LeavenClassifier(ClassifierMixin, BaseEstimator):
         method = self.method
         if not isinstance(method, str | None) and not (isinstance(method, type) and issubclass(method, Method)):
             raise LeavenError(f"method is {method!r}, expected a name or a subclass of leaven.Method.")
-        kind = method if isinstance(method, type) else None if method in (None, "auto") else get(method)
-        if kind is not None and kind.learns != "classes":
+        chosen = method if isinstance(method, type) else None if method in (None, "auto") else get(method)
+        if chosen is not None and chosen.learns != "classes":
             raise LeavenError(
-                f"The method {method!r} learns {kind.learns}, not to tell the classes of y; give it as init, or train "
+                f"The method {method!r} learns {chosen.learns}, not to tell the classes of y; give it as init, or train "
                 "it with `leaven fit`."
             )
         plan: dict[str, Any] = {

@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from leaven.errors import LeavenError
 from leaven.nn.distributed import global_mean
-from leaven.nn.network import at_size_of
+from leaven.nn.network import Network, at_size_of
 
 if TYPE_CHECKING:
     from leaven.methods.base import Draw
@@ -22,6 +23,20 @@ def classification_loss(head: nn.Module, features: Sequence[Tensor], draw: Draw)
     for (name, view), of_view in zip(draw.views.items(), features, strict=True):
         losses.append(F.cross_entropy(at_size_of(view, head(of_view)).float(), draw.labels_of(name)))
     return torch.stack(losses).mean()
+
+
+def require_moving_features(network: Network, method: str) -> None:
+    """Raise where a method that works by moving the features finds none that move.
+
+    Raises
+    ------
+    LeavenError : the backbone is frozen, or has no weights
+    """
+    if not any(weight.requires_grad for weight in network.backbone.parameters()):
+        raise LeavenError(
+            f"{method} works by moving the features, but this backbone is frozen or has no weights; train it as well "
+            "(--tuned), or take the network mlp for feature vectors."
+        )
 
 
 def masked_cross_entropy(scores: Tensor, targets: Tensor, mask: Tensor) -> Tensor:

@@ -73,9 +73,9 @@ def encoder(spec: Spec, body: nn.Module | None = None) -> nn.Module:
 
 
 def _digest(spec: Spec, items: np.ndarray, key: str, precision: str, body: nn.Module | None) -> str:
-    """Of the pixels and of all that changes the features; the head's number of classes does not."""
+    """Of the pixels and of all that changes the features; the head and its number of classes do not."""
     digest = hashlib.blake2b(digest_size=16)
-    described = {k: v for k, v in spec.asdict().items() if k != "classes"}
+    described = {k: v for k, v in spec.asdict().items() if k not in ("classes", "head")}
     digest.update(json.dumps([described, items.shape, key, precision]).encode())
     for weight in body.state_dict().values() if body is not None else ():
         digest.update(weight.contiguous().cpu().numpy().data)

@@ -13,13 +13,13 @@ from torch import nn
 
 from leaven.data import Pool
 from leaven.errors import LeavenError
-from leaven.evaluate.evaluation import Evaluation
 from leaven.evaluate.predict import predict
 from leaven.nn.build import Spec, backbone, build
 from leaven.nn.network import Network
 from leaven.nn.pretrained import freeze
 from leaven.run import folder
 from leaven.run.files import whole
+from leaven.run.look import look
 
 
 class Model:
@@ -41,10 +41,24 @@ class Model:
         """Class probabilities, float32 ``(N, K)``, of items as a ``Pool`` holds them; options as for ``predict``."""
         return predict(self.network, items, **options)
 
-    def evaluate(self, pool: Pool, **options: Any) -> Evaluation:
-        """Predictions for ``pool`` beside its labels, with thumbnails of what the report shows."""
-        probabilities = self.predict_proba(pool.items, **options)
-        return Evaluation(probabilities, pool.labels, pool.ids, self.classes).with_pictures(pool.items)
+    def evaluate(self, pool: Pool, **options: Any) -> Any:
+        """Predictions for ``pool`` beside its labels, with thumbnails of what the report shows: an ``Evaluation``, or a
+        ``DenseEvaluation`` where the pool has masks.
+        """
+        return look(self.network, pool, **options)
+
+    def require_classes(self, run: Path) -> None:
+        """Raise where the model is a backbone, or solves tasks, and so has no classes to tell apart.
+
+        Raises
+        ------
+        LeavenError : says what such a run is for
+        """
+        if not self.classes:
+            raise LeavenError(
+                f"The run {run} learnt no classes; start another from it (leaven fit --init {run}), or look at it with "
+                "leaven probe or leaven episodes."
+            )
 
     def save(self, path: Path) -> None:
         """Write the weights to ``path`` (safetensors), with all that ``load_model`` needs in the header."""
@@ -98,5 +112,5 @@ def load_model(path: str | Path) -> Model:
 def feature_head(spec: Spec, weights: Mapping[str, torch.Tensor]) -> Network:
     """The head over a frozen backbone, built to fit ``weights``."""
     features = len(weights["mean"])
-    head = Spec("angular", (features,), spec.classes, (0.0,) * features, (1.0,) * features)
+    head = Spec("angular", (features,), spec.classes, (0.0,) * features, (1.0,) * features, head=spec.head)
     return build(head)

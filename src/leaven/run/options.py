@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import platform
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -95,6 +95,7 @@ def decide(options: Options, pool: Pool) -> Resolved:
         resolution=options.resolution,
         started=start is not None,
     )
+    spec = replace(spec, head=kind.head)
     return Resolved(
         kind,
         hyperparameters,

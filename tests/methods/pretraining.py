@@ -1,0 +1,41 @@
+"""What the tests of pre-training share: a backbone trained without labels, and the same untrained."""
+
+import copy
+
+import numpy as np
+import torch
+
+from leaven.augment import ImageViews
+from leaven.data import Pool
+from leaven.evaluate.probe import features, linear_probe, neighbours
+from leaven.methods.registry import get
+from leaven.nn.build import build, describe
+from leaven.train.engine import train
+from leaven.train.job import Job
+from leaven.train.plan import Plan
+
+SEEDS = (0, 1, 2)
+TRAIN, LABELLED = 1200, 200  # the others are predicted
+
+
+def gains(name: str, whole: Pool, **plan: object) -> dict[str, list[float]]:
+    """What training adds to the accuracy of the features of a random network on held-out items, a figure a seed."""
+    found: dict[str, list[float]] = {"linear": [], "neighbours": []}
+    for seed in SEEDS:
+        order = np.random.default_rng(seed).permutation(len(whole))
+        pool, test = whole.subset(order[:TRAIN]), whole.subset(order[TRAIN:])
+        kind = get(name)
+        torch.manual_seed(seed)
+        network = build(describe("cnn", pool.items, 0))
+        untrained = copy.deepcopy(network)
+        settings = {**kind.plan, "seed": seed, "probes": 0, **plan}
+        method = kind(network)
+        one = Plan(**settings, accelerator="cpu", precision="32-true")
+        train(Job(method, pool.with_labels(np.full(TRAIN, -1)), one, ImageViews(flip=False), progress=False))
+        for judge, values in ((linear_probe, found["linear"]), (neighbours, found["neighbours"])):
+            accuracies = []
+            for body in (network, untrained):
+                seen, unseen = features(body, pool.items[:LABELLED]), features(body, test.items)
+                accuracies.append(judge(seen, pool.labels[:LABELLED], unseen, test.labels).value)
+            values.append(accuracies[0] - accuracies[1])
+    return found
