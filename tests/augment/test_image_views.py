@@ -152,6 +152,68 @@ def test_masks_go_the_way_of_their_images(kind):
         assert drawn.mask(labels.to(kind), -1).min() == -1
 
 
+def test_the_strong_view_of_a_given_weak_view():
+    x = photos(30, 3, 24, 30)
+    torch.manual_seed(0)
+    shift = ImageViews().draw_weak(x)
+    weak = shift.image(x.permute(0, 2, 3, 1).contiguous()).permute(0, 3, 1, 2)
+    torch.manual_seed(0)
+    assert torch.equal(weak, ImageViews().weak(x))
+    nothing_more = ImageViews(operations=0, cutout=0).draw_strong(x, shift)
+    assert nothing_more.shift is shift
+    assert torch.equal(nothing_more.image(x), weak)
+    # The same draws of a policy give what they give of an image that stays where it is.
+    torch.manual_seed(1)
+    of_shifted = ImageViews().draw_strong(x, shift).image(x)
+    torch.manual_seed(1)
+    none = torch.zeros(30, dtype=torch.int32)
+    still = Shift(none.bool(), none, none)
+    assert torch.equal(of_shifted, ImageViews().draw_strong(weak, still).image(weak))
+
+
+def test_places_tell_where_in_the_weak_view_a_pixel_was(every_path):
+    """A translation to the left by six pixels and a cut-out, worked out by hand; then any draw, by gathering."""
+
+    class Left:
+        def draw(self, n, device):
+            return Draw(torch.full((n, 1), OPERATIONS.index("TranslateX")), torch.ones(n, 1), torch.ones(n, 1))
+
+    x = photos(4, 3, 10, 20)
+    drawn = ImageViews(policy=Left()).draw_strong(x)
+    wanted = torch.arange(200).view(10, 20).roll(-6, 1).repeat(4, 1, 1)
+    wanted[:, :, 14:] = -1
+    for image, (top, left, bottom, right) in zip(wanted, drawn.warp.box.tolist(), strict=True):
+        image[max(top, 0) : max(bottom, 0), max(left, 0) : max(right, 0)] = -1
+    assert drawn.places(4, 10, 20).dtype == torch.int64
+    assert torch.equal(drawn.places(4, 10, 20), wanted)
+
+    torch.manual_seed(0)
+    x, labels = photos(60, 3, 24, 30), torch.randint(0, 20, (60, 24, 30))
+    drawn = ImageViews().draw_strong(x)
+    places, weak = drawn.places(60, 24, 30), drawn.shift.mask(labels)
+    assert (places < 0).any()
+    gathered = weak.flatten(1).gather(1, places.clamp(min=0).flatten(1)).view_as(weak)
+    assert torch.equal(torch.where(places < 0, 255, gathered), drawn.warp.mask(weak, 255))
+    assert torch.equal(torch.where(places < 0, 255, gathered), drawn.mask(labels, 255))
+
+
+def test_image_and_mask_stay_together_through_places():
+    """An image whose levels are its classes: the strong view shows the class that the weak view had there."""
+    torch.manual_seed(0)
+    classes = torch.randint(1, 8, (50, 30, 40))
+    photometric = [name for name in OPERATIONS if not name.startswith(("Rotate", "Shear", "Translate"))]
+    views = ImageViews(exclude=tuple(photometric))
+    x = classes[:, None].to(torch.uint8) * 3
+    shift = views.draw_weak(x)
+    drawn = views.draw_strong(x, shift)
+    weak, strong, places = shift.mask(classes), drawn.image(x)[:, 0].long(), drawn.places(50, 30, 40)
+    shown = weak.flatten(1).gather(1, places.clamp(min=0).flatten(1)).view_as(weak)
+    lost = places < 0
+    assert 0.02 < lost.float().mean() < 0.6
+    assert torch.equal(strong[~lost], shown[~lost] * 3)
+    assert set(strong[lost].tolist()) == {0, 128}
+
+
 def test_a_policy_takes_randaugments_place():
     class Rotations:
         def draw(self, n, device):

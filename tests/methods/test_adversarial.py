@@ -8,8 +8,7 @@ import torch
 from torch import nn
 
 from leaven.augment import ImageViews
-from leaven.data import Pool, adaptation, few_labels
-from leaven.data.digits import digits, rendered_digits
+from leaven.data import Pool, adaptation, digits, few_labels, rendered_digits
 from leaven.errors import LeavenError
 from leaven.evaluate.predict import predict
 from leaven.methods.registry import get

@@ -5,8 +5,7 @@ import pytest
 import torch
 
 from leaven.augment import ImageViews
-from leaven.data import few_labels
-from leaven.data.digits import digits
+from leaven.data import digits, few_labels
 from leaven.evaluate.predict import predict
 from leaven.methods.registry import get
 from leaven.nn.build import build, describe

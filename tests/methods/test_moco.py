@@ -10,7 +10,7 @@ from pretraining import gains
 from stubs import batch, cross_entropy, draw
 from torch import nn
 
-from leaven.data.digits import digits
+from leaven.data import digits
 from leaven.methods.base import Draw, Setup
 from leaven.methods.pretrain import moco as module
 from leaven.methods.pretrain.moco import MoCo, grid
@@ -200,9 +200,7 @@ def found_by_statistics(monkeypatch, apart: bool) -> float:
     if not apart:
         monkeypatch.setattr(module, "normalised_apart", lambda groups: nullcontext())
     scores = []
-    monkeypatch.setattr(
-        module.F, "cross_entropy", lambda given, *_: scores.append(given.detach()) or given.sum() * 0.0
-    )
+    monkeypatch.setattr(module.F, "cross_entropy", lambda given, *_: scores.append(given.detach()) or given.sum() * 0.0)
     generator = torch.Generator().manual_seed(0)
     method = plain(32, Normalised(32), queue=40, group=8)
     method.queue.zero_()

@@ -7,7 +7,7 @@ from pretraining import gains
 from stubs import batch, cross_entropy, draw
 from torch import nn
 
-from leaven.data.digits import rendered_digits
+from leaven.data import rendered_digits
 from leaven.errors import LeavenError
 from leaven.methods.pretrain.rotation import Rotation
 from leaven.nn.network import Network, domain_of, of_domain

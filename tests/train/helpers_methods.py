@@ -41,7 +41,8 @@ def job_for(name: str, folder: Path | None = None, **plan: object) -> Job:
     settings = {
         "steps": 6, "batch_size": 8, "precision": "32-true", "accelerator": "cpu", "probes": 0, "lr": 0.02, **plan
     }  # fmt: skip
-    return Job(method_for(name, pool), pool, Plan(**{**kept, **settings}), ImageViews(flip=False), folder, progress=False)
+    plan = Plan(**{**kept, **settings})
+    return Job(method_for(name, pool), pool, plan, ImageViews(flip=False), folder, progress=False)
 
 
 def weights(job: Job) -> dict[str, np.ndarray]:

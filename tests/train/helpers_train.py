@@ -26,6 +26,9 @@ class Same:
     def strong(self, x: Tensor) -> Tensor:
         return x
 
+    def cropped(self, x: Tensor) -> Tensor:
+        return x
+
 
 class Scores(nn.Module):
     """A network that is handed its scores: the items are logits, ``scale`` is its only weight."""

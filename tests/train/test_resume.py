@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 
-from leaven.data.digits import digits, rendered_digits
+from leaven.data import digits, rendered_digits
 from leaven.train import checkpoint
 
 STEPS = 410  # a line of the log for every two, so that a checkpoint can lie between two lines

@@ -32,7 +32,12 @@ def test_a_number_is_one_more_draw_of_the_same_items():
     assert views.made == ["weak", "cropped", "cropped", "strong"]
     assert list(seen["a"].views) == list(wanted["a"])
     assert list(seen["b"].views) == list(wanted["b"])
-    for name, kind, number in (("a", "cropped", 2), ("a", "cropped_2", 3), ("a", "strong_10", 4), ("b", "cropped_2", 3)):
+    for name, kind, number in (
+        ("a", "cropped", 2),
+        ("a", "cropped_2", 3),
+        ("a", "strong_10", 4),
+        ("b", "cropped_2", 3),
+    ):
         assert torch.equal(seen[name].views[kind], items[name] + 100 * number)
     assert torch.equal(seen["b"].views["weak"], items["b"] + 100)
 

@@ -12,6 +12,7 @@ class FeatureViews:
     * ``plain``: view 0.
     * ``weak``: one of the first ``weak_views`` views, drawn for each item, with slight Gaussian noise.
     * ``strong``: one of the others, with more noise, and with features dropped out.
+    * ``cropped``: the same, for a vector has no parts to show.
 
     Where all views are weak ones, both kinds draw from all.
 
@@ -67,6 +68,10 @@ class FeatureViews:
         if self.center.device != x.device:
             self.center = self.center.to(x.device)
         return self.center + torch.nn.functional.dropout(moved - self.center, self.dropout)
+
+    def cropped(self, x: Tensor) -> Tensor:
+        """A strong view, ``(N, D)``."""
+        return self.strong(x)
 
     def _check(self, x: Tensor) -> None:
         if x.dtype != torch.float32 or x.ndim not in (2, 3):

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from leaven.augment.affine import GEOMETRIC, affine
+from leaven.augment.crop import draw_cropped
 from leaven.augment.drawn import Drawn, in_pieces
 from leaven.augment.photometric import photometric
 from leaven.augment.policy import Draw, Policy, RandAugment, one_of
@@ -17,14 +18,18 @@ from leaven.augment.warp import Warp, draw_boxes
 SMOOTH = 16  # pixels
 
 
-def _pixels(x: Tensor) -> Tensor:
-    """uint8 ``(N, C, H, W)`` as contiguous ``(N, H, W, C)``: no copy where it is channels-last."""
+def _checked(x: Tensor) -> Tensor:
     if x.dtype != torch.uint8 or x.ndim != 4 or x.shape[1] not in (1, 3):
         raise ValueError(
             f"image views take uint8 (N, C, H, W) with 1 or 3 channels, not {x.dtype} {tuple(x.shape)}; "
             "convert the images first."
         )
-    return x.permute(0, 2, 3, 1).contiguous()
+    return x
+
+
+def _pixels(x: Tensor) -> Tensor:
+    """uint8 ``(N, C, H, W)`` as contiguous ``(N, H, W, C)``: no copy where it is channels-last."""
+    return _checked(x).permute(0, 2, 3, 1).contiguous()
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,15 @@ class StrongView(Drawn):
         """The labels of the views' pixels, from integers ``(N, H, W)``; ``ignore`` outside and cut out."""
         return self.warp.mask(self.shift.mask(mask), ignore)
 
+    def places(self, n: int, height: int, width: int) -> Tensor:
+        """Which pixel (row · width + column) of the weak view each pixel of the strong one shows.
+
+        int64 ``(n, height, width)``; -1 outside the image and cut out. What was said of the weak view's pixels is
+        gathered through it.
+        """
+        pixels = torch.arange(height * width, device=self.warp.matrix.device).view(1, height, width)
+        return self.warp.mask(pixels.expand(n, -1, -1), -1)
+
 
 class ImageViews:
     """Views of uint8 batches ``(N, C, H, W)``, C = 1 or 3, made where the batch is; each image draws its own.
@@ -60,6 +74,9 @@ class ImageViews:
     * ``weak``: a flip left to right for half of the images, a shift by up to ``shift`` of the side,
       the border reflected.
     * ``strong``: a weak view of its own, then ``operations`` operations of RandAugment, then cutout.
+    * ``cropped``: a random part of the image at the image's size, for half of the images mirrored, with other
+      brightness, contrast and colours: the views of contrastive learning (Chen et al. 2020, appendix A, without the
+      blur, as there for CIFAR).
 
     FixMatch (Sohn et al. 2020), section 2.3 and appendix D. What differs from applying Pillow's operations
     one by one, as public code does: all photometric operations come before all geometric ones, so that
@@ -109,23 +126,31 @@ class ImageViews:
 
     def weak(self, x: Tensor) -> Tensor:
         """Flipped and shifted images, ``(N, C, H, W)`` channels-last."""
-        pixels = _pixels(x)
-        return self._draw_shift(pixels).image(pixels).permute(0, 3, 1, 2)
+        return self.draw_weak(x).image(_pixels(x)).permute(0, 3, 1, 2)
 
     def strong(self, x: Tensor) -> Tensor:
         """Strongly augmented images, ``(N, C, H, W)`` channels-last."""
         return self.draw_strong(x).image(x)
 
-    def draw_strong(self, x: Tensor) -> StrongView:
-        """Draw for the batch ``x`` what ``strong`` would, to be used on images and on their masks."""
-        n, h, w, _ = (pixels := _pixels(x)).shape
-        shift = self._draw_shift(pixels)
+    def cropped(self, x: Tensor) -> Tensor:
+        """Random parts of the images, recoloured, ``(N, C, H, W)`` channels-last."""
+        n, c, h, w = _checked(x).shape
+        return draw_cropped(n, c, h, w, self.flip, x.device).image(x)
+
+    def draw_weak(self, x: Tensor) -> Shift:
+        """Draw for the batch ``x`` what ``weak`` would; it is for images ``(N, H, W, C)`` and for their masks."""
+        n, _, h, w = _checked(x).shape
+        return draw_shift(n, h, w, self.flip, self.shift, x.device)
+
+    def draw_strong(self, x: Tensor, shift: Shift | None = None) -> StrongView:
+        """Draw for the batch ``x`` what ``strong`` would, to be used on images and on their masks.
+
+        With ``shift``, which ``draw_weak`` drew, the strong view is made of that weak view instead of one of its own.
+        """
+        n, _, h, w = _checked(x).shape
+        shift = self.draw_weak(x) if shift is None else shift
         draw = self.policy.draw(n, x.device)
         box = draw_boxes(n, h, w, self.cutout, x.device) if self.cutout else None
         moved = one_of(draw.operation, GEOMETRIC).any(1)
         smooth = min(h, w) < SMOOTH if self.smooth is None else self.smooth
         return StrongView(shift, draw, Warp(affine(draw, h, w), moved, box, smooth))
-
-    def _draw_shift(self, pixels: Tensor) -> Shift:
-        n, h, w, _ = pixels.shape
-        return draw_shift(n, h, w, self.flip, self.shift, pixels.device)

@@ -1,0 +1,80 @@
+"""The views of contrastive learning: a part of the image at the image's size, mirrored and recoloured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from leaven.augment.drawn import Drawn, in_pieces
+
+AREA = (0.2, 1.0)  # share of the image that a crop shows (MoCo)
+RATIO = (3 / 4, 4 / 3)  # width by height
+JITTER = (0.4, 0.4, 0.4, 0.1)  # brightness, contrast, saturation, and hue in turns (MoCo v2; SimCLR on CIFAR)
+JITTERED, GREY = 0.8, 0.2  # shares of images
+LUMA = torch.tensor([0.299, 0.587, 0.114])
+# A colour is its luma plus a chroma, and a change of hue turns the chroma, here in the plane of I and Q (NTSC).
+_YIQ = torch.tensor([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
+_QUARTER = torch.linalg.inv(_YIQ) @ torch.tensor([[0.0, 0, 0], [0, 0, 1], [0, -1, 0]]) @ _YIQ
+
+
+@dataclass(frozen=True)
+class Cropped(Drawn):
+    """All that was drawn for a batch.
+
+    Attributes:
+        place: float32 ``(N, 2, 3)``, from places of the answer to places of the image, both -1..1.
+        colour: float32 ``(N, C, C)``, what every pixel's channels are multiplied with.
+        mean: float32 ``(N,)``, what part of the crop's mean grey is added.
+    """
+
+    place: Tensor
+    colour: Tensor
+    mean: Tensor
+
+    def image(self, x: Tensor) -> Tensor:
+        """The views of uint8 ``(N, C, H, W)``: same shape, channels-last."""
+        return in_pieces(Cropped._image, self, x).contiguous(memory_format=torch.channels_last)
+
+    def _image(self, x: Tensor) -> Tensor:
+        n, c, h, w = x.shape
+        grid = F.affine_grid(self.place, [n, c, h, w], align_corners=False)
+        pixels = F.grid_sample(x.float(), grid, padding_mode="border", align_corners=False).flatten(2)
+        luma = LUMA.to(x.device) if c == 3 else torch.ones(1, device=x.device)
+        grey = luma @ pixels.mean(2).T
+        mixed = torch.baddbmm((self.mean * grey)[:, None, None], self.colour, pixels)
+        return mixed.add_(0.5).clamp_(0, 255).to(torch.uint8).view(n, c, h, w)
+
+
+def draw_cropped(n: int, channels: int, height: int, width: int, flip: bool, device: torch.device) -> Cropped:
+    """Crops, mirrorings and colours for ``n`` images of ``channels`` 1 or 3."""
+    u = torch.rand(11, n, device=device)
+
+    def between(low: float, high: float, number: int) -> Tensor:
+        return low + (high - low) * u[number]
+
+    low, high = (torch.tensor(r).log().item() for r in RATIO)
+    area, ratio = between(*AREA, 0), between(low, high, 1).exp()
+    # parts of the sides; where one would be longer than the image it is as long
+    across = (area * ratio * height / width).sqrt().clamp(max=1)
+    down = (area / ratio * width / height).sqrt().clamp(max=1)
+    right, below = (1 - across) * between(-1, 1, 2), (1 - down) * between(-1, 1, 3)
+    mirrored = torch.where(u[4] < 0.5, -across, across) if flip else across
+    zero = torch.zeros_like(area)
+    place = torch.stack([mirrored, zero, right, zero, down, below], 1).view(n, 2, 3)
+
+    jittered = (u[5] < JITTERED).float()
+    brightness, contrast, saturation = (1 + jittered * between(-j, j, 6 + i) for i, j in enumerate(JITTER[:3]))
+    saturation = torch.where(u[10] < GREY, 0, saturation)
+    mean = brightness * (1 - contrast)
+    if channels == 1:
+        return Cropped(place, (brightness * contrast)[:, None, None], mean)
+    # These four maps are linear and any two of them commute, so there is no order to draw.
+    angle = (2 * torch.pi * jittered * between(-JITTER[3], JITTER[3], 9))[:, None, None]
+    luma = LUMA.to(device).expand(3, 3)
+    chroma = torch.eye(3, device=device) - luma
+    turned = angle.cos() * chroma + angle.sin() * _QUARTER.to(device)
+    colour = (brightness * contrast)[:, None, None] * (luma + saturation[:, None, None] * turned)
+    return Cropped(place, colour, mean)

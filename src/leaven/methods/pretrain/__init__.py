@@ -1,0 +1,1 @@
+"""Learning features without labels, for other methods to start from."""

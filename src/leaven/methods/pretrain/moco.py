@@ -1,0 +1,122 @@
+"""MoCo (He et al. 2020), version 2 (Chen et al. 2020)."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Annotated, ClassVar
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from leaven.methods.base import Batch, Method, Setup, Stream
+from leaven.nn.distributed import gathered
+from leaven.nn.network import Network, pooled
+from leaven.nn.norm import normalised_apart
+
+
+class MoCo(Method):
+    """Tell the key of another view of the same item from a queue of the keys of other items (Algorithm 1).
+
+    Queries and keys are normalised in groups of rows that have one row in common, so that batch statistics do not tell
+    which key is a query's own: on one device what shuffling across devices is for (section 3.3). Keys that the queue
+    holds of the very item are no negatives, for small pools come round before the queue does.
+    """
+
+    settings = ("pre-training",)
+    paper = "He et al., MoCo, CVPR 2020, arXiv 1911.05722; Chen et al., MoCo v2, 2020, arXiv 2003.04297"
+    learns = "features"
+    plan: ClassVar = {
+        "batch_size": 256, "lr": 0.03, "lr_warmup": 0.1, "final_lr": 0.0, "weight_decay": 1e-4, "nesterov": False
+    }  # fmt: skip
+    queue: Tensor
+    items: Tensor
+    place: Tensor
+
+    def __init__(
+        self,
+        network: Network,
+        *,
+        queue: Annotated[int, "keys that the queue holds, the negatives"] = 4096,
+        momentum: Annotated[float, "of the key encoder; less in a short run"] = 0.999,
+        temperature: Annotated[float, "τ of the softmax over the keys"] = 0.2,
+        dimensions: Annotated[int, "of queries and keys"] = 128,
+        group: Annotated[int, "rows that batch norm takes together; processes want multiples of its square"] = 8,
+    ):
+        super().__init__(network)
+        self.momentum, self.temperature, self.group = momentum, temperature, group
+        features = int(network.backbone.num_features)  # type: ignore[arg-type]
+        self.projection = nn.Sequential(
+            nn.Linear(features, features), nn.ReLU(inplace=True), nn.Linear(features, dimensions)
+        )
+        self.register_buffer("queue", F.normalize(torch.randn(queue, dimensions), dim=1))
+        self.register_buffer("items", torch.full((queue,), -1))  # whose keys they are
+        self.register_buffer("place", torch.zeros((), dtype=torch.long))  # of the next key
+
+    @property
+    def streams(self) -> dict[str, Stream]:
+        """Any items, cropped and recoloured twice."""
+        return {"items": Stream("any", views=("cropped", "cropped_2"))}
+
+    def setup(self, run: Setup) -> None:
+        """The key encoder begins as a copy; it trails by a third of the run at most.
+
+        By a twentieth, which is enough for averages that are evaluated, the keys of one queue are too unlike.
+        """
+        self.key_network = copy.deepcopy(self.network).requires_grad_(False)
+        self.key_projection = copy.deepcopy(self.projection).requires_grad_(False)
+        self.decay = min(self.momentum, 1 - 3 / max(6, run.steps))
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """−log of the softmax of q·k / τ over the item's own key and those of the queue, at its own (eq. 1)."""
+        draw = batch["items"]
+        along, across = grid(len(draw.rows), self.group)
+        with normalised_apart(along):
+            query = _encoded(self.network, self.projection, draw.cropped)
+        with torch.no_grad(), normalised_apart(across):
+            self._trail()
+            key = _encoded(self.key_network, self.key_projection, draw.cropped_2)
+        own = (query * key).sum(1, keepdim=True)
+        others = query @ self.queue.T.clone()  # the queue moves on before the backward pass
+        others = others.masked_fill(draw.rows[:, None] == self.items, -math.inf)
+        scores = torch.cat([own, others], 1) / self.temperature
+        self.log(accuracy=(scores.argmax(1) == 0).float().mean())
+        self._enqueue(gathered(key), gathered(draw.rows))
+        return {"contrast": F.cross_entropy(scores, torch.zeros_like(draw.rows))}
+
+    def _trail(self) -> None:
+        """θ_k ← m·θ_k + (1 − m)·θ_q (eq. 2)."""
+        mine: list[Tensor] = [*self.key_network.parameters(), *self.key_projection.parameters()]
+        theirs: list[Tensor] = [*self.network.parameters(), *self.projection.parameters()]
+        torch._foreach_lerp_(mine, theirs, 1 - self.decay)
+
+    def _enqueue(self, keys: Tensor, items: Tensor) -> None:
+        """The newest keys take the places of the oldest."""
+        size = len(self.queue)
+        keys, items = keys[-size:], items[-size:]
+        places = (self.place + torch.arange(len(keys), device=keys.device)) % size
+        self.queue.index_copy_(0, places, keys)
+        self.items.index_copy_(0, places, items)
+        self.place.add_(len(keys)).remainder_(size)
+
+
+def _encoded(network: Network, projection: nn.Module, x: Tensor) -> Tensor:
+    """Vectors of length 1, float32 ``(N, dimensions)``."""
+    return F.normalize(projection(pooled(network.features(x))).float(), dim=1)
+
+
+def grid(rows: int, side: int) -> tuple[list[Tensor], list[Tensor]]:
+    """Two ways to put rows into groups: along the lines of grids of ``side`` by ``side`` rows, and down their columns.
+
+    A group of the one way has one row in common with a group of the other. Where the rows fill no grid their lines
+    are a little longer, or all shorter than ``side``, and two rows may be in common.
+    """
+    along: list[Tensor] = []
+    across: list[Tensor] = []
+    for cells in torch.arange(rows).tensor_split(max(1, rows // side**2)):
+        lines = max(1, len(cells) // min(side, max(1, math.isqrt(len(cells)))))
+        columns = len(cells) // lines
+        along += cells.tensor_split(lines)
+        across += [cells[column::columns] for column in range(columns)]
+    return along, across

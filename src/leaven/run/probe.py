@@ -1,0 +1,87 @@
+"""What a run's backbone is worth: linear probe, neighbours and fine-tuning, each beside that of a random one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from leaven.data import Pool, few_labels
+from leaven.errors import LeavenError
+from leaven.evaluate.intervals import Interval, mean_of_runs
+from leaven.evaluate.probe import features, linear_probe, neighbours
+from leaven.nn.build import build
+from leaven.nn.network import Network
+from leaven.run import folder
+from leaven.run.fit import fit
+from leaven.run.limits import best_device
+from leaven.run.model import load_model
+from leaven.run.options import Options
+
+OFFLINE = {"linear probe, offline": linear_probe, "k-NN, offline": neighbours}
+TUNED = "fine-tuning"  # of all weights
+RANDOM = "random"  # what the control is called
+
+
+def probe(
+    run: Path, pool: Pool, test: Pool, *, per_class: int = 10, seeds: int = 3, steps: int = 300, progress: bool = True
+) -> list[dict[str, Any]]:
+    """The three evaluations of the backbone in ``run``, each followed by that of a random backbone of its form.
+
+    Parameters
+    ----------
+    run : any run folder, of a method that learns features or of a classifier
+    pool : the labelled items are learnt from: all of them by the offline probes, ``per_class`` by fine-tuning
+    test : what is predicted; it chooses nothing
+    seeds : how many times is fine-tuned, each time with other labels of ``pool``
+    steps : of supervised training of all weights
+
+    Returns
+    -------
+    A row each: ``evaluation``, ``backbone``, ``labels``, ``seeds``, ``n`` test items, ``accuracy``, ``low``, ``high``,
+    and ``interval``: over test ``items`` (Wilson's) or ``seeds`` (Student's).
+
+    Raises
+    ------
+    LeavenError : the pool has masks, or too few labels
+    """
+    if pool.dense:
+        raise LeavenError("A probe tells images apart, but the pool has masks; leave the masks out.")
+    pool, test = pool.subset(pool.labels >= 0), test.subset(test.labels >= 0)
+    if not len(pool) or not len(test):
+        raise LeavenError("A probe needs labels to learn from and others to be tested on; give --test with labels.")
+    few = [few_labels(pool, per_class, seed) for seed in range(seeds)]
+    few = [one.subset(one.labels >= 0) for one in few]
+    config, model = folder.read_config(run), load_model(run)
+    assert isinstance(model.network, Network)
+    spec = replace(model.spec, classes=0, pretrained=False, frozen=False)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        control = build(spec)
+
+    found: dict[str, list[tuple[str, int, int, Interval]]] = {}
+    for name, network in ((config["method"], model.network), (RANDOM, control)):
+        seen, unseen = (features(network, part.items, device=best_device()) for part in (pool, test))
+        for evaluation, judge in OFFLINE.items():
+            accuracy = judge(seen, pool.labels, unseen, test.labels)
+            found.setdefault(evaluation, []).append((name, len(pool), 1, accuracy))
+    for name, init in ((config["method"], run), (RANDOM, None)):
+        runs = []
+        for seed, part in enumerate(few):
+            options = Options(
+                "supervised", network=spec.name, pretrained=False, frozen=False, resolution=spec.resolution, init=init,
+                plan={"steps": steps, "seed": seed, "probes": 0}, flip=config["flip"], validation=0.0, baseline=False,
+            )  # fmt: skip
+            [fitted] = fit(part, None, options, test=test, progress=progress)
+            runs.append(fitted.evaluations["test"].accuracy())
+        accuracy = mean_of_runs([one.value for one in runs]) if seeds > 1 else runs[0]
+        found.setdefault(TUNED, []).append((name, len(few[0]), seeds, accuracy))
+    return [
+        {"evaluation": evaluation, "backbone": name, "labels": labels, "seeds": times, "n": len(test)}
+        | {"interval": "items" if times == 1 else "seeds"}
+        | {"accuracy": accuracy.value, "low": accuracy.low, "high": accuracy.high}
+        for evaluation, rows in found.items()
+        for name, labels, times, accuracy in rows
+    ]
