@@ -80,13 +80,14 @@ def test_labels_are_no_part_of_the_cache(make_images, no_decoding):
 def run(root, slow=0.0):
     """A process that reads the folder, each image taking so long."""
     code = f"""
-import time, leaven.data.decode as d
+import time, leaven.data.images as d
 real = d.standardise
 def slowly(*args):
     time.sleep({slow})
     return real(*args)
 d.standardise = slowly
-d.threads = lambda: 1
+import leaven.data.decode
+leaven.data.decode.threads = lambda: 1
 from leaven.data import read_folder
 print("start", flush=True)
 print(int(read_folder({str(root)!r}).items.sum()))
@@ -94,12 +95,17 @@ print(int(read_folder({str(root)!r}).items.sum()))
     return subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
 
 
+def wait_for_build(cache):
+    deadline = time.time() + 20
+    while not list(cache.glob("building-*/items.npy")):
+        assert time.time() < deadline, "no build began"
+        time.sleep(0.01)
+
+
 def test_killed_halfway_leaves_nothing_whole(make_images, cache):
     root = make_images(LEVELS)
     process = run(root, slow=0.3)
-    deadline = time.time() + 20
-    while not list(cache.glob("building-*/items.npy")) and time.time() < deadline:
-        time.sleep(0.01)
+    wait_for_build(cache)
     process.send_signal(signal.SIGKILL)
     process.wait()
     assert entries(cache) == ["building"]
@@ -112,8 +118,7 @@ def test_killed_halfway_leaves_nothing_whole(make_images, cache):
 def test_a_living_build_is_not_swept(make_images, cache):
     root, other = make_images(LEVELS), make_images({"a.png": 3}, "other")
     process = run(root, slow=0.2)
-    while not list(cache.glob("building-*/items.npy")):
-        time.sleep(0.01)
+    wait_for_build(cache)
     os.utime(next(cache.glob("building-*")), (0, 0))
     read_folder(other)
     assert entries(cache) == ["building", "decoded"]

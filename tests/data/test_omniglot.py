@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leaven.data.omniglot import omniglot
+from leaven.data import omniglot
 from leaven.errors import LeavenError
 
 # Out of order, as nothing says that a folder is listed in order.

@@ -184,9 +184,12 @@ def test_description_survives_json():
     assert describe("auto", np.zeros((3, 2, 7), np.float32), 5).shape == (7,)
 
 
-def test_random_weights_are_not_frozen():
-    """The backbone is built again with the finished model: random weights would be others."""
+def test_what_is_frozen_unless_asked_otherwise():
+    """Pretrained weights are; random ones only where a control is asked for."""
     pytest.importorskip("timm")
-    with pytest.raises(LeavenError, match="not worth freezing"):
-        describe("resnet18", np.zeros((3, 64, 64, 3), np.uint8), 5, pretrained=False, frozen=True)
-    assert not describe("resnet18", np.zeros((3, 64, 64, 3), np.uint8), 5, pretrained=False).frozen
+    images = np.zeros((3, 64, 64, 3), np.uint8)
+    assert describe("resnet18", images, 5).frozen
+    assert not describe("resnet18", images, 5, pretrained=False).frozen
+    assert describe("resnet18", images, 5, pretrained=False, frozen=True).frozen
+    with pytest.raises(LeavenError, match="has no pretrained weights to load or freeze"):
+        describe("cnn", images, 5, frozen=True)

@@ -32,7 +32,7 @@ def taught(pool, tmp_path_factory):
 
 
 def backbone(model):
-    return {k: v for k, v in model.network.backbone.state_dict().items()}
+    return model.network.backbone.state_dict()
 
 
 def test_a_run_of_features_has_no_classes(pool, taught):

@@ -67,7 +67,7 @@ def fit(
     source: Annotated[Path | None, Of(help="Labelled folder of another domain to learn from.")] = None,
     test: Annotated[Path | None, Of(help="Labelled folder to report on; it chooses nothing.")] = None,
     validation: Annotated[float | None, Of(help="Share of the labels to hold out.")] = None,
-    per_class: Annotated[int | None, Of(help="Use only so many labels a class (or masks), and hide the others.")] = None,
+    per_class: Annotated[int | None, Of(help="Use only so many labels a class, or masks, and hide the rest.")] = None,
     size: Annotated[int | None, Of(help="Pixels a side to keep of each image.")] = None,
     channels: Annotated[int | None, Of(help="1 grey, 3 colour; by default what the images are.")] = None,
     flip: Annotated[bool | None, Of("--flip/--no-flip", help="Mirror images; by default colour ones.")] = None,

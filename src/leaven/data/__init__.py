@@ -1,4 +1,4 @@
-"""The data room: `Pool`, its readers, the decoding cache, few-label splits, the embedded digits.
+"""The data room: `Pool`, its readers, the decoding cache, few-label splits, the embedded data.
 
 Names are imported on first use, so that ``import leaven.data`` costs no more than NumPy.
 """
@@ -11,13 +11,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .arrays import read_arrays, read_npz
     from .cache import LeavenWarning, clear_cache
+    from .characters import omniglot
     from .checks import match_classes, require_trainable
-    from .digits import digits, rendered_digits
+    from .embedded_digits import digits, rendered_digits
+    from .embedded_streets import streets
     from .folder import read_folder
     from .hub import read_huggingface
     from .join import adaptation
+    from .masks import read_masks
     from .pool import Pool
-    from .read import read
+    from .read_any import read
     from .splits import few_labels, hold_out
     from .vision import read_torchvision
 
@@ -26,18 +29,21 @@ _HOME = {
     "Pool": "pool",
     "adaptation": "join",
     "clear_cache": "cache",
-    "digits": "digits",
+    "digits": "embedded_digits",
     "few_labels": "splits",
     "hold_out": "splits",
     "match_classes": "checks",
-    "read": "read",
+    "omniglot": "characters",
+    "read": "read_any",
     "read_arrays": "arrays",
     "read_folder": "folder",
     "read_huggingface": "hub",
+    "read_masks": "masks",
     "read_npz": "arrays",
     "read_torchvision": "vision",
-    "rendered_digits": "digits",
+    "rendered_digits": "embedded_digits",
     "require_trainable": "checks",
+    "streets": "embedded_streets",
 }
 
 __all__ = [
@@ -49,14 +55,17 @@ __all__ = [
     "few_labels",
     "hold_out",
     "match_classes",
+    "omniglot",
     "read",
     "read_arrays",
     "read_folder",
     "read_huggingface",
+    "read_masks",
     "read_npz",
     "read_torchvision",
     "rendered_digits",
     "require_trainable",
+    "streets",
 ]
 
 

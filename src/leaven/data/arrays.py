@@ -12,7 +12,7 @@ import numpy as np
 from leaven.errors import LeavenError
 
 from .names import listing, number
-from .pool import Pool
+from .pool import NO_CLASS, Pool
 
 X_KEYS = ("x", "images", "data", "arr_0")
 Y_KEYS = ("y", "labels", "arr_1")
@@ -55,7 +55,8 @@ def read_npz(path: str | os.PathLike[str], classes: Sequence[object] | None = No
     """Pool from an ``.npz`` file; never unpickles.
 
     Items stand under ``x``, ``images``, ``data`` or ``arr_0``; labels, where there are any, under ``y``,
-    ``labels`` or ``arr_1``; both as for `read_arrays`. ``classes`` and ``ids`` are read too where present.
+    ``labels`` or ``arr_1``; both as for `read_arrays`. ``classes`` and ``ids`` are read too where present. With
+    ``masks``, uint8 ``(N, H, W)``, the pool is dense: the label -1 says that a mask is not to be looked at.
 
     Raises
     ------
@@ -67,7 +68,7 @@ def read_npz(path: str | os.PathLike[str], classes: Sequence[object] | None = No
         raise LeavenError(f"The file {path} does not exist, expected an .npz file: check the path.")
     try:
         with np.load(path, allow_pickle=False) as file:
-            columns = {key: file[key] for key in file.files if key in (*X_KEYS, *Y_KEYS, "classes", "ids")}
+            columns = {key: file[key] for key in file.files if key in (*X_KEYS, *Y_KEYS, "classes", "ids", "masks")}
             found = list(file.files)
     except Exception as error:  # a damaged archive raises whatever its parser trips over
         reason = (
@@ -86,10 +87,29 @@ def read_npz(path: str | os.PathLike[str], classes: Sequence[object] | None = No
     y = next((key for key in Y_KEYS if key in columns), None)
     if classes is None and "classes" in columns:
         classes = columns["classes"].tolist()
+    masks = columns.get("masks")
     try:
+        if masks is not None:
+            return _dense(columns[x], masks, columns[y] if y else None, classes, columns.get("ids"))
         return read_arrays(columns[x], columns[y] if y else None, classes, columns.get("ids"))
     except LeavenError as error:
         raise LeavenError(f"{path}: {error}") from None
+
+
+def _dense(X: np.ndarray, masks: np.ndarray, y: Any, classes: Sequence[object] | None, ids: Any) -> Pool:
+    pool = read_arrays(X, None, classes, ids)
+    if classes is None:
+        numbers = np.unique(masks[masks != NO_CLASS])
+        classes = [str(number) for number in range(int(numbers.max(initial=-1)) + 1)]
+    known = np.zeros(len(pool), np.int64) if y is None else np.where(np.asarray(y) < 0, -1, 0)
+    names = tuple(str(name) for name in classes)
+    top = int(masks[masks != NO_CLASS].max(initial=0)) if masks.dtype == np.uint8 else 0
+    if top >= len(names):
+        raise LeavenError(
+            f"masks holds the class number {top} and there are {len(names)} classes, expected numbers up to "
+            f"{len(names) - 1}, or {NO_CLASS} where a pixel does not count."
+        )
+    return Pool(pool.items, known, pool.ids, None, names, masks)  # type: ignore[arg-type]
 
 
 def _array(value: Any, name: str) -> np.ndarray:

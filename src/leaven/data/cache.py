@@ -18,6 +18,7 @@ import numpy as np
 from leaven.errors import LeavenError
 
 from .decode import Decoded, decode, reserve
+from .images import standardise
 from .storage import cache_folder
 
 VERSION = 1  # of the cache's layout and of what `standardise` answers: raise it when either changes
@@ -46,6 +47,7 @@ def decoded(
     cache: str | os.PathLike[str] | None,
     progress: bool,
     where: str,
+    convert: Callable[[Any, tuple[int, int], int], np.ndarray] = standardise,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Images from the cache, or decoded into it.
 
@@ -62,6 +64,8 @@ def decoded(
         As for `read_folder`.
     where : str
         Where the images come from, for messages.
+    convert : callable
+        Opened image, (height, width) and channels → pixels; ``key`` must tell it too.
 
     Returns
     -------
@@ -79,7 +83,7 @@ def decoded(
     entry = folder / f"decoded-{key}"
     if key is None:
         with _building(folder) as build:  # removed at once: the mapping keeps the file until it is let go
-            answer = decode(build / "items.npy", names, open_image, size, channels, progress, where)
+            answer = decode(build / "items.npy", names, open_image, size, channels, progress, where, convert)
             _report(answer.failed, len(names), strict, where)
             _finish(answer, build)
             items = np.load(build / "items.npy", mmap_mode="r" if os.name == "posix" else None)
@@ -87,7 +91,7 @@ def decoded(
     found = _load(entry)
     if found is None:
         with _building(folder) as build:
-            answer = decode(build / "items.npy", names, open_image, size, channels, progress, where)
+            answer = decode(build / "items.npy", names, open_image, size, channels, progress, where, convert)
             _report(answer.failed, len(names), strict, where)
             _finish(answer, build)
             _publish(build, entry)

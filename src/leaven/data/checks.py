@@ -72,8 +72,8 @@ def match_classes(pool: Pool, classes: Sequence[str], where: str = "the test dat
         return pool
     if pool.dense:
         raise LeavenError(
-            f"The pixels of {where} have the classes {listing(pool.classes, 5)}, expected {listing(classes, 5)} in this "
-            "order: write the numbers of both sets of masks alike."
+            f"The pixels of {where} have the classes {listing(pool.classes, 5)}, expected {listing(classes, 5)} in "
+            "this order: write the numbers of both sets of masks alike."
         )
     index = {name: k for k, name in enumerate(classes)}
     to = np.array([index.get(name, -2) for name in pool.classes] + [-1], dtype=np.int64)  # [-1] stays unknown

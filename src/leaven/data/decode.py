@@ -36,8 +36,12 @@ def decode(
     channels: int | None,
     progress: bool,
     where: str,
+    convert: Callable[[Any, tuple[int, int], int], np.ndarray] = standardise,
 ) -> Decoded:
-    """Write all images to ``path``, an ``.npy`` of uint8 ``(N, H, W, C)``; rows that failed stay zero."""
+    """Write all images to ``path``, an ``.npy`` of uint8 ``(N, H, W, C)``; rows that failed stay zero.
+
+    ``convert`` makes pixels of an opened image; a `LeavenError` of it, or of ``open_image``, ends the work.
+    """
     from PIL import Image
 
     if channels not in (None, 1, 3):
@@ -57,11 +61,11 @@ def decode(
             for row in range(start, stop):
                 try:
                     with open_image(row) as image:
-                        items[row] = standardise(image, (height, width), channels)
-                except MemoryError:
+                        items[row] = convert(image, (height, width), channels)
+                except (MemoryError, LeavenError):
                     raise
                 except Exception as error:  # a damaged file raises whatever its decoder trips over
-                    failed[row] = f"{names[row]}: {_reason(error)}"
+                    failed[row] = f"{names[row]}: {reason(error)}"
             return stop - start
 
         workers = threads()
@@ -127,7 +131,8 @@ def _settle(
     return pair, channels or (1 if grey else 3)
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """Why an image cannot be read, in a few words."""
     from PIL import UnidentifiedImageError
 
     if isinstance(error, UnidentifiedImageError):

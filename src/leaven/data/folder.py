@@ -145,6 +145,15 @@ def scan(folder: Path) -> list[File]:
     return files
 
 
+def digest(files: Sequence[File], *options: object) -> str:
+    """Key of the cache for what is made of these files with these options."""
+    made = hashlib.blake2b(digest_size=16)
+    made.update("".join(f"{option}\0" for option in options).encode(errors="surrogateescape"))
+    for file in files:
+        made.update(f"{file.name}\0{file.size}\0{file.mtime}\0".encode(errors="surrogateescape"))
+    return made.hexdigest()
+
+
 def decode_files(
     root: Path,
     files: Sequence[File],
@@ -162,16 +171,11 @@ def decode_files(
     """
     from PIL import Image
 
-    digest = hashlib.blake2b(digest_size=16)
-    digest.update(f"{root.resolve()}\0{size}\0{channels}\0".encode(errors="surrogateescape"))
-    for file in files:
-        digest.update(f"{file.name}\0{file.size}\0{file.mtime}\0".encode(errors="surrogateescape"))
-
     def open_image(row: int) -> Image.Image:
         return Image.open(os.path.join(root, files[row].name))
 
     return decoded(
-        digest.hexdigest(),
+        digest(files, root.resolve(), size, channels),
         [file.name for file in files],
         open_image,
         size=size,

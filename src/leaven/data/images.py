@@ -64,12 +64,21 @@ def standardise(image: Image, size: tuple[int, int], channels: int) -> np.ndarra
     if image.mode != mode:
         image = image.convert(mode)
     if image.size != (width, height):
-        scale = max(height / image.height, width / image.width)
-        across, down = width / scale, height / scale  # the part that is kept, in its own pixels
-        left, top = (image.width - across) / 2, (image.height - down) / 2
-        box = (max(left, 0), max(top, 0), min(left + across, image.width), min(top + down, image.height))
-        image = image.resize((width, height), Image.Resampling.BICUBIC, box=box)
+        image = image.resize((width, height), Image.Resampling.BICUBIC, box=kept_part(image.size, size))
     return np.asarray(image).reshape(height, width, channels)
+
+
+def kept_part(image: tuple[int, int], size: tuple[int, int]) -> tuple[float, float, float, float]:
+    """The part that is kept of an image that is scaled until it covers ``size`` and cropped at the centre.
+
+    ``image`` is (width, height), as Pillow has it; ``size`` (height, width). Left, top, right and bottom, in the
+    image's own pixels.
+    """
+    (width, height), (down, across) = image, size
+    scale = max(down / height, across / width)
+    across_kept, down_kept = across / scale, down / scale
+    left, top = (width - across_kept) / 2, (height - down_kept) / 2
+    return max(left, 0), max(top, 0), min(left + across_kept, width), min(top + down_kept, height)
 
 
 def _eight_bits(image: Image) -> Image:

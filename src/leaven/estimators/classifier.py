@@ -238,8 +238,8 @@ class LeavenClassifier(ClassifierMixin, BaseEstimator):
         chosen = method if isinstance(method, type) else None if method in (None, "auto") else get(method)
         if chosen is not None and chosen.learns != "classes":
             raise LeavenError(
-                f"The method {method!r} learns {chosen.learns}, not to tell the classes of y; give it as init, or train "
-                "it with `leaven fit`."
+                f"The method {method!r} learns {chosen.learns}, not to tell the classes of y; give it as init, or "
+                "train it with `leaven fit`."
             )
         plan: dict[str, Any] = {
             "steps": int(self.steps),

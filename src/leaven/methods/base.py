@@ -211,7 +211,7 @@ class Method(nn.Module):
         raise NotImplementedError
 
     def solve(self, support: Tensor, labels: Tensor, query: Tensor) -> Tensor:
-        """Scores ``(Q, ways)`` for ``query`` ``(Q, ...)``, in a task of which only ``support`` ``(S, ...)`` is labelled.
+        """Scores ``(Q, ways)`` for ``query`` ``(Q, ...)``, in a task where only ``support`` ``(S, ...)`` is labelled.
 
         By default the nearest class mean of the network's features (Snell et al. 2017, eq. 1 and 2); ``labels`` is
         int64 ``(S,)`` in 0 .. ways - 1, with any number of shots a class.

@@ -104,7 +104,8 @@ class BatchNorm(nn.BatchNorm1d):
         found = x.new_zeros(len(groups), 2, x.shape[1], dtype=torch.float32)  # mean and variance of each
 
         def alone(number: int, part: Tensor) -> Tensor:
-            return F.batch_norm(part, *found[number], self.weight, self.bias, True, 1.0, self.eps)
+            mean, variance = found[number]
+            return F.batch_norm(part, mean, variance, self.weight, self.bias, True, 1.0, self.eps)
 
         x = _in_parts(x, [(rows, partial(alone, number)) for number, rows in enumerate(groups)])
         mean, variance = global_mean(found.mean(0))

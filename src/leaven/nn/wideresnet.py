@@ -10,21 +10,22 @@ from leaven.nn.norm import BatchNorm
 SLOPE = 0.1  # leaky ReLU of Oliver et al. 2018, kept by MixMatch, FixMatch and AdaMatch
 
 
-class _Block(nn.Module):
+class Block(nn.Module):
     """Pre-activation residual block: BN, ReLU, conv 3x3, BN, ReLU, conv 3x3."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int, activate_shortcut: bool):
+    def __init__(self, inputs: int, outputs: int, stride: int, activate_shortcut: bool, dilation: int = 1):
         super().__init__()
         self.norm1 = BatchNorm(inputs, slope=SLOPE)
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, dilation, dilation, bias=False)
         self.norm2 = BatchNorm(outputs, slope=SLOPE)
-        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, dilation, dilation, bias=False)
         self.shortcut = None
         if stride != 1 or inputs != outputs:
             self.shortcut = nn.Conv2d(inputs, outputs, 1, stride, bias=False)
         self.activate_shortcut = activate_shortcut
 
     def forward(self, x: Tensor) -> Tensor:
+        """``(N, inputs, H, W)`` → ``(N, outputs, H, W)``, sides divided by the stride and rounded up."""
         y = self.norm1(x)
         if self.activate_shortcut:
             x = y
@@ -56,7 +57,7 @@ class WideResNet(nn.Module):
         for stage in range(3):
             for i in range(blocks):
                 layers.append(
-                    _Block(
+                    Block(
                         sizes[stage] if i == 0 else sizes[stage + 1],
                         sizes[stage + 1],
                         stride=2 if stage and i == 0 else 1,
@@ -65,11 +66,16 @@ class WideResNet(nn.Module):
                 )
         self.layers = nn.Sequential(*layers, BatchNorm(sizes[3], slope=SLOPE))
         self.num_features = sizes[3]
-        for module in self.modules():
-            if isinstance(module, nn.Conv2d):
-                fan = module.kernel_size[0] * module.kernel_size[1] * module.out_channels
-                nn.init.normal_(module.weight, std=(2.0 / fan) ** 0.5)
+        start_convolutions(self)
 
     def forward(self, x: Tensor) -> Tensor:
         """Feature vectors ``(N, 64 * width)``."""
         return F.adaptive_avg_pool2d(self.layers(x), 1).flatten(1)
+
+
+def start_convolutions(module: nn.Module) -> None:
+    """Draw the weights of every convolution from a normal distribution of variance 2 / (k² · outputs)."""
+    for part in module.modules():
+        if isinstance(part, nn.Conv2d):
+            fan = part.kernel_size[0] * part.kernel_size[1] * part.out_channels
+            nn.init.normal_(part.weight, std=(2.0 / fan) ** 0.5)

@@ -112,7 +112,8 @@ def fit(
     for one, where in _runs(chosen, options, run):
         label = name_of(one.method) if one is chosen else folder.BASELINE
         job = Job(
-            _method(one, prepared, body), prepared.pool, one.plan, prepared.views, where, resume, Curve(seen, where) if seen else None, loggers, label, progress,
+            _method(one, prepared, body), prepared.pool, one.plan, prepared.views, where, resume,
+            Curve(seen, where) if seen else None, loggers, label, progress,
         )  # fmt: skip
         runs.append((one, job))
     if not pretrain and writes is not None:
@@ -136,8 +137,8 @@ def fit(
 def _nothing_to_say(method: type[Method]) -> str:
     command = "episodes" if method.learns == "tasks" else "probe"
     return (
-        f"{method.__name__} learns {method.learns}, not the classes of its pool, so it has nothing to say of test data; "
-        f"train without, and look at the run with `leaven {command}`."
+        f"{method.__name__} learns {method.learns}, not the classes of its pool, so it has nothing to say of test "
+        f"data; train without, and look at the run with `leaven {command}`."
     )
 
 

@@ -61,7 +61,8 @@ def read_like(
 ) -> Pool:
     """Read items in the form that a network takes; with ``classes``, their labels are numbered as these.
 
-    Without, a folder's subfolders are no classes, unless ``own_classes`` says that they are, whatever the network knows.
+    Without, a folder's subfolders are no classes, unless ``own_classes`` says that they are, whatever the network
+    knows.
 
     Raises
     ------

@@ -16,8 +16,9 @@ from leaven.evaluate.report.run import Run
 from leaven.evaluate.report.svg import percent
 from leaven.evaluate.report.words import BASELINE, duration
 
-ORDER = ("data", "labels", "method", "split", "accuracy", "n", "seeds", "seconds")
+ORDER = ("data", "strategy", "labels", "method", "split", "accuracy", "difference", "n", "seeds", "seconds")
 NUMBERS = ("labels", "n", "seeds")
+HEADINGS = {"n": "items", "seconds": "time", "difference": "points over random"}
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,7 @@ def rows_of(run: Run) -> list[dict[str, Any]]:
             "n": at.n,
             "labels": who.of("data", "labelled"),
             "seconds": who.seconds,
+            "metric": run.metric if run.dense else None,
         }
         for who in (run, run.baseline)
         if who
@@ -73,7 +75,8 @@ def table(rows: Sequence[dict[str, Any]]) -> Table | None:
         for r, at in zip(rows, intervals, strict=True)
     ]
     names = [*columns[:first], "95\u00a0% interval", f"{percent(low, 0)} to 100\u00a0%", *columns[first:]]
-    return Table([{"n": "items", "seconds": "time"}.get(c, c) for c in names], shown)
+    metric = next((r["metric"] for r in rows if r.get("metric")), "accuracy")
+    return Table([{**HEADINGS, "accuracy": metric}.get(c, c) for c in names], shown)
 
 
 def _interval(row: dict[str, Any]) -> Interval | None:
@@ -85,7 +88,8 @@ def _interval(row: dict[str, Any]) -> Interval | None:
 
 
 def _style(row: dict[str, Any]) -> str:
-    return "b" if str(row.get("method", "")).lower().startswith(("supervised", "source_only")) else "a"
+    control = str(row.get("method", row.get("strategy"))).lower()
+    return "b" if control.startswith(("supervised", "source_only", "random")) else "a"
 
 
 def _cell(column: str, value: Any) -> str:
@@ -122,6 +126,12 @@ def tiles(run: Run, pair: Paired | None) -> list[Tile]:
                     f"{100 * pair.low:+.1f} to {100 * pair.high:+.1f}{note}".replace("-", "−"),
                 )
             )
+    return found + of_training(run)
+
+
+def of_training(run: Run) -> list[Tile]:
+    """What the figures cost: labels and time."""
+    found = []
     labelled, items = run.of("data", "labelled"), run.of("data", "items")
     if isinstance(labelled, int):
         found.append(Tile(f"{labelled:,}", "labels", f"of {items:,} items" if isinstance(items, int) else ""))

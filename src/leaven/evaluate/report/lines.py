@@ -1,4 +1,4 @@
-"""Curves over the steps of a run."""
+"""Curves over the steps of a run, or over whatever else is counted."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ class Series:
     high: np.ndarray | None = None
 
 
-def line_chart(series: Sequence[Series], label: str, shares: bool = True) -> Markup:
-    """Curves with bands; ``shares``: the values are shares, shown in percent."""
+def line_chart(series: Sequence[Series], label: str, shares: bool = True, unit: str = "step") -> Markup:
+    """Curves with bands; ``shares``: the values are shares, shown in percent; ``unit``: what x counts."""
     xs = np.concatenate([s.x for s in series])
     values = np.concatenate([v for s in series for v in (s.y, s.low, s.high) if v is not None])
     values = values[np.isfinite(values)]
@@ -61,10 +61,10 @@ def line_chart(series: Sequence[Series], label: str, shares: bool = True) -> Mar
         HEIGHT,
         label,
         y_axis(y, LEFT, WIDTH - RIGHT, at_y, texts),
-        x_axis(x, HEIGHT - BOTTOM, at_x, [f"{v:,.0f}" for v in at_x], "step"),
+        x_axis(x, HEIGHT - BOTTOM, at_x, [f"{v:,.0f}" for v in at_x], unit),
         *(_band(s, x, y) for s in series),
         *(_curve(s, x, y) for s in series),
-        *_hits(series, x, shares),
+        *_hits(series, x, shares, unit),
     )
 
 
@@ -87,7 +87,7 @@ def _curve(s: Series, x: Scale, y: Scale) -> Markup:
     )
 
 
-def _hits(series: Sequence[Series], x: Scale, shares: bool) -> list[Markup]:
+def _hits(series: Sequence[Series], x: Scale, shares: bool, unit: str) -> list[Markup]:
     """An invisible strip for each step of any curve: it tells the values there."""
     steps = np.unique(np.concatenate([s.x for s in series]))
     edges = [
@@ -97,7 +97,7 @@ def _hits(series: Sequence[Series], x: Scale, shares: bool) -> list[Markup]:
     ]
     strips = []
     for step, left, right in zip(steps, edges, edges[1:], strict=False):
-        told = [f"step {step:,.0f}"]
+        told = [f"{unit} {step:,.0f}"]
         for s in series:
             told += [
                 f"{s.name}: {_told(s, int(i), shares)}" for i in np.flatnonzero(s.x == step) if math.isfinite(s.y[i])

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 import jinja2
 from markupsafe import Markup, escape
 
 from leaven.evaluate.paired import paired
-from leaven.evaluate.report import figures, words
+from leaven.evaluate.report import dense, figures, words
 from leaven.evaluate.report.run import Run, read_run
 from leaven.evaluate.report.sections import sections
 
@@ -39,23 +40,29 @@ def put(path: Path, text: str) -> Path:
 
 def render(run: Run) -> str:
     """The page as text."""
-    own = run.held_out
-    other = run.held_out_baseline
-    pair = paired(own, other) if own is not None and other is not None else None
     return (
         environment()
         .get_template("report.html")
         .render(
             name=run.path.resolve().name,
             run=run,
-            headline=words.headline(run),
-            verdict=words.verdict(run, pair),
-            tiles=figures.tiles(run, pair),
             table=figures.table(figures.rows_of(run)),
-            sections=sections(run),
             configuration=figures.configuration(run),
+            **(dense.content(run) if run.dense else content(run)),
         )
     )
+
+
+def content(run: Run) -> dict[str, Any]:
+    """Headline, verdict, tiles and sections for a run that sorts whole items."""
+    own, other = run.held_out, run.held_out_baseline
+    pair = paired(own, other) if own is not None and other is not None else None
+    return {
+        "headline": words.headline(run),
+        "verdict": words.verdict(run, pair),
+        "tiles": figures.tiles(run, pair),
+        "sections": sections(run),
+    }
 
 
 def environment() -> jinja2.Environment:

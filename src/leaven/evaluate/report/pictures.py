@@ -27,12 +27,12 @@ class Card:
     id: str
 
 
-def data_uri(picture: np.ndarray) -> str:
+def data_uri(picture: np.ndarray, largest: int = LARGE) -> str:
     """A picture, uint8 ``(H, W, C)``, as text: PNG, or JPEG for photographs, a fifth of the size."""
     from PIL import Image
 
     image = Image.fromarray(picture[..., 0] if picture.shape[-1] == 1 else picture)
-    image.thumbnail((LARGE, LARGE))
+    image.thumbnail((largest, largest))
     kind, options = ("jpeg", {"quality": 85}) if max(image.size) > TINY else ("png", {"optimize": True})
     file = io.BytesIO()
     image.save(file, kind, **options)

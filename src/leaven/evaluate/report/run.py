@@ -13,6 +13,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from leaven.errors import LeavenError
+from leaven.evaluate.dense import DenseEvaluation
 from leaven.evaluate.evaluation import Evaluation
 from leaven.evaluate.intervals import Interval
 from leaven.train.log import read_table
@@ -29,7 +30,7 @@ class Run:
     config: dict[str, Any]
     metrics: Columns
     curve: Columns
-    evaluations: dict[str, Evaluation]
+    evaluations: dict[str, Any]  # Evaluation, or DenseEvaluation where pixels have classes
     baseline: Run | None = None
     result: list[dict[str, Any]] = field(default_factory=list)
 
@@ -52,18 +53,28 @@ class Run:
         return str(self.config.get("method", "")).lower() == "supervised"
 
     @property
+    def dense(self) -> bool:
+        """Whether pixels are classified, not whole items."""
+        return bool(self.of("data", "dense"))
+
+    @property
+    def metric(self) -> str:
+        """The name of the figure that it is judged by, to begin a line with."""
+        return DenseEvaluation.metric if self.dense else "Accuracy"
+
+    @property
     def split(self) -> str | None:
         """The held-out split that the page is about: test before validation, if it has labels."""
         return next((s for s in HELD_OUT if s in self.evaluations and self.evaluations[s].known.any()), None)
 
     @property
-    def held_out(self) -> Evaluation | None:
-        """Its predictions."""
+    def held_out(self) -> Any:
+        """Its predictions; ``None`` where nothing with a label was held out."""
         return self.evaluations[self.split] if self.split else None
 
     @property
-    def held_out_baseline(self) -> Evaluation | None:
-        """The baseline's predictions for the same split."""
+    def held_out_baseline(self) -> Any:
+        """The baseline's predictions for the same split; ``None`` where there are none."""
         found = self.baseline.evaluations.get(str(self.split)) if self.baseline else None
         return found if found is not None and found.known.any() else None
 
@@ -80,8 +91,8 @@ class Run:
 
     @cached_property
     def accuracies(self) -> dict[str, Interval]:
-        """Accuracy on each split that has labels."""
-        return {s: e.accuracy() for s, e in sorted(self.evaluations.items()) if s != "unlabelled" and e.known.any()}
+        """Accuracy (of pixels, mIoU) on each split that has labels."""
+        return {s: e.score() for s, e in sorted(self.evaluations.items()) if s != "unlabelled" and e.known.any()}
 
 
 def read_run(path: Path) -> Run:
@@ -98,12 +109,14 @@ def read_run(path: Path) -> Run:
 
 def _read(path: Path, with_baseline: bool) -> Run:
     there = with_baseline and (path / "baseline").is_dir()
+    config = _config(path / "config.json")
+    dense = bool((config.get("data") or {}).get("dense"))
     return Run(
         path=path,
-        config=_config(path / "config.json"),
+        config=config,
         metrics=_columns(path / "metrics.csv"),
         curve=_columns(path / "curve.csv"),
-        evaluations={f.stem: _evaluation(f) for f in sorted((path / "evaluations").glob("*.npz"))},
+        evaluations={f.stem: _evaluation(f, dense) for f in sorted((path / "evaluations").glob("*.npz"))},
         baseline=_read(path / "baseline", False) if there else None,
         result=_rows(path / "result.json") if with_baseline else [],
     )
@@ -130,9 +143,9 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
 
 
-def _evaluation(path: Path) -> Evaluation:
+def _evaluation(path: Path, dense: bool) -> Evaluation | DenseEvaluation:
     try:
-        return Evaluation.load(path)
+        return DenseEvaluation.load(path) if dense else Evaluation.load(path)
     except (ValueError, KeyError, OSError, EOFError, BadZipFile) as error:
         raise LeavenError(f"{path} cannot be read ({error}); run `leaven evaluate` again.") from error
 

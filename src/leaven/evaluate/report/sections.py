@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from leaven.evaluate.report.parts import Section
 from leaven.evaluate.report.per_class import balance, classes, mistakes
 from leaven.evaluate.report.per_item import calibration, errors, label_next
@@ -10,8 +12,8 @@ from leaven.evaluate.report.training import learning, pseudo_labels
 
 
 def sections(run: Run) -> list[Section]:
-    """All sections that have something to show, and one that says what is missing and how to get it."""
-    made = [
+    """All sections of a run that sorts whole items."""
+    return arranged([
         learning(run),
         pseudo_labels(run),
         classes(run),
@@ -20,7 +22,11 @@ def sections(run: Run) -> list[Section]:
         balance(run),
         errors(run),
         label_next(run),
-    ]
+    ])  # fmt: skip
+
+
+def arranged(made: Sequence[Section]) -> list[Section]:
+    """Those that have something to show; after them, what is missing and how to get it."""
     there: list[Section] = []
     missing: dict[str, list[str]] = {}
     for section in made:

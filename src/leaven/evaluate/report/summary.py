@@ -1,4 +1,4 @@
-"""A page over several runs: a table, what the data look like, and links to the runs' own pages."""
+"""A page over several runs: charts, a table, what the data look like, and links to the runs' own pages."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from leaven.evaluate.report import figures
 from leaven.evaluate.report.page import NAME, environment, put
+from leaven.evaluate.report.parts import Panel
 from leaven.evaluate.report.pictures import data_uri
 
 
@@ -20,6 +21,7 @@ def write_summary(
     tables: Sequence[tuple[str, Sequence[dict[str, Any]]]],
     samples: Sequence[tuple[str, np.ndarray]],
     pages: Sequence[tuple[str, str]],
+    panels: Sequence[Panel] = (),
 ) -> Path:
     """Write ``report.html`` into ``out``.
 
@@ -29,6 +31,7 @@ def write_summary(
     tables : heading and rows of figures, as ``result.json`` has them
     samples : what is seen, and some images of it, uint8 ``(P, H, W, C)``
     pages : name and relative address of the runs' own pages
+    panels : charts, above the tables
     """
     text = environment().get_template("summary.html").render(
         title=title,
@@ -36,5 +39,6 @@ def write_summary(
         tables=[(heading, figures.table(rows)) for heading, rows in tables],
         samples=[(what, [data_uri(image) for image in images]) for what, images in samples],
         pages=pages,
+        panels=panels,
     )  # fmt: skip
     return put(out / NAME, text)

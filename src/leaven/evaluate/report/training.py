@@ -19,8 +19,9 @@ def learning(run: Run) -> Section:
     panels, notes = [], []
     accuracies = [s for s in (_accuracy(run, run.title, "a"), _accuracy(run.baseline, words.BASELINE, "b")) if s]
     if accuracies:
-        chart = line_chart(accuracies, "Accuracy on held-out items over the steps of training")
-        panels.append(Panel("Accuracy on held-out items", chart, _legend(accuracies), "The bands are 95 % intervals."))
+        what = f"{run.metric} on held-out items"
+        chart = line_chart(accuracies, f"{what} over the steps of training")
+        panels.append(Panel(what, chart, _legend(accuracies), "The bands are 95 % intervals."))
     else:
         notes.append(words.no_curve())
     losses = _losses(run)
@@ -39,8 +40,9 @@ def pseudo_labels(run: Run) -> Section:
     quantity, quality, said = [], [], []
     rate = run.metrics.get("mask_rate")
     if rate is not None and len(rate):
-        quantity.append(Series("unlabelled items learnt from", run.metrics["step"], rate, "c"))
-        said.append(f"In the last steps {percent(float(rate[-1]))} of the unlabelled items passed the threshold.")
+        what = "unlabelled pixels" if run.dense else "unlabelled items"
+        quantity.append(Series(f"{what} learnt from", run.metrics["step"], rate, "c"))
+        said.append(f"In the last steps {percent(float(rate[-1]))} of the {what} passed the threshold.")
     curve = _held_out(run.curve)
     if len(curve.get("confident", ())):
         n = np.round(curve["n"] * curve["confident"]).astype(int)

@@ -1,0 +1,199 @@
+"""Predictions for the pixels of a set of images, counted beside their masks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from leaven.data import Pool
+from leaven.data.pool import NO_CLASS
+from leaven.errors import LeavenError
+from leaven.evaluate.bootstrap import bounds, resampled
+from leaven.evaluate.intervals import Interval
+from leaven.train.items import Items, to_float
+
+PICTURES = 8  # kept for the report
+SIDE = 256  # pixels; larger pictures are thinned
+PIXELS = 2**20  # looked at at a time, so that the scores of a batch stay small
+TRUE, EITHER, LABELLED = range(3)  # pixels of a class: predicted rightly; labelled or predicted; labelled
+
+
+@dataclass(frozen=True)
+class DenseEvaluation:
+    """How often a pixel of each class was taken for each class, image by image.
+
+    Intervals are of the bootstrap over images, percentiles of 1,000 resamples from a fixed seed: the pixels of one
+    image are not independent of each other, images are.
+
+    Parameters
+    ----------
+    counts : int64 ``(N, K, K)``, of each image: row the mask's class, column the prediction; pixels that do not count
+        are left out, and all of an image without a mask
+    known : bool ``(N,)``, which images have a mask
+    ids : str ``(N,)``
+    classes : names of the K classes
+    picture_rows : rows ``(P,)`` of the images that are shown
+    pictures, predicted, truth : those images, uint8 ``(P, h, w, C)``, and their classes, uint8 ``(P, h, w)``,
+        `NO_CLASS` where the truth is not known
+    """
+
+    counts: np.ndarray
+    known: np.ndarray
+    ids: np.ndarray
+    classes: tuple[str, ...]
+    picture_rows: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
+    pictures: np.ndarray = field(default_factory=lambda: np.zeros((0, 1, 1, 1), np.uint8))
+    predicted: np.ndarray = field(default_factory=lambda: np.zeros((0, 1, 1), np.uint8))
+    truth: np.ndarray = field(default_factory=lambda: np.zeros((0, 1, 1), np.uint8))
+
+    metric = "mIoU"  # the name of what ``score`` gives
+
+    def score(self) -> Interval:
+        """The figure that a run is judged by: its mean intersection over union."""
+        return self.miou()
+
+    def miou(self) -> Interval:
+        """Mean over the classes that occur of TP / (TP + FP + FN), each summed over all images."""
+        return self._interval(_mean)
+
+    def pixel_accuracy(self) -> Interval:
+        """Share of the pixels whose class is predicted rightly."""
+        return self._interval(lambda sums: sums[..., TRUE].sum(-1) / sums[..., LABELLED].sum(-1))
+
+    def per_class(self) -> list[Interval]:
+        """TP / (TP + FP + FN) of each class; ``n`` is the number of images that it occurs in."""
+        return [self._of_class(k) for k in range(len(self.classes))]
+
+    def confusion(self) -> np.ndarray:
+        """Counts of pixels ``(K, K)``: row the mask's class, column the prediction."""
+        return self.counts[self.known].sum(0)
+
+    @cached_property
+    def sums(self) -> np.ndarray:
+        """Of the images with a mask, float64 ``(n, K, 3)``: `TRUE`, `EITHER` and `LABELLED` pixels of each class."""
+        counts = self.counts[self.known].astype(np.float64)
+        true, labelled, predicted = np.einsum("nkk->nk", counts), counts.sum(2), counts.sum(1)
+        return np.stack([true, labelled + predicted - true, labelled], 2)
+
+    @cached_property
+    def _resampled(self) -> np.ndarray:
+        return resampled(self.sums)
+
+    def _interval(self, statistic: Callable[[np.ndarray], np.ndarray]) -> Interval:
+        with np.errstate(invalid="ignore"):
+            value = float(statistic(self.sums.sum(0)))
+            low, high = bounds(statistic(self._resampled), len(self.sums))
+        return Interval(value, low, high, len(self.sums))
+
+    def _of_class(self, k: int) -> Interval:
+        at = self._interval(lambda sums: _each(sums)[..., k])
+        return Interval(at.value, at.low, at.high, int((self.sums[:, k, LABELLED] > 0).sum()))
+
+    def save(self, path: Path) -> None:
+        """Write to an ``.npz`` file."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        columns = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        np.savez_compressed(path, **columns | {"classes": np.array(self.classes)})
+
+    @classmethod
+    def load(cls, path: Path) -> DenseEvaluation:
+        """Read what ``save`` wrote; no code in the file is ever run."""
+        with np.load(path, allow_pickle=False) as z:
+            columns = {name: z[name] for name in cls.__dataclass_fields__}
+        return cls(**columns | {"classes": tuple(str(name) for name in columns["classes"])})
+
+
+def difference(first: DenseEvaluation, second: DenseEvaluation) -> Interval | None:
+    """By how much the first's mIoU is the higher on the images whose masks both know; ``None`` where there are none.
+
+    Both are resampled alike, so that what is hard about an image counts for neither.
+    """
+    _, i, j = np.intersect1d(first.ids[first.known], second.ids[second.known], return_indices=True)
+    if first.classes != second.classes or not len(i):
+        return None
+    both = np.stack([first.sums[i], second.sums[j]], 1)  # (n, 2, K, 3)
+    value = np.subtract(*_mean(both.sum(0)))
+    means = _mean(resampled(both))
+    low, high = bounds(means[:, 0] - means[:, 1], len(i), least=-1.0)
+    return Interval(float(value), low, high, len(i))
+
+
+def _each(sums: np.ndarray) -> np.ndarray:
+    """TP / (TP + FP + FN) of each class, NaN where it does not occur."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(sums[..., LABELLED] > 0, sums[..., TRUE] / sums[..., EITHER], np.nan)
+
+
+def _mean(sums: np.ndarray) -> np.ndarray:
+    each = _each(sums)
+    there = ~np.isnan(each)
+    with np.errstate(invalid="ignore"):
+        return np.where(there, each, 0).sum(-1) / there.sum(-1)
+
+
+@torch.inference_mode()
+def evaluate_dense(
+    network: nn.Module,
+    pool: Pool,
+    *,
+    batch_size: int | None = None,
+    precision: str = "32-true",
+    device: str | None = None,
+) -> DenseEvaluation:
+    """Count a network's predictions for a dense pool, one batch after the other.
+
+    Memory stays bounded: of all scores only one batch's are there at a time. Masks of rows whose label is -1 are not
+    looked at.
+
+    Parameters
+    ----------
+    network : maps float ``(B, C, H, W)`` in 0..1 to scores ``(B, K, H, W)``
+    batch_size : images a forward pass; ``None``: about a million pixels
+    precision : ``32-true`` or ``bf16-mixed``
+    device : where to compute; by default where the network is
+
+    Raises
+    ------
+    LeavenError : the pool has no masks, or the network has another number of classes
+    """
+    if pool.masks is None:
+        raise LeavenError("The pool has no masks, but its pixels were to be evaluated; read it with read_masks.")
+    where = torch.device(device) if device else next(network.parameters()).device
+    network.eval().to(where)
+    n, k, (height, width) = len(pool), pool.num_classes, pool.items.shape[1:3]
+    size = batch_size or max(1, PIXELS // (height * width))
+    known, thin = pool.labels >= 0, -(-max(height, width) // SIDE)
+    shown = _shown(known)
+    counts, guessed = np.zeros((n, k, k), np.int64), np.zeros((len(shown), height, width), np.uint8)
+    items, masks = Items(pool.items, where), Items(pool.masks[..., None], where)
+    for start in range(0, n, size):
+        rows = np.arange(start, min(start + size, n))
+        with torch.autocast(where.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
+            scores = network(to_float(items[rows]))
+        if scores.shape[1] != k:
+            raise LeavenError(f"The network scores {scores.shape[1]} classes and the pool has {k}; give the same.")
+        guess = scores.argmax(1)
+        truth = masks[rows][:, 0].long()
+        counted = (truth < k) & torch.from_numpy(known[rows]).to(where)[:, None, None]
+        image = torch.arange(len(rows), device=where)[:, None, None]
+        place = ((image * k + truth) * k + guess)[counted]
+        counts[rows] = torch.bincount(place, minlength=len(rows) * k * k).view(-1, k, k).cpu().numpy()
+        mine = np.flatnonzero(np.isin(shown, rows))
+        guessed[mine] = guess[torch.from_numpy(shown[mine] - start).to(where)].cpu().numpy()
+    truth_shown = np.where(known[shown, None, None], pool.masks[shown], NO_CLASS).astype(np.uint8)
+    pictures = (np.asarray(pool.items[shown]), guessed, truth_shown)
+    return DenseEvaluation(
+        counts, known, pool.ids, pool.classes, shown, *(np.ascontiguousarray(x[:, ::thin, ::thin]) for x in pictures)
+    )
+
+
+def _shown(known: np.ndarray) -> np.ndarray:
+    """Rows evenly spread over those with a mask, or over all where there is none: chosen by no result."""
+    rows = np.flatnonzero(known) if known.any() else np.arange(len(known))
+    return rows[np.unique(np.linspace(0, len(rows) - 1, min(PICTURES, len(rows))).round().astype(int))]
