@@ -19,8 +19,7 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from leaven.data import Pool
-from leaven.data.omniglot import omniglot
+from leaven.data import Pool, omniglot
 from leaven.evaluate.episodes import evaluate_episodes
 from leaven.methods.base import Episode
 from leaven.methods.registry import get

@@ -34,3 +34,19 @@ def test_the_method_of_contributing_trains(arrays):
     exec(examples("CONTRIBUTING.md")[0], arrays)
     model = leaven.LeavenClassifier(steps=3, method=arrays["PiModel"]).fit(arrays["X"], arrays["y"])
     assert set(model.predict(arrays["X_new"])) <= set(range(10))
+
+
+def test_tables_are_what_was_measured():
+    """``python -m benchmarks.tables`` makes them; a figure changed by hand, or a row left out, fails here."""
+    import sys
+
+    sys.path.insert(0, str(ROOT))
+    try:
+        from benchmarks.tables import MEASURED, RESULTS, written
+    finally:
+        sys.path.remove(str(ROOT))
+    page = RESULTS.read_text()
+    assert written(page) == page
+    kept = sorted(path.stem for path in MEASURED.glob("*.json"))
+    assert all(f"<!-- {name} -->" in page for name in kept)
+    assert "omniglot" in kept

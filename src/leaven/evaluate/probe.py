@@ -27,7 +27,7 @@ def features(network: Network, items: np.ndarray, *, batch_size: int = 512, devi
     parts = []
     for start in range(0, len(items), batch_size):
         x = to_float(gather[np.arange(start, min(start + batch_size, len(items)))])
-        parts.append(pooled(network.features(x[:, 0] if x.ndim == 3 else x)).float().cpu().numpy())
+        parts.append(pooled(network.features(x.mean(1) if x.ndim == 3 else x)).float().cpu().numpy())
     return np.concatenate(parts)
 
 
