@@ -167,7 +167,7 @@ def test_a_broken_image_is_left_out_with_its_mask(two):
     [
         (lambda i, m: write(m / "a.png", np.zeros((6, 9), np.uint8)), r"a\.png is 6×9 pixels and its image a\.png 6×8"),
         (lambda i, m: write(m / "a.png", np.zeros((6, 8, 3), np.uint8)), r"a\.png holds colours \(RGB\)"),
-        (lambda i, m: write(m / "a.png", np.full((6, 8), 300, np.uint16)), r"a\.png holds numbers up to 300"),
+        (lambda i, m: write(m / "a.png", np.full((6, 8), 300, np.uint16)), r"a\.png holds numbers from 300 to 300"),
         (lambda i, m: (m / "a.png").write_bytes(b"broken"), r"a\.png cannot be read"),
         (lambda i, m: write(m / "q.png", np.zeros((6, 8), np.uint8)), r"without an image .*\(q\.png\)"),
         (lambda i, m: write(m / "a.tif", np.zeros((6, 8), np.uint8)), r"two masks for one image, a\..* and a\."),

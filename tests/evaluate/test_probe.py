@@ -9,6 +9,7 @@ from torch import nn
 from leaven.evaluate.intervals import proportion
 from leaven.evaluate.probe import features, linear_probe, neighbours
 from leaven.nn.network import Network
+from leaven.nn.norm import BatchNorm
 
 MEAN, STD = (0.4, -1.0, 2.0), (0.5, 2.0, 3.0)
 
@@ -63,6 +64,16 @@ def test_the_batch_has_no_say(batch_size):
     assert all(torch.equal(value, before[name]) for name, value in net.state_dict().items())
 
 
+def test_the_first_batch_gives_statistics_that_batch_norm_never_kept():
+    x, net = vectors(), network(BatchNorm(4))
+    found = features(net, x, batch_size=6)
+    z = by_hand(net, x)
+    expected = (z - z[:6].mean(0)) / np.sqrt(z[:6].var(0, ddof=1) + net.backbone[1].eps)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(features(net, x[::-1], batch_size=3), found[::-1], rtol=1e-5, atol=1e-6)  # they stay
+    assert not any(module.training for module in net.modules())
+
+
 def noisy(n: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Three classes that overlap, told apart by the direction, in columns of very unlike scale and place."""
     rng = np.random.default_rng(seed)
@@ -87,12 +98,12 @@ def scores(train: np.ndarray, labels: np.ndarray, test: np.ndarray) -> np.ndarra
 
 
 def test_linear_probe_is_a_softmax_regression_on_standardised_features():
-    (train, labels), (test, truth) = noisy(60, 0), noisy(300, 1)
+    (train, labels), (test, truth) = noisy(20, 0), noisy(1000, 1)  # so few that the penalty counts
     scale, place = np.array([1e-3, 1, 30, 1e3]), np.array([5, 0, -2, 9])
     train, test = train * scale + place, (test + 0.3) * scale + place  # the test items' own mean is another
     right = int((scores(train, labels, test).argmax(1) == truth).sum())
-    assert 150 < right < 280
-    assert linear_probe(train, labels, test, truth) == proportion(right, 300)
+    assert 500 < right < 900
+    assert linear_probe(train, labels, test, truth) == proportion(right, 1000)
 
 
 def test_linear_probe_of_what_a_line_separates():

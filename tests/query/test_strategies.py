@@ -160,6 +160,16 @@ def test_typiclust_goes_where_no_label_is():
     assert chosen.tolist() == [most_typical(x, blob, 2)]
 
 
+def test_typiclust_leaves_small_clusters_to_the_end(monkeypatch):
+    """As the authors' code: five members are few, and a second item of a large cluster goes before them."""
+    monkeypatch.setattr(typiclust, "MOST", 3)
+    x, blob = blobs([30, 6, 5])
+    assert (blob[select("typiclust", said_of(x), 37)] == 2).tolist() == [False] * 36 + [True]
+    # labelled members count: six with two of them labelled are no small cluster, but go after those with fewer labels
+    chosen = select("typiclust", said_of(x, labelled=[30, 31]), 5)
+    assert blob[chosen].tolist() == [0, 1, 0, 1, 0]
+
+
 def test_typicality_is_the_mean_distance_to_twenty_neighbours():
     x = np.random.default_rng(0).normal(size=(70, 4)).astype(np.float32)
     between = np.sort(np.sqrt(((x[:, None].astype(float) - x[None]) ** 2).sum(2)), axis=1)

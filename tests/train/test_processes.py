@@ -12,6 +12,7 @@ from helpers_train import feature_pool, image_pool, job, network
 from leaven.errors import LeavenError
 from leaven.methods.base import Batch, Draw, Setup
 from leaven.methods.registry import get
+from leaven.nn.distributed import gathered
 from leaven.nn.norm import BatchNorm, rows_of
 from leaven.train import checkpoint
 from leaven.train.engine import train
@@ -109,7 +110,8 @@ def worker(rank: int, rendezvous: str, answer: str) -> None:
         norms[str(dtype)] = [y.detach(), x.grad, norm.running_mean, norm.running_var]
     for policy in ("source", "per_domain"):
         norms |= {f"{policy}, {which}": by_policy(policy, DOMAINS[which], rank, 2) for which in DOMAINS}
-    torch.save([compute(rank, 2), norms], f"{answer}{rank}")
+    rows = {name: gathered(part(x, rank, 2)) for name, x in whole_rows().items()}
+    torch.save([compute(rank, 2), norms, rows], f"{answer}{rank}")
     dist.destroy_process_group()
 
 
@@ -131,6 +133,16 @@ def whole_input() -> torch.Tensor:
 
 def whole_weights() -> torch.Tensor:
     return torch.randn(8, 3, 4, 4, generator=torch.Generator().manual_seed(1))
+
+
+def whole_rows() -> dict[str, torch.Tensor]:
+    """What is gathered from both: vectors with a gradient, row numbers, and images laid out channels last."""
+    images = torch.arange(4 * 3 * 2 * 5.0).view(4, 3, 2, 5)
+    return {
+        "vectors": torch.arange(12.0).view(6, 2).requires_grad_() * 2,
+        "rows": torch.tensor([5, -1, 3, 8]),
+        "images": images.to(memory_format=torch.channels_last),
+    }
 
 
 @pytest.fixture(scope="module")
@@ -178,6 +190,16 @@ def test_batch_norm_of_a_global_batch(dtype, two):
         torch.testing.assert_close(gradient.float(), part(x.grad, rank, 2), **loose)
         torch.testing.assert_close(mean, theirs.running_mean)
         torch.testing.assert_close(var, theirs.running_var)
+
+
+@pytest.mark.parametrize("name", whole_rows())
+def test_rows_of_all_processes_in_their_order(name, two):
+    """Both have the whole of it, and so has one process that has it all; no gradient flows back."""
+    whole = whole_rows()[name]
+    for found in (two[0][2][name], two[1][2][name], gathered(whole)):
+        assert torch.equal(found, whole)
+        assert found.dtype == whole.dtype
+        assert not found.requires_grad
 
 
 @pytest.mark.parametrize("policy", ["source", "per_domain"])

@@ -26,6 +26,19 @@ Run = Annotated[Path, typer.Argument(help="Run folder.", metavar="RUN")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Labels = Annotated[Path | None, Of(help="CSV of file name and label (empty: unlabelled), or a folder of masks.")]
 Strict = Annotated[bool, Of("--strict", help="An image that cannot be read is an error, not a warning.")]
+# what trains is told alike by `fit` and `simulate`
+Size = Annotated[int | None, Of(help="Pixels a side to keep of each image.")]
+Channels = Annotated[int | None, Of(help="1 grey, 3 colour; by default what the images are.")]
+Flip = Annotated[bool | None, Of("--flip/--no-flip", help="Mirror images; by default colour ones.")]
+NetworkName = Annotated[str, Net(help="auto, cnn, wrn-28-2, mlp, linear, or a timm model.")]
+Pretrained = Annotated[bool | None, Net("--pretrained/--no-pretrained", help="Load pretrained weights.")]
+Frozen = Annotated[bool | None, Net("--frozen/--tuned", help="Keep the backbone's weights.")]
+Resolution = Annotated[int | None, Net(min=1, help="Pixels a side that a timm model sees.")]
+MethodName = Annotated[str | None, Train(help="See `leaven methods`; its hyper-parameters are options.")]
+BatchSize = Annotated[int | None, Train(help="Labelled items a step (64).")]
+Rate = Annotated[float | None, Train(help="Learning rate (0.03).")]
+Precision = Annotated[str | None, Where(help="auto, 32-true, bf16-mixed, 16-mixed.")]
+Accelerator = Annotated[str | None, Where(help="auto, cpu, gpu.")]
 
 
 @app.callback(invoke_without_command=True)
@@ -68,29 +81,29 @@ def fit(
     test: Annotated[Path | None, Of(help="Labelled folder to report on; it chooses nothing.")] = None,
     validation: Annotated[float | None, Of(help="Share of the labels to hold out.")] = None,
     per_class: Annotated[int | None, Of(help="Use only so many labels a class, or masks, and hide the rest.")] = None,
-    size: Annotated[int | None, Of(help="Pixels a side to keep of each image.")] = None,
-    channels: Annotated[int | None, Of(help="1 grey, 3 colour; by default what the images are.")] = None,
-    flip: Annotated[bool | None, Of("--flip/--no-flip", help="Mirror images; by default colour ones.")] = None,
+    size: Size = None,
+    channels: Channels = None,
+    flip: Flip = None,
     strict: Strict = False,
-    network: Annotated[str, Net(help="auto, cnn, wrn-28-2, mlp, linear, or a timm model.")] = "auto",
-    pretrained: Annotated[bool | None, Net("--pretrained/--no-pretrained", help="Load pretrained weights.")] = None,
-    frozen: Annotated[bool | None, Net("--frozen/--tuned", help="Keep the backbone's weights.")] = None,
-    resolution: Annotated[int | None, Net(min=1, help="Pixels a side that a timm model sees.")] = None,
+    network: NetworkName = "auto",
+    pretrained: Pretrained = None,
+    frozen: Frozen = None,
+    resolution: Resolution = None,
     init: Annotated[str | None, Net(help="Backbone to start from: a run folder, or moco or rotation first.")] = None,
     init_steps: Annotated[int | None, Net(min=1, help="Steps of that first training (as many as --steps).")] = None,
-    method: Annotated[str | None, Train(help="See `leaven methods`; its hyper-parameters are options.")] = None,
+    method: MethodName = None,
     steps: Annotated[int | None, Train(help="Optimiser steps (1000).")] = None,
-    batch_size: Annotated[int | None, Train(help="Labelled items a step (64).")] = None,
+    batch_size: BatchSize = None,
     optimizer: Annotated[str | None, Train(help="sgd or adamw (sgd).")] = None,
-    lr: Annotated[float | None, Train(help="Learning rate (0.03).")] = None,
+    lr: Rate = None,
     weight_decay: Annotated[float | None, Train(help="Weight decay of kernels.")] = None,
     ema: Annotated[float | None, Train(help="Decay of the weights' average (follows the steps).")] = None,
     norm: Annotated[str | None, Train(help="Batch norm by: joint, source, per_domain, frozen (joint).")] = None,
     clip: Annotated[float | None, Train(help="Largest norm of the gradient.")] = None,
     seed: Annotated[int | None, Train(help="Seed of everything random (0).")] = None,
     baseline: Annotated[bool, Train("--baseline/--no-baseline", help="Train the supervised baseline too.")] = True,
-    precision: Annotated[str | None, Where(help="auto, 32-true, bf16-mixed, 16-mixed.")] = None,
-    accelerator: Annotated[str | None, Where(help="auto, cpu, gpu.")] = None,
+    precision: Precision = None,
+    accelerator: Accelerator = None,
     devices: Annotated[int | None, Where(help="Processes on this machine (1).")] = None,
     nodes: Annotated[int | None, Where(help="Machines (with torchrun or SLURM).")] = None,
     checkpoint_every: Annotated[float | None, Where(help="Seconds between checkpoints (60).")] = None,
@@ -199,21 +212,21 @@ def simulate(
     source: Annotated[Path | None, Of(help="Labelled folder of another domain, known from the start.")] = None,
     test: Annotated[Path | None, Of(help="Labelled folder to report on; it chooses nothing.")] = None,
     test_share: Annotated[float, Of(help="Without --test: share of the items to hold out.")] = 0.2,
-    size: Annotated[int | None, Of(help="Pixels a side to keep of each image.")] = None,
-    channels: Annotated[int | None, Of(help="1 grey, 3 colour; by default what the images are.")] = None,
-    flip: Annotated[bool | None, Of("--flip/--no-flip", help="Mirror images; by default colour ones.")] = None,
+    size: Size = None,
+    channels: Channels = None,
+    flip: Flip = None,
     strict: Strict = False,
-    network: Annotated[str, Net(help="auto, cnn, wrn-28-2, mlp, linear, or a timm model.")] = "auto",
-    pretrained: Annotated[bool | None, Net("--pretrained/--no-pretrained", help="Load pretrained weights.")] = None,
-    frozen: Annotated[bool | None, Net("--frozen/--tuned", help="Keep the backbone's weights.")] = None,
-    resolution: Annotated[int | None, Net(min=1, help="Pixels a side that a timm model sees.")] = None,
+    network: NetworkName = "auto",
+    pretrained: Pretrained = None,
+    frozen: Frozen = None,
+    resolution: Resolution = None,
     init: Annotated[str | None, Net(help="Run folder whose backbone every training starts from.")] = None,
-    method: Annotated[str | None, Train(help="See `leaven methods`; its hyper-parameters are options.")] = None,
+    method: MethodName = None,
     steps: Annotated[int | None, Train(help="Optimiser steps of each training (1000).")] = None,
-    batch_size: Annotated[int | None, Train(help="Labelled items a step (64).")] = None,
-    lr: Annotated[float | None, Train(help="Learning rate (0.03).")] = None,
-    precision: Annotated[str | None, Where(help="auto, 32-true, bf16-mixed, 16-mixed.")] = None,
-    accelerator: Annotated[str | None, Where(help="auto, cpu, gpu.")] = None,
+    batch_size: BatchSize = None,
+    lr: Rate = None,
+    precision: Precision = None,
+    accelerator: Accelerator = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where it stopped, or with more rounds.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Start anew where a simulation is.")] = False,
     as_json: Json = False,

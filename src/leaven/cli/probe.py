@@ -10,7 +10,7 @@ from leaven.cli.show import emit
 HELD = 0.25  # share of the labels that is held out where no test data is given
 NOTE = (
     "Offline: a classifier trained to its end on features of the finished backbone, in eval mode. "
-    "random: a backbone of the same form that was never trained."
+    "random, or pretrained: the backbone before the run."
 )
 
 
@@ -20,6 +20,8 @@ def run(
 ) -> None:  # fmt: skip
     """Evaluate the features of a run three ways, and print the figures."""
     from leaven.data import hold_out
+    from leaven.errors import LeavenError
+    from leaven.run import folder
     from leaven.run.inputs import read_like
     from leaven.run.model import load_model
     from leaven.run.probe import probe
@@ -27,6 +29,8 @@ def run(
     shape = load_model(run).spec.shape
     pool = read_like(data, shape, labels=labels, strict=strict, own_classes=True)
     note = NOTE
+    if test is None and folder.read_config(run)["learns"] == "classes":
+        raise LeavenError(f"{run} learnt from labels that may be among those of {data}; name others with --test.")
     if test is None:
         pool, held = hold_out(pool, HELD)
         note += f" {len(held)} of the labelled items of {data} were held out; --test names others."

@@ -107,9 +107,11 @@ def decode_masks(
                 f"The mask {path} holds colours ({mask.mode}), expected one channel of class numbers: save it as a "
                 "grey or palette PNG."
             )
-        if mask.mode.startswith("I") and (most := int(np.asarray(mask).max())) > NO_CLASS:
+        numbers = np.asarray(mask)
+        least, most = int(numbers.min()), int(numbers.max())
+        if least < 0 or most > NO_CLASS:
             raise LeavenError(
-                f"The mask {path} holds numbers up to {most}, expected 0 to 255: number the classes anew."
+                f"The mask {path} holds numbers from {least} to {most}, expected 0 to 255: number the classes anew."
             )
         return mask
 

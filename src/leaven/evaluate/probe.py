@@ -6,9 +6,11 @@ import warnings
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from leaven.evaluate.intervals import Interval, proportion
 from leaven.nn.network import Network, pooled
+from leaven.nn.norm import has_no_statistics, set_momentum
 from leaven.train.items import Items, to_float
 
 NEIGHBOURS = 20
@@ -19,16 +21,22 @@ TEMPERATURE = 0.07  # of the neighbours' votes (Wu et al. 2018, section 3.4)
 def features(network: Network, items: np.ndarray, *, batch_size: int = 512, device: str | None = None) -> np.ndarray:
     """Features, float32 ``(N, D)``, of ``items`` as a ``Pool`` holds them: plain views, the network in ``eval()``.
 
-    Of feature maps the mean over their places. Memory stays bounded: one batch at a time is on the device.
+    Where batch norm never kept statistics (a random network, MAML), the first batch gives them. Of feature
+    maps the mean over their places. Memory stays bounded: one batch at a time is on the device.
     """
     where = torch.device(device) if device else next(network.parameters()).device
     network.eval().to(where)
     gather = Items(items, where)
-    parts = []
-    for start in range(0, len(items), batch_size):
+
+    def seen(start: int) -> Tensor:
         x = to_float(gather[np.arange(start, min(start + batch_size, len(items)))])
-        parts.append(pooled(network.features(x.mean(1) if x.ndim == 3 else x)).float().cpu().numpy())
-    return np.concatenate(parts)
+        return network.features(x[:, 0] if x.ndim == 3 else x)
+
+    if has_no_statistics(network):
+        set_momentum(network.train(), 1.0)
+        seen(0)
+        network.eval()
+    return np.concatenate([pooled(seen(start)).float().cpu().numpy() for start in range(0, len(items), batch_size)])
 
 
 def linear_probe(train: np.ndarray, labels: np.ndarray, test: np.ndarray, truth: np.ndarray) -> Interval:

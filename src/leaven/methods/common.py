@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from leaven.errors import LeavenError
+from leaven.methods.base import IGNORE
 from leaven.nn.distributed import global_mean
 from leaven.nn.network import Network, at_size_of
 
@@ -17,11 +18,19 @@ if TYPE_CHECKING:
     from leaven.methods.base import Draw
 
 
+def cross_entropy(scores: Tensor, labels: Tensor) -> Tensor:
+    """Mean of H(y, p) over the items, or over those pixels of all processes that count; 0 where none does."""
+    if labels.ndim == 1:
+        return F.cross_entropy(scores, labels)
+    counted = global_mean((labels != IGNORE).sum().float()).clamp(min=1)
+    return F.cross_entropy(scores, labels, ignore_index=IGNORE, reduction="sum") / counted
+
+
 def classification_loss(head: nn.Module, features: Sequence[Tensor], draw: Draw) -> Tensor:
     """Mean over the views of a labelled draw of H(y, p), p by ``head`` from the view's ``features``, one a view."""
     losses = []
     for (name, view), of_view in zip(draw.views.items(), features, strict=True):
-        losses.append(F.cross_entropy(at_size_of(view, head(of_view)).float(), draw.labels_of(name)))
+        losses.append(cross_entropy(at_size_of(view, head(of_view)).float(), draw.labels_of(name)))
     return torch.stack(losses).mean()
 
 

@@ -9,8 +9,9 @@ from typing import Any
 from torch import nn
 
 from leaven.errors import LeavenError
-from leaven.nn.heads import CosineHead
+from leaven.nn.heads import CosineHead, start_linear
 from leaven.nn.network import Network
+from leaven.nn.norm import with_our_norms
 
 VECTORS = ("mlp", "linear", "angular")  # networks that take feature vectors
 IMAGES = ("cnn", "conv4", "conv4-32", "deeplab")  # leaven's own that take images, beside wrn-D-W
@@ -103,7 +104,9 @@ def backbone(spec: Spec, *, load: bool = True) -> nn.Module:
 
         encoder = spec.name.removeprefix(DEEPLAB)
         small = encoder == spec.name
-        return DeepLab(SmallEncoder(channels) if small else timm_features(encoder, spec.pretrained and load))
+        if small:
+            return DeepLab(SmallEncoder(channels))
+        return DeepLab(with_our_norms(timm_features(encoder, spec.pretrained and load)))  # type: ignore[arg-type]
     if spec.name.startswith("wrn-"):
         from leaven.nn.wideresnet import WideResNet
 
@@ -113,7 +116,8 @@ def backbone(spec: Spec, *, load: bool = True) -> nn.Module:
         return WideResNet(int(found[1]), int(found[2]), channels)
     from leaven.nn.pretrained import timm_backbone
 
-    return timm_backbone(spec.name, pretrained=spec.pretrained and load, resolution=spec.resolution)
+    body = timm_backbone(spec.name, pretrained=spec.pretrained and load, resolution=spec.resolution)
+    return body if spec.frozen else with_our_norms(body)  # frozen ones are folded into their convolutions
 
 
 def build(spec: Spec, *, load: bool = True) -> Network:
@@ -132,9 +136,7 @@ def build(spec: Spec, *, load: bool = True) -> Network:
 def linear_head(features: int, classes: int, dense: bool = False) -> nn.Module:
     """A linear layer, of each pixel where ``dense``; small weights (Glorot & Bengio 2010) and zero bias."""
     head = nn.Conv2d(features, classes, 1) if dense else nn.Linear(features, classes)
-    nn.init.xavier_normal_(head.weight)
-    assert head.bias is not None
-    nn.init.zeros_(head.bias)
+    start_linear(head)
     return head
 
 

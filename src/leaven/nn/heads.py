@@ -72,10 +72,19 @@ class CosineHead(nn.Module):
             return F.linear(F.normalize(wide(x), dim=1).movedim(1, -1), self.weight / self.temperature).movedim(-1, 1)
 
 
+def start_linear(layer: nn.Linear | nn.Conv2d) -> None:
+    """Small weights (Glorot & Bengio 2010) and zero bias."""
+    nn.init.xavier_normal_(layer.weight)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+
+
 def restarted(head: nn.Module) -> nn.Module:
-    """A head of the same form that starts from other random weights."""
+    """A head of the same form whose random weights are drawn anew, from the same distribution."""
     other = copy.deepcopy(head)
     for module in other.modules():
-        if restart := getattr(module, "reset_parameters", None):
+        if isinstance(module, (nn.Linear, nn.Conv2d)):
+            start_linear(module)
+        elif restart := getattr(module, "reset_parameters", None):
             restart()
     return other

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from leaven.errors import LeavenError
 from leaven.nn.distributed import differentiable_mean, global_mean, processes
 
 POLICIES = ("joint", "source", "per_domain", "frozen")
@@ -76,6 +78,10 @@ class BatchNorm(nn.BatchNorm1d):
 
     def _normalised(self, x: Tensor) -> Tensor:
         if _Pass.groups is not None:
+            if self.policy != "joint":
+                raise LeavenError(
+                    f"This method normalises groups of rows apart, which norm {self.policy!r} cannot; take joint."
+                )
             return self._by_groups(x, _Pass.groups)
         if self.policy == "alone" or (self.policy == "joint" and processes() == 1):
             return self._by_own(x, self.momentum or 0.0)
@@ -148,6 +154,33 @@ class BatchNorm(nn.BatchNorm1d):
         return (x.float() * scale.view(shape) + (self.bias - mean * scale).view(shape)).to(x.dtype)
 
 
+class _BatchNormAct(BatchNorm):
+    """A batch norm of timm, which has its activation in it; weights have the same names."""
+
+    def __init__(self, norm: Any):
+        super().__init__(norm.num_features)
+        self.drop, self.act = norm.drop, norm.act
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.act(self.drop(super().forward(x)))
+
+
+def with_our_norms(module: nn.Module) -> nn.Module:
+    """``module`` with leaven's layer in place of every batch norm of PyTorch's or of timm's, weights and names kept.
+
+    Theirs know of no other processes, no domains and no groups of rows.
+    """
+    for name, norm in list(module.named_children()):
+        if isinstance(norm, nn.BatchNorm2d):
+            ours: BatchNorm = _BatchNormAct(norm) if hasattr(norm, "act") else BatchNorm(norm.num_features)
+            ours.eps, ours.momentum = norm.eps, norm.momentum
+            ours.load_state_dict(norm.state_dict())
+            setattr(module, name, ours)
+        else:
+            with_our_norms(norm)
+    return module
+
+
 def _in_parts(x: Tensor, parts: Sequence[tuple[Tensor, object]]) -> Tensor:
     """Each part of the rows through its own function; the rows come back in their places."""
     order = torch.cat([rows for rows, _ in parts])
@@ -186,6 +219,18 @@ def set_policy(module: nn.Module, policy: str) -> None:
             norm.eval()
         elif policy != "joint":
             raise ValueError(f"The batch norms of this backbone cannot follow {policy!r}; choose joint or frozen.")
+
+
+def has_no_statistics(module: nn.Module) -> bool:
+    """Whether a batch norm's running statistics never moved, so that it can say nothing of items one by one."""
+    return any(bool((n.running_mean == 0).all() and (n.running_var == 1).all()) for n in _norms(module))  # type: ignore[union-attr]
+
+
+def forget_domains(module: nn.Module) -> None:
+    """Forget that a target was seen: of a run that begins with these weights it may be another one, or none."""
+    for norm in _norms(module):
+        if norm.num_batches_tracked is not None:
+            norm.num_batches_tracked.zero_()
 
 
 @contextmanager

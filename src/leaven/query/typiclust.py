@@ -11,13 +11,14 @@ from leaven.query.said import Said
 
 MOST = 500  # clusters at most; this, NEIGHBOURS and SMALLEST are those of the paper and of its code
 NEIGHBOURS = 20
-SMALLEST = 5  # members below which a cluster comes last
+SMALLEST = 5  # members up to which a cluster comes last
 SAMPLE = 25_000  # items that the clusters are found on
 DENSE = 5_000  # members of a cluster that are looked at
 
 
 def typiclust(said: Said, n: int, keys: np.ndarray) -> np.ndarray:
-    """The most typical item of each cluster, of those with the fewest labels, of these the largest, first.
+    """The most typical item of each cluster, of those with the fewest labels, of these the largest, first;
+    clusters of 5 members or fewer when all others are empty.
 
     As many clusters as there are labelled items and items to choose, but 500 at most. Typicality is the inverse of the
     mean distance to the 20 nearest neighbours within the cluster. The features are taken as they are; the paper's are
@@ -33,14 +34,20 @@ def typiclust(said: Said, n: int, keys: np.ndarray) -> np.ndarray:
     cluster = np.empty(len(said), np.int64)
     _, cluster[order] = to_nearest(said.features, order, centres)
     open_ = order[~said.labelled[order]]
-    size = np.bincount(cluster[open_], minlength=count)
-    labels = np.bincount(cluster[said.labelled], minlength=count)
-    turn = np.lexsort((-size, labels, size < SMALLEST))
+    size, left, labels = (
+        np.bincount(cluster[rows], minlength=count) for rows in (order, open_, np.flatnonzero(said.labelled))
+    )
+    turn = np.lexsort((-size, labels))
+    large = size[turn] > SMALLEST
     share = np.zeros(count, np.int64)
     turns: list[np.ndarray] = []
-    while (missing := n - share.sum()) > 0:  # each cluster gives one, then each another one
-        turns.append(turn[share[turn] < size[turn]][:missing])
-        share[turns[-1]] += 1
+    for some in (turn[large], turn[~large]):
+        while (missing := n - share.sum()) > 0:  # each cluster gives one, then each another one
+            giving = some[share[some] < left[some]][:missing]
+            if not len(giving):
+                break
+            turns.append(giving)
+            share[giving] += 1
     typical = {}
     for k in np.flatnonzero(share):
         members = open_[cluster[open_] == k][: max(DENSE, share[k])]

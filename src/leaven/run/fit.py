@@ -16,6 +16,7 @@ from leaven.methods.base import Method
 from leaven.methods.registry import get, name_of, resolve
 from leaven.nn.build import Spec, build
 from leaven.nn.network import Network
+from leaven.nn.norm import forget_domains
 from leaven.run import folder, held
 from leaven.run.curve import Curve
 from leaven.run.figures import figures, trained_on
@@ -31,7 +32,7 @@ from leaven.train.engine import train
 from leaven.train.job import Job
 
 # What a training before the run takes over from the run's own plan.
-SHARED = ("steps", "batch_size", "seed", "precision", "accelerator", "devices", "nodes", "checkpoint_every", "probes")
+SHARED = ("steps", "seed", "precision", "accelerator", "devices", "nodes", "checkpoint_every", "probes")
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,10 @@ def _body(
         return _network(chosen.spec, chosen.plan.seed).backbone if untrained else None
     if start.model is not None:
         return start.body()
-    plan = {name: getattr(chosen.plan, name) for name in SHARED} | options.init_plan
+    plan = {name: getattr(chosen.plan, name) for name in SHARED}
+    if chosen.method.learns == "classes" and "batch_size" in options.plan:  # elsewhere it counts episodes
+        plan["batch_size"] = options.plan["batch_size"]
+    plan |= options.init_plan
     own = Options(
         start.method, network=chosen.spec.name, pretrained=options.pretrained, resolution=options.resolution,
         frozen=False, plan=plan, flip=options.flip, baseline=False,
@@ -198,6 +202,7 @@ def _method(chosen: Resolved, prepared: Prepared, body: nn.Module | None) -> Met
     network = _network(prepared.spec, chosen.plan.seed)
     if body is not None and not chosen.spec.frozen:
         network.backbone.load_state_dict(body.state_dict())
+        forget_domains(network)
     with torch.random.fork_rng():
         torch.manual_seed(chosen.plan.seed)
         return chosen.method(network, **chosen.hyperparameters)

@@ -14,6 +14,7 @@ import torch
 
 import leaven
 from leaven.data import Pool, require_trainable
+from leaven.errors import LeavenError
 from leaven.methods.base import Method
 from leaven.methods.registry import get, name_of, resolve
 from leaven.nn.build import Spec, describe
@@ -52,7 +53,7 @@ class Options:
     flip: bool | None = None
     validation: float | None = None
     baseline: bool = True
-    init: str | Path | None = None
+    init: str | Path | Start | None = None
     init_plan: dict[str, Any] = field(default_factory=dict)
 
 
@@ -84,6 +85,11 @@ def decide(options: Options, pool: Pool) -> Resolved:
     plan = Plan().with_(**{**kind.plan, **options.plan})
     require_possible(plan, hyperparameters)
     colour = pool.kind == "images" and pool.items.shape[3] == 3
+    frozen = options.frozen
+    if kind.learns != "classes":
+        if frozen:
+            raise LeavenError(f"{kind.__name__} learns {kind.learns} by training the backbone; leave --frozen out.")
+        frozen = False
     start = None if options.init is None else Start.named(options.init)
     spec = describe(
         options.network if start is None else start.network(options.network),
@@ -91,7 +97,7 @@ def decide(options: Options, pool: Pool) -> Resolved:
         kind.outputs(pool.num_classes, hyperparameters),
         dense=pool.dense,
         pretrained=options.pretrained,
-        frozen=options.frozen,
+        frozen=frozen,
         resolution=options.resolution,
         started=start is not None,
     )

@@ -1,4 +1,4 @@
-"""What a run's backbone is worth: linear probe, neighbours and fine-tuning, each beside that of a random one."""
+"""What a run's backbone is worth: linear probe, neighbours and fine-tuning, each beside what it was untaught."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from leaven.data import Pool, few_labels
+from leaven.data import Pool, few_labels, require_trainable
 from leaven.errors import LeavenError
 from leaven.evaluate.intervals import Interval, mean_of_runs
 from leaven.evaluate.probe import features, linear_probe, neighbours
@@ -17,18 +17,19 @@ from leaven.nn.network import Network
 from leaven.run import folder
 from leaven.run.fit import fit
 from leaven.run.limits import best_device
-from leaven.run.model import load_model
+from leaven.run.model import Model, load_model
 from leaven.run.options import Options
+from leaven.run.start import Start
 
 OFFLINE = {"linear probe, offline": linear_probe, "k-NN, offline": neighbours}
 TUNED = "fine-tuning"  # of all weights
-RANDOM = "random"  # what the control is called
+RANDOM, PRETRAINED = "random", "pretrained"  # what the control is called: what the run began with
 
 
 def probe(
     run: Path, pool: Pool, test: Pool, *, per_class: int = 10, seeds: int = 3, steps: int = 300, progress: bool = True
 ) -> list[dict[str, Any]]:
-    """The three evaluations of the backbone in ``run``, each followed by that of a random backbone of its form.
+    """The three evaluations of the backbone in ``run``, each followed by that of the backbone as it was before.
 
     Parameters
     ----------
@@ -45,33 +46,36 @@ def probe(
 
     Raises
     ------
-    LeavenError : the pool has masks, or too few labels
+    LeavenError : a pool has masks, or too few labels or classes
     """
-    if pool.dense:
+    if pool.dense or test.dense:
         raise LeavenError("A probe tells images apart, but the pool has masks; leave the masks out.")
     pool, test = pool.subset(pool.labels >= 0), test.subset(test.labels >= 0)
     if not len(pool) or not len(test):
         raise LeavenError("A probe needs labels to learn from and others to be tested on; give --test with labels.")
+    require_trainable(pool)
     few = [few_labels(pool, per_class, seed) for seed in range(seeds)]
     few = [one.subset(one.labels >= 0) for one in few]
     config, model = folder.read_config(run), load_model(run)
     assert isinstance(model.network, Network)
-    spec = replace(model.spec, classes=0, pretrained=False, frozen=False)
+    spec = replace(model.spec, classes=0, frozen=False)
+    untaught = PRETRAINED if spec.pretrained else RANDOM
     with torch.random.fork_rng():
         torch.manual_seed(0)
         control = build(spec)
 
     found: dict[str, list[tuple[str, int, int, Interval]]] = {}
-    for name, network in ((config["method"], model.network), (RANDOM, control)):
+    for name, network in ((config["method"], model.network), (untaught, control)):
         seen, unseen = (features(network, part.items, device=best_device()) for part in (pool, test))
         for evaluation, judge in OFFLINE.items():
             accuracy = judge(seen, pool.labels, unseen, test.labels)
             found.setdefault(evaluation, []).append((name, len(pool), 1, accuracy))
-    for name, init in ((config["method"], run), (RANDOM, None)):
+    for name, network in ((config["method"], model.network), (untaught, control)):
         runs = []
         for seed, part in enumerate(few):
             options = Options(
-                "supervised", network=spec.name, pretrained=False, frozen=False, resolution=spec.resolution, init=init,
+                "supervised", network=spec.name, pretrained=False, frozen=False, resolution=spec.resolution,
+                init=Start(path=run, model=Model(network, spec, ())),
                 plan={"steps": steps, "seed": seed, "probes": 0}, flip=config["flip"], validation=0.0, baseline=False,
             )  # fmt: skip
             [fitted] = fit(part, None, options, test=test, progress=progress)

@@ -14,6 +14,7 @@ from leaven.errors import LeavenError
 from leaven.methods.registry import get, names
 from leaven.nn.build import Spec
 from leaven.nn.network import Network
+from leaven.nn.norm import has_no_statistics
 from leaven.run.model import Model, load_model
 
 
@@ -26,13 +27,15 @@ class Start:
     model: Model | None = None
 
     @classmethod
-    def named(cls, init: str | Path) -> Start:
-        """A run folder (or its model file), or else the name of a method that learns features.
+    def named(cls, init: str | Path | Start) -> Start:
+        """A start itself, a run folder (or its model file), or else the name of a method that learns features.
 
         Raises
         ------
         LeavenError : it is neither, or the run cannot be read
         """
+        if isinstance(init, Start):
+            return init
         path = Path(init)
         if path.exists():
             return cls(path=path, model=load_model(path))
@@ -73,6 +76,11 @@ class Start:
             raise LeavenError(
                 f"The run {self.path} takes items of shape {own.shape}, but these have {spec.shape}; "
                 "read them in that size, or start without --init."
+            )
+        if spec.frozen and has_no_statistics(self.model.network):
+            raise LeavenError(
+                f"The run {self.path} kept no statistics for batch norm, so its backbone cannot serve as it is; leave "
+                "--frozen out."
             )
         return replace(spec, mean=own.mean, std=own.std, pretrained=False, resolution=own.resolution)
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from leaven.errors import LeavenError
 from leaven.methods.base import Batch, Method, Phase, Setup
-from leaven.nn.distributed import global_mean
+from leaven.nn.distributed import global_mean, processes
 from leaven.nn.ema import EMA
 from leaven.nn.norm import set_momentum, set_policy
 from leaven.train import checkpoint
@@ -118,16 +118,23 @@ class Loop:
                 bar.step(self.step)
                 if job.probe and self.first and (self.step % probe_every == 0 or self.step == plan.steps):
                     job.probe(self.step, self.seconds, self.ema.network)
-                due = time.perf_counter() - saved >= plan.checkpoint_every
-                if due or stop.requested or self.step == plan.steps:
+                last = self.step == plan.steps
+                if processes() > 1 and self.step % every and not last:
+                    continue  # several agree where they wait for each other anyway, and no sum is open in any of them
+                stopped = self._agreed(stop.requested)
+                if time.perf_counter() - saved >= plan.checkpoint_every or stopped or last:
                     self._save()
                     saved = time.perf_counter()
-                if stop.requested:
+                if stopped:
                     raise Interrupted
         for logger in loggers:
             logger.close()
         weights = {name: tensor.cpu() for name, tensor in self.ema.network.state_dict().items()}
         return Trained(weights, self.step, self.seconds, row)
+
+    def _agreed(self, asked: bool) -> bool:
+        """Whether any process was asked; all must stop at the same step, for they wait for each other in the next."""
+        return asked if processes() == 1 else bool(global_mean(torch.tensor(float(asked), device=self.fabric.device)))
 
     def _loggers(self) -> list[Logger]:
         if not self.first or self.job.folder is None:
@@ -167,6 +174,7 @@ class Loop:
                 "method": state,
                 "ema": self.ema.network.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
+                "precision": self.fabric.strategy.precision.state_dict(),  # the scale of float16's gradients
                 "sums": self.sums,
                 "count": self.count,
             },
@@ -177,6 +185,7 @@ class Loop:
             self.job.method.load_state_dict(state["method"])
             self.ema.network.load_state_dict(state["ema"])
             self.optimizer.load_state_dict(state["optimizer"])
+            self.fabric.strategy.precision.load_state_dict(state.get("precision", {}))
         except (KeyError, RuntimeError, ValueError) as error:
             raise LeavenError(
                 f"The checkpoint in {self.job.folder} is of another method or network; start anew with --overwrite."

@@ -16,7 +16,7 @@ KNOWN = {
     "optimizer": ("sgd", "adamw"),
     "accelerator": ("auto", "cpu", "gpu", "cuda", "mps"),
     "norm": ("joint", "source", "per_domain", "frozen"),
-    "precision": ("auto", "32-true", "bf16-mixed", "16-mixed", "bf16-true", "64-true"),
+    "precision": ("auto", "32-true", "bf16-mixed", "16-mixed"),
 }
 
 

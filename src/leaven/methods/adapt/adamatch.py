@@ -6,11 +6,18 @@ import math
 from typing import Annotated, ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from leaven.methods.base import Batch, Method, Setup, Stream
-from leaven.methods.common import DecayingMean, WindowMean, align, class_mean, masked_cross_entropy, window_for
+from leaven.methods.common import (
+    DecayingMean,
+    WindowMean,
+    align,
+    class_mean,
+    cross_entropy,
+    masked_cross_entropy,
+    window_for,
+)
 from leaven.nn.distributed import global_mean
 from leaven.nn.network import Network, joint
 from leaven.nn.norm import running_statistics_kept
@@ -83,7 +90,7 @@ class AdaMatch(Method):
         guess, mask = target.follow(guess), target.follow(mask)
         terms = {}
         for name, draw in labelled.items():
-            pair = [F.cross_entropy(scores.pop(0), draw.labels_of(view)) for view in ("weak", "strong")]
+            pair = [cross_entropy(scores.pop(0), draw.labels_of(view)) for view in ("weak", "strong")]
             terms[name] = 0.5 * (pair[0] + pair[1])
         terms["target"] = self.weight * self.rise(batch.progress) * masked_cross_entropy(strong, guess, mask)
         return terms

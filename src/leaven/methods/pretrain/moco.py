@@ -78,7 +78,8 @@ class MoCo(Method):
             self._trail()
             key = _encoded(self.key_network, self.key_projection, draw.cropped_2)
         own = (query * key).sum(1, keepdim=True)
-        others = query @ self.queue.T.clone()  # the queue moves on before the backward pass
+        with torch.autocast(query.device.type, enabled=False):
+            others = query @ self.queue.T.clone()  # the queue moves on before the backward pass
         others = others.masked_fill(draw.rows[:, None] == self.items, -math.inf)
         scores = torch.cat([own, others], 1) / self.temperature
         self.log(accuracy=(scores.argmax(1) == 0).float().mean())
@@ -112,6 +113,9 @@ def grid(rows: int, side: int) -> tuple[list[Tensor], list[Tensor]]:
     A group of the one way has one row in common with a group of the other. Where the rows fill no grid their lines
     are a little longer, or all shorter than ``side``, and two rows may be in common.
     """
+    if rows < 4:  # groups of one row have no statistics
+        whole = [torch.arange(rows)]
+        return whole, whole
     along: list[Tensor] = []
     across: list[Tensor] = []
     for cells in torch.arange(rows).tensor_split(max(1, rows // side**2)):

@@ -5,11 +5,18 @@ from __future__ import annotations
 from typing import Annotated
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from leaven.methods.base import Batch, Method, Setup, Stream
-from leaven.methods.common import WindowMean, align, class_mean, label_shares, masked_cross_entropy, window_for
+from leaven.methods.common import (
+    WindowMean,
+    align,
+    class_mean,
+    cross_entropy,
+    label_shares,
+    masked_cross_entropy,
+    window_for,
+)
 from leaven.nn.network import Network, joint
 
 
@@ -63,6 +70,6 @@ class FixMatch(Method):
         self.log(mask_rate=mask.mean())
         pseudo, mask = unlabelled.follow(pseudo), unlabelled.follow(mask)
         return {
-            "labelled": F.cross_entropy(scores, labelled.labels),
+            "labelled": cross_entropy(scores, labelled.labels),
             "unlabelled": self.weight * masked_cross_entropy(strong, pseudo, mask),
         }

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import torch.nn.functional as F
 from torch import Tensor
 
 from leaven.methods.base import Batch, Method, Stream
-from leaven.methods.common import masked_cross_entropy
+from leaven.methods.common import cross_entropy, masked_cross_entropy
 from leaven.nn.network import Network, joint
 
 
@@ -47,6 +46,6 @@ class PseudoLabel(Method):
         self.log(mask_rate=mask.mean())
         rise = min(1.0, batch.progress / self.warmup) if self.warmup else 1.0
         return {
-            "labelled": F.cross_entropy(scores, labelled.labels),
+            "labelled": cross_entropy(scores, labelled.labels),
             "unlabelled": self.weight * rise * masked_cross_entropy(guesses, pseudo, mask),
         }

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Annotated
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from leaven.methods.base import Batch, Method, Stream
+from leaven.methods.common import cross_entropy
 from leaven.nn.network import Network, joint
 
 
@@ -29,12 +29,16 @@ class Supervised(Method):
 
     @property
     def streams(self) -> dict[str, Stream]:
-        """Labelled items of any domain."""
-        return {"labelled": Stream("labelled", views=("weak", "strong") if self.strong else ("weak",))}
+        """Labelled items; of two domains as many of the target as of the source, where it has any labels."""
+        views = ("weak", "strong") if self.strong else ("weak",)
+        return {
+            "labelled": Stream("source", views=views),
+            "target_labelled": Stream("target_labelled", views=views, optional=True),
+        }
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
-        """½ (H(y, p(weak)) + H(y, p(strong)))."""
-        labelled = batch["labelled"]
-        scores = joint(self.network, *labelled.views.values())
-        losses = [F.cross_entropy(s, labelled.labels_of(view)) for s, view in zip(scores, labelled.views, strict=True)]
+        """½ (H(y, p(weak)) + H(y, p(strong))); the mean of both domains."""
+        seen = [(draw, view) for draw in batch.draws.values() for view in draw.views]
+        scores = joint(self.network, *(draw.views[view] for draw, view in seen))
+        losses = [cross_entropy(s, draw.labels_of(view)) for s, (draw, view) in zip(scores, seen, strict=True)]
         return {"labelled": torch.stack(losses).mean()}
