@@ -20,6 +20,15 @@ def test_supervised_learns_from_both_views_alike():
     np.testing.assert_allclose(labelled.strong.grad, [[-0.225, 0.225], [0.2, -0.2]], atol=1e-6)
 
 
+def test_supervised_takes_both_domains_alike():
+    """However few labels the target has: S+T of Saito et al. 2019, section 4."""
+    source, target = draw([0], weak=logits((0.5, 0.5))), draw([0, 1], weak=logits((0.75, 0.25), (0.1, 0.9)))
+    method = Supervised(Given(), strong=False)
+    assert [stream.role for stream in method.streams.values()] == ["source", "target_labelled"]
+    (loss,) = method(batch(labelled=source, target_labelled=target)).values()
+    assert loss.item() == pytest.approx((math.log(2) + (math.log(4 / 3) + math.log(10 / 9)) / 2) / 2, rel=1e-5)
+
+
 def test_supervised_without_the_strong_view():
     method = Supervised(Given(), strong=False)
     assert method.streams["labelled"].views == ("weak",)

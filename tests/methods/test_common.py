@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from leaven.methods.common import DecayingMean, WindowMean, align, masked_cross_entropy, window_for
+from leaven.methods.base import IGNORE
+from leaven.methods.common import DecayingMean, WindowMean, align, cross_entropy, masked_cross_entropy, window_for
 
 
 def test_align_by_hand():
@@ -15,6 +16,16 @@ def test_align_where_a_class_was_never_seen():
     aligned = align(torch.tensor([[1.0, 0.0, 0.0]]), torch.tensor([0.5, 0.5, 0.0]), torch.tensor([1.0, 0.0, 0.0]))
     assert aligned.isfinite().all()
     assert aligned.sum().item() == pytest.approx(1)
+
+
+def test_cross_entropy_is_of_the_pixels_that_count():
+    scores = torch.tensor([[0.25, 0.75], [0.5, 0.5], [0.9, 0.1]]).log().T.view(1, 2, 1, 3).requires_grad_()
+    loss = cross_entropy(scores, torch.tensor([[[0, 1, IGNORE]]]))
+    assert loss.item() == pytest.approx((np.log(4) + np.log(2)) / 2)
+    loss = cross_entropy(scores, torch.full((1, 1, 3), IGNORE))  # a batch of masks that say nothing
+    assert loss.item() == 0
+    loss.backward()
+    assert (scores.grad == 0).all()
 
 
 def test_masked_cross_entropy_is_a_mean_over_all_items():

@@ -10,7 +10,15 @@ import torch.nn.functional as F
 from torch import nn
 
 from leaven.nn.network import Network, joint, joint_features, of_domain
-from leaven.nn.norm import POLICIES, BatchNorm, rows_of, running_statistics_kept, set_momentum, set_policy
+from leaven.nn.norm import (
+    POLICIES,
+    BatchNorm,
+    forget_domains,
+    rows_of,
+    running_statistics_kept,
+    set_momentum,
+    set_policy,
+)
 
 SHAPES = [(9, 4), (9, 4, 5), (9, 4, 3, 6)]
 DOMAIN = torch.tensor([1, -1, -1, 2, -1, 1, 1, -3, -1])  # 4 source and 5 target rows, in no order
@@ -324,3 +332,16 @@ def test_views_without_a_mark_are_refused(policy):
         with pytest.raises(ValueError, match="was not told the domain"):
             joint(network, *views)
     joint(network, marked)
+
+
+def test_a_start_forgets_that_a_target_was_seen():
+    """Else a run of one domain would never follow it."""
+    norm = layer("per_domain")
+    apply(norm, items((9, 4)), DOMAIN)
+    source = torch.ones(9, dtype=torch.long)
+    before = norm.running_mean.clone()
+    apply(norm, items((9, 4)) + 5, source)
+    assert torch.equal(norm.running_mean, before)
+    forget_domains(norm)
+    apply(norm, items((9, 4)) + 5, source)
+    assert not torch.equal(norm.running_mean, before)

@@ -129,3 +129,14 @@ def test_what_is_random_in_a_method_follows_the_seed(pool):
         options = Options("moco", {"queue": "32", "group": "2"}, plan={**PLAN, "seed": 3})
         found.append(fit(pool, None, options, progress=False)[0].model.network.state_dict())
     assert all(torch.equal(found[0][name], value) for name, value in found[1].items())
+
+
+def test_the_first_training_has_a_batch_size_of_its_own(pool, tmp_path):
+    """Episodes are no images; what the user asks for is for both, where both count items."""
+    labelled = pool.with_labels(np.arange(40) % 2)
+    small = {"ways": 2, "shots": 1, "queries": 1}
+    few = {name: value for name, value in PLAN.items() if name != "batch_size"} | {"steps": 1}
+    fit(labelled, tmp_path / "few", Options("prototypical", small, plan=few, init="rotation"), progress=False)
+    fit(pool, tmp_path / "asked", Options("supervised", plan={**few, "batch_size": 8}, init="rotation"), progress=False)
+    configs = [json.loads((tmp_path / run / "init" / "config.json").read_text()) for run in ("few", "asked")]
+    assert [config["plan"]["batch_size"] for config in configs] == [64, 8]
