@@ -269,7 +269,7 @@ def probe(
     strict: Strict = False,
     as_json: Json = False,
 ) -> None:
-    """What a run's features are worth: linear probe, neighbours, fine-tuning, each beside a random backbone's."""
+    """What a run's features are worth: linear probe, neighbours, fine-tuning, each beside what they were before it."""
     from leaven.cli.probe import run as command
 
     command(run, data, labels, test, per_class, seeds, steps, strict, as_json)
