@@ -64,8 +64,9 @@ class Batches:
             if not len(rows):
                 if stream.optional:
                     continue
+                wanted = "labelled" if stream.role == "source" and not pool.two_domains else stream.role
                 raise LeavenError(
-                    f"{reader} draws {stream.role} items, but the pool has none; "
+                    f"{reader} draws {wanted} items, but the pool has none; "
                     "give labels (and, for adaptation, a source) or choose another method."
                 )
             key = (plan.seed, number, rank, processes)
