@@ -13,9 +13,9 @@ from torch import nn
 from leaven.data import digits
 from leaven.methods.base import Draw, Setup
 from leaven.methods.pretrain import moco as module
-from leaven.methods.pretrain.moco import MoCo, grid
+from leaven.methods.pretrain.moco import MoCo
 from leaven.nn.network import Network
-from leaven.nn.norm import BatchNorm
+from leaven.nn.norm import BatchNorm, grid
 
 STEPS = 60  # so that the key encoder keeps 1 - 3 / 60 of itself
 

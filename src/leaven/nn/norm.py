@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -46,6 +47,25 @@ def normalised_apart(groups: Sequence[Tensor]) -> Iterator[None]:
         yield
     finally:
         _Pass.groups = None
+
+
+def grid(rows: int, side: int) -> tuple[list[Tensor], list[Tensor]]:
+    """Two ways to put rows into groups: along the lines of grids of ``side`` by ``side`` rows, and down their columns.
+
+    A group of the one way has one row in common with a group of the other. Where the rows fill no grid their lines
+    are a little longer, or all shorter than ``side``, and two rows may be in common.
+    """
+    if rows < 4:  # groups of one row have no statistics
+        whole = [torch.arange(rows)]
+        return whole, whole
+    along: list[Tensor] = []
+    across: list[Tensor] = []
+    for cells in torch.arange(rows).tensor_split(max(1, rows // side**2)):
+        lines = max(1, len(cells) // min(side, max(1, math.isqrt(len(cells)))))
+        columns = len(cells) // lines
+        along += cells.tensor_split(lines)
+        across += [cells[column::columns] for column in range(columns)]
+    return along, across
 
 
 class BatchNorm(nn.BatchNorm1d):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from leaven.methods.base import Batch, Method, Setup, Stream
 from leaven.nn.distributed import gathered
 from leaven.nn.network import Network, pooled
-from leaven.nn.norm import normalised_apart
+from leaven.nn.norm import grid, normalised_apart
 
 
 class MoCo(Method):
@@ -105,22 +105,3 @@ class MoCo(Method):
 def _encoded(network: Network, projection: nn.Module, x: Tensor) -> Tensor:
     """Vectors of length 1, float32 ``(N, dimensions)``."""
     return F.normalize(projection(pooled(network.features(x))).float(), dim=1)
-
-
-def grid(rows: int, side: int) -> tuple[list[Tensor], list[Tensor]]:
-    """Two ways to put rows into groups: along the lines of grids of ``side`` by ``side`` rows, and down their columns.
-
-    A group of the one way has one row in common with a group of the other. Where the rows fill no grid their lines
-    are a little longer, or all shorter than ``side``, and two rows may be in common.
-    """
-    if rows < 4:  # groups of one row have no statistics
-        whole = [torch.arange(rows)]
-        return whole, whole
-    along: list[Tensor] = []
-    across: list[Tensor] = []
-    for cells in torch.arange(rows).tensor_split(max(1, rows // side**2)):
-        lines = max(1, len(cells) // min(side, max(1, math.isqrt(len(cells)))))
-        columns = len(cells) // lines
-        along += cells.tensor_split(lines)
-        across += [cells[column::columns] for column in range(columns)]
-    return along, across
