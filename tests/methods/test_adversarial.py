@@ -75,16 +75,22 @@ def test_mcd_comes_to_ignore_what_the_target_lacks():
 
 
 def test_dann_comes_to_ignore_what_the_target_lacks():
-    """Beside DANN without its reversal: that the target is in the batch statistics helps by itself."""
-    found, without = cue_accuracies("dann", 6), cue_accuracies("dann", 6, weight=0.0)
-    assert np.mean(found) > np.mean(without) + 0.02, (found, without)
-    assert np.mean(without) > np.mean(cue_accuracies("supervised", 6)), without
+    """Beside DANN without its reversal: that the target is in the batch statistics helps by itself.
+
+    Seen over 18 seeds: 3.5 points. A single seed can be 7 points behind.
+    """
+    found, without = cue_accuracies("dann", 12), cue_accuracies("dann", 12, weight=0.0)
+    assert np.mean(found) > np.mean(without) + 0.01, (found, without)
+    assert np.mean(without) > np.mean(cue_accuracies("supervised", 12)), without
 
 
 def test_mme_makes_few_labels_of_the_target_go_further():
-    """A label a class of the target; beside MME without its entropy, which draws the same items."""
+    """A label a class of the target; beside MME without its entropy, which draws the same items.
+
+    Seen over 18 seeds: 2.8 points. A single seed can be 2 points behind.
+    """
     found: dict[float, list[float]] = {0.0: [], 0.3: []}
-    for seed in range(6):
+    for seed in range(12):
         pool, test = missing_cue(seed)
         labels, target = pool.labels.copy(), np.flatnonzero(pool.domain < 0)
         known = [np.flatnonzero(test.labels == k)[0] for k in range(3)]

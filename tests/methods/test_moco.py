@@ -163,12 +163,13 @@ def test_groups_of_the_two_ways_share_one_row(rows, side):
 
 @pytest.mark.parametrize("side", [2, 8, 100])
 def test_no_row_is_lost_and_none_stands_alone(side):
-    for rows in range(4, 200):
+    for rows in range(2, 200):
         along, across = grid(rows, side)
         for ways in (along, across):
             assert sorted(torch.cat(ways).tolist()) == list(range(rows))
             assert min(map(len, ways)) >= 2
-        assert max(len(set(a.tolist()) & set(b.tolist())) for a in along for b in across) <= 2
+        shared = max(len(set(a.tolist()) & set(b.tolist())) for a in along for b in across)
+        assert shared <= (2 if rows > 3 else rows)
     assert [len(groups) for groups in grid(1, side)] == [1, 1]
 
 

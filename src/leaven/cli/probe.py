@@ -29,9 +29,9 @@ def run(
     shape = load_model(run).spec.shape
     pool = read_like(data, shape, labels=labels, strict=strict, own_classes=True)
     note = NOTE
-    if test is None and folder.read_config(run)["learns"] == "classes":
-        raise LeavenError(f"{run} learnt from labels that may be among those of {data}; name others with --test.")
     if test is None:
+        if folder.read_config(run)["learns"] == "classes":
+            raise LeavenError(f"{run} learnt from labels that may be among those of {data}; name others with --test.")
         pool, held = hold_out(pool, HELD)
         note += f" {len(held)} of the labelled items of {data} were held out; --test names others."
     else:

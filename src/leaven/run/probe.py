@@ -59,18 +59,18 @@ def probe(
     config, model = folder.read_config(run), load_model(run)
     assert isinstance(model.network, Network)
     spec = replace(model.spec, classes=0, frozen=False)
-    untaught = PRETRAINED if spec.pretrained else RANDOM
     with torch.random.fork_rng():
         torch.manual_seed(0)
         control = build(spec)
+    networks = {config["method"]: model.network, PRETRAINED if spec.pretrained else RANDOM: control}
 
     found: dict[str, list[tuple[str, int, int, Interval]]] = {}
-    for name, network in ((config["method"], model.network), (untaught, control)):
+    for name, network in networks.items():
         seen, unseen = (features(network, part.items, device=best_device()) for part in (pool, test))
         for evaluation, judge in OFFLINE.items():
             accuracy = judge(seen, pool.labels, unseen, test.labels)
             found.setdefault(evaluation, []).append((name, len(pool), 1, accuracy))
-    for name, network in ((config["method"], model.network), (untaught, control)):
+    for name, network in networks.items():
         runs = []
         for seed, part in enumerate(few):
             options = Options(
