@@ -1,5 +1,7 @@
 """Two processes compute what one does."""
 
+import atexit
+import os
 from functools import partial
 
 import numpy as np
@@ -254,3 +256,18 @@ def test_full_disk_in_two_processes_is_a_sentence(processes, tmp_path, monkeypat
     one = job(get("supervised")(network("linear", pool)), pool, tmp_path, devices=2, steps=50, checkpoint_every=0.0)
     with pytest.raises(LeavenError, match=r"checkpoint.pt could not be written"):
         train(one)
+
+
+class AbortsAtTheEnd(get("supervised")):  # type: ignore[misc]
+    """Stands for threads of a process group that make the interpreter's own end abort, as they do now and then."""
+
+    def forward(self, batch):
+        atexit.register(os.abort)
+        return super().forward(batch)
+
+
+def test_a_process_that_has_answered_ends_quietly(capfd):
+    pool = feature_pool()
+    trained = train(job(AbortsAtTheEnd(network("linear", pool)), pool, devices=2, steps=2))
+    assert trained.steps == 2
+    assert "erminat" not in capfd.readouterr().err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import pickle
@@ -86,6 +87,9 @@ def _spawned(fabric: Fabric, job: bytes, answer: Path) -> None:
         checkpoint.save(answer, vars(trained))
         if trained.failure:
             raise SystemExit(1)  # the launcher ends the other processes, which may be waiting for this one
+    # The interpreter's own end may abort under load, when threads of the process group are still alive ("terminate
+    # called without an active exception"). Nothing is left to do by then.
+    atexit.register(os._exit, 0)
 
 
 def _launched_from_outside() -> bool:
