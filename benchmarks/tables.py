@@ -57,6 +57,23 @@ def gain(row: Row) -> str:
     return f"{at} ({low} to {high})"
 
 
+def known(cell: Callable[[Row], str]) -> Callable[[Row], str]:
+    """What ``cell`` says where the row has an accuracy; else nothing, and its note says why."""
+    return lambda row: "" if row["accuracy"] is None else cell(row)
+
+
+def points(row: Row) -> str:
+    """A paired difference; of a single seed without an interval."""
+    if row.get("difference") is not None and row["difference_low"] is None:
+        return f"{100 * row['difference']:+.1f}"
+    return gain(row)
+
+
+def rate(row: Row) -> str:
+    """Images a second."""
+    return "" if row.get("images_per_second") is None else f"{row['images_per_second']:,.0f}"
+
+
 TABLES: dict[str, Columns] = {
     "omniglot": {
         "method": text("method"),
@@ -95,6 +112,17 @@ TABLES: dict[str, Columns] = {
         "accuracy, 95 % interval": share("accuracy"),
         "over": text("over"),
         "whole command": seconds(),
+    },
+    "bench_digits": {
+        "labels": text("labels"),
+        "method": text("method"),
+        "accuracy, 95 % interval": known(share("accuracy")),
+        "over supervised, points": points,
+        "seeds": text("seeds"),
+        "training": seconds(),
+        "images/s": rate,
+        "peak memory": known(lambda row: f"{row['memory'] / 1e9:.2f} GB"),
+        "note": text("note"),
     },
     "query": {
         "strategy": text("strategy"),

@@ -111,11 +111,8 @@ class Experiment:
             self._row(data, labels, name).add(fitted.evaluations["test"].predicted, self.test.labels, fitted.seconds)
 
     def _spread(self, pool: Pool, labels: int) -> None:
-        from sklearn.semi_supervised import LabelSpreading
-
         started = time.perf_counter()
-        model = LabelSpreading(kernel="knn", n_neighbors=7).fit(_columns(pool), pool.labels)
-        predicted = model.predict(_columns(self.test))
+        predicted = label_spreading(pool, self.test)
         self._row(REAL, labels, "labelspreading").add(predicted, self.test.labels, time.perf_counter() - started)
 
     def _row(self, data: str, labels: int, method: str) -> Row:
@@ -147,6 +144,18 @@ class Experiment:
             ],
             [(f"{name}, {labels} labels of real digits", f"{name}/{labels}/report.html") for name, labels in RUNS],
         )
+
+
+def label_spreading(pool: Pool, test: Pool) -> np.ndarray:
+    """Classes of the test items, int64 ``(N,)``, by scikit-learn's LabelSpreading over 7 neighbours on pixels in 0..1.
+
+    It is fitted to the labelled and unlabelled items of ``pool`` together.
+    """
+    from sklearn.semi_supervised import LabelSpreading
+
+    model = LabelSpreading(kernel="knn", n_neighbors=7).fit(_columns(pool), pool.labels)
+    predicted: np.ndarray = model.predict(_columns(test))
+    return predicted
 
 
 def _columns(pool: Pool) -> np.ndarray:

@@ -77,7 +77,7 @@ def test_alignment_over_several_steps():
         labelled = draw(labels.tolist(), weak=rng.normal(size=(4, 3)))
         terms = method(batch(labelled=labelled, unlabelled=draw(weak=weak, strong=strong)))
         assert terms["unlabelled"].item() == pytest.approx(expected, rel=1e-3)
-    assert "wanted.memory" in method.state_dict()  # so a resumed run goes on with them
+    assert "aligned.wanted.memory" in method.state_dict()  # so a resumed run goes on with them
 
 
 @pytest.mark.parametrize("alignment", [False, True])

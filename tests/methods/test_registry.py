@@ -110,7 +110,14 @@ def test_values_of_another_type_are_refused(name, given):
 
 def test_defaults_are_those_of_the_papers():
     fixmatch = registry.resolve(registry.get("fixmatch"), {})
-    assert fixmatch == {"threshold": 0.95, "weight": 1.0, "ratio": 7, "alignment": False}
+    assert fixmatch == {
+        "threshold": 0.95,
+        "weight": 1.0,
+        "ratio": 7,
+        "alignment": False,
+        "prior": "labels",
+        "strong": True,
+    }
     adamatch = registry.resolve(registry.get("adamatch"), {})
     assert adamatch == {"threshold": 0.9, "ratio": 3, "weight": 1.0, "warmup": 0.5}
     assert registry.resolve(Odd, {"share": "0.1"}) == {"count": 2, "share": 0.1, "on": False, "kind": "a", "most": 1.0}

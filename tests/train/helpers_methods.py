@@ -30,7 +30,7 @@ def method_for(name: str, pool: Pool) -> torch.nn.Module:
     channels = pool.items.shape[3]
     spec = Spec(
         "cnn", pool.items.shape[1:], kind.outputs(pool.num_classes, resolved), (0.4,) * channels, (0.7,) * channels,
-        head=kind.head,
+        head=kind.head, members=kind.members,
     )  # fmt: skip
     return kind(build(spec), **small)
 

@@ -11,7 +11,7 @@ from leaven.augment.affine import GEOMETRIC, affine
 from leaven.augment.crop import draw_cropped
 from leaven.augment.drawn import Drawn, in_pieces
 from leaven.augment.photometric import photometric
-from leaven.augment.policy import Draw, Policy, RandAugment, one_of
+from leaven.augment.policy import Draw, Learner, Policy, RandAugment, one_of
 from leaven.augment.shift import Shift, draw_shift
 from leaven.augment.warp import Warp, draw_boxes
 
@@ -77,6 +77,7 @@ class ImageViews:
     * ``cropped``: a random part of the image at the image's size, for half of the images mirrored, with other
       brightness, contrast and colours: the views of contrastive learning (Chen et al. 2020, appendix A, without the
       blur, as there for CIFAR).
+    * ``probe``: what a policy that learns, `Learner`, asks to see of labelled images; like ``strong``, without cutout.
 
     FixMatch (Sohn et al. 2020), section 2.3 and appendix D. What differs from applying Pillow's operations
     one by one, as public code does: all photometric operations come before all geometric ones, so that
@@ -120,6 +121,11 @@ class ImageViews:
         self.flip, self.shift, self.cutout, self.smooth = flip, shift, cutout, smooth
         self.policy = RandAugment(operations, magnitude, exclude) if policy is None else policy
 
+    @property
+    def learner(self) -> Learner | None:
+        """The policy, where it is one that learns."""
+        return self.policy if isinstance(self.policy, Learner) else None
+
     def plain(self, x: Tensor) -> Tensor:
         """The images as they are, channels-last."""
         return _pixels(x).permute(0, 3, 1, 2)
@@ -137,6 +143,12 @@ class ImageViews:
         n, c, h, w = _checked(x).shape
         return draw_cropped(n, c, h, w, self.flip, x.device).image(x)
 
+    def probe(self, x: Tensor) -> Tensor:
+        """Labelled images as the `learner` asks to see them, ``(N, C, H, W)`` channels-last."""
+        assert self.learner is not None, "only a policy that learns asks"
+        n, _, h, w = _checked(x).shape
+        return self._strong(self.draw_weak(x), self.learner.probe(n, x.device), None, h, w).image(x)
+
     def draw_weak(self, x: Tensor) -> Shift:
         """Draw for the batch ``x`` what ``weak`` would; it is for images ``(N, H, W, C)`` and for their masks."""
         n, _, h, w = _checked(x).shape
@@ -151,6 +163,9 @@ class ImageViews:
         shift = self.draw_weak(x) if shift is None else shift
         draw = self.policy.draw(n, x.device)
         box = draw_boxes(n, h, w, self.cutout, x.device) if self.cutout else None
+        return self._strong(shift, draw, box, h, w)
+
+    def _strong(self, shift: Shift, draw: Draw, box: Tensor | None, h: int, w: int) -> StrongView:
         moved = one_of(draw.operation, GEOMETRIC).any(1)
         smooth = min(h, w) < SMOOTH if self.smooth is None else self.smooth
         return StrongView(shift, draw, Warp(affine(draw, h, w), moved, box, smooth))

@@ -1,13 +1,13 @@
-"""Which operations each image draws: RandAugment as FixMatch uses it."""
+"""Which operations each image draws: what any policy is, and RandAugment as FixMatch uses it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from leaven.augment.drawn import Drawn
 
@@ -48,6 +48,28 @@ class Policy(Protocol):
     def draw(self, n: int, device: torch.device) -> Draw:
         """Operations for ``n`` images, from the default generator of ``device``."""
         ...
+
+
+class Learner(nn.Module):
+    """A policy that learns from labelled images which operations leave them recognisable.
+
+    Buffers are all of its state. ``probe`` and ``learn`` take turns, once a step.
+    """
+
+    def draw(self, n: int, device: torch.device) -> Draw:
+        """Operations for ``n`` images, from the default generator of ``device``."""
+        raise NotImplementedError
+
+    def probe(self, n: int, device: torch.device) -> Draw:
+        """Operations to learn about, for ``n`` labelled images."""
+        raise NotImplementedError
+
+    def learn(self, probabilities: Tensor, labels: Tensor, gather: Callable[[Tensor], Tensor] = lambda x: x) -> None:
+        """Take in the class probabilities ``(N, K)`` of the images probed last, and their labels, int64 ``(N,)``.
+
+        ``gather`` makes of the rows of one process those of all, which must end with the same state.
+        """
+        raise NotImplementedError
 
 
 class RandAugment:

@@ -91,7 +91,9 @@ def fit(
     resolution: Resolution = None,
     init: Annotated[str | None, Net(help="Backbone to start from: a run folder, or moco or rotation first.")] = None,
     init_steps: Annotated[int | None, Net(min=1, help="Steps of that first training (as many as --steps).")] = None,
-    method: MethodName = None,
+    method: Annotated[
+        str | None, Train(help="See `leaven methods`; its hyper-parameters are options. auto: by evidence.")
+    ] = None,
     steps: Annotated[int | None, Train(help="Optimiser steps (1000).")] = None,
     batch_size: BatchSize = None,
     optimizer: Annotated[str | None, Train(help="sgd or adamw (sgd).")] = None,
@@ -99,11 +101,16 @@ def fit(
     weight_decay: Annotated[float | None, Train(help="Weight decay of kernels.")] = None,
     ema: Annotated[float | None, Train(help="Decay of the weights' average (follows the steps).")] = None,
     norm: Annotated[str | None, Train(help="Batch norm by: joint, source, per_domain, frozen (joint).")] = None,
+    augment: Annotated[str | None, Train(help="Strong views by randaugment or ctaugment (the method's own).")] = None,
+    outliers: Annotated[
+        bool, Train("--outliers", help="Draw unlabelled items the less, the less they seem of the labelled kind.")
+    ] = False,
     clip: Annotated[float | None, Train(help="Largest norm of the gradient.")] = None,
     seed: Annotated[int | None, Train(help="Seed of everything random (0).")] = None,
     baseline: Annotated[bool, Train("--baseline/--no-baseline", help="Train the supervised baseline too.")] = True,
     precision: Precision = None,
     accelerator: Accelerator = None,
+    compile: Annotated[bool, Where("--compile", help="Compile the backbone first (torch.compile).")] = False,
     devices: Annotated[int | None, Where(help="Processes on this machine (1).")] = None,
     nodes: Annotated[int | None, Where(help="Machines (with torchrun or SLURM).")] = None,
     checkpoint_every: Annotated[float | None, Where(help="Seconds between checkpoints (60).")] = None,
@@ -273,3 +280,42 @@ def probe(
     from leaven.cli.probe import run as command
 
     command(run, data, labels, test, per_class, seeds, steps, strict, as_json)
+
+
+@app.command()
+def worth(
+    run: Run,
+    test: Annotated[Path | None, Of(help="Labelled data to judge by; else the run's own test or validation.")] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Draws of labels for each number of them.")] = 3,
+    most: Annotated[int | None, typer.Option(min=1, help="Most labels to train with, where more are known.")] = None,
+    method_curve: Annotated[
+        bool, typer.Option("--method-curve/--no-method-curve", help="Train the method with fewer labels too.")
+    ] = True,
+    strict: Strict = False,
+    as_json: Json = False,
+) -> None:
+    """What the unlabelled items were worth to a run, in labels; and what more labels would be worth."""
+    from leaven.cli.worth import run as command
+
+    raise typer.Exit(command(run, test, seeds, most, method_curve, strict, as_json))
+
+
+@app.command()
+def bench(
+    context: typer.Context,
+    suite: Annotated[str | None, typer.Argument(help="A suite, or a .toml; none: list them.", metavar="SUITE")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the table (runs/bench/SUITE).")] = None,
+    only: Annotated[str | None, typer.Option(help="Methods, by comma.")] = None,
+    labels: Annotated[str | None, typer.Option(help="Numbers of labels, by comma.")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="How often to run each; intervals need two.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps of every method.")] = None,
+    data: Annotated[Path | None, Of(help="Folder of the data sets ($LEAVEN_DATA, else ../shared/data).")] = None,
+    jobs: Annotated[int | None, Where(min=1, help="Trainings at a time (1 on a GPU, else the cores).")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where it stopped; what changed is run anew.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Start anew where a table is.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Run a table of a paper: methods with the same few labels, several times, with intervals."""
+    from leaven.cli.bench import run
+
+    raise typer.Exit(run(context.params))

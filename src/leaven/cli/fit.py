@@ -14,14 +14,16 @@ from leaven.errors import LeavenError
 if TYPE_CHECKING:
     from leaven.methods.base import Method
 
+PATHS = ("data", "labels", "source", "test")
 FORM = ("size", "channels", "strict")
-ALIKE = ("network", "pretrained", "frozen", "resolution", "flip", "validation", "baseline", "init")
+ALIKE = ("network", "pretrained", "frozen", "resolution", "flip", "augment", "validation", "baseline", "init")
 
 
 def run(given: dict[str, Any], hyperparameters: dict[str, str]) -> int:
     """Read the data, train, print the figures; the answer is the exit code."""
     from leaven.cli import STOPPED
     from leaven.methods.registry import get
+    from leaven.run.auto import AUTO, fit_auto
     from leaven.run.fit import fit
     from leaven.run.folder import CONFIG, REPORT
     from leaven.run.inputs import read_like
@@ -30,19 +32,27 @@ def run(given: dict[str, Any], hyperparameters: dict[str, str]) -> int:
     from leaven.train.plan import Plan
 
     method = given["method"] or ("adamatch" if given["source"] else "fixmatch")
-    kind = get(method)  # an unknown one is found out before hours of decoding
+    auto = method == AUTO
+    kind = get("supervised" if auto else method)  # an unknown one is found out before hours of decoding
     plan = {f.name: given[f.name] for f in fields(Plan) if given.get(f.name) is not None}
     before = {} if given["init_steps"] is None else {"steps": given["init_steps"]}
-    options = Options(method, hyperparameters, plan=plan, init_plan=before, **{name: given[name] for name in ALIKE})
+    options = Options(
+        None if auto else method, hyperparameters, plan=plan, init_plan=before, **{name: given[name] for name in ALIKE}
+    )
     pool, where = _pool(given)
     out, test = Path(given["out"]), None
     if given["test"] is not None:
         test = read_like(given["test"], pool.items.shape[1:], pool.classes, strict=given["strict"])
         if not (test.labels >= 0).any():
             raise LeavenError(f"The test data {given['test']} have no labels; give a subfolder a class, or an .npz.")
+    record = {"inputs": _inputs(given)}
     again = {"resume": given["resume"], "overwrite": given["overwrite"], "loggers": tuple(given["logger"] or ())}
     try:
-        fitted = fit(pool, out, options, test=test, source=where, **again)
+        if auto:
+            fitted, evidence = fit_auto(pool, out, options, test=test, source=where, record=record, **again)
+            method, why = f"{evidence.chosen}, chosen by {AUTO},", evidence.why
+        else:
+            fitted, why = fit(pool, out, options, test=test, source=where, record=record, **again), None
     except KeyboardInterrupt:
         begun = (out / CONFIG).exists()
         hint = "the same command with --resume goes on" if begun else "nothing was written"
@@ -50,7 +60,7 @@ def run(given: dict[str, Any], hyperparameters: dict[str, str]) -> int:
         return STOPPED
     if first():
         rows = [row for one in fitted for row in one.figures()]
-        emit(rows, given["as_json"], f"{method} in {out}", _note(rows, out, kind), report=out / REPORT)
+        emit(rows, given["as_json"], f"{method} in {out}", _together(why, _note(rows, out, kind)), report=out / REPORT)
     return 0
 
 
@@ -70,6 +80,26 @@ def _note(rows: list[dict[str, Any]], out: Path, kind: type[Method]) -> str | No
     if not behind or rows[-1]["method"] == "supervised":
         return None
     return f"The supervised baseline is ahead on {', '.join(behind)}: train longer, or use the model in {out}/baseline."
+
+
+def _together(*notes: str | None) -> str | None:
+    return "\n".join(note for note in notes if note) or None
+
+
+def _inputs(given: dict[str, Any]) -> dict[str, Any]:
+    """What was read and how, for ``config.json``: so that a run's data can be read again from any folder."""
+    paths = {name: str(given[name].resolve()) for name in PATHS if given[name] is not None}
+    return dict.fromkeys(PATHS) | paths | {name: given[name] for name in (*FORM, "per_class", "seed")}
+
+
+def read_pool(inputs: dict[str, Any]) -> Any:
+    """The pool that ``config.json`` says a run was given, from where it was.
+
+    Raises
+    ------
+    LeavenError : it cannot be read there
+    """
+    return _pool(inputs | {name: Path(inputs[name]) for name in PATHS if inputs[name] is not None})[0]
 
 
 def _pool(given: dict[str, Any]) -> tuple[Any, str]:

@@ -25,8 +25,9 @@ class FitCommand(TyperCommand):
         if others and "--help" not in own:
             from leaven.methods.registry import get
 
-            kind = get(method_of(own))
-            truths = {name: h.type is bool for name, h in kind.hyperparameters().items()}
+            method = method_of(own)  # that of auto is not known yet, so it has no hyper-parameters
+            known = {} if method == "auto" else get(method).hyperparameters()
+            truths = {name: h.type is bool for name, h in known.items()}
             ctx.meta[FOUND], rest = hyperparameters(others, truths, list(flags))
             own += rest
         return super().parse_args(ctx, own)

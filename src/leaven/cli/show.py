@@ -42,13 +42,19 @@ def emit(
                 data = row["data"]
                 table.add_row(str(data), style="bold")
             words = [_word(c, row) for c in shown]
-            table.add_row(*words, f"{100 * row['accuracy']:.1f} %  ({100 * row['low']:.1f} to {100 * row['high']:.1f})")
+            table.add_row(*words, _figure(row))
         console.print(table)
     if note:
         console.print(note, soft_wrap=True, markup=False, highlight=False)
     if report:
         console.print(f"Report: {report}", soft_wrap=True, markup=False)
     return None
+
+
+def _figure(row: dict[str, Any]) -> str:
+    if row["accuracy"] is None:  # it could not be had; a note says why
+        return "–"
+    return f"{100 * row['accuracy']:.1f} %  ({100 * row['low']:.1f} to {100 * row['high']:.1f})"
 
 
 def _word(column: str, row: dict[str, Any]) -> str:

@@ -21,6 +21,7 @@ from leaven.errors import LeavenError
 from leaven.estimators.targets import classes_of, domains, labelled
 from leaven.methods.base import Method
 from leaven.methods.registry import get
+from leaven.run.auto import AUTO, fit_auto
 from leaven.run.fit import fit
 from leaven.run.options import Options
 
@@ -40,7 +41,8 @@ class LeavenClassifier(ClassifierMixin, BaseEstimator):
     Parameters
     ----------
     method : str or subclass of ``leaven.Method``, default="fixmatch"
-        How to learn, see ``leaven methods``. ``"auto"``: AdaMatch where there are two domains, else FixMatch.
+        How to learn, see ``leaven methods``. ``"auto"``: what cross-validation over the labels speaks for, see
+        ``leaven.run.auto``; it trains each candidate up to five times.
     hyperparameters : dict, default=None
         Those of the method that differ from its defaults. A search reaches each as
         ``hyperparameters__threshold``.
@@ -64,6 +66,8 @@ class LeavenClassifier(ClassifierMixin, BaseEstimator):
         reaches each as ``plan__weight_decay``.
     flip : bool, default=None
         Whether a mirrored image is of the same class; None: colour images are.
+    augment : str, default=None
+        How strong views of images are drawn, ``"randaugment"`` or ``"ctaugment"``; None: as the method has it.
     unlabelled : default=-1
         The value of ``y`` that marks unlabelled rows. With None, -1 can be a class, and only None, NaN and empty
         text are unlabelled.
@@ -78,6 +82,8 @@ class LeavenClassifier(ClassifierMixin, BaseEstimator):
         The classes; the marker of unlabelled rows is not among them.
     model_ : leaven.run.model.Model
         The trained network; ``model_.save(path)`` writes it for ``leaven.load``.
+    evidence_ : leaven.run.evidence.Evidence
+        With ``method="auto"``: what was tried, what was chosen, and why.
     n_features_in_ : int
         Columns of ``X``; for images the numbers in one.
     feature_names_in_ : ndarray of str
@@ -113,6 +119,7 @@ class LeavenClassifier(ClassifierMixin, BaseEstimator):
         lr: float | None = None,
         plan: dict[str, Any] | None = None,
         flip: bool | None = None,
+        augment: str | None = None,
         unlabelled: Any = -1,
         random_state: int | np.random.RandomState | None = None,
         verbose: bool = False,
@@ -129,6 +136,7 @@ class LeavenClassifier(ClassifierMixin, BaseEstimator):
         self.lr = lr
         self.plan = plan
         self.flip = flip
+        self.augment = augment
         self.unlabelled = unlabelled
         self.random_state = random_state
         self.verbose = verbose
@@ -166,7 +174,11 @@ class LeavenClassifier(ClassifierMixin, BaseEstimator):
         domain = domains(sample_domain, len(y))
         pool = Pool(items, labels, domain=domain, classes=tuple(map(str, self.classes_.tolist())))  # type: ignore[arg-type]
         with _alone(threads=1 if self.image_shape_ is None else None):
-            self.model_ = fit(pool, None, options, progress=bool(self.verbose))[-1].model
+            if self.method == AUTO:
+                fitted, self.evidence_ = fit_auto(pool, None, options, progress=bool(self.verbose))
+            else:
+                fitted = fit(pool, None, options, progress=bool(self.verbose))
+            self.model_ = fitted[-1].model
         if self.image_shape_ is None:
             # In double precision a row's probabilities don't depend, to seven digits, on the rows beside it.
             self.model_.network.double()
@@ -235,7 +247,7 @@ class LeavenClassifier(ClassifierMixin, BaseEstimator):
         method = self.method
         if not isinstance(method, str | None) and not (isinstance(method, type) and issubclass(method, Method)):
             raise LeavenError(f"method is {method!r}, expected a name or a subclass of leaven.Method.")
-        chosen = method if isinstance(method, type) else None if method in (None, "auto") else get(method)
+        chosen = method if isinstance(method, type) else None if method in (None, AUTO) else get(method)
         if chosen is not None and chosen.learns != "classes":
             raise LeavenError(
                 f"The method {method!r} learns {chosen.learns}, not to tell the classes of y; give it as init, or "
@@ -249,7 +261,7 @@ class LeavenClassifier(ClassifierMixin, BaseEstimator):
             **({} if images else {"precision": "32-true", "accelerator": "cpu"}),
         }
         return Options(
-            method=None if method == "auto" else method,
+            method=None if method == AUTO else method,
             hyperparameters=dict(self.hyperparameters or {}),
             network=self.network,
             pretrained=self.pretrained,
@@ -258,6 +270,7 @@ class LeavenClassifier(ClassifierMixin, BaseEstimator):
             init=self.init,
             plan={**plan, **(self.plan or {})},
             flip=self.flip,
+            augment=self.augment,
             validation=0.0,
             baseline=False,
         )

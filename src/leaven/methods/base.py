@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
+import numpy as np
 from torch import Tensor, nn
 
 from leaven.nn.heads import nearest_mean
@@ -116,8 +117,11 @@ class Batch:
     """All that one step sees: a ``Draw`` for each stream, and where the run stands.
 
     ``progress`` is the share of the run that is done, from 0 (first step) to just under 1; ``phase`` the name of the
-    update that is being made, for methods with several a step.
+    update that is being made, for methods with several a step; ``averaged`` the moving average of the network, in
+    evaluation mode: the model that the run would end with here (a mean teacher).
     """
+
+    averaged: nn.Module
 
     def __init__(self, draws: Mapping[str, Draw], progress: float = 0.0, phase: str = ""):
         self.draws = draws
@@ -135,12 +139,31 @@ class Batch:
 class Setup:
     """What a method may know of the run before the first step.
 
-    ``steps`` of the run, ``batch_size`` B over all processes, ``classes`` K.
+    ``steps`` of the run, ``batch_size`` B over all processes, ``classes`` K, ``items`` N of the pool, ``shape`` of
+    one of them: (height, width, channels), or that of a feature vector.
     """
 
     steps: int
     batch_size: int
     classes: int
+    items: int = 0
+    shape: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What the averaged network says of the whole pool at one moment of the run.
+
+    Parameters
+    ----------
+    probabilities : float32 ``(N, K)``
+    features : float32 ``(N, D)``, what the last layer sees
+    labels : int64 ``(N,)``, -1 where no label was given
+    """
+
+    probabilities: np.ndarray
+    features: np.ndarray
+    labels: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -172,7 +195,11 @@ class Method(nn.Module):
     learns : ``classes``: to tell the pool's classes apart; ``features``: a backbone for others to start from;
         ``tasks``: to solve small tasks of classes never seen
     head : the network's, see ``leaven.nn.build.Spec``
+    members : networks that train side by side and vote, see ``leaven.nn.committee``
     transductive : whether ``solve`` looks at all queries of a task together
+    pixels : whether it serves pools with masks too
+    surveys : how often in a run, evenly spread from its first step on, ``survey`` is shown the whole pool
+    augment : how its strong views of images are drawn unless a user says otherwise: ``randaugment`` or ``ctaugment``
     plan : this method's own defaults for the plan of a run (learning rate, weight decay, ...)
     """
 
@@ -180,7 +207,11 @@ class Method(nn.Module):
     paper: ClassVar[str] = ""
     learns: ClassVar[Literal["classes", "features", "tasks"]] = "classes"
     head: ClassVar[str] = "linear"
+    members: ClassVar[int] = 1
     transductive: ClassVar[bool] = False
+    pixels: ClassVar[bool] = True
+    surveys: int = 0
+    augment: ClassVar[str] = "randaugment"
     plan: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, network: Network):
@@ -203,8 +234,20 @@ class Method(nn.Module):
         """How many scores the network gives, of a pool of ``classes``; 0: its head is the identity."""
         return classes if cls.learns == "classes" else 0
 
+    @classmethod
+    def check(cls, classes: int, hyperparameters: Mapping[str, Any]) -> None:
+        """Called before anything is built or written.
+
+        Raises
+        ------
+        LeavenError : a hyper-parameter does not fit a pool of so many classes
+        """
+
     def setup(self, run: Setup) -> None:
         """Called once before the first step, for what depends on the length of the run or on the classes."""
+
+    def survey(self, survey: Survey) -> None:
+        """Called ``surveys`` times, before a step; what is made of it is kept in buffers."""
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """The named loss terms of one update, scalars with their weights in them; the engine adds them up."""

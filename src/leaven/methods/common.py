@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from leaven.errors import LeavenError
 from leaven.methods.base import IGNORE
 from leaven.nn.distributed import global_mean
-from leaven.nn.network import Network, at_size_of
+from leaven.nn.network import Network, at_size_of, domain_of, of_domain
 
 if TYPE_CHECKING:
     from leaven.methods.base import Draw
@@ -78,6 +79,43 @@ def align(probabilities: Tensor, wanted: Tensor, seen: Tensor) -> Tensor:
     return scaled / scaled.sum(1, keepdim=True)
 
 
+def sharpen(probabilities: Tensor, temperature: float) -> Tensor:
+    """p^(1/T), normalised over the classes: ``(N, K)`` or ``(N, K, ...)`` (MixMatch, eq. 7)."""
+    return (probabilities.clamp(min=1e-12).log() / temperature).softmax(1)
+
+
+def entropy(probabilities: Tensor) -> Tensor:
+    """−Σ p log p of each item, ``(N,)`` of ``(N, K)``, or of each pixel, ``(N, ...)`` of ``(N, K, ...)``."""
+    return -torch.special.xlogy(probabilities, probabilities.clamp(min=1e-12)).sum(1)
+
+
+def ramp_up(progress: float, share: float) -> float:
+    """exp(−5 (1 − t)²), t rising from 0 to 1 over the first ``share`` of the run (Laine & Aila 2017, section 3.1)."""
+    return math.exp(-5 * (1 - min(1.0, progress / share)) ** 2) if share else 1.0
+
+
+def mix_up(x: Tensor, y: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
+    """MixUp of each item with another of the batch, nearer to itself (MixMatch, eq. 8 to 11).
+
+    ``x`` ``(N, ...)`` and the distributions ``y`` ``(N, K)``; λ ~ Beta(α, α) anew for each item, λ' = max(λ, 1 − λ).
+    With α = 0 nothing is mixed.
+    """
+    if not alpha:
+        return x, y
+    shape = torch.full((len(x),), alpha, device=x.device)
+    drawn = torch.distributions.Beta(shape, shape, validate_args=False).sample()
+    share = torch.maximum(drawn, 1 - drawn)
+    other = torch.randperm(len(x), device=x.device)
+    by_item = share.view(-1, *[1] * (x.ndim - 1))
+    mixed = of_domain(by_item * x + (1 - by_item) * x[other], domain_of(x))
+    return mixed, share[:, None] * y + (1 - share[:, None]) * y[other]
+
+
+def squared_error(scores: Tensor, targets: Tensor) -> Tensor:
+    """Mean over items and classes of (softmax(scores) − targets)², the squared error of consistency."""
+    return F.mse_loss(scores.softmax(1), targets)
+
+
 class WindowMean(nn.Module):
     """The mean of the last ``window`` vectors that it was given; of those there are, in the beginning.
 
@@ -104,25 +142,40 @@ class WindowMean(nn.Module):
 
 
 class DecayingMean(nn.Module):
-    """An exponential moving average that starts at the first vector: m ← d·m + (1 − d)·v.
+    """An exponential moving average: m ← d·m + (1 − d)·v.
 
-    It is bias-corrected as in Adam, so that early values are averages of what was seen and of nothing else.
+    It is bias-corrected as in Adam, so that early values are averages of what was seen and of nothing else; or it
+    starts where a paper says.
+
+    Parameters
+    ----------
+    decay : d
+    size : K, the length of a vector
+    start : each of its numbers before the first vector; ``None``: it starts at the first vector
     """
 
     total: Tensor
     weight: Tensor
 
-    def __init__(self, decay: float, size: int):
+    def __init__(self, decay: float, size: int, start: float | None = None):
         super().__init__()
         self.decay = decay
-        self.register_buffer("total", torch.zeros(size))
-        self.register_buffer("weight", torch.zeros(()))
+        self.register_buffer("total", torch.full((size,), start or 0.0))
+        self.register_buffer("weight", torch.tensor(0.0 if start is None else 1.0))
 
     def forward(self, vector: Tensor) -> Tensor:
         """Take ``vector`` ``(K,)`` in; return the average ``(K,)``."""
         self.total.lerp_(vector, 1 - self.decay)
         self.weight.lerp_(torch.ones_like(self.weight), 1 - self.decay)
         return self.total / self.weight
+
+
+def decay_for(steps: int, longest: float = 0.999) -> float:
+    """The decay of a moving average over steps: the paper's 0.999, but a memory of at most a twentieth of a run.
+
+    0.999 is meant for 2^20 steps; in a run of 500 it would still hold on to where it started.
+    """
+    return min(longest, 1 - 1 / max(2, steps / 20))
 
 
 def window_for(steps: int, longest: int = 128) -> int:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from torch import nn
 
 from leaven.errors import LeavenError
+from leaven.nn.committee import Bodies, Vote, halves
 from leaven.nn.heads import CosineHead, start_linear
 from leaven.nn.network import Network
 from leaven.nn.norm import with_our_norms
@@ -34,6 +35,7 @@ class Spec:
     frozen : the backbone keeps its weights; features are computed once and only a head is trained
     resolution : pixels a side that a timm model sees the images at; ``None``: as they are
     head : ``linear``, or ``cosine`` (``leaven.nn.heads.CosineHead``)
+    members : networks that vote, see ``leaven.nn.committee``; of two, each sees half of a feature vector
     """
 
     name: str
@@ -45,6 +47,7 @@ class Spec:
     frozen: bool = False
     resolution: int | None = None
     head: str = "linear"
+    members: int = 1
 
     @property
     def dense(self) -> bool:
@@ -122,15 +125,25 @@ def backbone(spec: Spec, *, load: bool = True) -> nn.Module:
 
 def build(spec: Spec, *, load: bool = True) -> Network:
     """The network of ``spec`` with its head; random where it is not pretrained (see ``torch.manual_seed``)."""
+    if spec.members > 1 and not spec.frozen:  # over a frozen backbone it is the heads that vote
+        return _committee(spec, load)
     body = backbone(spec, load=load)
-    features = int(body.num_features)  # type: ignore[arg-type]
+    return Network(body, _head(spec, int(body.num_features)), spec.mean, spec.std)  # type: ignore[arg-type]
+
+
+def _committee(spec: Spec, load: bool) -> Network:
+    columns = halves(spec.shape[0]) if len(spec.shape) == 1 else None
+    shapes = [spec.shape] * spec.members if columns is None else [(len(own),) for own in columns]
+    bodies = Bodies([backbone(replace(spec, shape=shape), load=load) for shape in shapes], columns)
+    return Network(bodies, Vote([_head(spec, size) for size in bodies.sizes], bodies.sizes), spec.mean, spec.std)
+
+
+def _head(spec: Spec, features: int) -> nn.Module:
     if not spec.classes:
-        head: nn.Module = nn.Identity()
-    elif spec.head == "cosine":
-        head = CosineHead(features, spec.classes)
-    else:
-        head = linear_head(features, spec.classes, spec.dense)
-    return Network(body, head, spec.mean, spec.std)
+        return nn.Identity()
+    if spec.head == "cosine":
+        return CosineHead(features, spec.classes)
+    return linear_head(features, spec.classes, spec.dense)
 
 
 def linear_head(features: int, classes: int, dense: bool = False) -> nn.Module:

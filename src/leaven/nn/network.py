@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 import torch.nn.functional as F
@@ -37,12 +38,13 @@ class Network(nn.Module):
 
     def features(self, x: Tensor) -> Tensor:
         """Feature vectors ``(N, D)``, or maps of them ``(N, D, h, w)``, of a batch ``(N, C, ...)``."""
+        with _knowing_domains(x):
+            return self.backbone(self.normalised(x))
+
+    def normalised(self, x: Tensor) -> Tensor:
+        """The batch as the backbone takes it."""
         shape = (1, -1) + (1,) * (x.ndim - 2)
-        normalised = (x - self.mean.view(shape)) / self.std.view(shape)
-        if (domain := domain_of(x)) is None:
-            return self.backbone(normalised)
-        with rows_of(domain):
-            return self.backbone(normalised)
+        return (x - self.mean.view(shape)) / self.std.view(shape)
 
     def forward(self, x: Tensor) -> Tensor:
         """Class scores (logits) ``(N, K)`` of a batch ``(N, C, ...)``; of pixels ``(N, K, H, W)``, at its size."""
@@ -72,6 +74,12 @@ def domain_of(x: Tensor) -> Tensor | None:
     return getattr(x, "domain", None)
 
 
+def _knowing_domains(x: Tensor) -> AbstractContextManager[None]:
+    """Batch norm within is told the domain of each row, where ``x`` is marked with it."""
+    domain = domain_of(x)
+    return nullcontext() if domain is None else rows_of(domain)
+
+
 def together(*views: Tensor) -> Tensor:
     """Several batches as one, their marks as well."""
     if len(views) == 1:
@@ -89,3 +97,11 @@ def joint(network: nn.Module, *views: Tensor) -> tuple[Tensor, ...]:
 def joint_features(network: Network, *views: Tensor) -> tuple[Tensor, ...]:
     """The same, of features ``(N, D)``."""
     return network.features(together(*views)).float().split([len(v) for v in views])
+
+
+def member_scores(network: Network, number: int, *views: Tensor) -> tuple[Tensor, ...]:
+    """``joint``, by one member of a network that is a committee (``leaven.nn.committee``)."""
+    x = together(*views)
+    with _knowing_domains(x):
+        features = network.backbone.of(number, network.normalised(x))  # type: ignore[operator]
+    return network.head.members[number](features).float().split([len(v) for v in views])  # type: ignore[index,operator]

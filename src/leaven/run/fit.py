@@ -60,6 +60,7 @@ def fit(
     *,
     test: Pool | None = None,
     source: str = "",
+    record: dict[str, Any] | None = None,
     resume: bool = False,
     overwrite: bool = False,
     loggers: tuple[str, ...] = (),
@@ -74,6 +75,7 @@ def fit(
     pool : labelled and unlabelled items of one domain, or of a source and a target
     run : the run folder; ``None``: nothing is written
     source : where the pool came from, for the record
+    record : what else ``config.json`` shall say
 
     Returns
     -------
@@ -98,7 +100,7 @@ def fit(
     labels = trained_on(pool)
 
     def configured(one: Resolved) -> dict[str, Any]:
-        return configuration(one, whole_pool, labels, source)
+        return configuration(one, whole_pool, labels, source) | (record or {})
 
     writes = run if first() else None
     if writes is not None:
@@ -107,7 +109,9 @@ def fit(
     if pretrain and writes is not None:
         folder.claim(writes, configured(chosen), resume=resume, overwrite=overwrite)
     body = _body(chosen, options, pool, run, resume, loggers, progress)
-    prepared = prepare(chosen.spec, pool, chosen.flip, chosen.plan, body=body, progress=progress)
+    prepared = prepare(
+        chosen.spec, pool, chosen.flip, chosen.plan, augment=chosen.augment, body=body, progress=progress
+    )
     seen = {split: _seen(chosen, part, body, progress) for split, part in parts.items()}
     runs = []
     for one, where in _runs(chosen, options, run):
@@ -168,19 +172,33 @@ def _body(
         return _network(chosen.spec, chosen.plan.seed).backbone if untrained else None
     if start.model is not None:
         return start.body()
+    return Start(model=teach(chosen, options, pool, run, resume, loggers, progress)).body()
+
+
+def teach(
+    chosen: Resolved,
+    options: Options,
+    pool: Pool,
+    run: Path | None,
+    resume: bool,
+    loggers: tuple[str, ...],
+    progress: bool,
+) -> Model:
+    """Train the method that learns features of the pool before the run's own, in a folder of its own."""
+    assert chosen.start is not None
     plan = {name: getattr(chosen.plan, name) for name in SHARED}
     if chosen.method.learns == "classes" and "batch_size" in options.plan:  # elsewhere it counts episodes
         plan["batch_size"] = options.plan["batch_size"]
     plan |= options.init_plan
     own = Options(
-        start.method, network=chosen.spec.name, pretrained=options.pretrained, resolution=options.resolution,
+        chosen.start.method, network=chosen.spec.name, pretrained=options.pretrained, resolution=options.resolution,
         frozen=False, plan=plan, flip=options.flip, baseline=False,
     )  # fmt: skip
     where = run / folder.INIT if run else None
     going_on = resume and where is not None and (where / folder.CONFIG).exists()
     unlabelled = pool.with_labels(np.full(len(pool), -1))
     [taught] = fit(unlabelled, where, own, resume=going_on, loggers=loggers, progress=progress)
-    return Start(model=taught.model).body()
+    return taught.model
 
 
 def _seen(chosen: Resolved, pool: Pool, body: nn.Module | None, progress: bool) -> Pool:
@@ -201,7 +219,9 @@ def _method(chosen: Resolved, prepared: Prepared, body: nn.Module | None) -> Met
     """The method with its network; what is random in it follows the run's seed too."""
     network = _network(prepared.spec, chosen.plan.seed)
     if body is not None and not chosen.spec.frozen:
-        network.backbone.load_state_dict(body.state_dict())
+        alone = type(network.backbone) is type(body)
+        for backbone in [network.backbone] if alone else network.backbone.members:  # type: ignore[union-attr]
+            backbone.load_state_dict(body.state_dict())
         forget_domains(network)
     with torch.random.fork_rng():
         torch.manual_seed(chosen.plan.seed)

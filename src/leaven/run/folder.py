@@ -22,17 +22,26 @@ BASELINE = "baseline"
 INIT = "init"
 EVALUATIONS = "evaluations"
 ROUNDS = "rounds.jsonl"  # of a simulation
-KINDS = ("demo", "simulation")  # of folders that hold several runs; any other holds one
+AUTO = "auto.json"  # what was tried before a method was chosen
+FOLDS = "folds.jsonl"  # of that search
+WORTH = "worth.json"
+WORTH_PAGE = "worth.html"
+WORTH_LINES = "worth.jsonl"
+KINDS = ("demo", "simulation", "bench")  # of folders that hold several runs; any other holds one
 # What training makes, and what starting anew removes; whatever else lies in the folder is the user's.
-FILES = (CONFIG, MODEL, RESULT, REPORT, METRICS, CURVE, CHECKPOINT, "model.onnx", "model.pt2", ROUNDS)
+FILES = (
+    CONFIG, MODEL, RESULT, REPORT, METRICS, CURVE, CHECKPOINT, "model.onnx", "model.pt2", ROUNDS, AUTO, FOLDS, WORTH,
+    WORTH_PAGE, WORTH_LINES,
+)  # fmt: skip
 FOLDERS = (BASELINE, INIT, EVALUATIONS, "tensorboard", "wandb")
 # What decides the weights and so must be as it was when a run goes on.
 DECISIVE = (
-    "data", "classes", "method", "hyperparameters", "network", "plan", "flip", "validation", "init", "simulation",
+    "data", "classes", "method", "hyperparameters", "network", "plan", "flip", "augment", "validation", "init",
+    "simulation",
 )  # fmt: skip
 FREE = {
     "data": ("path",), "init": ("path",), "plan": ("checkpoint_every", "probes", "accelerator"),
-    "simulation": ("budgets", "strategies"),
+    "simulation": ("budgets", "strategies"), "auto": ("chosen", "why"),
 }  # fmt: skip
 
 

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import importlib.util
 import math
+import shutil
 from collections.abc import Sequence
 from typing import Any
 
 import torch
 
+from leaven.data import Pool
 from leaven.errors import LeavenError
+from leaven.methods.base import Method
 from leaven.train.log import LOGGERS
 from leaven.train.plan import Plan
 
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
+AUGMENTS = ("randaugment", "ctaugment")
 ACCELERATORS = ("auto", "cpu", "gpu", "cuda", "mps")
 
 
@@ -38,6 +42,31 @@ def require_possible(plan: Plan, hyperparameters: dict[str, Any]) -> None:
         if value is not None and not fits(value):
             raise LeavenError(f"{name} is {value}, but {range_} was expected.")
     _hardware(plan)
+
+
+def augment_for(asked: str | None, method: type[Method], pool: Pool, frozen: bool) -> str:
+    """How strong views of images are drawn: as asked, or as the method has it where that is possible.
+
+    CTAugment needs views that are made anew each step, and one label for each image.
+
+    Raises
+    ------
+    LeavenError : an unknown one was asked for, or CTAugment where it cannot learn; says what is in the way
+    """
+    name = method.augment if asked is None else asked
+    _one_of("augment", name, AUGMENTS)
+    if name == "randaugment":
+        return name
+    reason = (
+        "is for images, and these are feature vectors" if pool.kind == "features"
+        else "learns from images of one class each, and these have masks" if pool.dense
+        else "learns from how a network tells the classes, and this method learns none" if method.learns != "classes"
+        else "learns while the backbone does, and this one is frozen, its views made once (--tuned trains it)" if frozen
+        else ""
+    )  # fmt: skip
+    if reason and asked:
+        raise LeavenError(f"--augment {name} {reason}; leave it at randaugment.")
+    return "randaugment" if reason else name
 
 
 def require_loggers(names: Sequence[str]) -> None:
@@ -74,6 +103,9 @@ def _hardware(plan: Plan) -> None:
     there = {"auto": True, "cpu": True, "gpu": kind != "cpu", "cuda": kind == "cuda", "mps": kind == "mps"}
     if not there[plan.accelerator]:
         raise LeavenError(f"The accelerator {plan.accelerator!r} was asked for, but this machine has none; choose cpu.")
+    compilers = ("triton",) if kind == "cuda" and plan.accelerator != "cpu" else ("g++", "clang++", "c++", "cl")
+    if plan.compile and not any(importlib.util.find_spec(c) if c == "triton" else shutil.which(c) for c in compilers):
+        raise LeavenError(f"compile needs {' or '.join(compilers)}, but this machine has none; leave --compile out.")
     cards = torch.cuda.device_count()
     if kind == "cuda" and plan.accelerator != "cpu" and plan.devices > cards:
         raise LeavenError(f"{plan.devices} devices were asked for, but this machine has {cards}; ask for fewer.")

@@ -112,5 +112,7 @@ def load_model(path: str | Path) -> Model:
 def feature_head(spec: Spec, weights: Mapping[str, torch.Tensor]) -> Network:
     """The head over a frozen backbone, built to fit ``weights``."""
     features = len(weights["mean"])
-    head = Spec("angular", (features,), spec.classes, (0.0,) * features, (1.0,) * features, head=spec.head)
+    head = Spec(
+        "angular", (features,), spec.classes, (0.0,) * features, (1.0,) * features, head=spec.head, members=spec.members
+    )
     return build(head)

@@ -19,7 +19,7 @@ from leaven.methods.base import Method
 from leaven.methods.registry import get, name_of, resolve
 from leaven.nn.build import Spec, describe
 from leaven.run import held
-from leaven.run.limits import require_possible
+from leaven.run.limits import augment_for, require_possible
 from leaven.run.start import Start
 from leaven.train.plan import Plan
 
@@ -36,6 +36,7 @@ class Options:
     pretrained, frozen, resolution : of a timm network
     plan : fields of ``Plan`` that differ from the method's own
     flip : whether mirrored images are of the same class; ``None``: colour images are
+    augment : how strong views of images are drawn, ``randaugment`` or ``ctaugment``; ``None``: as the method has it
     validation : share of the labels to hold out; ``None``: a fifth where every class has ten labels, else none
     baseline : train the supervised baseline beside the method
     init : where the backbone starts: the folder of a run, or the name of a method that learns features (``moco``,
@@ -51,6 +52,7 @@ class Options:
     resolution: int | None = None
     plan: dict[str, Any] = field(default_factory=dict)
     flip: bool | None = None
+    augment: str | None = None
     validation: float | None = None
     baseline: bool = True
     init: str | Path | Start | None = None
@@ -68,6 +70,7 @@ class Resolved:
     flip: bool
     held: float
     start: Start | None = None
+    augment: str = "randaugment"
 
 
 def decide(options: Options, pool: Pool) -> Resolved:
@@ -81,9 +84,14 @@ def decide(options: Options, pool: Pool) -> Resolved:
     kind = get(method) if isinstance(method, str) else method
     if kind.learns == "classes":
         require_trainable(pool)
+    if pool.dense and not kind.pixels:
+        raise LeavenError(f"{kind.__name__} learns from whole images, but the pool has masks; choose fixmatch.")
     hyperparameters = resolve(kind, options.hyperparameters)
     plan = Plan().with_(**{**kind.plan, **options.plan})
     require_possible(plan, hyperparameters)
+    kind.check(pool.num_classes, hyperparameters)
+    if pool.dense and plan.outliers:
+        raise LeavenError("outliers are looked for among whole images, but the pool has masks; leave --outliers out.")
     colour = pool.kind == "images" and pool.items.shape[3] == 3
     frozen = options.frozen
     if kind.learns != "classes":
@@ -101,7 +109,8 @@ def decide(options: Options, pool: Pool) -> Resolved:
         resolution=options.resolution,
         started=start is not None,
     )
-    spec = replace(spec, head=kind.head)
+    spec = replace(spec, head=kind.head, members=kind.members)
+    augment = augment_for(options.augment, kind, pool, spec.frozen)
     return Resolved(
         kind,
         hyperparameters,
@@ -110,6 +119,7 @@ def decide(options: Options, pool: Pool) -> Resolved:
         colour if options.flip is None else options.flip,
         held.share(pool, options.validation) if kind.learns == "classes" else 0.0,
         start,
+        augment,
     )
 
 
@@ -125,6 +135,7 @@ def configuration(chosen: Resolved, pool: Pool, labels: dict[str, int], source: 
         "network": chosen.spec.asdict(),
         "plan": chosen.plan.asdict(),
         "flip": chosen.flip,
+        "augment": chosen.augment,
         "validation": chosen.held,
         "learns": chosen.method.learns,
         "init": None if chosen.start is None else chosen.start.asdict(),
@@ -139,7 +150,7 @@ def configuration(chosen: Resolved, pool: Pool, labels: dict[str, int], source: 
             "labels_per_class": [] if pool.dense else counts.tolist(),
             "dense": pool.dense,
             "trained_on": labels,
-            "fingerprint": _fingerprint(pool),
+            "fingerprint": fingerprint(pool),
         },
         "leaven": leaven.__version__,
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
@@ -147,7 +158,7 @@ def configuration(chosen: Resolved, pool: Pool, labels: dict[str, int], source: 
     }
 
 
-def _fingerprint(pool: Pool) -> str:
+def fingerprint(pool: Pool) -> str:
     """Of names and labels: a run goes on with the rows that it began with."""
     digest = hashlib.blake2b(digest_size=8)
     for column in (pool.ids, pool.labels, pool.domain, pool.masks):

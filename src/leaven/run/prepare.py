@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from leaven.augment import FeatureViews, ImageViews
+from leaven.augment import CTAugment, FeatureViews, ImageViews
 from leaven.data import Pool
 from leaven.nn.build import Spec, statistics
 from leaven.nn.frozen import encode
@@ -36,23 +36,31 @@ class Prepared:
 
 
 def prepare(
-    spec: Spec, pool: Pool, flip: bool, plan: Plan, *, body: nn.Module | None = None, progress: bool = True
+    spec: Spec,
+    pool: Pool,
+    flip: bool,
+    plan: Plan,
+    *,
+    augment: str = "randaugment",
+    body: nn.Module | None = None,
+    progress: bool = True,
 ) -> Prepared:
     """Choose the views; where the backbone is frozen, compute (or find) the features.
 
-    ``body`` is a backbone of leaven's own to take in place of the pretrained one that ``spec`` names.
+    ``augment`` says how strong views of images are drawn, see ``leaven.run.limits.augment_for``; ``body`` is a
+    backbone of leaven's own to take in place of the pretrained one that ``spec`` names.
     """
     if pool.kind == "features":
         center, scale = (torch.tensor(numbers) for numbers in statistics(pool.items))
         return Prepared(pool, FeatureViews(scale, center=center), spec)
     if not spec.frozen:
-        return Prepared(pool, ImageViews(flip=flip), spec)
+        return Prepared(pool, ImageViews(flip=flip, policy=CTAugment() if augment == "ctaugment" else None), spec)
     strong = ImageViews(flip=flip).strong
     views = [_plain, *([_mirrored] if flip else []), *([strong] * STRONG)]
     key = f"weak {len(views) - STRONG} strong {STRONG}"
     features = _encode(spec, pool.items, views, key, plan, body, progress)
     features, mean, std = match_moments(features, pool.domain)
-    head = Spec("angular", (features.shape[2],), spec.classes, mean, std, head=spec.head)
+    head = Spec("angular", (features.shape[2],), spec.classes, mean, std, head=spec.head, members=spec.members)
     seen = FeatureViews(torch.tensor(std), 0.0, 0.0, 0.2, torch.tensor(mean), weak_views=len(views) - STRONG)
     return Prepared(pool.with_items(features), seen, head)
 

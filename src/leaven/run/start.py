@@ -77,6 +77,11 @@ class Start:
                 f"The run {self.path} takes items of shape {own.shape}, but these have {spec.shape}; "
                 "read them in that size, or start without --init."
             )
+        if own.members > 1 and (spec.members != own.members or spec.frozen):
+            raise LeavenError(
+                f"The run {self.path} trained {own.members} networks side by side, from which only such a method can "
+                "start, and not frozen; start from another run."
+            )
         if spec.frozen and has_no_statistics(self.model.network):
             raise LeavenError(
                 f"The run {self.path} kept no statistics for batch norm, so its backbone cannot serve as it is; leave "

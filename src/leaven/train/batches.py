@@ -13,7 +13,7 @@ from leaven.errors import LeavenError
 from leaven.methods.base import Batch, Draw, Stream
 from leaven.nn.network import of_domain
 from leaven.train.episodes import EpisodeSampler
-from leaven.train.items import Items
+from leaven.train.items import Items, to_float
 from leaven.train.plan import Plan
 from leaven.train.sampler import Sampler
 from leaven.train.seen import Seen, see_pixels, see_together
@@ -39,7 +39,7 @@ class Batches:
 
     Raises
     ------
-    LeavenError : a stream that is not optional has no rows to draw from
+    LeavenError : a stream that is not optional, or what the views learn from, has no rows to draw from
     """
 
     def __init__(
@@ -75,6 +75,21 @@ class Batches:
                 if stream.episode is None
                 else EpisodeSampler(pool.labels, rows, stream.episode, size, *key)
             )
+        self.probed = None
+        if (learner := getattr(views, "learner", None)) is not None:
+            rows, size = pool.rows("labelled"), plan.batch_size // processes
+            if not len(rows):
+                raise LeavenError(
+                    f"{type(learner).__name__} learns from labelled images, but the pool has none; give labels, or "
+                    "choose randaugment."
+                )
+            self.probed = Sampler(rows, size, plan.seed, len(self.streams), rank, processes)
+
+    def weigh(self, weights: np.ndarray) -> None:
+        """From now on draw unlabelled items in proportion to these numbers, ``(N,)`` over the pool."""
+        for name, sampler in self.samplers.items():
+            if isinstance(sampler, Sampler) and self.streams[name].role == "unlabelled":
+                sampler.weigh(weights[sampler.rows])
 
     def at(self, step: int) -> Batch:
         """Draw the rows of every stream, and see them as it wants."""
@@ -91,6 +106,14 @@ class Batches:
         return Batch(
             {name: self._draw(name, rows[name], seen[name], labels.get(name)) for name in rows}, step / self.steps
         )
+
+    def probe(self, step: int) -> Draw:
+        """One more draw, of B labelled images seen as what learns in the views asks; it is no stream of the method."""
+        assert self.probed is not None, "only views that learn ask"
+        rows = self.probed.at(step)
+        index = torch.from_numpy(rows).to(self.device, non_blocking=True)
+        view = to_float(self.views.probe(self.items[rows]))
+        return Draw(index, {"probe": view}, self.labels.index_select(0, index))
 
     def _draw(self, name: str, rows: np.ndarray, seen: Seen, labels: Tensor | None) -> Draw:
         index = torch.from_numpy(rows)

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from leaven.errors import LeavenError
-from leaven.methods.base import Batch, Method, Phase, Setup
-from leaven.nn.distributed import global_mean, processes
+from leaven.evaluate.predict import describe
+from leaven.methods.base import Batch, Method, Phase, Setup, Survey
+from leaven.nn.distributed import gathered, global_mean, processes
 from leaven.nn.ema import EMA
 from leaven.nn.norm import set_momentum, set_policy
 from leaven.train import checkpoint
@@ -21,6 +24,7 @@ from leaven.train.batches import Batches
 from leaven.train.interrupt import Interrupted, interruptible
 from leaven.train.job import Job, Trained
 from leaven.train.log import LOGGERS, Logger, Table
+from leaven.train.outliers import SURVEYS, belonging
 from leaven.train.plan import Plan
 from leaven.train.progress import Bar
 from leaven.train.sampler import seed_step
@@ -28,6 +32,7 @@ from leaven.train.sampler import seed_step
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
+    from leaven.augment import Learner
     from leaven.data import Pool
 
 LOG_LINES = 200  # lines of metrics.csv in a run
@@ -45,7 +50,10 @@ class Loop:
         self.sums: dict[str, Tensor] = {}  # of the steps since the last line of the log
         self.count = 0
         method = job.method
-        method.setup(Setup(self.plan.steps, self.plan.batch_size, job.pool.num_classes))
+        seed_step(self.plan.seed, 0, 0)  # the same in all processes, for what a method draws now
+        method.setup(
+            Setup(self.plan.steps, self.plan.batch_size, job.pool.num_classes, len(job.pool), job.pool.items.shape[1:])
+        )
         set_momentum(method, self.plan.batch_norm_momentum)
         method.to(fabric.device).to(memory_format=torch.channels_last)
         method.train()
@@ -53,11 +61,15 @@ class Loop:
         self.weights = [p for p in method.parameters() if p.requires_grad]
         self.phases = [(phase, _trained(method, phase)) for phase in method.phases]
         self.ema = EMA(method.network, self.plan.ema_decay)
+        if self.plan.compile:
+            method.network.backbone.compile()
         self.method, self.optimizer = fabric.setup(method, _optimizer(method, self.plan))
+        views, self.learner = _own(job.views, fabric.device)
         self.batches = Batches(
-            job.pool, method.streams, job.views, job.plan, fabric.device, fabric.global_rank, fabric.world_size,
+            job.pool, method.streams, views, job.plan, fabric.device, fabric.global_rank, fabric.world_size,
             type(method).__name__,
         )  # fmt: skip
+        self.belonging: np.ndarray | None = None  # of each item of the pool, where it is asked for
         self.bad_step = torch.full((), -1, device=fabric.device, dtype=torch.long)
         if job.resume and job.folder is not None and (job.folder / CHECKPOINT).exists():
             self._restore(checkpoint.load(job.folder / CHECKPOINT))
@@ -66,8 +78,10 @@ class Loop:
 
     def update(self, step: int) -> dict[str, Tensor]:
         """The updates of one step; returns loss, terms, what the method logged. Nothing waits for them."""
+        self._survey(step)
         seed_step(self.plan.seed, step, self.fabric.global_rank)
         batch = self.batches.at(step)
+        batch.averaged = self.ema.network
         for group in self.optimizer.param_groups:
             group["lr"] = self.plan.lr_at(step)
         terms: dict[str, Tensor] = {}
@@ -77,9 +91,34 @@ class Loop:
                 for _ in range(phase.repeats):
                     terms |= self._minimise(batch)
         self.ema.update(self.job.method.network, step)
+        if self.learner is not None:
+            self._teach(self.learner, step)
         loss = torch.stack(list(terms.values())).sum()
         self.bad_step = torch.where((self.bad_step < 0) & ~loss.isfinite(), step, self.bad_step)
         return {"loss": loss, **{f"loss/{name}": term for name, term in terms.items()}, **self.job.method.logged}
+
+    def _survey(self, step: int) -> None:
+        """Look at the whole pool, where it is time for it: for the method, and for what does not belong there."""
+        method, pool = self.job.method, self.job.pool
+        drawn = any(stream.role == "unlabelled" for stream in self.batches.streams.values())
+        wanted = {"method": method.surveys, "outliers": SURVEYS if self.plan.outliers and drawn else 0}
+        due = [name for name, times in wanted.items() if times and step * times % self.plan.steps < times]
+        if not due:
+            return
+        survey = Survey(*describe(self.ema.network, pool.items), pool.labels)
+        if "method" in due:
+            method.survey(survey)
+        if "outliers" in due:
+            self.belonging = belonging(survey)
+            self.batches.weigh(self.belonging)
+
+    @torch.no_grad()
+    def _teach(self, learner: Learner, step: int) -> None:
+        """Tell what learns in the views how the averaged network sees labelled images: one more pass, of B of them."""
+        draw = self.batches.probe(step)
+        with self.fabric.autocast():
+            scores = self.ema.network(draw.probe)
+        learner.learn(scores.float().softmax(1), draw.labels, gathered)
 
     def _minimise(self, batch: Batch) -> dict[str, Tensor]:
         """One update of the optimiser; the loss's terms."""
@@ -117,7 +156,9 @@ class Loop:
                     bar.show(row)
                 bar.step(self.step)
                 if job.probe and self.first and (self.step % probe_every == 0 or self.step == plan.steps):
+                    paused = time.perf_counter()
                     job.probe(self.step, self.seconds, self.ema.network)
+                    started += time.perf_counter() - paused  # a look is no training
                 last = self.step == plan.steps
                 if processes() > 1 and self.step % every and not last:
                     continue  # several agree where they wait for each other anyway, and no sum is open in any of them
@@ -175,6 +216,8 @@ class Loop:
                 "ema": self.ema.network.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
                 "precision": self.fabric.strategy.precision.state_dict(),  # the scale of float16's gradients
+                "views": {} if self.learner is None else self.learner.state_dict(),
+                "belonging": None if self.belonging is None else torch.from_numpy(self.belonging),
                 "sums": self.sums,
                 "count": self.count,
             },
@@ -186,10 +229,15 @@ class Loop:
             self.ema.network.load_state_dict(state["ema"])
             self.optimizer.load_state_dict(state["optimizer"])
             self.fabric.strategy.precision.load_state_dict(state.get("precision", {}))
+            if self.learner is not None and state.get("views"):
+                self.learner.load_state_dict(state["views"])
         except (KeyError, RuntimeError, ValueError) as error:
             raise LeavenError(
                 f"The checkpoint in {self.job.folder} is of another method or network; start anew with --overwrite."
             ) from error
+        if (weights := state.get("belonging")) is not None:
+            self.belonging = weights.numpy()
+            self.batches.weigh(self.belonging)
         self.step, self.seconds, self.count = state["step"], state["seconds"], state["count"]
         self.sums = {name: total.to(self.fabric.device) for name, total in state["sums"].items()}
 
@@ -205,6 +253,14 @@ def _only(trained: set[torch.nn.Parameter], weights: list[torch.nn.Parameter]) -
     finally:
         for weight in others:
             weight.requires_grad_(True)
+
+
+def _own(views: Any, device: torch.device) -> tuple[Any, Learner | None]:
+    """The views of this run alone, and what learns in them: a job before or after it may have been given the same."""
+    if getattr(views, "learner", None) is None:
+        return views, None
+    views = copy.deepcopy(views)
+    return views, views.learner.to(device)
 
 
 def _trained(method: Method, phase: Phase) -> set[torch.nn.Parameter]:

@@ -38,6 +38,9 @@ class Plan:
     norm_momentum : share of a batch in the running statistics; ``None``: 0.001 in a long run, 0.1 in a short one
     norm : whose statistics batch norm takes in training, see ``leaven.nn.norm.BatchNorm``: ``joint``, ``source``,
         ``per_domain`` or ``frozen``
+    outliers : draw an unlabelled item the less, the less it seems of the labelled items' kind, see
+        ``leaven.train.outliers``
+    compile : compile the backbone's forward and backward pass (``torch.compile``); it pays in long runs
     clip : largest norm of the gradient, ``None`` for no clipping
     precision : ``auto`` (bfloat16 where the hardware multiplies in it), ``32-true``, ``bf16-mixed``, ...
     accelerator, devices, nodes : as Lightning Fabric has them
@@ -58,6 +61,8 @@ class Plan:
     ema: float | None = None
     norm_momentum: float | None = None
     norm: str = "joint"
+    outliers: bool = False
+    compile: bool = False
     clip: float | None = None
     precision: str = "auto"
     accelerator: str = "auto"

@@ -33,6 +33,7 @@ class Section:
     notes: Sequence[str] = ()
     alarms: Sequence[str] = ()
     table: Table | None = None
+    heading: str = "Most frequent mistakes"  # of the table
     cards: Sequence[Card] = ()
     ids: Sequence[str] = ()
     missing: Sequence[tuple[str, Sequence[str]]] = ()

@@ -33,6 +33,7 @@ class Run:
     evaluations: dict[str, Any]  # Evaluation, or DenseEvaluation where pixels have classes
     baseline: Run | None = None
     result: list[dict[str, Any]] = field(default_factory=list)
+    auto: dict[str, Any] = field(default_factory=dict)  # how the method was chosen, where it was chosen by evidence
 
     @cached_property
     def title(self) -> str:
@@ -119,6 +120,7 @@ def _read(path: Path, with_baseline: bool) -> Run:
         evaluations={f.stem: _evaluation(f, dense) for f in sorted((path / "evaluations").glob("*.npz"))},
         baseline=_read(path / "baseline", False) if there else None,
         result=_rows(path / "result.json") if with_baseline else [],
+        auto=_config(path / "auto.json"),
     )
 
 

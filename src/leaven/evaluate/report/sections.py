@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from leaven.evaluate.report.chosen import chosen
 from leaven.evaluate.report.parts import Section
 from leaven.evaluate.report.per_class import balance, classes, mistakes
 from leaven.evaluate.report.per_item import calibration, errors, label_next
@@ -14,6 +15,7 @@ from leaven.evaluate.report.training import learning, pseudo_labels
 def sections(run: Run) -> list[Section]:
     """All sections of a run that sorts whole items."""
     return arranged([
+        *([chosen(run)] if run.auto else []),
         learning(run),
         pseudo_labels(run),
         classes(run),

@@ -22,8 +22,9 @@ def write_summary(
     samples: Sequence[tuple[str, np.ndarray]],
     pages: Sequence[tuple[str, str]],
     panels: Sequence[Panel] = (),
+    name: str = NAME,
 ) -> Path:
-    """Write ``report.html`` into ``out``.
+    """Write ``report.html``, or a page of another ``name``, into ``out``.
 
     Parameters
     ----------
@@ -41,4 +42,4 @@ def write_summary(
         pages=pages,
         panels=panels,
     )  # fmt: skip
-    return put(out / NAME, text)
+    return put(out / name, text)

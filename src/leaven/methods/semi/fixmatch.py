@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import torch
 from torch import Tensor
 
+from leaven.methods.alignment import HELP, Alignment, check_prior
 from leaven.methods.base import Batch, Method, Setup, Stream
-from leaven.methods.common import (
-    WindowMean,
-    align,
-    class_mean,
-    cross_entropy,
-    label_shares,
-    masked_cross_entropy,
-    window_for,
-)
+from leaven.methods.common import cross_entropy, masked_cross_entropy
 from leaven.nn.network import Network, joint
 
 
@@ -24,7 +18,7 @@ class FixMatch(Method):
     """Learn from the strong view what the weak view says with confidence (Algorithm 1).
 
     With ``alignment`` the guesses are first scaled so that their mean over the last batches is the class
-    distribution of the labels (section 2.5; ReMixMatch, section 3.1).
+    distribution that ``prior`` says (section 2.5; ReMixMatch, section 3.1).
     """
 
     settings = ("semi-supervised", "adaptation")
@@ -37,34 +31,40 @@ class FixMatch(Method):
         threshold: Annotated[float, "τ, least confidence of an item that is learnt from (eq. 4)"] = 0.95,
         weight: Annotated[float, "λ_u, weight of the unlabelled loss"] = 1.0,
         ratio: Annotated[float, "μ, unlabelled items for each labelled one"] = 7,
-        alignment: Annotated[bool, "align guesses to the class distribution of the labels"] = False,
+        alignment: Annotated[bool, "align guesses to a class distribution"] = False,
+        prior: Annotated[str, HELP] = "labels",
+        strong: Annotated[bool, "learn from the strong view; off, the ablation, from another weak one"] = True,
     ):
         super().__init__(network)
-        self.threshold, self.weight, self.ratio, self.alignment = threshold, weight, ratio, alignment
+        self.threshold, self.weight, self.ratio = threshold, weight, ratio
+        self.alignment, self.prior, self.view = alignment, prior, "strong" if strong else "weak_2"
+        self.aligned: Alignment | None = None
+
+    @classmethod
+    def check(cls, classes: int, hyperparameters: Mapping[str, Any]) -> None:
+        """The prior."""
+        check_prior(hyperparameters["prior"], classes)
 
     @property
     def streams(self) -> dict[str, Stream]:
         """Labelled items seen weakly; μ times as many unlabelled ones seen weakly and strongly."""
         return {
             "labelled": Stream("labelled"),
-            "unlabelled": Stream("unlabelled", self.ratio, ("weak", "strong")),
+            "unlabelled": Stream("unlabelled", self.ratio, ("weak", self.view)),
         }
 
     def setup(self, run: Setup) -> None:
-        """Make room for the class distributions of labels and guesses."""
-        if self.alignment:
-            window = window_for(run.steps)
-            self.wanted = WindowMean(window, run.classes)
-            self.seen = WindowMean(window, run.classes)
+        """Make room for the class distributions."""
+        self.aligned = Alignment(self.prior, run) if self.alignment else None
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """H(y, p(α(x))) + λ_u · mean of 1[max q ≥ τ] · H(argmax q, p(A(u))), q = p(α(u)) (eq. 3 and 4)."""
         labelled, unlabelled = batch["labelled"], batch["unlabelled"]
-        scores, weak, strong = joint(self.network, labelled.weak, unlabelled.weak, unlabelled.strong)
+        learner = unlabelled.views[self.view]
+        scores, weak, strong = joint(self.network, labelled.weak, unlabelled.weak, learner)
         guess = weak.detach().softmax(1)
-        if self.alignment:
-            wanted = self.wanted(label_shares(labelled.labels, guess.shape[1]))
-            guess = align(guess, wanted, self.seen(class_mean(guess)))
+        if self.aligned is not None:
+            guess = self.aligned(guess, labelled.labels)
         confidence, pseudo = guess.max(1)
         mask = (confidence >= self.threshold).to(torch.float32)
         self.log(mask_rate=mask.mean())

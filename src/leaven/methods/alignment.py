@@ -1,0 +1,96 @@
+"""Distribution alignment: guesses are scaled until their mean is the class distribution that is wanted."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from leaven.errors import LeavenError
+from leaven.methods.base import Setup
+from leaven.methods.common import DecayingMean, WindowMean, align, class_mean, label_shares, window_for
+
+HELP = "class distribution to align to: labels, uniform, estimated, or shares by comma in the order of the classes"
+
+
+class Alignment(nn.Module):
+    """normalise(q · wanted / seen), ``seen`` the mean guess of the last batches (ReMixMatch, section 3.1).
+
+    Where labels are drawn class by class and the pool is not as balanced as they are, theirs is the wrong one to want:
+    ``estimated`` asks the guesses themselves, by the expectation-maximisation of Saerens et al. (2002), step by step.
+
+    Parameters
+    ----------
+    prior : what is wanted: ``labels``, their distribution over the last batches; ``uniform``; ``estimated``; or K
+        numbers with commas between
+    run : of the method
+
+    Raises
+    ------
+    LeavenError : the prior is none of these
+    """
+
+    def __init__(self, prior: str, run: Setup):
+        super().__init__()
+        window = window_for(run.steps)
+        self.prior = prior
+        self.seen = WindowMean(window, run.classes)
+        if prior == "labels":
+            self.wanted = WindowMean(window, run.classes)
+        elif prior == "estimated":
+            self.estimate = DecayingMean(1 - 1 / (4 * window), run.classes)
+        else:
+            self.register_buffer("given", shares_of(prior, run.classes))
+
+    def forward(self, guess: Tensor, labels: Tensor) -> Tensor:
+        """``guess`` ``(N, K)`` or ``(N, K, ...)`` aligned; ``labels`` are those of the labelled batch."""
+        seen = class_mean(guess)
+        if self.prior == "labels":
+            wanted = self.wanted(label_shares(labels, guess.shape[1]))
+        elif self.prior == "estimated":
+            return self._by_expectation(guess)
+        else:
+            wanted = self.given
+        return align(guess, wanted, self.seen(seen))
+
+    def _by_expectation(self, guess: Tensor) -> Tensor:
+        """Guesses for the class distribution of the pool, which is their own mean (Saerens et al. 2002, eq. 2.9).
+
+        The network has learnt from labels of one number a class, so its own prior is uniform.
+        """
+        uniform = torch.full_like(guess[0].flatten(1)[:, 0] if guess.ndim > 2 else guess[0], 1 / guess.shape[1])
+        known = self.estimate.weight > 0
+        prior = torch.where(known, self.estimate.total / self.estimate.weight.clamp(min=1e-12), uniform)
+        aligned = align(guess, prior, uniform)
+        self.estimate(class_mean(aligned))
+        return aligned
+
+
+def check_prior(prior: str, classes: int) -> None:
+    """Raise unless ``prior`` is one of those of ``Alignment``.
+
+    Raises
+    ------
+    LeavenError : says what was expected
+    """
+    if prior not in ("labels", "estimated"):
+        shares_of(prior, classes)
+
+
+def shares_of(prior: str, classes: int) -> Tensor:
+    """The distribution ``(K,)`` that ``prior`` gives.
+
+    Raises
+    ------
+    LeavenError : it is neither ``uniform`` nor K numbers
+    """
+    if prior == "uniform":
+        return torch.full((classes,), 1 / classes)
+    try:
+        shares = torch.tensor([float(word) for word in prior.split(",")])
+    except ValueError:
+        shares = torch.zeros(0)
+    if len(shares) != classes or not bool((shares >= 0).all()) or not 0 < shares.sum() < torch.inf:
+        raise LeavenError(
+            f"prior is {prior!r}, but labels, uniform, estimated or {classes} shares with commas between were expected."
+        )
+    return shares / shares.sum()

@@ -1,0 +1,92 @@
+"""The graph of nearest neighbours, and what spreads over it."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.sparse import csr_matrix, diags, identity
+from scipy.sparse.linalg import cg
+
+
+def neighbour_graph(features: np.ndarray, k: int = 50, gamma: float = 3.0) -> csr_matrix:
+    """The normalised graph S = D^(-½) W D^(-½) of the k nearest neighbours by angle (Iscen et al. 2019, eq. 9 and 10).
+
+    W = A + Aᵀ, with a_ij = max(cos(f_i, f_j), 0)^γ where j is one of the k nearest of i, and no loops.
+
+    Parameters
+    ----------
+    features : float32 ``(N, D)``
+    k : neighbours of each, fewer where there are not as many items
+    gamma : γ
+
+    Returns
+    -------
+    float32 ``(N, N)``, sparse
+    """
+    import faiss
+
+    n = len(features)
+    k = min(k, n - 1)
+    unit = np.ascontiguousarray(features, np.float32)
+    unit = unit / np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-12)
+    index = faiss.IndexFlatIP(unit.shape[1])
+    index.add(unit)
+    near, who = index.search(unit, k + 1)
+    rows = np.repeat(np.arange(n), k + 1)
+    value = np.maximum(near.ravel(), 0) ** gamma
+    other = (who.ravel() != rows) & (who.ravel() >= 0)
+    a = csr_matrix((value[other], (rows[other], who.ravel()[other])), (n, n))
+    w = a + a.T
+    degree = np.asarray(w.sum(1)).ravel()
+    scale = diags(np.where(degree > 0, 1 / np.sqrt(np.maximum(degree, 1e-12)), 0))
+    return (scale @ w @ scale).tocsr()
+
+
+def diffuse(graph: csr_matrix, seeds: np.ndarray, alpha: float = 0.99, iterations: int = 20) -> np.ndarray:
+    """Z of (I − α S) Z = Y by conjugate gradients, column by column (Iscen et al. 2019, eq. 4).
+
+    Parameters
+    ----------
+    graph : S ``(N, N)``
+    seeds : Y ``(N, K)``
+    alpha : α, how far it spreads
+    iterations : of conjugate gradients at most, as the authors have it
+
+    Returns
+    -------
+    float ``(N, K)``, not below 0
+    """
+    system = identity(graph.shape[0], format="csr") - alpha * graph
+    columns = [cg(system, seeds[:, column], rtol=1e-6, maxiter=iterations)[0] for column in range(seeds.shape[1])]
+    return np.maximum(np.stack(columns, 1), 0)
+
+
+def spread_classically(features: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
+    """Shares ``(N, classes)`` by scikit-learn's LabelSpreading (Zhou et al. 2004) over 7 neighbours, by angle.
+
+    ``features`` ``(N, D)``; ``labels`` int ``(N,)``, -1 where unknown.
+    """
+    from sklearn.semi_supervised import LabelSpreading
+
+    unit = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+    with np.errstate(invalid="ignore"):  # it divides by 0 where no label arrives
+        model = LabelSpreading(kernel="knn", n_neighbors=min(7, len(unit) - 1), alpha=0.2).fit(unit, labels)
+    spread = np.zeros((len(unit), classes))
+    spread[:, model.classes_] = np.nan_to_num(model.label_distributions_)
+    return spread
+
+
+def pseudo_labels(spread: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """argmax of each row of ``spread`` ``(N, K)``, and its certainty (Iscen et al. 2019, section 4.2).
+
+    That is 1 − H / log K, over the largest of these as in the authors' code; 0 where nothing reached the item. Where
+    ``known`` ``(N,)`` is not negative, it is the label, with certainty 1.
+    """
+    total = spread.sum(1, keepdims=True)
+    shares = spread / np.where(total > 0, total, 1)
+    entropy = -(shares * np.log(np.maximum(shares, 1e-12))).sum(1)
+    certainty = np.where(total[:, 0] > 0, np.clip(1 - entropy / np.log(spread.shape[1]), 0, 1), 0)
+    certainty /= max(certainty.max(), 1e-12)
+    labels = spread.argmax(1)
+    given = known >= 0
+    labels[given], certainty[given] = known[given], 1
+    return labels, certainty

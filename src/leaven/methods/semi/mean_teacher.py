@@ -1,0 +1,52 @@
+"""Mean Teacher (Tarvainen & Valpola 2017)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from torch import Tensor
+
+from leaven.methods.base import Batch, Method, Stream
+from leaven.methods.common import cross_entropy, ramp_up, squared_error
+from leaven.nn.network import Network, joint
+from leaven.nn.norm import batch_statistics
+
+
+class MeanTeacher(Method):
+    """Agree with the average of one's own past weights on another view of the same item (section 2).
+
+    The teacher is the moving average that every run keeps (``--ema``), and it is the model that the run ends with.
+    """
+
+    settings = ("semi-supervised",)
+    paper = "Tarvainen & Valpola, Mean teachers are better role models, NeurIPS 2017, arXiv 1703.01780"
+    pixels = False
+
+    def __init__(
+        self,
+        network: Network,
+        *,
+        weight: Annotated[float, "weight of the consistency cost at its height"] = 50.0,
+        ratio: Annotated[float, "unlabelled items for each labelled one"] = 7,
+        warmup: Annotated[float, "share of the run over which the weight rises"] = 0.4,
+    ):
+        super().__init__(network)
+        self.weight, self.ratio, self.warmup = weight, ratio, warmup
+
+    @property
+    def streams(self) -> dict[str, Stream]:
+        """Labelled items seen weakly; unlabelled ones seen weakly by the student, and anew by the teacher."""
+        return {"labelled": Stream("labelled"), "unlabelled": Stream("unlabelled", self.ratio, ("weak", "weak_2"))}
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """H(y, p) + w(t) · mean of (p(α(u)) − p'(α'(u)))², p' the teacher's (eq. 1)."""
+        labelled, unlabelled = batch["labelled"], batch["unlabelled"]
+        scores, student = joint(self.network, labelled.weak, unlabelled.weak)
+        with torch.no_grad(), batch_statistics(batch.averaged):  # as the student is normalised, beside the same items
+            _, teacher = joint(batch.averaged, labelled.weak, unlabelled.weak_2)
+        consistency = squared_error(student, teacher.softmax(1))
+        return {
+            "labelled": cross_entropy(scores, labelled.labels),
+            "unlabelled": self.weight * ramp_up(batch.progress, self.warmup) * consistency,
+        }

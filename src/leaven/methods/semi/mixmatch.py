@@ -1,0 +1,63 @@
+"""MixMatch (Berthelot et al. 2019)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from leaven.methods.base import Batch, Method, Stream
+from leaven.methods.common import mix_up, sharpen, squared_error
+from leaven.nn.network import Network, joint, together
+from leaven.nn.norm import running_statistics_kept
+
+
+class MixMatch(Method):
+    """Guess by the sharpened mean over two weak views; mix labelled and unlabelled items (Algorithm 1).
+
+    All mixed items share one pass, which serves batch norm as the authors' interleaving of batches does.
+    """
+
+    settings = ("semi-supervised",)
+    paper = "Berthelot et al., MixMatch, NeurIPS 2019, arXiv 1905.02249"
+    pixels = False
+
+    def __init__(
+        self,
+        network: Network,
+        *,
+        temperature: Annotated[float, "T of sharpening (eq. 7)"] = 0.5,
+        alpha: Annotated[float, "α of MixUp's Beta(α, α) (eq. 8); 0: no mixing"] = 0.75,
+        weight: Annotated[float, "λ_u, weight of the unlabelled loss at its height"] = 75.0,
+        ratio: Annotated[float, "unlabelled items for each labelled one"] = 1,
+        warmup: Annotated[float, "share of the run over which the weight rises linearly"] = 0.4,
+    ):
+        super().__init__(network)
+        self.temperature, self.alpha = temperature, alpha
+        self.weight, self.ratio, self.warmup = weight, ratio, warmup
+
+    @property
+    def streams(self) -> dict[str, Stream]:
+        """Labelled items seen weakly; unlabelled ones seen weakly twice."""
+        return {"labelled": Stream("labelled"), "unlabelled": Stream("unlabelled", self.ratio, ("weak", "weak_2"))}
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """H(y', p(x')) + λ_u(t) · mean of (q' − p(u'))² over the mixed items (eq. 2 to 5)."""
+        labelled, unlabelled = batch["labelled"], batch["unlabelled"]
+        views = (unlabelled.weak, unlabelled.weak_2)
+        with torch.no_grad(), running_statistics_kept(self.network):
+            guesses = joint(self.network, *views)
+            guess = sharpen(torch.stack([g.softmax(1) for g in guesses]).mean(0), self.temperature)  # eq. 6 and 7
+        known = F.one_hot(labelled.labels, guess.shape[1]).float()
+        x, y = mix_up(together(labelled.weak, *views), torch.cat([known, guess, guess]), self.alpha)
+
+        sizes = [len(known), 2 * len(guess)]
+        mixed, mixed_unlabelled = self.network(x).float().split(sizes)
+        target, target_unlabelled = y.split(sizes)
+        rise = min(1.0, batch.progress / self.warmup) if self.warmup else 1.0
+        return {
+            "labelled": F.cross_entropy(mixed, target),
+            "unlabelled": self.weight * rise * squared_error(mixed_unlabelled, target_unlabelled),
+        }

@@ -1,0 +1,49 @@
+"""The Π-model (Laine & Aila 2017)."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from torch import Tensor
+
+from leaven.methods.base import Batch, Method, Stream
+from leaven.methods.common import cross_entropy, ramp_up, squared_error
+from leaven.nn.network import Network, joint
+
+
+class PiModel(Method):
+    """Predict the same on two views of an item (Algorithm 1).
+
+    The gradient flows through both predictions: neither is the other's target. Pixels of two views that are drawn
+    apart do not correspond, so it serves whole items only.
+    """
+
+    settings = ("semi-supervised",)
+    paper = "Laine & Aila, Temporal Ensembling for Semi-Supervised Learning, ICLR 2017, arXiv 1610.02242"
+    pixels = False
+
+    def __init__(
+        self,
+        network: Network,
+        *,
+        weight: Annotated[float, "w_max, weight of the squared difference at its height"] = 10.0,
+        ratio: Annotated[float, "unlabelled items for each labelled one"] = 7,
+        warmup: Annotated[float, "share of the run over which w(t) rises"] = 0.4,
+    ):
+        super().__init__(network)
+        self.weight, self.ratio, self.warmup = weight, ratio, warmup
+
+    @property
+    def streams(self) -> dict[str, Stream]:
+        """Labelled items seen weakly; unlabelled ones seen weakly twice."""
+        return {"labelled": Stream("labelled"), "unlabelled": Stream("unlabelled", self.ratio, ("weak", "weak_2"))}
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """H(y, z) + w(t) · mean over items and classes of (z − z̃)², w(t) = w_max · exp(−5 (1 − t)²)."""
+        labelled, unlabelled = batch["labelled"], batch["unlabelled"]
+        scores, one, other = joint(self.network, labelled.weak, unlabelled.weak, unlabelled.weak_2)
+        rise = ramp_up(batch.progress, self.warmup)
+        return {
+            "labelled": cross_entropy(scores, labelled.labels),
+            "unlabelled": self.weight * rise * squared_error(one, other.softmax(1)),
+        }

@@ -1,0 +1,244 @@
+"""``--method auto``: the method that the labels there are speak for, by cross-validation over them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from leaven.data import Pool
+from leaven.errors import LeavenError
+from leaven.evaluate.evaluation import Evaluation
+from leaven.evaluate.paired import paired
+from leaven.methods.base import Method
+from leaven.run import folder, held
+from leaven.run.evidence import Evidence, Tried, judge, unseen
+from leaven.run.figures import trained_on
+from leaven.run.fit import Fitted, fit, teach
+from leaven.run.lines import Lines
+from leaven.run.options import Options, configuration, decide
+from leaven.run.rank import first
+from leaven.run.start import Start
+
+AUTO = "auto"
+MOST = 5  # folds
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A method to try, with the hyper-parameters that differ from its defaults.
+
+    ``source``: only where there is a source domain.
+    """
+
+    name: str
+    method: str | type[Method]
+    hyperparameters: dict[str, Any] = field(default_factory=dict)
+    source: bool = False
+
+
+# In order of preference where the evidence is equal: first the default of each setting, last the baseline.
+CANDIDATES = (
+    Candidate("adamatch", "adamatch", source=True),
+    Candidate("fixmatch", "fixmatch"),
+    Candidate("fixmatch with alignment", "fixmatch", {"alignment": True}),
+    Candidate("freematch", "freematch"),
+    Candidate("pseudo_label", "pseudo_label"),
+    Candidate("supervised", "supervised"),
+)
+
+
+def fit_auto(
+    pool: Pool,
+    run: Path | None = None,
+    options: Options | None = None,
+    *,
+    test: Pool | None = None,
+    source: str = "",
+    record: dict[str, Any] | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    loggers: tuple[str, ...] = (),
+    progress: bool = True,
+    candidates: Sequence[Candidate] = CANDIDATES,
+) -> tuple[list[Fitted], Evidence]:
+    """Choose a method by cross-validation over the labels, then train it on all of them with ``fit``.
+
+    What is held out for validation or test chooses nothing. Parameters as for ``fit``; of ``options`` the method and
+    the hyper-parameters are ours. ``candidates`` end with the baseline.
+
+    Returns
+    -------
+    What ``fit`` returns, and why it is that method.
+
+    Raises
+    ------
+    LeavenError : the pool has masks, or hyper-parameters were given; ``resume`` of a run that was begun otherwise; or
+        as ``fit`` raises it
+    """
+    options = options or Options()
+    _require(pool, options)
+    asked = {
+        one.name: replace(options, method=one.method, hyperparameters=one.hyperparameters)
+        for one in candidates
+        if pool.two_domains or not one.source
+    }
+    resolved = {name: decide(own, pool) for name, own in asked.items()}
+    default = next(iter(resolved.values()))
+    part = held.split(pool, default.held, default.plan.seed)[0] if default.held else pool
+    record = (record or {}) | {AUTO: {"candidates": list(asked)}}
+
+    def configured(name: str = "") -> dict[str, Any]:
+        """The content of ``config.json`` once ``name`` is chosen, or before."""
+        made = configuration(resolved.get(name, default), pool, trained_on(part), source) | record
+        return made if name else made | {"method": AUTO, "title": AUTO, "hyperparameters": {}}
+
+    writes = run if first() else None
+    if writes is not None:
+        before = _before(writes, list(asked)) if resume else ""
+        folder.check(writes, configured(before), resume=resume, overwrite=overwrite)
+    folds = assign(part, default.plan.seed)
+    claimed = bool(folds.any())
+    if claimed:
+        lines = Lines(run / folder.FOLDS if run is not None and resume else None, ("candidate", "fold"))
+        if writes is None:  # another process writes
+            lines.path = None
+
+        def begin() -> None:
+            """Claim the folder as soon as there is something to keep."""
+            if writes is not None and lines.path is None:
+                folder.claim(writes, configured(), overwrite=overwrite)
+                lines.path = writes / folder.FOLDS
+
+        started = asked
+        if default.start is not None and default.start.method:  # one for all folds
+            begin()
+            taught = teach(default, options, part, run, resume, loggers, progress)
+            started = {name: replace(own, init=Start(model=taught)) for name, own in asked.items()}
+        _train_folds(part, folds, started, lines, begin, progress)
+        evidence = judge(_tried(part, folds, list(asked), lines), int(folds.max()))
+        asked = started if run is None else asked
+    else:
+        evidence = unseen(next(iter(asked)), _nothing(part))
+    record[AUTO] |= {"chosen": evidence.chosen, "why": evidence.why}
+    if claimed and writes is not None:
+        if folder.read_config(writes)["method"] == AUTO:
+            folder.write_json(writes / folder.CONFIG, configured(evidence.chosen))
+        folder.write_json(writes / folder.AUTO, evidence.asdict())
+    fitted = fit(
+        pool, run, asked[evidence.chosen], test=test, source=source, record=record, loggers=loggers, progress=progress,
+        resume=resume or (claimed and run is not None), overwrite=overwrite and not claimed,
+    )  # fmt: skip
+    if not claimed and writes is not None:
+        from leaven.evaluate.report import write_report
+
+        folder.write_json(writes / folder.AUTO, evidence.asdict())
+        write_report(writes)
+    return fitted, evidence
+
+
+def assign(pool: Pool, seed: int) -> np.ndarray:
+    """The fold of each item, int64 ``(N,)``: 1 to at most 5, 0 of those that are never hidden.
+
+    Each class is dealt out in turn, in a random order, on from where the last one ended: so every fold hides some of
+    every class and leaves some. Where there are two domains, labels of the target are dealt. As many folds as the
+    rarest class has labels; all 0 where it has one, or none is there.
+    """
+    labels = np.where(pool.domain > 0, -1, pool.labels) if pool.two_domains else pool.labels
+    counts = np.bincount(labels[labels >= 0], minlength=1)
+    folds = np.zeros(len(pool), np.int64)
+    count = min(MOST, int(counts[counts > 0].min(initial=MOST)))
+    if count < 2 or not counts.any():
+        return folds
+    dealt = 0
+    for k in np.flatnonzero(counts):
+        rows = np.random.default_rng([seed, int(k)]).permutation(np.flatnonzero(labels == k))
+        folds[rows] = 1 + (dealt + np.arange(len(rows))) % count
+        dealt += len(rows)
+    return folds
+
+
+def _require(pool: Pool, options: Options) -> None:
+    if options.hyperparameters:
+        raise LeavenError(
+            f"The method {AUTO} chooses among methods whose hyper-parameters differ; leave "
+            f"{', '.join(options.hyperparameters)} out, or name a method."
+        )
+    if pool.dense:
+        raise LeavenError(
+            f"The method {AUTO} judges by labels of whole images, but the pool has masks; name one, such as fixmatch."
+        )
+
+
+def _before(run: Path, names: Sequence[str]) -> str:
+    """What a run that is to go on has chosen; nothing where it has not come to that, or there is none."""
+    if not (run / folder.CONFIG).exists():
+        return ""
+    found = folder.read_config(run).get(AUTO)
+    if found is None or found.get("chosen", "") not in ("", *names):
+        raise LeavenError(
+            f"The run in {run} was not begun with the method {AUTO}; give the method that it has, or start anew with "
+            "--overwrite."
+        )
+    return str(found.get("chosen", ""))
+
+
+def _train_folds(
+    pool: Pool,
+    folds: np.ndarray,
+    asked: dict[str, Options],
+    lines: Lines,
+    begin: Callable[[], None],
+    progress: bool,
+) -> None:
+    """Train every candidate in every fold that has no line yet; all see the same splits, with the same seed."""
+    count = int(folds.max())
+    for fold in range(1, count + 1):
+        hidden = folds == fold
+        seen = pool.with_labels(np.where(hidden, -1, pool.labels))
+        for name, own in asked.items():
+            if lines.get(name, fold) is not None:
+                continue
+            quick = replace(own, plan=own.plan | {"probes": 0}, validation=0.0, baseline=False)
+            [fitted] = fit(seen, None, quick, progress=progress)
+            said = fitted.evaluations["unlabelled"].predicted[hidden[pool.rows("unlabelled")]].tolist()
+            begin()
+            lines.add({"candidate": name, "fold": fold, "predicted": said, "seconds": round(fitted.seconds, 2)})
+            if progress and first():
+                right = int((pool.labels[hidden] == said).sum())
+                print(f"{AUTO}: fold {fold} of {count}, {name}: {right} of {len(said)} right", file=sys.stderr)
+
+
+def _tried(pool: Pool, folds: np.ndarray, names: Sequence[str], lines: Lines) -> list[Tried]:
+    """Every candidate over all folds, beside the baseline, which is the last."""
+    seconds, found = {}, {}
+    for name in names:
+        predicted = np.zeros(len(pool), np.int64)
+        seconds[name] = 0.0
+        for fold in range(1, int(folds.max()) + 1):
+            line = lines.get(name, fold)
+            assert line is not None
+            predicted[folds == fold] = line["predicted"]
+            seconds[name] += line["seconds"]
+        judged = folds > 0
+        sure = np.eye(pool.num_classes, dtype=np.float32)[predicted[judged]]
+        found[name] = Evaluation(sure, pool.labels[judged], np.flatnonzero(judged).astype(str), pool.classes)
+    base = names[-1]
+    return [
+        Tried(name, found[name].accuracy(), None if name == base else paired(found[name], found[base]), seconds[name])
+        for name in names
+    ]
+
+
+def _nothing(pool: Pool) -> str:
+    """Why there can be no folds."""
+    labels = pool.labels[pool.rows("target_labelled" if pool.two_domains else "labelled")]
+    if not len(labels):
+        return "The target has no labels"
+    counts = np.bincount(labels, minlength=pool.num_classes)
+    rare = next(pool.classes[k] for k, count in enumerate(counts) if count == 1)
+    return f"The class {rare} has one label"
