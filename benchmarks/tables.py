@@ -124,6 +124,14 @@ TABLES: dict[str, Columns] = {
         "peak memory": known(lambda row: f"{row['memory'] / 1e9:.2f} GB"),
         "note": text("note"),
     },
+    "foreign": {
+        "unlabelled pool": text("pool"),
+        "method": text("method"),
+        "accuracy, 95 % interval": share("accuracy"),
+        "foreign items told (ROC area)": lambda row: "" if row["told"] is None else f"{row['told']:.3f}",
+        "seeds": text("seeds"),
+        "training": seconds(),
+    },
     "query": {
         "strategy": text("strategy"),
         "seconds": lambda row: f"{row['seconds']:.2f}",

@@ -77,7 +77,7 @@ def test_auto_is_told_and_kept(leaven, refused, vectors, tmp_path):
     assert found["why"] in said.out.replace("\n", " ")
     assert f"{found['chosen']}, chosen by auto," in said.out
     assert [row["method"] for row in found["tried"]] == [
-        "fixmatch", "fixmatch with alignment", "pseudo_label", "supervised",
+        "fixmatch", "fixmatch with alignment", "freematch", "pseudo_label", "supervised",
     ]  # fmt: skip
     assert found["why"].replace("'", "&#39;") in (out / "report.html").read_text()
     assert leaven(*words, "--resume").code == 0

@@ -274,7 +274,7 @@ def test_a_frozen_backbone_looks_once_at_each_image(tmp_path, monkeypatch):
     options = Options(plan=PLAN, baseline=True, init=tmp_path / "start", frozen=True)
     evidence = fit_auto(pool, None, options, progress=False)[1]
     assert evidence.folds == 2
-    assert len(evidence.tried) == 4
+    assert len(evidence.tried) == 5
     assert len(encoders) == 1
 
 

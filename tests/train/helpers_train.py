@@ -80,12 +80,13 @@ def image_pool(n: int = 48, labelled: int = 12, source: int = 0, size: int = 8, 
     return Pool(items.astype(np.uint8), np.where(known, labels, -1), domain=domain, classes=("a", "b", "c"))
 
 
-def network(name: str, pool: Pool, seed: int = 0, head: str = "linear") -> Network:
+def network(name: str, pool: Pool, seed: int = 0, head: str = "linear", members: int = 1) -> Network:
     """A network of leaven for ``pool``, from a fixed start."""
     shape = pool.items.shape[1:]
     channels = shape[-1]
     torch.manual_seed(seed)
-    return build(Spec(name, tuple(shape), pool.num_classes, (0.4,) * channels, (0.7,) * channels, head=head))
+    moments = (0.4,) * channels, (0.7,) * channels
+    return build(Spec(name, tuple(shape), pool.num_classes, *moments, head=head, members=members))
 
 
 def job(method: Method, pool: Pool, folder: Path | None = None, views: object = None, **plan: object) -> Job:

@@ -22,6 +22,8 @@ from leaven.train.engine import train
 METHODS = {
     "supervised": {}, "fixmatch": {"threshold": 0.45, "alignment": True}, "adamatch": {"threshold": 1.02}, "dann": {},
     "mcd": {}, "mme": {}, "rotation": {}, "moco": {"queue": 20, "group": 2},
+    "uda": {"threshold": 0.45, "annealing": "linear"}, "flexmatch": {"threshold": 0.45}, "freematch": {"fairness": 0.1},
+    "softmatch": {},
 }  # fmt: skip
 STEPS = 3  # so that moving averages count
 STREAMS = {  # items and brightness
@@ -76,7 +78,7 @@ def compute(rank: int, processes: int) -> dict[str, dict]:
         if get(name).learns == "features":
             net.head = torch.nn.Identity()
         method = get(name)(net, **hyperparameters).train()
-        method.setup(Setup(steps=40, batch_size=4, classes=3))
+        method.setup(Setup(steps=40, batch_size=4, classes=3, items=12))
         for norm in method.modules():
             if isinstance(norm, BatchNorm):
                 norm.slope = 1.0  # rounding would put a value now on this side of the kink and now on that
