@@ -76,3 +76,14 @@ def test_one_seed_has_wilsons_interval(three):
     [row] = figures(one, found_of(one, {("supervised", 20): [0.5]}))
     assert (row["low"], row["high"]) == (pytest.approx(0.4038, abs=1e-4), pytest.approx(0.5962, abs=1e-4))
     assert "50.0 % (40.4 to 59.6)" in markdown(one, [row])
+
+
+def test_a_remark_stands_where_nothing_failed(suite):
+    """What broke is worth more than what a suite remarks of a method."""
+    suite.write_text(suite.read_text() + 'note = "wants time"\n')
+    remarked = read(suite)
+    pseudo = "Pseudo-Label, μ = 1"
+    fine = {("supervised", 10): [0.6, 0.5], (pseudo, 10): [0.7, 0.6], ("supervised", 20): [0.8, 0.8]}
+    assert [row["note"] for row in figures(remarked, found_of(remarked, fine))] == ["", "wants time", ""]
+    broken = fine | {(pseudo, 10): [0.7, None]}
+    assert figures(remarked, found_of(remarked, broken))[1]["note"] == "seed 1: it broke"

@@ -13,7 +13,7 @@ from leaven.errors import LeavenError
 
 SHIPPED = Path(__file__).parent / "suites"
 SUITE = ("about", "data", "labels", "seeds", "checkpoints", "test_items", "flip", "plan", "network")
-METHOD = ("name", "title", "hyperparameters", "plan", "labels", "published", "augment")
+METHOD = ("name", "title", "hyperparameters", "plan", "labels", "published", "augment", "note")
 NETWORK = {"name": str, "pretrained": bool, "frozen": bool, "resolution": int}
 OWN = ("seed", "probes")  # fields of a plan that the suite tells in another place
 
@@ -23,7 +23,7 @@ class Entry:
     """One method of a suite, a row of the table for each number of labels.
 
     ``published`` is the paper's accuracy in per cent, by number of labels; ``augment`` how strong views are drawn,
-    where the method's own way is not meant.
+    where the method's own way is not meant; ``note`` a remark on its rows.
     """
 
     name: str
@@ -33,6 +33,7 @@ class Entry:
     labels: tuple[int, ...] = ()
     published: dict[int, float] = field(default_factory=dict)
     augment: str | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,7 @@ def _entry(path: Path, number: int, found: Any, labels: tuple[int, ...]) -> Entr
         name, table.get("title", str, name), table.get("hyperparameters", dict, {}),
         _plan(path, f"'plan' of {where}", table), own,
         {int(key): published.get(key, float) for key in published.table},
-        table.get("augment", str) if "augment" in table.table else None,
+        table.get("augment", str) if "augment" in table.table else None, table.get("note", str, ""),
     )  # fmt: skip
 
 

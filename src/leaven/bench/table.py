@@ -40,7 +40,7 @@ def figures(suite: Suite, found: Mapping[str, Found]) -> list[Row]:
             rows.append(
                 {"data": suite.data, "labels": labels, "method": entry.title, "name": entry.name}
                 | _mean(list(done.values())) | _difference(more)
-                | {"published": entry.published.get(labels), "note": "; ".join(notes)}
+                | {"published": entry.published.get(labels), "note": "; ".join(notes) or entry.note}
             )  # fmt: skip
     return rows
 
