@@ -214,7 +214,9 @@ def test_one_item_without_a_label_is_no_error():
     """However few there are."""
     pool = feature_pool(n=13, labelled=12)
     plan = Plan(steps=3, batch_size=6, precision="32-true", accelerator="cpu", probes=0, outliers=True)
-    train(Job(get("fixmatch")(network("mlp", pool)), pool, plan, Same(), progress=False))
+    trained = train(Job(get("fixmatch")(network("mlp", pool)), pool, plan, Same(), progress=False))
+    assert trained.steps == 3
+    assert all(weight.isfinite().all() for weight in trained.weights.values() if weight.is_floating_point())
 
 
 def test_a_loss_that_is_no_number_is_named_as_such():

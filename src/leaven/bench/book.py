@@ -6,19 +6,17 @@ from collections.abc import Hashable
 from typing import Any
 
 from leaven.bench.cell import Cell, Found
-from leaven.query.book import Lines
+from leaven.run.lines import Kept
 
 
-class Cells(Lines[Found]):
+class Cells(Kept[Found]):
     """A line for each cell; what a cell is about is its recipe, so one that changed is another."""
 
-    @staticmethod
-    def made(found: dict[str, Any]) -> Found:
+    def made(self, found: dict[str, Any]) -> Found:
         """A cell."""
         return Found(**found)
 
-    @staticmethod
-    def key(line: Found) -> Hashable:
+    def key(self, line: Found) -> Hashable:
         """The fingerprint of its recipe."""
         return line.fingerprint
 

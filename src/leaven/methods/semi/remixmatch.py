@@ -60,9 +60,7 @@ class ReMixMatch(Method):
         """The prior, and that there is a strong view."""
         check_prior(hyperparameters["prior"], classes)
         if hyperparameters["anchors"] < 1:
-            raise LeavenError(
-                f"anchors is {hyperparameters['anchors']}, but at least one strong view is needed; give 1."
-            )
+            raise LeavenError(f"anchors is {hyperparameters['anchors']}, but at least 1 strong view is needed; give 1.")
 
     @property
     def streams(self) -> dict[str, Stream]:
@@ -91,7 +89,6 @@ class ReMixMatch(Method):
         x, y = mix_up(together(known_view, *views), torch.cat([known, *[guess] * len(views)]), self.alpha)
         sizes = [len(known), len(views) * len(guess)]
         target, target_unlabelled = y.split(sizes)
-
         strong = views[1]
         turns = torch.arange(len(strong), device=strong.device) % 4
         turned = [of_domain(self._turned(strong, turns), domain_of(strong))] if self.rotation else []
