@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -15,7 +15,7 @@ from leaven.errors import LeavenError
 from .cache import decoded
 from .names import number
 from .pool import Pool
-from .table import read_table
+from .table import fitting, read_table
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -35,7 +35,7 @@ class File(NamedTuple):
 
 def read_folder(
     path: str | os.PathLike[str],
-    labels: str | os.PathLike[str] | Literal[False] | None = None,
+    labels: str | os.PathLike[str] | Mapping[str, str] | Literal[False] | None = None,
     *,
     size: int | tuple[int, int] | None = None,
     channels: int | None = None,
@@ -53,10 +53,11 @@ def read_folder(
     ----------
     path : path
         The folder, read with all its subfolders. Hidden files and files that are no images are passed over.
-    labels : path, False or None
+    labels : path, mapping, False or None
         None: each subfolder is a class; images beside the subfolders, or in one named ``unlabelled`` (or
         ``unlabeled``), are unlabelled. A path: a CSV of file and label, see `leaven.data.table.read_table`;
-        subfolders are then only part of the paths, and files that it does not name are unlabelled. False: no
+        subfolders are then only part of the paths, and files that it does not name are unlabelled. A mapping
+        of file to class says the same, but files that are gone are left out with a `LeavenWarning`. False: no
         labels at all.
     size : int or (int, int), optional
         Pixels of the square side, or height and width. Each image is scaled until it covers that and cropped
@@ -88,7 +89,11 @@ def read_folder(
         what = "is a file" if folder.exists() else "does not exist"
         raise LeavenError(f"The folder {folder} {what}, expected a folder of images: check the path.")
     listed = {file.name: file for file in scan(folder)}
-    table = None if labels is None or labels is False else read_table(labels, folder, listed)
+    table: Mapping[str, str] | None = None
+    if isinstance(labels, Mapping):
+        table = fitting(labels, folder, listed)
+    elif labels is not None and labels is not False:
+        table = read_table(labels, folder, listed)
     names = sorted(name for name in listed if is_image(name) or (table is not None and name in table))
     if not names:
         raise LeavenError(f"The folder {folder} has no images, expected files such as .png or .jpg in it: add some.")
@@ -105,7 +110,7 @@ def read_folder(
         texts = [table.get(name, "") for name in names]
     else:
         texts = ["" if labels is False else _folder_class(name) for name in names]
-    numbers, classes = number(texts, classes, str(labels or folder))
+    numbers, classes = number(texts, classes, "The labels" if isinstance(labels, Mapping) else str(labels or folder))
     return Pool(items, numbers[kept], np.array(names)[kept], None, classes)  # type: ignore[arg-type]
 
 

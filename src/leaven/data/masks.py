@@ -71,7 +71,7 @@ def read_masks(
         raise LeavenError(f"The folder {folder} has no images, expected files such as .png or .jpg in it: add some.")
     root = None if masks is None else _folder(masks, "masks")
     of = {} if root is None else pair(files, root, folder)
-    names = tuple(classes) if classes is not None else () if root is None else _named(root)
+    names = tuple(classes) if classes is not None else () if root is None else named(root)
     size = _size(folder, files) if size is None else size
     items, kept = decode_files(
         folder, files, size=size, channels=channels, strict=strict, cache=cache, progress=progress
@@ -109,7 +109,8 @@ def _size(folder: Path, files: Sequence[File]) -> tuple[int, int]:
     return COMMON, COMMON
 
 
-def _named(root: Path) -> tuple[str, ...] | None:
+def named(root: Path) -> tuple[str, ...] | None:
+    """Names of the classes of a folder of masks; None where no file says them."""
     path = root / NAMES
     if not path.is_file():
         return None

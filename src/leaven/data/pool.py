@@ -13,7 +13,7 @@ from leaven.errors import LeavenError
 from .storage import gather
 
 NO_CLASS = 255  # in a mask: the pixel does not count
-ROLES = ("labelled", "unlabelled", "source", "target_labelled", "any")
+ROLES = ("labelled", "unlabelled", "hidden", "source", "target_labelled", "any")
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -136,9 +136,10 @@ class Pool:
 
         Parameters
         ----------
-        role : {"labelled", "unlabelled", "source", "target_labelled", "any"}
+        role : {"labelled", "unlabelled", "hidden", "source", "target_labelled", "any"}
             ``labelled``: label known, any domain. ``unlabelled``: every row of the target domain, its label
-            not looked at. ``source``: labelled source rows; where the pool has one domain, its labelled rows.
+            not looked at. ``hidden``: those of these rows whose label is not known. ``source``: labelled
+            source rows; where the pool has one domain, its labelled rows.
             ``target_labelled``: labelled target rows where the pool has two domains; else none.
 
         Raises
@@ -152,6 +153,8 @@ class Pool:
             mask = known
         elif role == "unlabelled":
             mask = target
+        elif role == "hidden":
+            mask = target & ~known
         elif role == "source":
             mask = known & ~target if two else known
         elif role == "target_labelled":

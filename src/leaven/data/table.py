@@ -5,11 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import os
-from collections.abc import Collection
+import warnings
+from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
 
 from leaven.errors import LeavenError
 
+from .cache import LeavenWarning
 from .names import listing
 
 FILE_NAMES = ("file", "filename", "image", "path")
@@ -42,17 +44,7 @@ def read_table(path: str | os.PathLike[str], folder: Path, files: Collection[str
         have.
     """
     path = Path(path)
-    if not path.is_file():
-        raise LeavenError(f"The label table {path} does not exist, expected a CSV of file and label: check the path.")
-    try:
-        text = path.read_text("utf-8-sig")
-        first = text.lstrip().split("\n", 1)[0]
-        delimiter = max(",;\t", key=first.count)
-        lines = [(row, [cell.strip() for cell in cells]) for row, cells in _rows(text, delimiter) if any(cells)]
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise LeavenError(f"{path} is no readable CSV ({error}): save it as UTF-8 text with commas.") from None
-    if not lines:
-        raise LeavenError(f"{path} is empty, expected lines of file and label: fill it in.")
+    lines = table_lines(path)
     known = files if isinstance(files, (set, dict, frozenset)) else set(files)
     file_column, label_column, lines = _columns(path, folder, lines, known)
     labels: dict[str, str] = {}
@@ -74,6 +66,52 @@ def read_table(path: str | os.PathLike[str], folder: Path, files: Collection[str
             "correct the names or remove the lines."
         )
     return labels
+
+
+def fitting(labels: Mapping[str, str], folder: Path, files: Collection[str]) -> dict[str, str]:
+    """Labels of the files that a folder still has.
+
+    Raises
+    ------
+    LeavenError
+        There are labels, but of none of its files.
+    """
+    found = {name: label for name, label in labels.items() if name in files}
+    gone = [name for name in labels if name not in files]
+    if gone and not found:
+        raise LeavenError(
+            f"None of the {len(gone)} files that have labels ({listing(gone)}) is in {folder}, expected paths relative "
+            "to that folder: give the folder that was labelled."
+        )
+    if gone:
+        warnings.warn(
+            f"{len(gone)} files that have labels are not in {folder} any more ({listing(gone)}), and are left out.",
+            LeavenWarning,
+            stacklevel=3,
+        )
+    return found
+
+
+def table_lines(path: Path) -> list[tuple[int, list[str]]]:
+    """Number and cells of every line that is not empty, the header among them where there is one.
+
+    Raises
+    ------
+    LeavenError
+        The table is missing, empty or no CSV.
+    """
+    if not path.is_file():
+        raise LeavenError(f"The label table {path} does not exist, expected a CSV of file and label: check the path.")
+    try:
+        text = path.read_text("utf-8-sig")
+        first = text.lstrip().split("\n", 1)[0]
+        delimiter = max(",;\t", key=first.count)
+        lines = [(row, [cell.strip() for cell in cells]) for row, cells in _rows(text, delimiter) if any(cells)]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise LeavenError(f"{path} is no readable CSV ({error}): save it as UTF-8 text with commas.") from None
+    if not lines:
+        raise LeavenError(f"{path} is empty, expected lines of file and label: fill it in.")
+    return lines
 
 
 def _rows(text: str, delimiter: str) -> list[tuple[int, list[str]]]:

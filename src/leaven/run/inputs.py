@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from leaven.data import Pool, match_classes, read
 from leaven.errors import LeavenError
+from leaven.store.place import is_store, without_password
+
+if TYPE_CHECKING:
+    from leaven.run.stored import Use
 
 IMAGES, MASKS = "images", "masks"  # subfolders
 
 
-def read_data(path: Path, labels: Path | Literal[False] | None = None, **form: Any) -> Pool:
+def read_data(
+    path: Path, labels: str | Path | Literal[False] | None = None, *, use: Use = "training", **form: Any
+) -> Pool:
     """A folder of images, a CSV beside its images, or an ``.npz``.
 
     A folder that has subfolders ``images`` and ``masks`` is one of images whose pixels have classes.
@@ -20,8 +26,9 @@ def read_data(path: Path, labels: Path | Literal[False] | None = None, **form: A
     Parameters
     ----------
     path : what to read
-    labels : CSV of the folder's labels, or a folder of masks; ``False``: its subfolders are no classes, and masks are
-        not looked at
+    labels : CSV of the folder's labels, a folder of masks, or a label store (its path, its run folder or its URL);
+        ``False``: its subfolders are no classes, and masks are not looked at
+    use : of a label store, whether the items that are there to judge a model by are left out, alone in it, or in it too
     form : ``size``, ``channels`` and ``strict`` of images
 
     Raises
@@ -29,6 +36,10 @@ def read_data(path: Path, labels: Path | Literal[False] | None = None, **form: A
     LeavenError : it cannot be read, or an option was given that has no meaning for it
     """
     form = {name: value for name, value in form.items() if value is not None}
+    if labels and is_store(labels):
+        from leaven.run.stored import read_stored
+
+        return read_stored(path, labels, use, **form)
     if path.is_dir():
         images, masks = path / IMAGES, path / MASKS
         if images.is_dir() and masks.is_dir():
@@ -55,7 +66,8 @@ def read_like(
     shape: Sequence[int],
     classes: Sequence[str] | None = None,
     *,
-    labels: Path | None = None,
+    labels: str | Path | None = None,
+    use: Use = "training",
     strict: bool = False,
     own_classes: bool = False,
 ) -> Pool:
@@ -73,12 +85,12 @@ def read_like(
             raise LeavenError(f"{source} holds images, but the model takes feature vectors; give an .npz file.")
         form: dict[str, Any] = {"size": tuple(shape[:2]), "channels": shape[2], "strict": strict}
         unlabelled = classes is None and labels is None and not own_classes and source.is_dir()
-        pool = read_data(source, False if unlabelled else labels, **form)
+        pool = read_data(source, False if unlabelled else labels, use=use, **form)
     else:
-        pool = read_data(source, labels)
+        pool = read_data(source, labels, use=use)
     if tuple(pool.items.shape[1:]) != tuple(shape):
         raise LeavenError(
             f"The items of {source} have the shape {pool.items.shape[1:]}, but {tuple(shape)} was trained on; "
             "bring them to that shape."
         )
-    return pool if classes is None else match_classes(pool, classes, str(labels or source))
+    return pool if classes is None else match_classes(pool, classes, without_password(labels or source))

@@ -1,0 +1,189 @@
+"""``leaven labels``: what a label store holds, in and out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from leaven.cli.show import print_json, tell
+from leaven.errors import LeavenError
+
+if TYPE_CHECKING:
+    from leaven.store import Event, State
+
+AUTO = "auto"  # a format by the name of the file
+MOST = 10  # conflicts that a person is shown
+
+
+def status(where: str, as_json: bool) -> None:
+    """Print counts by class and annotator, agreement, conflicts."""
+    from leaven.store import Store
+
+    with Store.open(where, create=False) as store:
+        content = {"store": store.name} | _content(store.state())
+    if as_json:
+        return print_json(content)
+    return _print(content)
+
+
+def import_(
+    where: str, path: Path, form: str, annotator: str, images: Path | None, replace: bool, as_json: bool
+) -> None:
+    """Keep what a file says, all or nothing."""
+    from leaven.store import Store
+    from leaven.store.formats.transfer import found_format, read_labels, require_format
+    from leaven.store.place import SUFFIXES, is_store
+
+    if not path.exists():
+        raise LeavenError(f"There is no file {path} to import, expected one of labels: check the path.")
+    form = found_format(path) if form == AUTO else require_format(form)
+    if not is_store(where) and not Path(where).is_dir():  # a run folder's name with a slip must not become a file
+        raise LeavenError(
+            f"There is no label store {where}, expected one, a folder, or the name of a new file that ends in "
+            f"{', '.join(sorted(SUFFIXES))}: check the path."
+        )
+    said = read_labels(path, form, annotator, images)  # before a store is made for what cannot be read
+    with Store.open(where) as store:
+        taken = said.keep(store, replacing=replace)
+        name = store.name
+    new = f" and {len(taken.classes)} new classes" if taken.classes else ""
+    tell(
+        {"store": name, "format": form, "answers": taken.answers, "replaced": taken.replaced, "known": taken.known,
+         "classes": list(taken.classes)},
+        as_json,
+        f"{taken.answers} answers{new} of {path} in {name} ({taken.replaced} replace others, {taken.known} known).",
+    )  # fmt: skip
+
+
+def export(
+    where: str, out: Path, form: str, by: str, every: bool, audit: bool, overwrite: bool, as_json: bool
+) -> None:
+    """Write what the store holds to a file, or masks to a folder."""
+    import shutil
+
+    from leaven.run.files import require_writable, whole
+    from leaven.store import Store
+    from leaven.store.formats.transfer import EVERY, MASKS, export_labels, found_format, require_format
+    from leaven.store.place import is_store
+
+    if form == AUTO and out.suffix.lower() == ".json":
+        raise LeavenError(f"{out} could be of two formats: say --format label-studio or --format coco.")
+    form = require_format(form if form != AUTO else found_format(out) if out.suffix else MASKS)
+    by = EVERY if every else by
+    if form == MASKS and out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise LeavenError(f"Masks cannot be written as {out}; name a folder that is new or empty.")
+    if form != MASKS and out.is_dir():
+        raise LeavenError(f"Labels cannot be written as {out}, which is a folder; name a file.")
+    if form != MASKS and out.exists() and (not overwrite or is_store(out)):
+        way = "name a new file" if is_store(out) else "give --overwrite or name a new file"
+        raise LeavenError(f"{out} is there already and would be lost: {way}.")
+    require_writable(out)
+    with Store.open(where, create=False) as store:
+        with whole(out) as part:
+            try:
+                if form == MASKS:
+                    shutil.rmtree(part, ignore_errors=True)  # of a command that was killed
+                    part.mkdir()
+                count = export_labels(store, part, form, by, audit=audit)
+            except BaseException:
+                if form == MASKS:
+                    shutil.rmtree(part, ignore_errors=True)
+                raise
+        ties = len(store.state().consensus(by).ties) if form in ("csv", "coco") and by != EVERY else 0
+    left = f"; {ties} items on which the annotators are divided are left out" if ties else ""
+    what = {"jsonl": "events", "label-studio": "answers", "coco": "images", "masks": "masks"}.get(form, "lines")
+    tell(
+        {"out": str(out), "format": form, what: count, "ties": ties},
+        as_json,
+        f"{count} {what} in {out}{left}.",
+    )
+
+
+def history(where: str, item: str | None, as_json: bool) -> None:
+    """Print every event, or those of one item."""
+    from leaven.store import Store
+    from leaven.store.event import to_dict
+
+    with Store.open(where, create=False) as store:
+        events = [event for event in store.events() if item is None or event.item == item]
+        name = store.name
+    if item is not None and not events:
+        raise LeavenError(f"{name} has no events of {item}: name the item as `leaven labels history {where}` does.")
+    if as_json:
+        return print_json([to_dict(event) for event in events])
+    for event in events:
+        print(f"{event.seq:>6}  {event.at[:19]}  {event.annotator}  {_words(event)}")
+    return None
+
+
+def _words(event: Event) -> str:
+    said = {
+        "label": f"{event.item}: {event.label}",
+        "undo": f"undo of {event.item or event.undoes}",
+        "class_add": f"new class {event.label}",
+        "class_rename": f"class {event.old} is now {event.label}",
+        "class_remove": f"class {event.old} removed",
+    }.get(event.kind, f"{event.item}: {event.kind}")
+    about = [event.strategy, "audit" if event.audit else "", "replaces another answer" if event.replaces else ""]
+    if event.suggestion:
+        about.append(f"{'shown' if event.shown else 'not shown'}: {event.suggestion}")
+    text = ", ".join(part for part in about if part)
+    return f"{said} ({text})" if text else said
+
+
+def _content(state: State) -> dict[str, Any]:
+    from leaven.store.agreement import agreement
+
+    events = [event for given in state.answers.values() for event in given.values()]
+    agreed, found = state.consensus(), agreement(state.votes)
+    by_class = Counter(agreed.labels.values())
+    kinds = Counter((event.annotator, event.kind) for event in events)
+    content: dict[str, Any] = {
+        "events": state.seq,
+        "items": len(state.answers),
+        "labelled": len(agreed.labels),
+        "audit": len(state.audit),
+        "masks": sum(any(event.kind == "mask" for event in given.values()) for given in state.answers.values()),
+        "classes": {name: by_class[name] for name in state.classes},
+        "annotators": {
+            who: {kind: kinds[who, kind] for kind in ("label", "skip", "unsure", "mask")}
+            for who in sorted({event.annotator for event in events})
+        },
+        "agreement": {
+            "items": found.items, "observed": found.observed, "fleiss": found.fleiss,
+            "krippendorff": found.krippendorff,
+            "pairs": [dict(zip(("a", "b", "items", "observed", "cohen"), pair, strict=True)) for pair in found.pairs],
+        },
+        "conflicts": {item: dict(state.votes[item]) for item in agreed.ties},
+    }  # fmt: skip
+    if found.items:
+        content["estimated_accuracy"] = state.consensus("dawid_skene").accuracy
+    return content
+
+
+def _print(content: dict[str, Any]) -> None:
+    print(
+        f"{content['store']}: {content['labelled']} items labelled of {content['items']} answered, {content['events']} "
+        f"events; {content['audit']} audit items, {content['masks']} with masks."
+    )
+    for name, count in content["classes"].items():
+        print(f"  {name}: {count}")
+    for who, kinds in content["annotators"].items():
+        accuracy = content.get("estimated_accuracy", {}).get(who)
+        right = "" if accuracy is None else f"; right in about {100 * accuracy:.0f} % (Dawid-Skene)"
+        print(f"{who}: {', '.join(f'{n} {kind}' for kind, n in kinds.items() if n)}{right}")
+    found = content["agreement"]
+    if found["items"]:
+        figures = [f"observed {100 * found['observed']:.1f} %"]
+        names = {"fleiss": "Fleiss' kappa", "krippendorff": "Krippendorff's alpha"}
+        figures += [f"{names[key]} {found[key]:.3f}" for key in names if found[key] is not None]
+        print(f"Agreement on {found['items']} items with several labels: {', '.join(figures)}")
+    for pair in found["pairs"]:
+        kappa = "" if pair["cohen"] is None else f", Cohen's kappa {pair['cohen']:.3f}"
+        print(f"  {pair['a']} and {pair['b']}: {100 * pair['observed']:.1f} % of {pair['items']}{kappa}")
+    conflicts = list(content["conflicts"].items())
+    for item, votes in conflicts[:MOST]:
+        print(f"Conflict on {item}: {', '.join(f'{who} {label}' for who, label in votes.items())}")
+    if len(conflicts) > MOST:
+        print(f"and {len(conflicts) - MOST} conflicts more: --json lists them all.")

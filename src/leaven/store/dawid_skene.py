@@ -1,0 +1,88 @@
+"""Which class is right when annotators err in ways of their own.
+
+A. P. Dawid and A. M. Skene, "Maximum likelihood estimation of observer error-rates using the EM algorithm", Applied
+Statistics 28 (1979): each annotator has a table of how often they give class l to an item of class k; these tables and
+the shares of the classes are those that make the answers most probable. Nothing is smoothed, as in the paper: whoever
+never erred is taken for somebody who never errs, so of few answers the probabilities are too sure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+ITERATIONS = 1000  # at most
+SETTLED = 1e-7  # largest change of a probability in the last one
+TINY = 1e-300
+
+
+@dataclass(frozen=True)
+class DawidSkene:
+    """What the answers make most probable.
+
+    Attributes
+    ----------
+    items, annotators, classes : their names
+    probabilities : ``(N, K)``, of each class for each item
+    errors : ``(A, K, K)``, how often annotator a gives class l (last) to an item of class k
+    shares : ``(K,)``, of the classes
+    """
+
+    items: list[str]
+    annotators: list[str]
+    classes: tuple[str, ...]
+    probabilities: np.ndarray
+    errors: np.ndarray
+    shares: np.ndarray
+
+    @property
+    def accuracy(self) -> dict[str, float]:
+        """Annotator → how often they are right, over the classes as often as they come."""
+        right = np.einsum("akk,k->a", self.errors, self.shares)
+        return dict(zip(self.annotators, right.tolist(), strict=True))
+
+
+def dawid_skene(votes: Mapping[str, Mapping[str, str]], classes: Sequence[str]) -> DawidSkene:
+    """Fit by EM, starting from each item's shares of votes (their section 4).
+
+    Parameters
+    ----------
+    votes : item → annotator → class; not empty
+    classes : all that occur, and perhaps more
+    """
+    there = {label for given in votes.values() for label in given.values()}
+    names = tuple(name for name in classes if name in there)
+    items = list(votes)
+    annotators = sorted({annotator for given in votes.values() for annotator in given})
+    row, of = {name: n for n, name in enumerate(annotators)}, {name: k for k, name in enumerate(names)}
+    said = np.array([(i, row[a], of[label]) for i, item in enumerate(items) for a, label in votes[item].items()])
+    return DawidSkene(items, annotators, names, *estimate(said, len(items), len(annotators), len(names)))
+
+
+def estimate(said: np.ndarray, n: int, a: int, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Probabilities ``(n, k)``, errors ``(a, k, k)`` and shares ``(k,)`` from answers.
+
+    Each row of ``said`` is the number of an item, of an annotator and of a class. An annotator may have answered an
+    item several times, as in the paper's own example.
+    """
+    item, annotator, label = said.T
+    probabilities = np.zeros((n, k))
+    np.add.at(probabilities, (item, label), 1)
+    probabilities /= probabilities.sum(1, keepdims=True)
+    for _ in range(ITERATIONS):
+        # M: equations 2.3 and 2.4; a class that no item has leaves its row of an annotator empty
+        shares = probabilities.mean(0)
+        errors = np.zeros((a, k, k))
+        np.add.at(errors.transpose(0, 2, 1), (annotator, label), probabilities[item])
+        errors /= np.maximum(errors.sum(2, keepdims=True), TINY)
+        # E: equation 2.5, in logarithms
+        logs = np.tile(np.log(np.maximum(shares, TINY)), (n, 1))
+        np.add.at(logs, item, np.log(np.maximum(errors, TINY))[annotator, :, label])
+        logs -= logs.max(1, keepdims=True)
+        before, probabilities = probabilities, np.exp(logs)
+        probabilities /= probabilities.sum(1, keepdims=True)
+        if np.abs(probabilities - before).max() < SETTLED:
+            break
+    return probabilities, errors, shares

@@ -1,0 +1,59 @@
+"""JSON Lines: every event of a store, one a line, nothing lost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+from leaven.errors import LeavenError
+
+from ..event import ANSWERS, Event, from_dict, to_dict
+from ..store import Store
+from .taken import Taken
+
+
+def write(store: Store, path: Path) -> int:
+    """Write every event in its order; the answer is how many."""
+    events = store.events()
+    with path.open("w", encoding="utf-8") as file:
+        for event in events:
+            file.write(json.dumps(to_dict(event), ensure_ascii=False, allow_nan=False) + "\n")
+    return len(events)
+
+
+def read(path: Path) -> list[Event]:
+    """The events of a file.
+
+    Raises
+    ------
+    LeavenError
+        A line is no event.
+    """
+    events = []
+    try:
+        for row, line in enumerate(path.read_text("utf-8-sig").split("\n"), 1):
+            if line.strip():
+                events.append(from_dict(json.loads(line), f"{path}, line {row},"))
+    except ValueError as error:
+        if isinstance(error, LeavenError):
+            raise
+        raise LeavenError(f"{path} is no file of JSON lines ({error}): give one that leaven wrote.") from None
+    return events
+
+
+def take(store: Store, given: Sequence[Event]) -> Taken:
+    """Keep all events of a file that the store does not have, or none; classes of one name are one class.
+
+    Raises
+    ------
+    LeavenError
+        They do not follow from what stands.
+    """
+    there, known = set(store.state().classes), {event.id for event in store.events()}
+    events = [event for event in given if event.kind != "class_add" or event.id in known or event.label not in there]
+    store.add(*events)
+    new = [event for event in events if event.id not in known]
+    classes = tuple(event.label for event in new if event.kind == "class_add")
+    replaced = sum(bool(event.replaces) for event in new)
+    return Taken(sum(event.kind in ANSWERS for event in new), replaced, len(given) - len(new), classes)

@@ -1,0 +1,245 @@
+"""The store of labels: events on disk, and what stands of them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from sys import intern
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import Connection, Engine, and_, bindparam, delete, insert, select, update
+
+from leaven.errors import LeavenError
+
+from . import tables
+from .engine import make_engine, reading, writing
+from .event import NAMES, Conflict, Event, checked, same
+from .fold import Change, Fold
+from .place import place
+from .state import State
+
+CHUNK = 500  # ids asked for at a time
+
+
+class Store:
+    """A label store in an SQLite file or a PostgreSQL database; for several threads and processes at once.
+
+    Writers take turns, over all processes. Whoever has the turn reads what came since, sees whether the new events
+    follow from it, and writes them; so the order of events is the same for everyone and what stands follows from it.
+    """
+
+    def __init__(self, engine: Engine, name: str) -> None:
+        self._engine = engine
+        self._lock = threading.RLock()
+        self._fold = Fold()
+        self._ahead = False  # the fold has events that are not on disk yet
+        self.name = name
+
+    @classmethod
+    def open(cls, where: str | os.PathLike[str], *, create: bool = True) -> Store:
+        """Open a store.
+
+        Parameters
+        ----------
+        where : path or URL
+            An SQLite file, a run folder (its ``labels.db``), or ``postgresql://user@host/database``.
+        create : bool
+            Make it where it is not there.
+
+        Raises
+        ------
+        LeavenError
+            It cannot be opened or made, is damaged, is no store, or is of a newer leaven.
+        """
+        engine, name = make_engine(place(where))
+        if engine.dialect.name == "sqlite":
+            _make_way(Path(name), create)
+        store = cls(engine, name)
+        try:
+            with reading(engine, name) as connection:
+                there = tables.is_there(connection, name)
+            if not there and not create:
+                raise LeavenError(f"{name} holds no label store, expected one of `leaven label`: check where it is.")
+            if not there:
+                with writing(engine, name) as connection:
+                    if not tables.is_there(connection, name):  # another process may have been first
+                        tables.make(connection)
+        except BaseException:
+            store.close()
+            raise
+        return store
+
+    def __enter__(self) -> Store:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self._engine.dispose()
+
+    def add(self, *events: Event) -> list[Event]:
+        """Keep events, all or none; they are on disk when this returns.
+
+        Parameters
+        ----------
+        events : in the order in which they are to count. One whose id is known already is not kept again.
+
+        Returns
+        -------
+        list of Event
+            Each as it is kept.
+
+        Raises
+        ------
+        Conflict
+            An event goes out from what does not stand any more.
+        LeavenError
+            An event cannot be kept, names what is not there, or has the id of one that says something else.
+        """
+        asked = [checked(event) for event in events]
+        with self._turn() as connection:
+            return self._keep(connection, asked)
+
+    def add_classes(self, names: Iterable[str], annotator: str) -> tuple[str, ...]:
+        """Add the classes that are not there yet; the answer is all classes."""
+        with self._turn() as connection:
+            there = set(self._fold.state().classes)
+            new = [name for name in dict.fromkeys(names) if name not in there]
+            self._keep(connection, [checked(Event(uuid4().hex, "class_add", annotator, label=name)) for name in new])
+            return self._fold.state().classes
+
+    def events(self, after: int = 0) -> list[Event]:
+        """All events in their order, or those after the one of the number ``after``."""
+        with reading(self._engine, self.name) as connection:
+            return _read(connection, after)
+
+    def state(self) -> State:
+        """What stands now; only events that came since the last call are read."""
+        with self._lock, reading(self._engine, self.name) as connection:
+            self._catch_up(connection)
+            return self._fold.state()
+
+    def rebuild(self) -> int:
+        """Make the table of what stands anew from the events; the answer is how many answers stand."""
+        with self._turn() as connection:
+            stands = self._fold.standing()
+            connection.execute(delete(tables.standing))
+            _put(connection, {pair: ("", event) for pair, event in stands.items()})
+            return len(stands)
+
+    @contextlib.contextmanager
+    def _turn(self) -> Iterator[Connection]:
+        """A transaction of the one who may write, who knows all that came before."""
+        with self._lock:
+            try:
+                with writing(self._engine, self.name) as connection:
+                    self._catch_up(connection)
+                    yield connection
+            except BaseException:
+                if self._ahead:
+                    self._fold = Fold()  # made anew from what is on disk, when it is needed
+                raise
+            finally:
+                self._ahead = False
+
+    def _catch_up(self, connection: Connection) -> None:
+        for event in _read(connection, self._fold.seq):
+            try:
+                self._fold.apply(event)
+            except LeavenError as error:
+                self._fold = Fold()
+                raise LeavenError(
+                    f"The label store {self.name} is damaged at event {event.seq} ({str(error).rstrip('.')}): take a "
+                    "copy of it that is whole."
+                ) from None
+
+    def _keep(self, connection: Connection, asked: Sequence[Event]) -> list[Event]:
+        """Keep checked events in a transaction that writes and has caught up."""
+        known = _known(connection, [event.id for event in asked])
+        kept, new = [], []
+        changed: Change = {}
+        at = datetime.now(UTC).isoformat(timespec="milliseconds")
+        for event in asked:
+            if event.id not in known:
+                event = self._fold.completed(replace(event, at=event.at or at, seq=self._fold.seq + 1))
+                for pair, (before, after) in self._fold.apply(event).items():
+                    changed[pair] = (changed[pair][0] if pair in changed else before, after)
+                self._ahead = True
+                known[event.id] = event
+                new.append(event)
+            elif not same(known[event.id], event):
+                raise LeavenError(f"The event id {event.id} is taken by another event: make a new id for every event.")
+            kept.append(known[event.id])
+        if new:
+            connection.execute(insert(tables.events), [_row(event) for event in new])
+            _put(connection, changed)
+        return kept
+
+
+def _make_way(path: Path, create: bool) -> None:
+    """Make the folder of a store's file, or see that the file is there."""
+    try:
+        if create:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        elif not path.is_file():
+            raise LeavenError(f"There is no label store {path}, expected one of `leaven label`: check the path.")
+    except OSError as error:
+        raise LeavenError(f"The label store {path} cannot be made ({error.strerror}): give another path.") from None
+
+
+def _row(event: Event) -> dict[str, Any]:
+    return {name: getattr(event, name) for name in NAMES}
+
+
+def _event(row: Sequence[Any]) -> Event:
+    values: Any = (intern(value) if type(value) is str else value for value in row)  # what recurs is kept once
+    return Event(*values)
+
+
+def _read(connection: Connection, after: int) -> list[Event]:
+    found = connection.execute(select(tables.events).where(tables.events.c.seq > after).order_by(tables.events.c.seq))
+    return [_event(row) for row in found]
+
+
+def _known(connection: Connection, ids: Sequence[str]) -> dict[str, Event]:
+    found: dict[str, Event] = {}
+    for start in range(0, len(ids), CHUNK):
+        part = ids[start : start + CHUNK]
+        for row in connection.execute(select(tables.events).where(tables.events.c.id.in_(part))):
+            event = _event(row)
+            found[event.id] = event
+    return found
+
+
+def _put(connection: Connection, changed: Change) -> None:
+    """Bring the table of what stands in line; a second answer to an item breaks its primary key.
+
+    Raises
+    ------
+    Conflict
+        The table has something else than what the events say.
+    """
+    table = tables.standing
+    rows = [{"who": who, "what": item, "was": a, "is": b} for (who, item), (a, b) in changed.items() if a != b]
+    this = and_(
+        table.c.annotator == bindparam("who"), table.c.item == bindparam("what"), table.c.event == bindparam("was")
+    )
+    gone = [row for row in rows if not row["is"]]
+    other = [row for row in rows if row["was"] and row["is"]]
+    new = [row for row in rows if not row["was"]]
+    moved = update(table).where(this).values(event=bindparam("is"))
+    for statement, part in ((delete(table).where(this), gone), (moved, other)):
+        if part and connection.execute(statement, part).rowcount not in (len(part), -1):
+            raise Conflict("The table of what stands does not fit the events: make it anew with Store.rebuild.")
+    if new:
+        connection.execute(
+            insert(table), [{"annotator": row["who"], "item": row["what"], "event": row["is"]} for row in new]
+        )
