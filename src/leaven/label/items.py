@@ -1,0 +1,143 @@
+"""The items to label: named at once, opened one at a time."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import mimetypes
+import os
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from leaven.data.folder import is_image, scan
+from leaven.errors import LeavenError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL.Image import Image
+
+MADE = "made"  # folder of a run for items that were synthesised, and the beginning of their names
+
+
+def item_id(name: str) -> str:
+    """What the browser knows an item by: 16 hexadecimal digits that say nothing of where it lies."""
+    return hashlib.blake2b(name.encode(errors="surrogateescape"), digest_size=8).hexdigest()
+
+
+class Items:
+    """Names and ids of all items, in the order in which a pool of the same data has them; made ones come last.
+
+    Nothing is decoded before it is asked for, so 100,000 files are there within a second.
+
+    Parameters
+    ----------
+    data : folder of images, with all its subfolders, or an ``.npz`` of images
+    made : folder of synthesised images, which need not be there
+
+    Raises
+    ------
+    LeavenError : there is no such data, or no image in it
+    """
+
+    def __init__(self, data: str | Path, made: str | Path | None = None):
+        self.data, self.made = Path(data), None if made is None else Path(made)
+        self.pixels: np.ndarray | None = None  # of an .npz, uint8 (N, H, W, C)
+        own = self._read_npz() if self.data.suffix.lower() == ".npz" and not self.data.is_dir() else self._list()
+        self.count = len(own)  # of them lie in ``data``; the others were made
+        known = set(own)
+        new = [f"{MADE}/{name}" for name in _images(self.made)] if self.made and self.made.is_dir() else []
+        self.names: list[str] = own + [name for name in new if name not in known]
+
+    @cached_property
+    def ids(self) -> list[str]:
+        """The id of each item."""
+        return [item_id(name) for name in self.names]
+
+    @cached_property
+    def rows(self) -> dict[str, int]:
+        """Number of each item by its name."""
+        return {name: row for row, name in enumerate(self.names)}
+
+    @cached_property
+    def _rows_of_ids(self) -> dict[str, int]:
+        return {id_: row for row, id_ in enumerate(self.ids)}
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def row(self, id_: str) -> int:
+        """Number of the item; `KeyError` where there is none."""
+        return self._rows_of_ids[id_]
+
+    def name(self, id_: str) -> str:
+        """Name of the item; `KeyError` where there is none."""
+        return self.names[self.row(id_)]
+
+    def id(self, name: str) -> str:
+        """Id of the item; `KeyError` where there is none."""
+        return self.ids[self.rows[name]]
+
+    def open(self, id_: str) -> Image:
+        """The image, opened and not yet loaded; raises whatever Pillow raises where it cannot be read."""
+        from PIL import Image
+
+        row = self.row(id_)
+        if self.pixels is not None and row < self.count:
+            array = self.pixels[row]
+            return Image.fromarray(array[:, :, 0] if array.shape[2] == 1 else array)
+        return Image.open(self.path(row))
+
+    def original(self, id_: str) -> tuple[bytes, str]:
+        """The file as it is, and its media type; of an ``.npz`` a PNG. `OSError` where it cannot be read."""
+        row = self.row(id_)
+        if self.pixels is not None and row < self.count:
+            stream = io.BytesIO()
+            self.open(id_).save(stream, "PNG")
+            return stream.getvalue(), "image/png"
+        path = self.path(row)
+        return path.read_bytes(), mimetypes.guess_type(path.name)[0] or "application/octet-stream"
+
+    def path(self, row: int) -> Path:
+        """Where the file of an item lies."""
+        name = self.names[row]
+        if row >= self.count:
+            assert self.made is not None
+            return self.made / name.removeprefix(f"{MADE}/")
+        return self.data / name
+
+    def _list(self) -> list[str]:
+        if not self.data.is_dir():
+            what = "is a file" if self.data.exists() else "does not exist"
+            raise LeavenError(f"{self.data} {what}, expected a folder of images, an .npz, or a run: check the path.")
+        names = _images(self.data)
+        if not names:
+            raise LeavenError(f"The folder {self.data} has no images, expected files such as .png or .jpg: add some.")
+        return names
+
+    def _read_npz(self) -> list[str]:
+        from leaven.data import read_npz
+
+        pool = read_npz(self.data)
+        if pool.kind != "images" or pool.dense:
+            what = "images with masks" if pool.dense else "feature vectors"
+            raise LeavenError(f"{self.data} holds {what}, which no page can show to be labelled; give plain images.")
+        self.pixels = pool.items
+        names: list[str] = pool.ids.tolist()
+        return names
+
+
+def _images(folder: Path) -> list[str]:
+    """Names of the images in a folder and its subfolders, sorted as the readers of pools sort them."""
+    return sorted(file.name for file in scan(folder) if is_image(file.name))
+
+
+def first_parts(names: Sequence[str]) -> set[str]:
+    """The folders of the first level that items lie in."""
+    return {name.partition("/")[0] for name in names if "/" in name}
+
+
+def same_folder(one: str | os.PathLike[str], other: str | os.PathLike[str]) -> bool:
+    """Whether both name the same place."""
+    return Path(one).resolve() == Path(other).resolve()

@@ -1,0 +1,411 @@
+"""One labelling: whom to ask about what, what was answered, and the worker that learns from it."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from leaven.errors import LeavenError
+from leaven.label import rounds, says
+from leaven.label.asking import Asking
+from leaven.label.figures import Figures
+from leaven.label.items import Items
+from leaven.label.lock import Lock
+from leaven.label.news import News
+from leaven.label.queue import Question
+from leaven.label.schedule import due
+from leaven.label.settings import Settings
+from leaven.label.tally import Tally
+from leaven.label.trainer import Trainer
+from leaven.label.writer import Writer
+from leaven.store import Event, Store
+
+__all__ = ["Question", "Session"]
+
+PATIENCE = 8.0  # seconds that the first ranking is waited for
+PAUSE = 20.0  # seconds without an answer after which people are taken to rest
+GRID = "grid"
+
+
+class Session:
+    """A labelling that people take part in; safe for many threads, and quick: it decodes and trains nothing.
+
+    Parameters
+    ----------
+    folder : the run folder, with ``label.json`` in it
+    items : what is labelled; by default what the settings name
+    known : classes that were known before, by item; these are not asked about
+    store : path or URL of the labels; by default ``labels.db`` of the folder
+    train : whether the worker is started; without, questions come in a random order
+
+    Raises
+    ------
+    LeavenError : the folder is being labelled by another process, or as the store raises it
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        *,
+        items: Items | None = None,
+        known: Mapping[str, str] | None = None,
+        store: str | Path | None = None,
+        train: bool = True,
+    ):
+        self.folder = Path(folder)
+        self.settings = Settings.load(self.folder)
+        self._own = Lock(self.folder)
+        where = str(store or self.folder / "labels.db")
+        self.items = items or Items(self.settings.data, self.folder / "made")
+        self.store = Store.open(where)
+        self._writer = Writer(self.store)
+        self._lock = threading.RLock()
+        self._since = time.monotonic()
+        self._known = sorted(set((known or {}).values()))  # classes
+        self._tally = Tally(self.store, self.items.rows)
+        self._ask = Asking(self.items, self.settings, known or (), self._tally)
+        self._figures = Figures(self.settings, self.items, self._tally)
+        self._where = where
+        self._trainer: Trainer | None = None
+        self._last_kept = 0
+        self._failed_at: int | None = None  # labels that there were when a training failed
+        self._answered = time.monotonic()
+        self._version = 0
+        self._refresh()
+        found = rounds.newest(self.folder)
+        if found is not None:
+            self._take(found)
+        if train:
+            self.start()
+
+    def start(self) -> None:
+        """Start the worker, where there is anything for it to do."""
+        if self._trainer is None and (self.settings.train or self._ask.news is None):
+            self._since = time.monotonic()
+            self._trainer = Trainer(self.folder, self._where, self._heard)
+            self._trainer.start()
+
+    @property
+    def annotators(self) -> list[str]:
+        """Everyone who has answered, or changed the classes."""
+        with self._lock:
+            self._refresh()
+            return sorted({event.annotator for event in self._tally.events.values()})
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, in the order in which they were added."""
+        with self._lock:
+            self._refresh()
+            return self._tally.state.classes
+
+    def questions(self, annotator: str, n: int, held: Collection[str] = ()) -> list[Question]:
+        """The next ``n`` questions, or as many as there are at the moment.
+
+        Never about what the annotator answered, nor about what stands in ``held`` (ids of items that the browser has
+        already), nor about what somebody else has or answered, unless the overlap asks for it. What was skipped comes
+        back to whoever skipped it when nothing else is left.
+        """
+        with self._lock:
+            self._refresh()
+            self._ask.queue.sweep()
+            mine = {row for id_ in held if (row := self._row(id_)) is not None}
+            for row in mine:
+                self._ask.keep(row, annotator)
+            found: list[Question] = []
+            while len(found) < n:
+                question = self._ask.next(annotator, mine, self._early)
+                if question is None:
+                    break
+                mine.add(self.items.row(question.item))
+                found.append(question)
+            return found
+
+    def answer(
+        self,
+        annotator: str,
+        *,
+        event: str,
+        kind: str,
+        item: str,
+        label: str = "",
+        shown: bool = False,
+        seconds: float | None = None,
+        replaces: str = "",
+    ) -> dict[str, Any]:
+        """Keep an answer; it is on the disk when this returns. The same event a second time is the same answer.
+
+        ``kind`` is ``label``; ``unsure``, which is an answer that is shown and never learnt from; or ``skip``, which
+        passes the item on to others.
+
+        Raises
+        ------
+        KeyError : there is no such item
+        Conflict : the annotator answered it before, and the answer does not replace that one
+        LeavenError : there is no such class or kind
+        """
+        row = self.items.row(item)
+        with self._lock:
+            known = self._tally.events.get(event)
+            if known is not None:
+                return self._receipt(known)
+            made = self._event(annotator, event, kind, row, label, shown, seconds, replaces)
+        (kept,) = self._writer.add(made)
+        return self._after([(row, annotator)], kept)[0]
+
+    def undo(self, annotator: str, *, event: str) -> dict[str, Any] | None:
+        """Undo the annotator's newest standing answer; ``None`` where there is none.
+
+        The receipt has the item's ``question``, which is the annotator's again, and what was ``undone``.
+        """
+        with self._lock:
+            self._refresh()
+            before = self._tally.events.get(event)
+            last = self._tally.events.get(before.undoes) if before else self._tally.state.last(annotator)
+        if last is None:
+            return None
+        if before is None:
+            self._writer.add(Event(event, "undo", annotator, item=last.item, undoes=last.id))
+        with self._lock:
+            self._refresh()
+            row = self.items.rows.get(last.item)
+            receipt: dict[str, Any] = {"event": event, "undone": {"kind": last.kind, "label": last.label},
+                                       "labelled": len(self._tally.labelled)}  # fmt: skip
+            if row is None:  # its file is gone
+                return receipt | {"item": "", "question": None}
+            question = self._ask.question(row, last.strategy or self._ask.strategy(row), last.score)
+            if before is None:
+                self._ask.queue.hold(row, annotator, question)
+            return receipt | {"item": self.items.ids[row], "question": question}
+
+    def grid(self, annotator: str, label: str | None, n: int) -> dict[str, Any]:
+        """Items that the model takes for the same class, the surest first, to be accepted together.
+
+        Without ``label`` it is the class that most open items are taken for. Audit items are never among them.
+        """
+        with self._lock:
+            self._refresh()
+            news = self._ask.news
+            if news is None or not news.by_class:
+                return {"label": label or "", "questions": [], "choices": []}
+            guess, _ = news.guesses
+            open_ = ~self._ask.queue.closed & ~self._ask.reserved
+            open_[list(self._tally.answers)] = False
+            counts = np.bincount(guess[open_ & (guess >= 0)], minlength=len(news.classes))
+            order = sorted((k for k in news.by_class if counts[k]), key=lambda k: -counts[k])
+            choices = [{"label": news.classes[k], "count": int(counts[k])} for k in order]
+            chosen = next((k for k in order if news.classes[k] == label), None) if label else next(iter(order), None)
+            found: list[Question] = []
+            for row in news.by_class[chosen].rows if chosen is not None else ():
+                if len(found) == n:
+                    break
+                if open_[row] and self._ask.queue.free(row, annotator):
+                    found.append(self._ask.queue.hold(row, annotator, self._ask.question(row, GRID)))
+            return {"label": label or (news.classes[chosen] if chosen is not None else ""), "questions": found,
+                    "choices": choices}  # fmt: skip
+
+    def accept(self, annotator: str, *, label: str, items: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
+        """Keep one class for several items of the grid, all or none; ``items`` are pairs of an event and an item.
+
+        What the annotator answered meanwhile is left as it is.
+        """
+        receipts, made, rows = [], [], []
+        with self._lock:
+            self._refresh()
+            for event, item in items:
+                row = self.items.row(item)
+                known = self._tally.events.get(event)
+                stands = self._tally.standing(row, annotator)
+                if known is not None:
+                    receipts.append(self._receipt(known))
+                elif stands is None or stands.kind == "skip":
+                    question = self._ask.queue.held(row, annotator)
+                    if question is None or question.strategy != GRID:
+                        self._ask.queue.hold(row, annotator, self._ask.question(row, GRID))
+                    made.append(self._event(annotator, event, "label", row, label, True, None, ""))
+                    rows.append((row, annotator))
+        kept = self._writer.add(*made) if made else []
+        return receipts + self._after(rows, *kept)
+
+    def change_class(self, annotator: str, *, event: str, kind: str, label: str, old: str = "") -> list[str]:
+        """Add, rename or remove a class; the answer is all classes.
+
+        Raises
+        ------
+        Conflict : there is a class of that name already
+        LeavenError : there is no such class
+        """
+        with self._lock:
+            self._refresh()
+            there = self._tally.state.classes
+            nothing_new = event in self._tally.events or (kind == "class_add" and label in there)
+        if not nothing_new:
+            self._writer.add(Event(event, kind, annotator, label=label if kind != "class_remove" else "", old=old))
+        with self._lock:
+            self._refresh()
+            self._consider()
+            return list(self._tally.state.classes)
+
+    def broken(self, item: str, reason: str) -> None:
+        """An item could not be opened: it is asked about no more."""
+        row = self.items.row(item)
+        with self._lock:
+            self._ask.close({row: reason})
+
+    def status(self, annotator: str) -> dict[str, Any]:
+        """How it goes, for the page, which asks every now and then: so a pause is noticed here."""
+        with self._lock:
+            self._refresh()
+            self._consider()
+            mine: Mapping[str, int] = self._tally.kinds.get(annotator, {})
+            state = self._tally.state
+            trainer = self._trainer
+            off = {"state": "off", "step": 0, "steps": 0, "round": 0, "seconds": 0, "error": ""}
+            training = trainer.status() if trainer else off
+            return {
+                "classes": list(state.classes),
+                "labelled": len(self._tally.labelled),
+                "mine": sum(mine.get(kind, 0) for kind in ("label", "mask")),
+                "skipped": self._tally.skipped,
+                "unsure": self._tally.unsure,
+                "items": len(self.items) - int(self._ask.queue.closed.sum()),
+                "training": training,
+                "ranking": dict(trainer.ranking) if trainer else {"state": "done", "done": 0, "of": 0},
+                "version": self._version,
+                "notes": self._ask.notes[-3:],
+            } | self._accuracy(training["state"] in ("training", "scoring"))
+
+    def close(self) -> None:
+        """End the worker and let go of the store."""
+        with contextlib.suppress(AttributeError):
+            if self._trainer is not None:
+                self._trainer.close()
+        self.store.close()
+        self._own.release()
+
+    # -- what is answered ------------------------------------------------------------------------------------------
+
+    def _event(self, annotator: str, event: str, kind: str, row: int, label: str, shown: bool, seconds: float | None,
+               replaces: str) -> Event:  # fmt: skip
+        if kind not in ("label", "skip", "unsure"):
+            raise LeavenError(f"There is no answer of the kind {kind!r}, expected label, skip or unsure.")
+        stands = self._tally.standing(row, annotator)
+        if stands is not None and not replaces and stands.kind == "skip":
+            replaces = stands.id  # who skipped it has answered nothing
+        judged = bool(self._ask.reserved[row])
+        question = self._ask.queue.held(row, annotator) or self._ask.question(row, self._ask.strategy(row))
+        suggestion, confidence = question.suggestion, question.confidence
+        if judged and self._ask.news is not None:  # nobody saw it
+            suggestion, confidence = self._ask.news.suggestion(row)
+        return Event(
+            event, kind, annotator, item=self.items.names[row], label=label if kind == "label" else "",
+            replaces=replaces, strategy=question.strategy, score=question.score, model=question.model,
+            suggestion=suggestion, confidence=confidence, shown=shown and not judged and bool(question.suggestion),
+            seconds=seconds, audit=judged,
+        )  # fmt: skip
+
+    def _after(self, rows: Sequence[tuple[int, str]], *kept: Event) -> list[dict[str, Any]]:
+        with self._lock:
+            self._answered = time.monotonic()
+            for row, annotator in rows:
+                self._ask.queue.release(row, annotator)
+            if any(event.seq > self._last_kept for event in kept):  # where threads piled up, one reads for all
+                self._refresh()
+                self._consider()
+            return [self._receipt(event) for event in kept]
+
+    def _receipt(self, event: Event) -> dict[str, Any]:
+        row = self.items.rows.get(event.item)
+        return {"event": event.id, "item": "" if row is None else self.items.ids[row], "label": event.label,
+                "seq": event.seq, "labelled": len(self._tally.labelled)}  # fmt: skip
+
+    def _refresh(self) -> None:
+        changes = len(self._tally.renames)
+        changed = self._tally.refresh()
+        self._last_kept = self._tally.state.seq
+        if not changed and len(self._tally.renames) == changes:
+            return
+        self._ask.changed(changed)
+        if self._ask.news is not None and len(self._tally.renames) != changes:
+            self._ask.news.rename(self._tally.renames)
+            self._version += 1
+
+    # -- what is learnt --------------------------------------------------------------------------------------------
+
+    def _consider(self) -> None:
+        """Have a model trained where it is time to."""
+        if self._trainer is None or not self.settings.train or not self._trainer.idle:
+            return
+        labelled = len(self._tally.labelled)
+        if self._failed_at is not None and labelled < self._failed_at + self.settings.every:
+            return
+        per_class = self._per_class()
+        model = None if self._ask.news is None or not self._ask.news.says.model else self._ask.news
+        learnt = None if model is None else {name for name in model.classes if name}
+        before, paused = 0 if model is None else model.says.labelled, time.monotonic() - self._answered > PAUSE
+        if due(labelled, before, self.settings.every, per_class, learnt, paused):
+            self._failed_at = None
+            self._trainer.train(max(rounds.finished(self.folder), default=0) + 1)
+
+    def _per_class(self) -> dict[str, int]:
+        """How many labels there are to learn from, by class."""
+        count = dict.fromkeys(self._tally.state.classes, 0)
+        for name in self._tally.renames.now(self._known, 0):
+            if name in count:
+                count[name] += 1
+        for row in self._tally.labelled - self._tally.audited:
+            for event in self._tally.answers[row].values():
+                if event.kind == "label":
+                    count[event.label] += 1
+                    break
+        return count
+
+    def _heard(self, message: dict[str, Any]) -> None:
+        """Something came from the worker, on its thread."""
+        if "unreadable" in message:
+            with self._lock:
+                rows = self.items.rows
+                self._ask.close({rows[name]: why for name, why in message["unreadable"].items() if name in rows})
+        if "says" in message:
+            found = rounds.newest(self.folder)
+            if found is not None:
+                self._take(found)
+        if "failed" in message or message.get("training", {}).get("state") == "failed":
+            with self._lock:
+                self._failed_at = len(self._tally.labelled)
+        with self._lock:
+            self._refresh()
+            self._consider()
+
+    def _take(self, found: says.Says) -> None:
+        """Ask and suggest by a new ranking from now on; it is made ready before anybody has to wait for it."""
+        news = News(found, self.items.rows, self._ask.reserved)
+        news.rename(self._tally.renames)
+        news.warm()
+        kept = self._figures.read(self.folder)
+        with self._lock:
+            self._ask.news, self._figures.rounds = news, kept
+            self._version += 1
+            self._accuracy(False)  # computed, and what it takes imported, on the thread that brings the news
+
+    def _accuracy(self, training: bool) -> dict[str, Any]:
+        return self._figures.now(self._per_class(), self._trainer is not None and self.settings.train, training)
+
+    @property
+    def _early(self) -> bool:
+        """Whether the first ranking is still waited for."""
+        trainer = self._trainer
+        waits = self._ask.news is None and trainer is not None and trainer.ranking["state"] not in ("done", "failed")
+        return waits and time.monotonic() - self._since < PATIENCE
+
+    def _row(self, id_: str) -> int | None:
+        try:
+            return self.items.row(id_)
+        except KeyError:
+            return None

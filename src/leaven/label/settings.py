@@ -1,0 +1,83 @@
+"""What is labelled and how: ``label.json`` of a run folder."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from leaven.errors import LeavenError
+from leaven.run.files import whole
+
+FILE = "label.json"
+NONE, FOLDERS = "none", "folders"  # what --labels may say beside the path of a CSV
+
+
+@dataclass(frozen=True)
+class Settings:
+    """All that a labelling was begun with.
+
+    Parameters
+    ----------
+    data : absolute path of a folder of images, or of an ``.npz`` of images
+    labels : what is known before: ``none``, ``folders`` (subfolders are classes), ``npz`` (its own), ``run`` (those
+        that a run of ``leaven fit`` knew), or the path of a CSV
+    every : labels after which a model is trained anew
+    audit : share of the questions that are random items to judge the model by
+    overlap : share of the items that two people are asked about
+    strategy : what chooses the other questions
+    train : whether models are trained at all
+    method, hyperparameters : of the trainings
+    plan : fields of ``leaven.train.plan.Plan`` that differ from the method's own
+    network : arguments of ``leaven.run.options.Options`` about the network and the views
+    form : ``size`` and ``channels`` of images
+    warm : start each training from the backbone of the one before
+    seed : of everything random
+    """
+
+    data: str
+    labels: str = NONE
+    every: int = 20
+    audit: float = 0.2
+    overlap: float = 0.0
+    strategy: str = "default"
+    train: bool = True
+    method: str = "fixmatch"
+    hyperparameters: dict[str, Any] = field(default_factory=dict)
+    plan: dict[str, Any] = field(default_factory=dict)
+    network: dict[str, Any] = field(default_factory=dict)
+    form: dict[str, Any] = field(default_factory=dict)
+    warm: bool = True
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.every < 1:
+            raise LeavenError(f"--every is {self.every}, expected 1 label or more from one training to the next.")
+        for name in ("audit", "overlap"):
+            if not 0 <= getattr(self, name) <= (0.9 if name == "audit" else 1):
+                raise LeavenError(f"--{name} is {getattr(self, name)}, expected a share, such as 0.2.")
+
+    def save(self, run: Path) -> None:
+        """Write ``label.json``, whole or not at all."""
+        with whole(run / FILE) as part:
+            part.write_text(json.dumps(asdict(self), indent=2) + "\n")
+
+    @classmethod
+    def load(cls, run: Path) -> Settings:
+        """The settings of a run folder.
+
+        Raises
+        ------
+        LeavenError : there are none, or they are damaged
+        """
+        try:
+            found = json.loads((run / FILE).read_text())
+            known = {f.name for f in fields(cls)}
+            return cls(**{name: value for name, value in found.items() if name in known})
+        except FileNotFoundError:
+            raise LeavenError(
+                f"{run} is no labelling, for it has no {FILE}: `leaven label FOLDER` begins one."
+            ) from None
+        except (OSError, ValueError, TypeError, AttributeError) as error:
+            raise LeavenError(f"{run / FILE} cannot be read ({error}): mend it, or remove it and begin anew.") from None

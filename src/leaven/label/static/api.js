@@ -1,0 +1,25 @@
+// Requests to the server that this page came from.
+
+export class Refused extends Error {
+  constructor(status, message) { super(message); this.status = status; }
+}
+
+export const me = { name: "", place: "", stamp: "" };
+
+export async function ask(path, body, patience = 20000) {
+  const headers = { "X-Leaven": "1" };
+  if (me.name) headers["X-Annotator"] = encodeURIComponent(me.name);
+  const options = { headers, cache: "no-store", signal: AbortSignal.timeout(patience) };
+  if (body !== undefined) {
+    headers["Content-Type"] = "application/json";
+    Object.assign(options, { method: "POST", body: JSON.stringify(body) });
+  }
+  const answer = await fetch(`/api/${path}`, options);
+  if (!answer.ok) {
+    const told = await answer.json().catch(() => ({}));
+    throw new Refused(answer.status, told.error ?? `The server answered ${answer.status}.`);
+  }
+  return answer.json();
+}
+
+export const picture = (id, kind = "view") => `/image/${kind}/${id}?${me.stamp}`;

@@ -1,0 +1,220 @@
+"""Pictures for the page: one SQLite file of thumbnails, made when they are asked for and ahead of that.
+
+Two sizes: ``GRID`` for many at once, ``VIEW`` for the one that is asked about. Both come out of one decoding. What is
+small already (MNIST, CIFAR) is kept as the file is, so that its pixels stay its pixels.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import sqlite3
+import threading
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from leaven.data.decode import reason
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+GRID, VIEW, WHOLE = 224, 896, 3072  # pixels of the longer side; the last for looking closely, and never kept
+SMALL = 256  # pixels: an original up to this is shown as it is
+SMALL_BYTES = 128 * 1024
+SHOWN = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp", "GIF": "image/gif"}  # by every browser
+FEW = 40  # that are made ahead before it is known whether a pool's images are small
+AHEAD = 20_000  # thumbnails that are made before they are asked for; the file stays under 2 GB
+TABLE = "CREATE TABLE IF NOT EXISTS thumbs (id TEXT, side INTEGER, type TEXT, body BLOB, PRIMARY KEY (id, side))"
+ASKED = "SELECT type, body FROM thumbs WHERE id = ? AND side IN (?, 0)"  # side 0: the original, whatever is asked for
+
+
+class Opens(Protocol):
+    """What pictures are made of; `leaven.label.items.Items` is one."""
+
+    @property
+    def ids(self) -> list[str]: ...  # noqa: D102
+
+    def open(self, id_: str, /) -> Image: ...  # noqa: D102
+
+    def original(self, id_: str, /) -> tuple[bytes, str]: ...  # noqa: D102
+
+
+class Picture(NamedTuple):
+    """An encoded image and its media type."""
+
+    type: str
+    body: bytes
+
+
+class Unreadable(Exception):
+    """The file is there and is no image; the message says why."""
+
+
+class Thumbs:
+    """The pictures of a pool.
+
+    Parameters
+    ----------
+    items : the pool
+    path : the SQLite file; it is made, and made anew where it is damaged, for it holds nothing that is not elsewhere
+    """
+
+    def __init__(self, items: Opens, path: str | Path):
+        from PIL import Image
+
+        self.items, self.path = items, Path(path)
+        self._local = threading.local()
+        self._writing = threading.Lock()
+        Image.init()  # here: two threads that open their first file at once may find a reader missing
+        self._makers = ThreadPoolExecutor(max(2, os.cpu_count() or 1), "thumbs")
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._open_writer()
+        except sqlite3.DatabaseError:
+            for end in ("", "-wal", "-shm"):
+                Path(f"{self.path}{end}").unlink(missing_ok=True)
+            self._open_writer()
+
+    def kept(self, id_: str, side: int) -> Picture | None:
+        """The picture if it is there already: some 20 µs, so that the server's one loop may ask."""
+        row = self._reader().execute(ASKED, (id_, side)).fetchone()
+        return None if row is None else Picture(*row)
+
+    def make(self, id_: str, side: int) -> Picture:
+        """The picture, made now if it must be.
+
+        Raises
+        ------
+        KeyError : there is no such item
+        Unreadable : its file is no image
+        """
+        return self.kept(id_, side) or self._made(id_)[side]
+
+    def whole(self, id_: str) -> Picture:
+        """The image as large as a screen shows it, for looking closely; raises as `make` does."""
+        picture = self._original(id_)
+        if picture:
+            return picture
+        try:
+            with self.items.open(id_) as image:
+                return encoded(scaled(image, WHOLE))
+        except KeyError:
+            raise
+        except Exception as error:
+            raise Unreadable(reason(error)) from None
+
+    def make_ahead(self, count: int = AHEAD) -> int:
+        """Make thumbnails of the first items, unless they turn out to be small; how many were made."""
+        made, small = 0, 0
+        for id_ in self.items.ids[:count]:
+            if self.kept(id_, GRID) is not None:
+                continue
+            with suppress(Unreadable, KeyError):
+                pictures = self._made(id_)
+                small += pictures[GRID] is pictures[VIEW]
+                made += 1
+            if made == small == FEW:
+                break  # originals: as quick to read when they are asked for
+        return made
+
+    def close(self) -> None:
+        """Stop making pictures."""
+        self._makers.shutdown(wait=True, cancel_futures=True)
+        with self._writing:
+            self._writer.close()
+
+    @property
+    def makers(self) -> ThreadPoolExecutor:
+        """The threads that pictures are made on."""
+        return self._makers
+
+    def _made(self, id_: str) -> dict[int, Picture]:
+        """All sizes of an item, made and kept."""
+        original = self._original(id_)
+        if original:
+            self._keep([(id_, 0, *original)])
+            return {GRID: original, VIEW: original}
+        try:
+            with self.items.open(id_) as image:
+                view = scaled(image, VIEW)
+        except KeyError:
+            raise
+        except Exception as error:  # a damaged file raises whatever its decoder trips over
+            raise Unreadable(reason(error)) from None
+        grid = view.copy()
+        grid.thumbnail((GRID, GRID))
+        pictures = {GRID: encoded(grid), VIEW: encoded(view)}
+        self._keep([(id_, side, *picture) for side, picture in pictures.items()])
+        return pictures
+
+    def _original(self, id_: str) -> Picture | None:
+        """The file itself where it is small and every browser shows it."""
+        try:
+            with self.items.open(id_) as image:
+                form = SHOWN.get(image.format or "PNG")  # what is no file is given as PNG
+                if form is None or max(image.size) > SMALL:
+                    return None
+                image.load()  # a file that breaks off is no image
+            body, _ = self.items.original(id_)
+        except KeyError:
+            raise
+        except Exception as error:
+            raise Unreadable(reason(error)) from None
+        return Picture(form, body) if len(body) <= SMALL_BYTES else None
+
+    def _keep(self, rows: Iterable[tuple[str, int, str, bytes]]) -> None:
+        # a full disk costs the cache, not the labelling
+        with self._writing, suppress(sqlite3.Error), self._writer:
+            self._writer.executemany("INSERT OR REPLACE INTO thumbs VALUES (?, ?, ?, ?)", rows)
+
+    def _open_writer(self) -> None:
+        self._writer = sqlite3.connect(self.path, check_same_thread=False, timeout=10)
+        for line in (
+            "PRAGMA journal_mode=WAL",
+            "PRAGMA synchronous=OFF",
+            TABLE,
+            "SELECT count(*) FROM (SELECT 1 FROM thumbs LIMIT 1)",
+        ):
+            self._writer.execute(line)
+        self._writer.commit()
+
+    def _reader(self) -> sqlite3.Connection:
+        reader: Any = getattr(self._local, "reader", None)
+        if reader is None:
+            reader = self._local.reader = sqlite3.connect(self.path, timeout=10)
+            reader.execute("PRAGMA mmap_size=268435456")
+        return reader
+
+
+def scaled(image: Image, side: int) -> Image:
+    """The opened image upright, in colours that a browser shows, at most ``side`` pixels on its longer side."""
+    from PIL import Image as Pillow
+    from PIL import ImageOps
+
+    image.draft(None, (side, side))  # of a JPEG only as much is decoded as is needed
+    image.load()
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I;16") or image.mode == "I":
+        image = image.point(lambda value: value / 257).convert("L")
+    elif image.mode == "F":
+        image = image.point(lambda value: value * 255).convert("L")
+    elif "A" in image.mode or "a" in image.mode or "transparency" in image.info:
+        image = image.convert("RGBA")
+        image = Pillow.alpha_composite(Pillow.new("RGBA", image.size, "white"), image).convert("RGB")
+    elif image.mode not in ("L", "RGB"):
+        image = image.convert("RGB")
+    image.thumbnail((side, side), Pillow.Resampling.BICUBIC, reducing_gap=2.0)
+    return image
+
+
+def encoded(image: Image) -> Picture:
+    """A JPEG of large ones, as it is by far the quickest to make; a PNG, which loses nothing, of small ones."""
+    stream = io.BytesIO()
+    if max(image.size) <= SMALL and image.size[0] * image.size[1] <= 96 * 96:
+        image.save(stream, "PNG")
+        return Picture("image/png", stream.getvalue())
+    image.save(stream, "JPEG", quality=86)
+    return Picture("image/jpeg", stream.getvalue())

@@ -1,0 +1,139 @@
+"""Pictures of the page: made once, of the right size and way up, from one file."""
+
+import io
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from leaven.label import ahead
+from leaven.label.items import Items
+from leaven.label.thumbs import GRID, VIEW, Thumbs, Unreadable
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    made = []
+
+    def make():
+        thumbs = Thumbs(Items(tmp_path / "images"), tmp_path / "thumbs.db")
+        made.append(thumbs)
+        return thumbs
+
+    (tmp_path / "images").mkdir()
+    yield make
+    for thumbs in made:
+        thumbs.close()
+
+
+def opened(picture):
+    return Image.open(io.BytesIO(picture.body))
+
+
+def test_a_small_file_is_shown_byte_for_byte(pictures, tmp_path):
+    Image.new("RGB", (28, 28), "red").save(tmp_path / "images" / "a.png")
+    thumbs = pictures()
+    (id_,) = thumbs.items.ids
+    for side in (GRID, VIEW):
+        assert thumbs.make(id_, side) == ("image/png", (tmp_path / "images" / "a.png").read_bytes())
+
+
+def test_a_photo_is_decoded_once_for_both_sizes_upright(pictures, tmp_path, monkeypatch):
+    photo = Image.new("RGB", (1600, 1200), "black")
+    photo.paste("white", (0, 0, 1600, 600))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned right by a quarter: the white half goes to the right
+    photo.save(tmp_path / "images" / "a.jpg", exif=exif)
+    thumbs = pictures()
+    (id_,) = thumbs.items.ids
+    view = opened(thumbs.make(id_, VIEW))
+    assert view.size == (672, 896)
+    assert view.getpixel((600, 400))[0] > 250
+    assert view.getpixel((70, 400))[0] < 5
+    monkeypatch.setattr(thumbs.items, "open", lambda id_: 1 / 0)
+    grid = opened(thumbs.make(id_, GRID))
+    assert grid.size == (168, 224)
+    assert pictures().kept(id_, VIEW).body == thumbs.kept(id_, VIEW).body  # of another start of the server
+
+
+@pytest.mark.parametrize(
+    ("mode", "kind", "value", "expected"),
+    [
+        ("RGBA", "png", (255, 0, 0, 0), (255, 255, 255)),
+        ("CMYK", "tiff", (0, 255, 255, 0), (255, 0, 0)),
+        ("P", "bmp", 0, (0, 0, 0)),
+        ("I;16", "tiff", 128 * 257, (128, 128, 128)),
+    ],
+)
+def test_every_mode_becomes_colours_that_a_browser_shows(pictures, tmp_path, mode, kind, value, expected):
+    Image.new(mode, (300, 300), value).save(tmp_path / "images" / f"a.{kind}")
+    thumbs = pictures()
+    picture = thumbs.make(thumbs.items.ids[0], VIEW)
+    assert picture.type in ("image/jpeg", "image/png")
+    assert np.abs(np.array(opened(picture).convert("RGB").getpixel((150, 150))) - expected).max() <= 2
+
+
+def test_a_small_file_that_no_browser_shows_is_converted_without_loss(pictures, tmp_path):
+    noise = np.random.default_rng(0).integers(0, 256, (28, 28, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(tmp_path / "images" / "a.tiff")
+    thumbs = pictures()
+    picture = thumbs.make(thumbs.items.ids[0], VIEW)
+    assert picture.type == "image/png"
+    assert (np.asarray(opened(picture)) == noise).all()
+
+
+@pytest.mark.parametrize("content", [b"", b"no image", b"\x89PNG\r\n\x1a\n broken", "half"])
+def test_a_damaged_file_is_told_and_not_kept(pictures, tmp_path, content):
+    if content == "half":
+        stream = io.BytesIO()
+        Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)).save(stream, "PNG")
+        content = stream.getvalue()[:4000]
+    (tmp_path / "images" / "a.png").write_bytes(content)
+    thumbs = pictures()
+    with pytest.raises(Unreadable):
+        thumbs.make(thumbs.items.ids[0], VIEW)
+    with pytest.raises(KeyError):
+        thumbs.make("0" * 16, VIEW)
+    assert thumbs.kept(thumbs.items.ids[0], VIEW) is None
+
+
+def test_a_damaged_cache_is_made_anew(pictures, tmp_path):
+    Image.new("RGB", (28, 28)).save(tmp_path / "images" / "a.png")
+    (tmp_path / "thumbs.db").write_bytes(b"this is no database at all" * 100)
+    thumbs = pictures()
+    assert thumbs.make(thumbs.items.ids[0], GRID).type == "image/png"
+
+
+def test_pictures_are_made_ahead(pictures, tmp_path):
+    for i in range(6):
+        Image.new("RGB", (400, 300), (40 * i, 0, 0)).save(tmp_path / "images" / f"{i}.jpg")
+    (tmp_path / "images" / "2.jpg").write_bytes(b"broken")
+    thumbs = pictures()
+    assert thumbs.make_ahead(5) == 4
+    there = [thumbs.kept(id_, GRID) is not None for id_ in thumbs.items.ids]
+    assert there == [True, True, False, True, True, False]
+    assert thumbs.make_ahead(6) == 1
+
+
+def test_small_originals_are_not_worth_making_ahead(pictures, tmp_path):
+    for i in range(60):
+        Image.new("RGB", (28, 28), (4 * i, 0, 0)).save(tmp_path / "images" / f"{i:02}.png")
+    assert pictures().make_ahead() == 40
+
+
+def test_the_process_that_works_ahead_fills_the_file_and_ends_with_the_server(pictures, tmp_path, monkeypatch):
+    monkeypatch.setattr(ahead, "PAUSE", 0)
+    for i in range(3):
+        Image.new("RGB", (400, 300), (40 * i, 0, 0)).save(tmp_path / "images" / f"{i}.jpg")
+    thumbs = pictures()
+    works = ahead.Ahead(thumbs.items, thumbs.path)
+    try:
+        for _ in range(600):
+            if all(thumbs.kept(id_, VIEW) for id_ in thumbs.items.ids):
+                break
+            time.sleep(0.05)
+        assert all(thumbs.kept(id_, VIEW) for id_ in thumbs.items.ids)
+    finally:
+        works.close()
+    assert works._process.returncode is not None

@@ -1,0 +1,315 @@
+"""Who is asked about what, and what comes of the answers; without a worker and without a browser."""
+
+import threading
+from collections import Counter
+
+import numpy as np
+import pytest
+from helpers_label import begin, blank, event, say, tell
+
+from leaven.errors import LeavenError
+from leaven.label.opening import open_session
+from leaven.store import Conflict
+
+
+@pytest.fixture
+def session(tmp_path):
+    made = begin(tmp_path)
+    yield made
+    made.close()
+
+
+def half(session, classes=2):
+    """Probabilities by which item i is of class i mod K, the surer the larger i."""
+    n = len(session.items)
+    p = np.full((n, classes), 0.0)
+    p[np.arange(n), np.arange(n) % classes] = 0.5 + np.arange(n) / (2 * n)
+    return p + (1 - p.sum(1, keepdims=True)) / classes
+
+
+def test_questions_are_held_and_not_repeated(session):
+    first = session.questions("ann", 6)
+    assert len({q.item for q in first}) == 6
+    assert [q.name for q in first] == [session.items.name(q.item) for q in first]
+    assert all((q.model, q.suggestion, q.confidence) == ("", "", None) for q in first)
+    others = session.questions("bob", 94)
+    assert not {q.item for q in first} & {q.item for q in others}
+    assert len(others) == 94
+    assert not session.questions("bob", 1, held=[q.item for q in others])
+    receipt = say(session, "ann", first[0])
+    assert receipt["item"] == first[0].item
+    assert (receipt["label"], receipt["labelled"], receipt["seq"]) == ("cat", 1, session.store.state().seq)
+    again = session.questions("ann", 10, held=[q.item for q in first[1:3]])
+    assert {q.item for q in again} == {q.item for q in first[3:]}
+
+
+def test_a_hold_ends(tmp_path):
+    session = begin(tmp_path, 3)
+    now = [0.0]
+    session._ask.queue.clock = lambda: now[0]
+    mine = session.questions("ann", 3)
+    assert not session.questions("bob", 1)
+    now[0] = 500.0
+    session.questions("ann", 0, held=[mine[0].item])  # ann still has it
+    now[0] = 700.0
+    assert {q.item for q in session.questions("bob", 3)} == {q.item for q in mine[1:]}
+    session.close()
+
+
+def test_the_same_event_twice_is_one_answer(session):
+    (question,) = session.questions("ann", 1)
+    id_ = event()
+    one = session.answer("ann", event=id_, kind="label", item=question.item, label="dog")
+    session.change_class("ann", event=event(), kind="class_rename", label="wolf", old="dog")
+    assert session.answer("ann", event=id_, kind="label", item=question.item, label="dog") == one
+    with pytest.raises(Conflict):
+        say(session, "ann", question)
+    with pytest.raises(KeyError):
+        session.answer("ann", event=event(), kind="label", item="0" * 16, label="cat")
+    with pytest.raises(LeavenError, match="dog"):
+        session.answer("bob", event=event(), kind="label", item=session.items.ids[5], label="dog")
+    assert session.store.state().labels() == {question.name: "wolf"}
+
+
+def test_every_fifth_is_an_audit_item_of_a_random_sample(tmp_path):
+    session = begin(tmp_path, 100)
+    tell(session, 1, ("cat", "dog"), half(session), range(100))
+    asked = []
+    for _ in range(60):
+        (question,) = session.questions("ann", 1)
+        asked.append(question)
+        say(session, "ann", question, shown=True)
+    audits = [i for i, q in enumerate(asked) if q.strategy == "audit"]
+    assert audits == [4, 9, 14, 19, 24, 29, 34, 39, 44, 49, 54, 59]
+    assert all(asked[i].suggestion == "" and asked[i].confidence is None for i in audits)
+    assert all(q.suggestion and q.strategy == "margin" for q in asked if q.strategy != "audit")
+    kept = {e.item: e for e in session.store.events() if e.kind == "label"}
+    for question in asked:
+        one = kept[question.name]
+        judged = question.strategy == "audit"
+        assert (one.audit, one.shown) == (judged, not judged)
+        assert one.suggestion in ("cat", "dog")  # kept of an audit item too, though nobody saw it
+    session.close()
+    other = begin(tmp_path, 100)  # the sample does not depend on what was labelled
+    assert set(other._ask.audit.rows) == set(session._ask.audit.rows)
+    assert len(other._ask.audit.rows) == 20
+    other.close()
+
+
+def test_audit_estimate_by_hand(tmp_path):
+    session = begin(tmp_path, 200, every=1000)
+    tell(session, 1, ("cat", "dog"), half(session), labelled=0)
+    right = 0
+    judged = 0
+    while judged < 10:
+        (question,) = session.questions("ann", 1)
+        model = ("cat", "dog")[session.items.rows[question.name] % 2]
+        wrong = {"cat": "dog", "dog": "cat"}[model]
+        if question.strategy == "audit":
+            judged += 1
+            label = model if judged <= 7 else wrong
+            right += label == model
+        else:
+            label = wrong  # what was not drawn at random says nothing of the accuracy
+        say(session, "ann", question, label=label)
+    found = session.status("ann")["audit"]
+    assert (found["n"], found["right"], found["accuracy"]) == (10, 7, 0.7)
+    # Wilson by hand: centre (0.7 + z²/20) / (1 + z²/10), z = 1.96
+    z2 = 1.959964**2
+    centre, wide = (0.7 + z2 / 20) / (1 + z2 / 10), (z2 * 0.7 * 0.3 / 10 + z2 * z2 / 400) ** 0.5 / (1 + z2 / 10)
+    assert found["low"] == pytest.approx(centre - wide, abs=1e-6)
+    assert found["high"] == pytest.approx(centre + wide, abs=1e-6)
+    session.close()
+
+
+def test_undo(session):
+    assert session.undo("ann", event=event()) is None
+    one, two = session.questions("ann", 2)
+    say(session, "ann", one)
+    say(session, "ann", two, label="dog")
+    id_ = event()
+    back = session.undo("ann", event=id_)
+    assert back["item"] == two.item
+    assert (back["undone"]["label"], back["question"].name, back["labelled"]) == ("dog", two.name, 1)
+    assert session.undo("ann", event=id_)["item"] == two.item  # sent twice, undone once
+    assert session.store.state().labels() == {one.name: "cat"}
+    assert two.item not in {q.item for q in session.questions("bob", 99)}  # ann has it again
+    say(session, "ann", two)
+    assert session.status("ann")["labelled"] == 2
+
+
+def test_skip_passes_on_and_unsure_is_an_answer(tmp_path):
+    session = begin(tmp_path, 4, audit=0.0)
+    a, b, c, d = session.questions("ann", 4)
+    say(session, "ann", a, "skip")
+    say(session, "ann", b, "unsure")
+    say(session, "ann", c)
+    assert {q.item for q in session.questions("bob", 4)} == {a.item, b.item}
+    status = session.status("ann")
+    assert (status["labelled"], status["skipped"], status["unsure"]) == (1, 1, 1)
+    say(session, "ann", d)
+    assert session.store.state().labels() == {c.name: "cat", d.name: "cat"}
+    say(session, "bob", b)
+    assert session.status("bob")["unsure"] == 0
+    session._ask.queue.holds.clear()  # bob went away
+    (again,) = session.questions("ann", 4)  # nothing else is left: what was skipped comes back, the unsure one does not
+    assert again.item == a.item
+    say(session, "ann", again, label="dog")
+    assert session.store.state().labels()[a.name] == "dog"
+    assert not session.questions("ann", 4)
+    session.close()
+
+
+def test_two_annotators_at_once_never_get_the_same(tmp_path):
+    session = begin(tmp_path, 300)
+    got = {"ann": [], "bob": [], "cy": []}
+
+    def work(who):
+        while questions := session.questions(who, 3):
+            for question in questions:
+                got[who].append(question.item)
+                say(session, who, question)
+
+    threads = [threading.Thread(target=work, args=(who,)) for who in got]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert Counter(item for items in got.values() for item in items) == Counter(session.items.ids)
+    assert all(got.values())
+    session.close()
+
+
+def test_overlap(tmp_path):
+    session = begin(tmp_path, 200, overlap=0.3, audit=0.0)
+    for who in ("ann", "bob", "cy"):
+        while questions := session.questions(who, 5):
+            assert len({q.item for q in questions}) == len(questions)
+            for question in questions:
+                say(session, who, question)
+    answers = session.store.state().answers
+    assert len(answers) == 200
+    twice = [name for name, by in answers.items() if len(by) == 2]
+    assert max(len(by) for by in answers.values()) == 2
+    assert 40 <= len(twice) <= 80  # 60 are expected, give or take 3 standard deviations of 6.5
+    session.close()
+
+
+def test_suggestions_follow_the_classes(session):
+    tell(session, 1, ("cat", "dog"), half(session), range(100))
+    before = session.status("ann")["version"]
+    session.change_class("ann", event=event(), kind="class_rename", label="wolf", old="dog")
+    assert session.status("ann")["version"] != before
+    assert {q.suggestion for q in session.questions("ann", 30) if q.strategy != "audit"} == {"cat", "wolf"}
+    id_ = event()
+    session.change_class("ann", event=id_, kind="class_remove", label="", old="wolf")
+    assert {q.suggestion for q in session.questions("bob", 30) if q.strategy != "audit"} == {"cat"}
+    session.change_class("ann", event=event(), kind="class_add", label="owl")
+    assert session.change_class("ann", event=event(), kind="class_add", label="owl") == ["cat", "owl"]  # there already
+    with pytest.raises(LeavenError):
+        session.change_class("ann", event=event(), kind="class_rename", label="x", old="nothing")
+
+
+def test_grid_of_the_surest_and_never_of_audit_items(session):
+    assert session.grid("ann", None, 5)["questions"] == []
+    tell(session, 1, ("cat", "dog"), half(session), range(100))
+    found = session.grid("ann", "dog", 5)
+    assert {q.suggestion for q in found["questions"]} == {"dog"}
+    sure = [q.confidence for q in found["questions"]]
+    assert sure == sorted(sure, reverse=True)
+    audits = {session.items.ids[row] for row in session._ask.audit.rows}
+    assert not audits & {q.item for q in session.grid("ann", "dog", 100)["questions"]}
+    open_ = {c["label"]: c["count"] for c in found["choices"]}
+    assert sum(open_.values()) == 80
+    pairs = [(event(), q.item) for q in found["questions"]]
+    one = session.accept("ann", label="dog", items=pairs)
+    assert [r["item"] for r in one] == [item for _, item in pairs]
+    assert session.accept("ann", label="dog", items=pairs) == one
+    kept = [e for e in session.store.events() if e.kind == "label"]
+    assert {(e.strategy, e.shown, e.audit) for e in kept} == {("grid", True, False)}
+    assert len(kept) == 5
+    assert {c["label"]: c["count"] for c in session.grid("bob", "dog", 5)["choices"]}["dog"] == open_["dog"] - 5
+
+
+def test_made_items_come_soon_and_are_no_audit(tmp_path):
+    made = tmp_path / "run" / "made"
+    blank(tmp_path / "images", 30)
+    session = begin(tmp_path)
+    session.close()
+    blank(made, 4)
+    session = begin(tmp_path)
+    asked = session.questions("ann", 12)
+    assert sum(q.strategy == "synthesis" for q in asked) == 4
+    assert all(q.name.startswith("made/") == (q.strategy == "synthesis") for q in asked)
+    session.close()
+
+
+def test_what_cannot_be_read_is_passed_over_with_a_note(session):
+    (question,) = session.questions("ann", 1)
+    session.broken(question.item, "truncated")
+    assert "truncated" in session.status("ann")["notes"][0]
+    assert session.status("ann")["items"] == 99
+    assert question.item not in {q.item for q in session.questions("ann", 100)}
+    session._heard({"unreadable": {session.items.names[7]: "no image", "gone.png": "x"}})
+    assert session.status("ann")["items"] == (98 if session.items.ids[7] != question.item else 99)
+
+
+def test_closed_and_opened_again(tmp_path):
+    session = begin(tmp_path, 50)
+    for question in session.questions("ann", 10):
+        say(session, "ann", question)
+    held = session.questions("ann", 4)
+    with pytest.raises(LeavenError, match="another process"):
+        begin(tmp_path)
+    labels = session.store.state().labels()
+    session.close()
+    session = open_session(tmp_path / "run", train=False)
+    assert session.store.state().labels() == labels
+    assert session.status("ann")["labelled"] == 10
+    assert not {q.item for q in session.questions("bob", 50)} & {session.items.id(name) for name in labels}
+    session.close()
+    session = open_session(tmp_path / "run", train=False)
+    session.questions("ann", 0, held=[q.item for q in held])  # the page stayed open: what it shows is still ann's
+    assert not {q.item for q in held} & {q.item for q in session.questions("bob", 50)}
+    say(session, "ann", held[0])
+    session.close()
+
+
+def test_known_labels(tmp_path):
+    images = tmp_path / "images"
+    for name in ("cat/1.png", "cat/2.png", "dog/1.png", "new/1.png"):
+        (images / name).parent.mkdir(parents=True, exist_ok=True)
+        (images / name).touch()
+    session = begin(tmp_path, classes=(), audit=0.0)
+    assert (session.status("a")["items"], session.classes) == (4, ())  # subfolders are parts of paths
+    session.close()
+    (images / "new").rename(images / "unlabelled")
+    session = open_session(images, tmp_path / "run2", train=False, options={"audit": 0.0})
+    assert session.classes == ("cat", "dog")
+    assert [q.name for q in session.questions("a", 9)] == ["unlabelled/1.png"]
+    session.close()
+    (tmp_path / "l.csv").write_text("file,label\ncat/1.png,bird\n")
+    options = {"labels": str(tmp_path / "l.csv"), "audit": 0.0}
+    session = open_session(images, tmp_path / "run3", train=False, options=options)
+    assert session.classes == ("bird",)
+    assert {q.name for q in session.questions("a", 9)} == {"cat/2.png", "dog/1.png", "unlabelled/1.png"}
+    session.close()
+
+
+def test_what_cannot_be_opened(tmp_path):
+    images = blank(tmp_path / "images", 3)
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "file").touch()
+    for target, out, options, words in (
+        (tmp_path / "none", None, {}, "does not exist"),
+        (images, other, {}, "is no labelling"),
+        (images, None, {"strategy": "margni"}, "margin"),
+        (images, None, {"strategy": "bald"}, "committee"),
+        (images, None, {"audit": 1.5}, "audit"),
+        (images, None, {"method": "moco"}, "moco"),
+        (images, None, {"method": "fixmatch", "hyperparameters": {"threshold": "x"}}, "threshold"),
+    ):
+        with pytest.raises(LeavenError, match=words):
+            open_session(target, out or tmp_path / "run", train=False, options=options)
+        assert not (tmp_path / "run").exists()
