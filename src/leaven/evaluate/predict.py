@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 from torch import Tensor, nn
@@ -9,6 +11,9 @@ from torch import Tensor, nn
 from leaven.data.storage import room
 from leaven.nn.network import Network
 from leaven.train.items import Items, to_float
+
+if TYPE_CHECKING:
+    from leaven.methods.base import Method
 
 
 @torch.inference_mode()
@@ -72,6 +77,22 @@ def describe(
         probabilities[start:stop] = scores.float().softmax(1).cpu().numpy()
         features[start:stop] = seen.float().cpu().numpy()
     return probabilities, features
+
+
+@torch.inference_mode()
+def wanted(method: Method, items: np.ndarray, *, batch_size: int = 512, device: str | None = None) -> np.ndarray:
+    """How much a trained method wants each of ``items`` labelled, float32 ``(N,)``, see ``Method.wanted``.
+
+    It sees the items as they are, a batch at a time. Parameters as for ``predict``.
+    """
+    where = torch.device(device) if device else next(method.parameters()).device
+    method.eval().to(where)
+    gather = Items(items, where)
+    parts = []
+    for start in range(0, len(items), batch_size):
+        x = to_float(gather[np.arange(start, min(start + batch_size, len(items)))])
+        parts.append(method.wanted(x).float().cpu())
+    return torch.cat(parts).numpy() if parts else np.zeros(0, np.float32)
 
 
 def _last(network: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:

@@ -62,11 +62,13 @@ class Phase:
     name : what ``batch.phase`` says during it
     trains : prefixes of the names of the method's parameters that it trains; the others stay as they are
     repeats : how often it is made in a step
+    during : the part of the run in which it is made, from one share of the steps to under another
     """
 
     name: str
     trains: tuple[str, ...] = ("",)
     repeats: int = 1
+    during: tuple[float, float] = (0.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -198,6 +200,9 @@ class Method(nn.Module):
     members : networks that train side by side and vote, see ``leaven.nn.committee``
     transductive : whether ``solve`` looks at all queries of a task together
     pixels : whether it serves pools with masks too
+    vectors : whether it serves feature vectors too, those of a frozen backbone among them
+    asks : whether it says itself which items it wants labelled, see ``wanted``
+    synthesises : whether it makes images itself, see ``synthesise``
     surveys : how often in a run, evenly spread from its first step on, ``survey`` is shown the whole pool
     augment : how its strong views of images are drawn unless a user says otherwise: ``randaugment`` or ``ctaugment``
     plan : this method's own defaults for the plan of a run (learning rate, weight decay, ...)
@@ -210,6 +215,9 @@ class Method(nn.Module):
     members: ClassVar[int] = 1
     transductive: ClassVar[bool] = False
     pixels: ClassVar[bool] = True
+    vectors: ClassVar[bool] = True
+    asks: bool = False
+    synthesises: bool = False
     surveys: int = 0
     augment: ClassVar[str] = "randaugment"
     plan: ClassVar[Mapping[str, Any]] = {}
@@ -260,6 +268,21 @@ class Method(nn.Module):
         int64 ``(S,)`` in 0 .. ways - 1, with any number of shots a class.
         """
         return nearest_mean(self.network.features(support), labels, self.network.features(query))
+
+    def wanted(self, x: Tensor) -> Tensor:
+        """How much it wants each of the items ``x`` ``(B, C, H, W)`` labelled, ``(B,)``, larger: more.
+
+        For methods that ``asks``. ``x`` are plain views, floats in 0..1; no label is known, and the answer for an item
+        depends on no other one.
+        """
+        raise NotImplementedError
+
+    def synthesise(self, n: int) -> tuple[Tensor, Tensor]:
+        """``n`` images ``(n, C, H, W)``, floats in 0..1, and the classes that they were made for, int64 ``(n,)``.
+
+        For methods that ``synthesises``; random by PyTorch's default generator.
+        """
+        raise NotImplementedError
 
     def log(self, **values: Tensor) -> None:
         """Note scalars worth a curve (mask rate, threshold); they are averaged between two lines of the log."""

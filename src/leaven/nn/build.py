@@ -10,7 +10,7 @@ from torch import nn
 
 from leaven.errors import LeavenError
 from leaven.nn.committee import Bodies, Vote, halves
-from leaven.nn.heads import CosineHead, start_linear
+from leaven.nn.heads import CosineHead, DroppedLinear, start_linear
 from leaven.nn.network import Network
 from leaven.nn.norm import with_our_norms
 
@@ -36,6 +36,7 @@ class Spec:
     resolution : pixels a side that a timm model sees the images at; ``None``: as they are
     head : ``linear``, or ``cosine`` (``leaven.nn.heads.CosineHead``)
     members : networks that vote, see ``leaven.nn.committee``; of two, each sees half of a feature vector
+    dropout : share of the features before a linear head that training sets to 0
     """
 
     name: str
@@ -48,6 +49,7 @@ class Spec:
     resolution: int | None = None
     head: str = "linear"
     members: int = 1
+    dropout: float = 0.0
 
     @property
     def dense(self) -> bool:
@@ -55,8 +57,8 @@ class Spec:
         return is_dense(self.name)
 
     def asdict(self) -> dict[str, Any]:
-        """All fields."""
-        return asdict(self)
+        """All fields; dropout where there is some, so that runs that are older than it are still the same."""
+        return {name: value for name, value in asdict(self).items() if name != "dropout" or value}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Spec:
@@ -143,6 +145,10 @@ def _head(spec: Spec, features: int) -> nn.Module:
         return nn.Identity()
     if spec.head == "cosine":
         return CosineHead(features, spec.classes)
+    if spec.dropout:
+        head = DroppedLinear(features, spec.classes, spec.dropout)
+        start_linear(head)
+        return head
     return linear_head(features, spec.classes, spec.dense)
 
 

@@ -72,6 +72,24 @@ class CosineHead(nn.Module):
             return F.linear(F.normalize(wide(x), dim=1).movedim(1, -1), self.weight / self.temperature).movedim(-1, 1)
 
 
+class DroppedLinear(nn.Linear):
+    """A linear head whose input is thinned out in training (Srivastava et al. 2014); its weights are a linear head's.
+
+    Parameters
+    ----------
+    features, classes : D and K
+    rate : share of the features that each step sets to 0
+    """
+
+    def __init__(self, features: int, classes: int, rate: float):
+        super().__init__(features, classes)
+        self.rate = rate
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The scores ``(N, K)`` of ``(N, D)``."""
+        return super().forward(F.dropout(x, self.rate, self.training))
+
+
 def start_linear(layer: nn.Linear | nn.Conv2d) -> None:
     """Small weights (Glorot & Bengio 2010) and zero bias."""
     nn.init.xavier_normal_(layer.weight)

@@ -21,7 +21,7 @@ from leaven.train.seen import Seen, see_pixels, see_together
 if TYPE_CHECKING:
     from leaven.data import Pool
 
-UNSEEN = ("unlabelled", "any")  # roles whose labels no method sees
+UNSEEN = ("unlabelled", "hidden", "any")  # roles whose labels no method sees
 
 
 class Batches:

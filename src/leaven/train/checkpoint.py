@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import torch
 
@@ -18,10 +19,23 @@ def save(path: Path, state: dict[str, Any]) -> None:
     ------
     LeavenError : it could not be written (the disk is full, say); the checkpoint that was there survives
     """
+    _write(path, lambda file: torch.save(state, file))
+
+
+def save_weights(path: Path, weights: Mapping[str, torch.Tensor]) -> None:
+    """The same for weights alone, as safetensors; the folder is made where it is missing."""
+    from safetensors.torch import save as dump
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    content = dump({name: tensor.contiguous() for name, tensor in weights.items()})
+    _write(path, lambda file: file.write(content))
+
+
+def _write(path: Path, dump: Callable[[BinaryIO], object]) -> None:
     part = path.with_name(path.name + ".part")
     try:
         with open(part, "wb") as file:
-            torch.save(state, file)
+            dump(file)
             file.flush()
             os.fsync(file.fileno())
         os.replace(part, path)

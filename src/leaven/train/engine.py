@@ -59,6 +59,10 @@ def train(job: Job) -> Trained:
     if trained.failure:
         raise LeavenError(trained.failure)
     job.method.network.load_state_dict(trained.weights)
+    if spawned and trained.rest:  # it was trained in another process
+        with torch.random.fork_rng(devices=[]):
+            job.method.setup(job.setup())
+        job.method.load_state_dict(trained.rest, strict=False)
     job.method.to("cpu")
     return trained
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from leaven.methods.base import Method
+from leaven.methods.base import Method, Setup
 from leaven.train.plan import Plan
 
 if TYPE_CHECKING:
@@ -47,13 +47,24 @@ class Job:
     label: str = ""
     progress: bool = True
 
+    def setup(self) -> Setup:
+        """What the method may know of the run."""
+        plan, pool = self.plan, self.pool
+        return Setup(plan.steps, plan.batch_size, pool.num_classes, len(pool), pool.items.shape[1:])
+
 
 @dataclass
 class Trained:
-    """What a run ends with: the averaged network's weights, the steps and seconds it took, its last log line."""
+    """What a run ends with: the averaged network's weights, the steps and seconds it took, its last log line.
+
+    ``snapshots`` are its weights on the way (``Plan.moments``), where no folder was given to write them to;
+    ``rest`` is the other state of a method that goes on to ask or to synthesise.
+    """
 
     weights: dict[str, Tensor]
     steps: int
     seconds: float
     last: dict[str, Any] = field(default_factory=dict)
     failure: str = ""
+    snapshots: list[dict[str, Tensor]] = field(default_factory=list)
+    rest: dict[str, Tensor] = field(default_factory=dict)

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from leaven.errors import LeavenError
 from leaven.evaluate.predict import describe
-from leaven.methods.base import Batch, Method, Phase, Setup, Survey
+from leaven.methods.base import Batch, Method, Phase, Survey
 from leaven.nn.distributed import gathered, global_mean, processes
 from leaven.nn.ema import EMA
 from leaven.nn.norm import set_momentum, set_policy
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 LOG_LINES = 200  # lines of metrics.csv in a run
 CHECKPOINT = "checkpoint.pt"
 METRICS = "metrics.csv"
+SNAPSHOTS = "snapshots"  # folder of the averaged network's weights on the way, a file a moment
 
 
 class Loop:
@@ -47,13 +48,12 @@ class Loop:
         self.fabric, self.job, self.plan = fabric, job, job.plan
         self.first = fabric.global_rank == 0
         self.step, self.seconds = 0, 0.0
+        self.snapshots: list[dict[str, Tensor]] = []
         self.sums: dict[str, Tensor] = {}  # of the steps since the last line of the log
         self.count = 0
         method = job.method
         seed_step(self.plan.seed, 0, 0)  # the same in all processes, for what a method draws now
-        method.setup(
-            Setup(self.plan.steps, self.plan.batch_size, job.pool.num_classes, len(job.pool), job.pool.items.shape[1:])
-        )
+        method.setup(job.setup())
         set_momentum(method, self.plan.batch_norm_momentum)
         method.to(fabric.device).to(memory_format=torch.channels_last)
         method.train()
@@ -86,6 +86,8 @@ class Loop:
             group["lr"] = self.plan.lr_at(step)
         terms: dict[str, Tensor] = {}
         for phase, trained in self.phases:
+            if not phase.during[0] <= batch.progress < phase.during[1]:
+                continue
             batch.phase = phase.name
             with _only(trained, self.weights):
                 for _ in range(phase.repeats):
@@ -138,6 +140,7 @@ class Loop:
         plan, job = self.plan, self.job
         every = max(1, plan.steps // LOG_LINES)
         probe_every = max(1, math.ceil(plan.steps / plan.probes)) if plan.probes else plan.steps
+        moments = set(plan.moments)
         loggers = self._loggers()
         row: dict[str, Any] = {}
         started = time.perf_counter() - self.seconds
@@ -145,7 +148,7 @@ class Loop:
         with Bar(job.label, plan.steps, self.step, self.first and job.progress) as bar, interruptible() as stop:
             while self.step < plan.steps:
                 values = self.update(self.step)
-                self.sums = {name: self.sums[name] + v if name in self.sums else v for name, v in values.items()}
+                self.sums |= {name: self.sums[name] + v if name in self.sums else v for name, v in values.items()}
                 self.count += 1
                 self.step += 1
                 self.seconds = time.perf_counter() - started
@@ -155,6 +158,8 @@ class Loop:
                         logger.write(row)
                     bar.show(row)
                 bar.step(self.step)
+                if self.first and self.step in moments:
+                    self._keep()
                 if job.probe and self.first and (self.step % probe_every == 0 or self.step == plan.steps):
                     paused = time.perf_counter()
                     job.probe(self.step, self.seconds, self.ema.network)
@@ -170,8 +175,24 @@ class Loop:
                     raise Interrupted
         for logger in loggers:
             logger.close()
-        weights = {name: tensor.cpu() for name, tensor in self.ema.network.state_dict().items()}
-        return Trained(weights, self.step, self.seconds, row)
+        return Trained(self._weights(), self.step, self.seconds, row, snapshots=self.snapshots, rest=self._rest())
+
+    def _rest(self) -> dict[str, Tensor]:
+        """What else there is of a method that is of use after the run."""
+        method = self.job.method
+        state = method.state_dict() if method.asks or method.synthesises else {}
+        return {name: tensor.cpu() for name, tensor in state.items() if not name.startswith("network.")}
+
+    def _weights(self) -> dict[str, Tensor]:
+        """Those of the averaged network as it is now."""
+        return {name: tensor.cpu().clone() for name, tensor in self.ema.network.state_dict().items()}
+
+    def _keep(self) -> None:
+        """A snapshot: in the folder, where a run that goes on finds it, else in memory."""
+        if self.job.folder is None:
+            self.snapshots.append(self._weights())
+        else:
+            checkpoint.save_weights(self.job.folder / SNAPSHOTS / f"{self.step}.safetensors", self._weights())
 
     def _agreed(self, asked: bool) -> bool:
         """Whether any process was asked; all must stop at the same step, for they wait for each other in the next."""
@@ -286,6 +307,6 @@ def _optimizer(method: Method, plan: Plan) -> torch.optim.Optimizer:
         {"params": [p for p in weights if p.ndim <= 1], "weight_decay": 0.0},
     ]
     if plan.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=plan.lr, fused=True)
+        return torch.optim.AdamW(groups, lr=plan.lr, betas=(plan.momentum, 0.999), fused=True)
     nesterov = plan.nesterov and plan.momentum > 0
     return torch.optim.SGD(groups, lr=plan.lr, momentum=plan.momentum, nesterov=nesterov, fused=True)

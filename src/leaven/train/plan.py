@@ -10,7 +10,7 @@ from leaven.errors import LeavenError
 
 LEAST = {
     "steps": 1, "batch_size": 1, "devices": 1, "nodes": 1, "probes": 0, "seed": 0, "momentum": 0, "weight_decay": 0,
-    "checkpoint_every": 0,
+    "checkpoint_every": 0, "snapshots": 0,
 }  # fmt: skip
 KNOWN = {
     "optimizer": ("sgd", "adamw"),
@@ -30,7 +30,7 @@ class Plan:
     batch_size : B, labelled items a step, over all processes
     optimizer : ``sgd`` or ``adamw``
     lr : learning rate at its height
-    momentum, nesterov : of SGD
+    momentum, nesterov : of SGD; of AdamW ``momentum`` is β₁, and β₂ is 0.999
     weight_decay : on kernels (weights of two dimensions or more) only, as in FixMatch's and AdaMatch's code
     final_lr : share of ``lr`` that the cosine reaches at the end; cos(7π/16) ≈ 0.195 is FixMatch's
     lr_warmup : share of the run over which the rate rises linearly from 0
@@ -47,6 +47,7 @@ class Plan:
     seed : of everything random
     checkpoint_every : seconds between checkpoints
     probes : how often on the way the network is evaluated
+    snapshots : at how many moments of the second half, its end among them, the averaged network is kept: a committee
     """
 
     steps: int = 1000
@@ -71,6 +72,7 @@ class Plan:
     seed: int = 0
     checkpoint_every: float = 60.0
     probes: int = 10
+    snapshots: int = 0
 
     def __post_init__(self) -> None:
         for name, least in LEAST.items():
@@ -81,6 +83,8 @@ class Plan:
                 raise LeavenError(f"The {name} {getattr(self, name)!r} is not known; choose {', '.join(known)}.")
         if not self.lr > 0 or not 0 <= self.final_lr <= 1 or not 0 <= self.lr_warmup < 1:
             raise LeavenError("lr must be positive, final_lr between 0 and 1, and lr_warmup from 0 to under 1.")
+        if self.momentum >= 1:
+            raise LeavenError(f"momentum is {self.momentum}, but a number from 0 to under 1 was expected.")
         if self.batch_size % (self.devices * self.nodes):
             raise LeavenError(
                 f"The batch of {self.batch_size} cannot be shared evenly by {self.devices * self.nodes} processes."
@@ -95,6 +99,12 @@ class Plan:
     def batch_norm_momentum(self) -> float:
         """Share of a batch in the running statistics: 0.1 up to 1,000 steps, 0.001 from 100,000 on."""
         return self.norm_momentum if self.norm_momentum is not None else min(0.1, max(0.001, 100 / self.steps))
+
+    @property
+    def moments(self) -> list[int]:
+        """Numbers of steps done at which a snapshot is kept, evenly spread; fewer where the run has fewer steps."""
+        half = self.steps - self.steps // 2
+        return sorted({self.steps - half * number // self.snapshots for number in range(self.snapshots)})
 
     def lr_at(self, step: int) -> float:
         """Learning rate of step ``step`` (from 0): η·cos(progress · arccos(final)) after a linear warm-up.

@@ -1,0 +1,51 @@
+"""``leaven synthesize``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from leaven.cli.show import tell
+from leaven.errors import LeavenError
+
+MADE, TABLE = "made", "made.csv"
+
+
+def synthesize(run: Path, n: int, out: Path | None, seed: int, as_json: bool) -> None:
+    """Write images that the run's method made for labelling, and a table of them, the most ambiguous first."""
+    from PIL import Image
+
+    from leaven.query.synthesis import synthesise
+    from leaven.run import folder
+    from leaven.run.files import require_writable
+    from leaven.run.limits import best_device
+    from leaven.run.method import load_method
+    from leaven.run.table import write_table
+
+    out = run / MADE if out is None else out
+    config, method = folder.read_config(run), load_method(run)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise LeavenError(f"{out} exists and is not an empty folder, so it is left alone; choose another -o.")
+    require_writable(out / TABLE)
+    made = synthesise(method, n, seed, best_device())
+    names = [f"{number:04d}.png" for number in range(1, n + 1)]
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        for name, item in zip(names, made.items, strict=True):
+            Image.fromarray(item[..., 0] if item.shape[2] == 1 else item).save(out / name)
+    except OSError as error:
+        raise LeavenError(f"The images cannot be written to {out} ({error.strerror or error}).") from error
+    classes = config["classes"]
+    write_table(
+        out / TABLE,
+        {
+            "file": names,
+            "made_for": [classes[k] for k in made.made_for],
+            "predicted": [classes[k] for k in made.predicted],
+            "entropy": [f"{value:.4f}" for value in made.entropy],
+        },
+    )
+    tell(
+        {"made": n, "out": str(out)},
+        as_json,
+        f"{n} images to label were made in {out}; {TABLE} there says what each was made for and taken for.",
+    )

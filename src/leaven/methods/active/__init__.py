@@ -1,0 +1,1 @@
+"""Active learning: methods that say themselves which items they want labelled."""

@@ -1,0 +1,170 @@
+"""ARAL (Mottaghi & Yeung 2019): VAAL's questions, and a conditional GAN that shares its autoencoder and teaches too."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from leaven.errors import LeavenError
+from leaven.methods.base import Batch, Phase, Setup, Stream
+from leaven.methods.common import cross_entropy, ramp_up
+from leaven.methods.gan import known_domain, mismatch, real_or_made
+from leaven.methods.latent import Items, Latent, plain_items, supervised_part
+from leaven.methods.semi.supervised import Supervised
+from leaven.nn.network import Network, joint, joint_features
+from leaven.nn.norm import running_statistics_kept
+
+ABLATIONS = ("no_active", "no_encoder", "no_cotraining")
+
+
+class ARAL(Supervised):
+    """Classifier and image discriminator are one network of K scores, generator and decoder another; encoder and
+    sampler ask. All of it is conditioned on the class: on the label, or where there is none on what the classifier
+    says.
+    """
+
+    settings = ("active learning",)
+    paper = "Mottaghi & Yeung, Adversarial Representation Active Learning, 2019, arXiv 1912.09720"
+    pixels = False
+    vectors = False
+    synthesises = True
+    plan: ClassVar[Mapping[str, Any]] = {"optimizer": "adamw", "lr": 1e-3, "weight_decay": 1e-3}
+
+    def __init__(
+        self,
+        network: Network,
+        *,
+        strong: Annotated[bool, "train on the strong view as well as the weak one"] = True,
+        ratio: Annotated[float, "unlabelled items for each labelled one"] = 1,
+        latent: Annotated[int, "numbers of a code"] = 100,
+        width: Annotated[int, "channels of the autoencoder's first convolution"] = 16,
+        beta: Annotated[float, "β, weight of the KL"] = 1.0,
+        adversarial: Annotated[float, "weight of the cross-entropy that the encoder fools the sampler by"] = 1.0,
+        matching: Annotated[float, "weight of feature matching"] = 1.0,
+        real: Annotated[float, "weight of telling real images from generated ones"] = 0.2,
+        made: Annotated[float, "weight of learning the classes of generated images"] = 2.0,
+        warmup: Annotated[float, "share of the run over which the last two rise; early images are noise"] = 0.4,
+        no_active: Annotated[bool, "ablation: no sampler; ask at random"] = False,
+        no_encoder: Annotated[bool, "ablation: the GAN alone, no encoder and no sampler; ask by BALD"] = False,
+        no_cotraining: Annotated[bool, "ablation: in the first half of the run the GAN alone, with its own network, in "
+                                       "the second the classifier, with its images, and VAAL's questions"] = False,
+    ):  # fmt: skip
+        super().__init__(network, strong=strong)
+        self.ratio, self.latent_size, self.width, self.beta = ratio, latent, width, beta
+        self.matching, self.real, self.made, self.warmup = matching, real, made, warmup
+        self.adversarial = 0.0 if no_active or no_cotraining else adversarial
+        self.no_active, self.no_encoder, self.no_cotraining = no_active, no_encoder, no_cotraining
+        self.asks = not (no_active or no_encoder)
+        if no_cotraining:
+            self.critic = copy.deepcopy(network)
+
+    @classmethod
+    def check(cls, classes: int, hyperparameters: Mapping[str, Any]) -> None:
+        """Raise where two ablations are asked for at once."""
+        if len(asked := [name for name in ABLATIONS if hyperparameters[name]]) > 1:
+            raise LeavenError(f"{asked[0]} and {asked[1]} are ablations that exclude each other; choose one.")
+
+    @property
+    def streams(self) -> dict[str, Stream]:
+        """The baseline's, each seen plainly too, and unlabelled items."""
+        known = {name: replace(s, views=(*s.views, "plain")) for name, s in super().streams.items()}
+        return known | {"hidden": Stream("hidden", self.ratio, ("plain",), optional=True)}
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """Classifier and discriminator; generator and encoder, twice; sampler. Without co-training the GAN first."""
+        gan, ask = ("latent.encoder", "latent.decoder"), "latent.sampler"
+        if self.no_cotraining:
+            before, after, own = (0.0, 0.5), (0.5, 1.0), ("vaal.encoder", "vaal.decoder")
+            first = (Phase("critic", ("critic",), 1, before), Phase("generator", gan, 2, before))
+            last = (Phase("autoencoder", own, 2, after), Phase("sampler", ("vaal.sampler",), 1, after))
+            return (*first, Phase("taught", ("network",), 1, after), *last)
+        both = (Phase("classifier", ("network",)), Phase("generator", gan, 2))
+        return (*both, Phase("sampler", (ask,))) if self.asks else both
+
+    def setup(self, run: Setup) -> None:
+        """Networks of the images' size; codes of 100 numbers, a sampler of four layers of 512."""
+        self.classes = run.classes
+        asks = self.asks and not self.no_cotraining
+        self.latent = Latent(
+            run.shape, self.latent_size, self.width, run.classes, layers=4, encodes=not self.no_encoder, asks=asks
+        )
+        if self.no_cotraining:
+            self.vaal = Latent(run.shape, 32, self.width, layers=2)
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """The terms of one update, see ``phases``."""
+        known, labels, unlabelled = plain_items(batch)
+        x = known if unlabelled is None else torch.cat([known, unlabelled])
+        if batch.phase in ("classifier", "critic"):
+            network = self.network if batch.phase == "classifier" else self.critic
+            return self._classify(network, batch, known if unlabelled is None else unlabelled)
+        if batch.phase == "taught":
+            images, y = self._make(len(known))
+            with running_statistics_kept(self.network):
+                of_made = cross_entropy(joint(self.network, images)[0], y)
+            return super().forward(supervised_part(batch)) | {"made": self.made * of_made}
+        if self.no_cotraining and batch.phase != "generator":
+            items = Items(x, None, len(known))
+            return self.vaal.play(items, batch.phase, 1.0, 1.0)
+        y = labels if unlabelled is None else torch.cat([labels, self._pseudo_labels(batch, unlabelled)])
+        items = Items(x, y, len(known))
+        if batch.phase == "sampler":
+            return self.latent.discriminate(items)
+        made = known_domain(self.latent.decoder(self._codes(len(x)), y))
+        with running_statistics_kept(network := self.critic if self.no_cotraining else self.network):
+            real, of_made = joint_features(network, x, made)
+        matched = self.matching * mismatch(real, of_made, y, self.classes)
+        coded = {} if self.no_encoder else self.latent.autoencode(items, self.beta, self.adversarial)
+        return {"matching": matched} | coded
+
+    def _classify(self, network: Network, batch: Batch, real: Tensor) -> dict[str, Tensor]:
+        """Cross-entropy on labelled and on generated images, and telling real from generated by D = Z / (Z + 1)."""
+        draws = supervised_part(batch).draws.values()
+        seen = [(draw, view) for draw in draws for view in draw.views]
+        images, y = self._make(len(real))
+        *scores, of_real = joint(network, *(draw.views[view] for draw, view in seen), real)
+        with running_statistics_kept(network):  # those of images that nobody will ask about would spoil them
+            [of_made] = joint(network, images)
+        labelled = [cross_entropy(s, draw.labels_of(view)) for s, (draw, view) in zip(scores, seen, strict=True)]
+        rise = ramp_up(batch.progress * (2 if self.no_cotraining else 1), self.warmup)
+        return {
+            "labelled": torch.stack(labelled).mean(),
+            "real": self.real * rise * real_or_made(of_real, of_made),
+            "made": self.made * rise * cross_entropy(of_made, y),
+        }
+
+    def _codes(self, n: int) -> Tensor:
+        """z ~ U[0, 1), moved and scaled to mean 0 and variance 1, those of real images' codes by the KL."""
+        device = next(self.latent.parameters()).device
+        return math.sqrt(12) * (torch.rand(n, self.latent_size, device=device) - 0.5)
+
+    def _make(self, n: int) -> tuple[Tensor, Tensor]:
+        """``n`` generated images of random classes, and these. Nothing learns through them."""
+        device = next(self.latent.parameters()).device
+        y = torch.randint(self.classes, (n,), device=device)
+        with torch.no_grad():
+            images = self.latent.decoder(self._codes(n), y)
+        return known_domain(images), y
+
+    @torch.no_grad()
+    def _pseudo_labels(self, batch: Batch, x: Tensor) -> Tensor:
+        """What the classifier says, averaged over the steps; without co-training the GAN's own."""
+        if not self.no_cotraining:
+            return batch.averaged(x).argmax(1)
+        with running_statistics_kept(self.critic):
+            return self.critic(x).argmax(1)
+
+    def wanted(self, x: Tensor) -> Tensor:
+        """Minus the sampler's score of the code of an item of the class that the classifier takes it for."""
+        return self.vaal.unlike(x) if self.no_cotraining else self.latent.unlike(x, self.network(x).argmax(1))
+
+    def synthesise(self, n: int) -> tuple[Tensor, Tensor]:
+        """Images of random codes and of random classes."""
+        return self._make(n)

@@ -1,0 +1,75 @@
+"""VAAL (Sinha et al. 2019): ask about the items whose codes look least like those of labelled ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Annotated, Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from leaven.methods.base import Batch, Phase, Setup, Stream
+from leaven.methods.latent import Items, Latent, plain_items, supervised_part
+from leaven.methods.semi.supervised import Supervised
+from leaven.nn.network import Network
+
+
+class VAAL(Supervised):
+    """A classifier that learns as the supervised baseline does, step by step the same, and beside it an autoencoder and
+    a sampler that say which items to label (section 3).
+
+    Two updates of the autoencoder and one of the sampler for each of the classifier. Both see plain images.
+    """
+
+    settings = ("active learning",)
+    paper = "Sinha et al., Variational Adversarial Active Learning, ICCV 2019, arXiv 1904.00370"
+    pixels = False
+    vectors = False
+    asks = True
+    plan: ClassVar[Mapping[str, Any]] = {"optimizer": "adamw", "lr": 1e-3, "weight_decay": 1e-3}
+
+    def __init__(
+        self,
+        network: Network,
+        *,
+        strong: Annotated[bool, "train on the strong view as well as the weak one"] = True,
+        ratio: Annotated[float, "unlabelled items for each labelled one"] = 1,
+        latent: Annotated[int, "numbers of a code"] = 32,
+        width: Annotated[int, "channels of the autoencoder's first convolution; the paper's 128 is for a GPU"] = 16,
+        beta: Annotated[float, "β, weight of the KL (eq. 1)"] = 1.0,
+        adversarial: Annotated[float, "λ₂, weight of the cross-entropy that the encoder fools the sampler by"] = 1.0,
+    ):
+        super().__init__(network, strong=strong)
+        self.ratio, self.latent_size, self.width, self.beta, self.adversarial = ratio, latent, width, beta, adversarial
+
+    @property
+    def streams(self) -> dict[str, Stream]:
+        """The baseline's, each seen plainly too, and unlabelled items."""
+        known = {name: replace(s, views=(*s.views, "plain")) for name, s in super().streams.items()}
+        return known | {"hidden": Stream("hidden", self.ratio, ("plain",), optional=True)}
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """Classifier, autoencoder twice, sampler."""
+        return (
+            Phase("classifier", ("network",)),
+            Phase("autoencoder", ("latent.encoder", "latent.decoder"), 2),
+            Phase("sampler", ("latent.sampler",)),
+        )
+
+    def setup(self, run: Setup) -> None:
+        """Networks of the images' size; codes of 32 numbers, the sampler 512-512-1 (section 4)."""
+        self.latent = Latent(run.shape, self.latent_size, self.width, layers=2)
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """The classifier's cross-entropy; VAE and fooling (eq. 1 and 2); the sampler's cross-entropy (eq. 3)."""
+        if batch.phase == "classifier":
+            return super().forward(supervised_part(batch))
+        known, _, unlabelled = plain_items(batch)
+        items = Items(known if unlabelled is None else torch.cat([known, unlabelled]), None, len(known))
+        return self.latent.play(items, batch.phase, self.beta, self.adversarial)
+
+    def wanted(self, x: Tensor) -> Tensor:
+        """Minus the sampler's score: the least like a labelled item first (section 3.3)."""
+        return self.latent.unlike(x)

@@ -1,0 +1,31 @@
+"""What a classifier of K scores makes of generated images (Salimans et al., NeurIPS 2016, arXiv 1606.03498)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from leaven.nn.network import of_domain
+
+
+def real_or_made(of_real: Tensor, of_made: Tensor) -> Tensor:
+    """−½ E log D(real) − ½ E log(1 − D(made)), D = Z / (Z + 1), Z = Σ exp of the K scores ``(N, K)`` (section 5)."""
+    real, made = of_real.logsumexp(1), of_made.logsumexp(1)
+    return 0.5 * (F.softplus(real) - real).mean() + 0.5 * F.softplus(made).mean()
+
+
+def mismatch(real: Tensor, made: Tensor, y: Tensor, classes: int) -> Tensor:
+    """Feature matching (section 3.1), class by class: the squared distance of the mean feature of a class's real images
+    to that of as many generated ones, weighted by its share.
+
+    Features are ``(N, D)``, row i of both of class ``y[i]``, int64 ``(N,)``.
+    """
+    member = F.one_hot(y, classes).float()
+    apart = member.T @ (real - made) / member.sum(0).clamp(min=1)[:, None]
+    return (apart.square().sum(1) * member.mean(0)).sum()
+
+
+def known_domain(images: Tensor) -> Tensor:
+    """Generated images, marked as of the target: what unlabelled items are of."""
+    return of_domain(images, torch.full((len(images),), -1))
