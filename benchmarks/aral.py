@@ -187,8 +187,7 @@ def main() -> None:
         time.sleep(0.2)
         running = [one for one in running if one.poll() is None]
     rows = table(lines(args.out))
-    for row in rows:
-        print(json.dumps(row) if args.json else row)
+    print(json.dumps(rows) if args.json else "\n".join(map(str, rows)))
     return None
 
 

@@ -96,12 +96,17 @@ def one(
     told = subprocess.run(
         [command(), "evaluate", str(run), str(root / "test"), "--json"], capture_output=True, text=True, check=True
     ).stdout
+    [found] = [row for row in json.loads(told)["rows"] if row["method"] != "supervised"]
+    audit = status["audit"]
     return {
         "labels": status["labelled"],
         "rounds": status["training"].get("round"),
-        "estimate": status["audit"],
+        **{key: found[key] for key in ("accuracy", "low", "high", "n")},
+        "estimate": audit["accuracy"],
+        "estimate_low": audit["low"],
+        "estimate_high": audit["high"],
+        "audited": audit["n"],
         "seconds": round(seconds, 1),
-        "test": json.loads(told),
     }
 
 
@@ -117,11 +122,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as where, chromium() as browser:
         root = Path(where)
         digits = write_images(root, options.images, options.test)
-        found = {
-            name: one(root, digits, browser, options, extra)
+        rows = [
+            {"strategy": name} | one(root, digits, browser, options, extra)
             for name, extra in (("default", []), ("random", ["--strategy", "random"]))
-        }
-    print(json.dumps(found) if options.json else "\n".join(f"{name}: {value}" for name, value in found.items()))
+        ]
+    print(json.dumps(rows) if options.json else "\n".join(map(str, rows)))
 
 
 if __name__ == "__main__":

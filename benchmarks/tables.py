@@ -19,6 +19,8 @@ from typing import Any
 DOCS = Path(__file__).parents[1] / "docs"
 RESULTS, MEASURED = DOCS / "results.md", DOCS / "measured"
 
+OVER_VAAL = ("over_vaal", "over_vaal_low", "over_vaal_high")
+
 Row = dict[str, Any]
 Columns = dict[str, Callable[[Row], str]]
 
@@ -55,6 +57,17 @@ def gain(row: Row) -> str:
         return ""
     at, low, high = (f"{100 * row[key]:+.1f}" for key in ("difference", "difference_low", "difference_high"))
     return f"{at} ({low} to {high})"
+
+
+def estimate(row: Row) -> str:
+    """What the labelling page said of its model."""
+    at, low, high = (f"{100 * row[key]:.0f}" for key in ("estimate", "estimate_low", "estimate_high"))
+    return f"{at} % ({low} to {high})"
+
+
+def over_vaal(row: Row) -> str:
+    """Over VAAL at as many labels."""
+    return gain({key.replace("over_vaal", "difference"): row.get(key) for key in OVER_VAAL})
 
 
 def known(cell: Callable[[Row], str]) -> Callable[[Row], str]:
@@ -131,6 +144,23 @@ TABLES: dict[str, Columns] = {
         "foreign items told (ROC area)": lambda row: "" if row["told"] is None else f"{row['told']:.3f}",
         "seeds": text("seeds"),
         "training": seconds(),
+    },
+    "aral": {
+        "row": text("row"),
+        "labels": text("labels"),
+        "accuracy, 95 % interval": share("accuracy"),
+        "over random, points": gain,
+        "over VAAL, points": over_vaal,
+        "seeds": text("seeds"),
+        "training": seconds(),
+    },
+    "label_mnist": {
+        "questions by": text("strategy"),
+        "answers": text("labels"),
+        "accuracy on 10,000 test images, 95 % interval": share("accuracy"),
+        "the page's own estimate": estimate,
+        "audit items": text("audited"),
+        "whole labelling": seconds(),
     },
     "query": {
         "strategy": text("strategy"),

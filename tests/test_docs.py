@@ -50,3 +50,18 @@ def test_tables_are_what_was_measured():
     kept = sorted(path.stem for path in MEASURED.glob("*.json"))
     assert all(f"<!-- {name} -->" in page for name in kept)
     assert "omniglot" in kept
+
+
+def test_the_strategy_of_the_page_chooses():
+    space: dict = {}
+    exec(examples("docs/active_learning.md")[0], space)
+    p = np.array([[0.9, 0.1], [0.55, 0.45], [0.7, 0.3]], np.float32)
+    said = space["Said"](p, p, np.arange(3), np.array([False, False, False]))
+    assert space["doubtful"](said, 2, np.arange(3, dtype=np.uint64)).tolist() == [1, 2]
+
+
+def test_the_page_of_strategies_has_them_all():
+    from leaven.query.select import NAMES
+
+    page = (ROOT / "docs/active_learning.md").read_text()
+    assert all(f"| `{name}` |" in page for name in NAMES)

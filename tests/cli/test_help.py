@@ -28,7 +28,7 @@ def test_help_and_version(leaven):
     assert leaven("--version").out.strip() == package.__version__
     for command in (
         "demo", "fit", "evaluate", "predict", "report", "export", "methods", "query", "simulate", "episodes", "probe",
-        "bench", "worth",
+        "bench", "worth", "label", "labels", "stream", "synthesize", "labels",
     ):  # fmt: skip
         said = leaven(command, "--help")
         assert (said.code, said.err) == (0, "")

@@ -59,6 +59,11 @@ def test_status(leaven, labels):
 def test_import_and_export(leaven, refused, place, tmp_path):
     store = tmp_path / "new" / "labels.db"
     table = write_csv(tmp_path / "x.csv", {"000.png": "dark", "001.png": "light"})
+    twice = write_csv(tmp_path / "w.csv", {"000.png": "dark"} | {"./000.png": "light"})
+    assert "two answers of import to 000.png" in refused("labels", "import", store, twice)
+    assert "expected one, a folder, or" in refused("labels", "import", tmp_path / "runs", table)
+    assert not store.parent.exists()  # what is refused makes no store
+    assert not (tmp_path / "runs").exists()
     said = leaven("labels", "import", store, table, "--annotator", "eve")
     assert said.code == 0, said.err
     assert said.out.startswith("2 answers and 2 new classes of")
@@ -72,12 +77,28 @@ def test_import_and_export(leaven, refused, place, tmp_path):
     out = tmp_path / "out.csv"
     assert leaven("labels", "export", store, out).out == f"2 lines in {out}.\n"
     assert out.read_text() == "file,label,audit\n000.png,dark,\n001.png,light,\n"
+    assert "is there already" in refused("labels", "export", store, out)
+    assert leaven("labels", "export", store, out, "--all", "--overwrite").code == 0
+    header, first, _ = out.read_text().splitlines()
+    assert header == "file,label,answer,annotator,at,audit"
+    assert first.startswith("000.png,dark,label,eve,2")
+    kept = store.read_bytes()
+    assert "would be lost" in refused("labels", "export", store, store, "--format", "csv", "--overwrite")
+    assert store.read_bytes() == kept
     assert "say --format label-studio or --format coco" in refused("labels", "export", store, tmp_path / "o.json")
     assert "holds no masks" in refused("labels", "export", store, tmp_path / "masks", "--format", "masks")
     assert not (tmp_path / "masks").exists()
     assert not list(tmp_path.glob("*.part"))
     for form in ("label-studio", "coco"):
-        assert leaven("labels", "export", store, tmp_path / "o.json", "--format", form).code == 0
+        assert leaven("labels", "export", store, tmp_path / f"{form}.json", "--format", form).code == 0
+    assert "leave --all out" in refused("labels", "export", store, tmp_path / "p.json", "--format", "coco", "--all")
+    with Store.open(store) as opened:
+        opened.add(label("003.png", "light", by="bob"), label("000.png", "light", by="bob"))
+    said = leaven("labels", "export", store, tmp_path / "tie.csv")
+    assert said.out.endswith("; left out, for the annotators are divided: 1.\n")
+    for by in ("majority", "dawid_skene"):
+        assert leaven("labels", "export", store, tmp_path / f"{by}.csv", "--by", by).code == 0
+    assert "no consensus by love" in refused("labels", "export", store, tmp_path / "l.csv", "--by", "love")
     assert "no format yaml" in refused("labels", "import", store, table, "--format", "yaml")
     assert "no file" in refused("labels", "import", store, tmp_path / "gone.csv")
 

@@ -19,12 +19,12 @@ def test_what_is_chosen_can_be_filled_in_and_learnt_from(leaven, place, finished
     out = tmp_path / "to_label.csv"
     said = leaven("query", finished, place / "photos", "-n", 5, "--labels", place / "labels.csv", "-o", out)
     assert said.code == 0
-    assert said.out.startswith("5 of 15 unlabelled items chosen by margin (9 labelled ones left out): ")
+    assert said.out.startswith("5 of 15 unlabelled items chosen by default (9 labelled ones left out): ")
     rows = read(out)
     labelled = {row["file"] for row in read(place / "labels.csv") if row["label"]}
     assert len({row["file"] for row in rows} - labelled) == len(rows) == 5
     assert {row["label"] for row in rows} == {""}
-    assert {row["strategy"] for row in rows} == {"margin"}
+    assert {row["strategy"] for row in rows} == {"default"}
     assert {row["predicted"] for row in rows} <= set(CLASSES)
     assert all(1 / 3 <= float(row["confidence"]) <= 1 for row in rows)
     truth = {f"{i:03d}.png": CLASSES[i % 3] for i in range(24)}
@@ -56,7 +56,9 @@ def test_what_the_run_learnt_from_is_left_out_unasked(leaven, place, finished, t
     assert all(row["file"].startswith("later/") for row in read(tmp_path / "a.csv"))
 
 
-@pytest.mark.parametrize("strategy", ["random", "entropy", "k-center", "badge", "typiclust"])
+@pytest.mark.parametrize(
+    "strategy", ["random", "entropy", "k-center", "badge", "typiclust", "default", "bald", "batch-bald", "bait"]
+)
 def test_the_order_of_an_npz_changes_nothing(leaven, strategy, tmp_path_factory):
     root = tmp_path_factory.getbasetemp() / "npz"
     rng = np.random.default_rng(0)
@@ -152,3 +154,27 @@ def test_simulations_that_cannot_be(refused, place, tmp_path):
     assert "There is no run moco to start from" in refused("simulate", data, *out, "--init", "moco")
     assert "There is no option" in refused("simulate", data, *out, "--thresold", "1")
     assert not (tmp_path / "sim").exists()
+
+
+def test_who_votes(leaven, refused, place, finished, tmp_path):
+    ask = ("query", finished, place / "photos", "-n", 3, "-o", tmp_path / "a.csv")
+    assert "kept no snapshots to vote" in refused(*ask, "--strategy", "vote_entropy")
+    assert "margin asks one model, not a --committee" in refused(*ask, "--strategy", "margin", "--committee", finished)
+    again = (place / "photos", "--labels", place / "labels.csv", *FAST)
+    assert leaven("fit", *again, "-o", tmp_path / "b", "--seed", 1, "--snapshots", 3, "--dropout", 0.2).code == 0
+    assert leaven(*ask, "--strategy", "vote_entropy", "--committee", tmp_path / "b").code == 0
+    assert {row["strategy"] for row in read(tmp_path / "a.csv")} == {"vote_entropy"}
+    own = ("query", tmp_path / "b", *ask[2:])
+    chosen = []
+    for strategy in ("consensus_kl", "bald"):
+        assert leaven(*own, "--strategy", strategy).code == 0
+        chosen.append([row["file"] for row in read(tmp_path / "a.csv")])
+    assert all(len(names) == 3 for names in chosen)
+    assert not (tmp_path / "a.csv.part").exists()
+
+
+def test_strategies_are_listed_without_a_run(leaven):
+    said = leaven("query", "--list")
+    assert said.code == 0
+    assert "representative:\n  k_center" in said.out
+    assert "Needs snapshots or a committee." in said.out

@@ -12,11 +12,14 @@ import numpy as np
 import pytest
 from helpers_label import begin, event, say, until, write_digits
 
+from leaven.data import read_folder
 from leaven.label import rounds
 from leaven.label.opening import open_session
 from leaven.label.says import Says
+from leaven.run.fit import fit
 from leaven.run.folder import read_config
 from leaven.run.model import load_model
+from leaven.run.options import Options
 from leaven.store import Store
 
 CLASSES = ("0", "1", "2")
@@ -85,8 +88,6 @@ def test_a_labelling_from_nothing(tmp_path):
     assert config["init"]["path"].endswith("0001")  # not from scratch
     assert config["classes"] == ["1", "2", "zero"]
     model = load_model(run)
-    from leaven.data import read_folder
-
     with pytest.warns(UserWarning, match="torn"):
         pool = read_folder(tmp_path / "images", False)
     names = np.array(model.classes)[model.predict_proba(pool.items).argmax(1)]
@@ -185,12 +186,11 @@ def test_a_run_of_fit_suggests_at_once(tmp_path):
         where = tmp_path / "images" / (label if number < 12 else "unlabelled")
         where.mkdir(parents=True, exist_ok=True)
         (tmp_path / "all" / name).rename(where / name)
-    script = (
-        "from leaven.cli import main; import sys; "
-        f"sys.argv = ['leaven', 'fit', {str(tmp_path / 'images')!r}, '-o', {str(tmp_path / 'run')!r}, '--steps', '20', "
-        "'--batch-size', '8', '--no-baseline']; main()"
-    )
-    subprocess.run([sys.executable, "-c", script], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    inputs = {"data": str(tmp_path / "images"), "labels": None, "source": None, "test": None, "size": None,
+              "channels": None, "strict": False, "per_class": None, "seed": None}  # fmt: skip
+    options = Options("fixmatch", plan=SHORT, baseline=False)
+    pool = read_folder(tmp_path / "images", progress=False)
+    fit(pool, tmp_path / "run", options, source=inputs["data"], record={"inputs": inputs}, progress=False)
     before = (tmp_path / "run" / "model.safetensors").read_bytes()
     session = open_session(tmp_path / "run", options={"plan": SHORT, "every": 8})
     assert session.classes == CLASSES

@@ -15,10 +15,14 @@ def make(n: int = 60, classes: int = 4, features: int = 5, labelled: int = 7, se
     p[copies[0]], h[copies[0]] = p[copies[1]], h[copies[1]]
     known = np.zeros(n, bool)
     known[rng.permutation(n)[:labelled]] = True
-    return Said(p, h, np.array([f"folder/{i}.png" for i in range(n)]), known)
+    votes = rng.dirichlet(np.ones(classes), (6, n)).astype(np.float32)
+    wanted = rng.normal(size=n).round(1)
+    votes[:, copies[0]], wanted[copies[0]] = votes[:, copies[1]], wanted[copies[1]]
+    return Said(p, h, np.array([f"folder/{i}.png" for i in range(n)]), known, votes, wanted)
 
 
 def permuted(said: Said, seed: int) -> Said:
     """The same items in another order."""
     order = np.random.default_rng(seed).permutation(len(said))
-    return Said(said.probabilities[order], said.features[order], said.ids[order], said.labelled[order])
+    p, h, votes, wanted = said.probabilities[order], said.features[order], said.votes, said.wanted
+    return Said(p, h, said.ids[order], said.labelled[order], votes[:, order], wanted[order])

@@ -7,14 +7,28 @@ import pytest
 from said_query import make, permuted
 
 from leaven.errors import LeavenError
+from leaven.query import bait, batch_bald, error_reduction, prob_cover
 from leaven.query.keys import exponential, keys, smallest
 from leaven.query.said import Said
-from leaven.query.select import NAMES, select
+from leaven.query.select import BY_VOTES, NAMES, select
 
 
 @pytest.fixture
 def said() -> Said:
     return make()
+
+
+@pytest.fixture(autouse=True)
+def small(monkeypatch):
+    """Samples in place of all, which the tests' pools are too small for."""
+    for module, names in (
+        (batch_bald, {"CANDIDATES": 60, "CONFIGURATIONS": 32}),
+        (error_reduction, {"CANDIDATES": 60, "JUDGED": 90}),
+        (bait, {"CANDIDATES": 200}),
+        (prob_cover, {"SAMPLE": 300}),
+    ):
+        for name, value in names.items():
+            monkeypatch.setattr(module, name, value)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -32,7 +46,8 @@ def test_permuting_the_pool_changes_nothing(name, labelled):
 def test_ties_are_broken_by_id_and_seed(name):
     """All items alike: every strategy has only the ids to choose by, and each seed chooses others."""
     n = 40
-    said = Said(np.full((n, 2), 0.5, np.float32), np.ones((n, 3), np.float32), np.arange(n), np.zeros(n, bool))
+    p, x = np.full((n, 2), 0.5, np.float32), np.ones((n, 3), np.float32)
+    said = Said(p, x, np.arange(n), np.zeros(n, bool), np.stack([p, p]), np.zeros(n))
     chosen = [sorted(said.ids[select(name, said, 10, seed)]) for seed in range(5)]
     assert len({tuple(c) for c in chosen}) == 5
     assert all(len(set(c)) == 10 for c in chosen)
@@ -53,19 +68,37 @@ def test_labelled_items_are_never_chosen_and_none_twice(name, said):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_of_one_class_and_of_an_empty_pool(name):
+def test_of_one_class_of_one_item_and_of_an_empty_pool(name):
     one = make(30, classes=1, labelled=3)
     assert len(set(select(name, one, 5).tolist())) == 5
-    empty = Said(np.zeros((0, 3), np.float32), np.zeros((0, 2), np.float32), np.zeros(0, str), np.zeros(0, bool))
+    assert select(name, make(1, labelled=0), 5).tolist() == [0]
+    p, x, votes = np.zeros((0, 3), np.float32), np.zeros((0, 2), np.float32), np.zeros((5, 0, 3), np.float32)
+    empty = Said(p, x, np.zeros(0, str), np.zeros(0, bool), votes, np.zeros(0))
     assert len(select(name, empty, 5)) == 0
 
 
 def test_mistakes_are_told(said):
     with pytest.raises(LeavenError, match=r"no query strategy 'margn'; did you mean 'margin'\.$"):
         select("margn", said, 1)
-    with pytest.raises(LeavenError, match="choose one of random, entropy"):
+    with pytest.raises(LeavenError, match="choose one of random, default, least_confident"):
         select("zzz", said, 1)
     assert list(select("K-Center", said, 3)) == list(select("k_center", said, 3))
+    for name in BY_VOTES:
+        with pytest.raises(LeavenError, match=f"The strategy {name} needs several answers for each item"):
+            select(name, dataclasses.replace(said, votes=None), 1)
+    with pytest.raises(LeavenError, match="The strategy learned needs a method that tells"):
+        select("learned", dataclasses.replace(said, wanted=None), 1)
+    for votes in (said.votes[:, 1:], said.votes[:, :, 1:], said.votes[0], said.votes[:0]):
+        with pytest.raises(LeavenError, match=r"votes of the shape .*, expected \(M, 60, 4\)"):
+            dataclasses.replace(said, votes=votes)
+    broken = said.votes.copy()
+    broken[2, 7, 1] = np.nan
+    with pytest.raises(LeavenError, match=r"votes of the item folder/7\.png hold NaN"):
+        dataclasses.replace(said, votes=broken)
+    with pytest.raises(LeavenError, match=r"wanted of the shape \(59,\), expected \(60,\)"):
+        dataclasses.replace(said, wanted=said.wanted[1:])
+    with pytest.raises(LeavenError, match=r"wanted of the item folder/0\.png hold NaN"):
+        dataclasses.replace(said, wanted=np.where(np.arange(60) == 0, np.inf, said.wanted))
     with pytest.raises(LeavenError, match="expected 0 or more"):
         select("random", said, -1)
     broken = said.probabilities.copy()
@@ -105,3 +138,17 @@ def test_smallest_breaks_ties_by_key():
     own = np.array([0, 9, 4, 7, 5], np.uint64)
     assert smallest(scores, own, 3).tolist() == [3, 2, 4]
     assert smallest(scores, own, 0).tolist() == []
+
+
+def test_a_strategy_of_ones_own(said, monkeypatch, tmp_path):
+    (tmp_path / "my_strategies.py").write_text(
+        "def last(said, n, keys):\n    return said.unlabelled[::-1][:n]\n\n"
+        "def wrong(said, n, keys):\n    return said.unlabelled[:1].repeat(n)\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert select("my_strategies:last", said, 3).tolist() == said.unlabelled[::-1][:3].tolist()
+    with pytest.raises(LeavenError, match="did not give 3 different unlabelled rows"):
+        select("my_strategies:wrong", said, 3)
+    for name in ("my_strategies:none", "no_such_module:last"):
+        with pytest.raises(LeavenError, match="cannot be imported"):
+            select(name, said, 3)

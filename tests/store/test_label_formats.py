@@ -1,6 +1,7 @@
 """Files of labels, in and out: what comes back is what went, and what cannot be kept leaves nothing behind."""
 
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from leaven.errors import LeavenError
 from leaven.store import Store
 from leaven.store.formats import brush
 from leaven.store.formats.names import namer, plain_name
-from leaven.store.formats.transfer import export_labels, found_format, import_labels
+from leaven.store.formats.transfer import export_labels, found_format, read_labels
 from leaven.store.pixels import counts, decode, encode, parsed
 
 MAP = np.array([[0, 0, 255, 1], [0, 2, 2, 1], [255, 2, 2, 1]], np.uint8)  # of road, sky, tree
@@ -28,6 +29,10 @@ def full(store, event):
         event("label", "gone.png", "dog", id="gone"), event("undo", undoes="gone"),
     )  # fmt: skip
     return store
+
+
+def import_labels(store, path, form, annotator, images=None, replacing=False):
+    return read_labels(path, form, annotator, images).keep(store, replacing=replacing)
 
 
 def stands(store):
@@ -117,6 +122,39 @@ def test_an_import_is_whole_or_not_at_all(other, tmp_path):
         import_labels(other, path, "csv", "me")
 
 
+def test_a_file_taken_in_twice_changes_nothing(other, event, tmp_path):
+    """Not even after its answers were corrected and undone and its class was renamed."""
+    path = tmp_path / "labels.csv"
+    path.write_text("file,label\na.png,cat\nb.png,cat\nc.png,cat\n")
+    import_labels(other, path, "csv", "me")
+    given = other.state().answers
+    other.add(
+        event("class_add", label="dog"), event("label", "a.png", "dog", by="me", replaces=given["a.png"]["me"].id),
+        event("undo", by="me", undoes=given["b.png"]["me"].id), event("class_rename", old="cat", label="lynx"),
+    )  # fmt: skip
+    before = other.events()
+    taken = import_labels(other, path, "csv", "me")
+    assert other.events() == before
+    assert (taken.answers, taken.known, taken.classes) == (0, 3, ())
+    path.write_text(path.read_text() + "d.png,lynx\n")  # another file: what it says is looked at anew
+    with pytest.raises(LeavenError, match=r"says cat of a\.png, where me said dog"):
+        import_labels(other, path, "csv", "me")
+    path.write_text("file,label\na.png,cat\nb.png,cat\nc.png,cat\n")
+    taken = import_labels(other, path, "csv", "me", replacing=True)  # the file is right, whatever was said since
+    assert (taken.answers, taken.replaced, taken.classes) == (3, 2, ("cat",))
+    assert other.state().labels() == {"a.png": "cat", "b.png": "cat", "c.png": "cat"}
+
+
+def test_ids_follow_from_the_file(store, other, event, tmp_path):
+    path = tmp_path / "labels.csv"
+    path.write_text("file,label\na.png,cat\nb.png,dog\n")
+    for one in (store, other):
+        import_labels(one, path, "csv", "me")
+    ids = [{e.id for e in one.events() if e.kind == "label"} for one in (store, other)]
+    assert ids[0] == ids[1]
+    assert len(ids[0]) == 2
+
+
 # as its documentation has them: choices with several annotators, a cancelled one, an old number of an annotator
 LABEL_STUDIO = [
     {"id": 1, "data": {"image": "/data/upload/3/1f2e3d4c-my-cat.png"}, "annotations": [
@@ -164,6 +202,18 @@ def test_label_studio_that_cannot_be_kept(other, tmp_path, type_, value, sentenc
     assert other.events() == []
 
 
+@pytest.mark.parametrize("change", [
+    {"result": [{"type": "choices", "value": {"choices": [3]}}]}, {"lead_time": "long"}, {"created_at": 5},
+    {"result": 3}, {"result": [{"type": "brushlabels", "value": {}}]},
+])  # fmt: skip
+def test_label_studio_with_values_of_another_type(other, tmp_path, change):
+    path = tmp_path / "project.json"
+    annotation = {"result": [{"type": "choices", "value": {"choices": ["cat"]}}]}
+    path.write_text(json.dumps([{"id": 9, "data": {"image": "x.png"}, "annotations": [annotation | change]}]))
+    with pytest.raises(LeavenError, match="no list of Label Studio's tasks"):
+        import_labels(other, path, "label-studio", "me")
+
+
 @pytest.mark.parametrize("form", ["label-studio", "coco"])
 @pytest.mark.parametrize(
     "content", ["{}", "[1]", '[{"data": {}}]', '{"images": 3}', "not json", '[{"annotations": []}]']
@@ -200,6 +250,14 @@ def test_label_studios_brush():
         brush.decode(stream, 3, 2, "x")
     with pytest.raises(LeavenError, match="cannot be read"):
         brush.decode(stream[:12], 2, 2, "x")
+
+
+def test_a_stream_of_label_studios_own_encoder():
+    """What ``label_studio_converter.brush.encode_rle`` 0.0.59 makes of two rows, .XX and ..X, of opacity 255."""
+    stream = [0, 0, 0, 24, 57, 27, 252, 96, 19, 255, 206, 1, 31, 248]
+    rows = [[False, True, True], [False, False, True]]
+    assert brush.decode(stream, 2, 3, "x").tolist() == rows
+    assert brush.encode(np.array(rows)) == stream
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 5), (40, 700)])
@@ -339,6 +397,29 @@ def test_coco_of_two_categories_an_image_is_refused(other, tmp_path):
     with pytest.raises(LeavenError, match="annotations of the image 70, which it does not list"):
         import_labels(other, path, "coco", "me")
     assert other.events() == []
+
+
+def test_masks_without_pycocotools_are_one_sentence(masked, other, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pycocotools", None)
+    path = tmp_path / "x.json"
+    path.write_text(json.dumps(COCO))
+    for call in (lambda: import_labels(other, path, "coco", "me"), lambda: export_labels(masked, path, "coco")):
+        with pytest.raises(LeavenError, match=r'pip install "leaven\[coco\]"'):
+            call()
+    path.write_text(json.dumps(COCO | {"annotations": COCO["annotations"][:1]}))
+    assert import_labels(other, path, "coco", "me").answers == 1  # classes of whole images need no library
+
+
+def test_a_box_of_coco_is_no_class_of_its_image(other, tmp_path):
+    path = tmp_path / "x.json"
+    box = {"id": 1, "image_id": 7, "category_id": 3, "segmentation": [], "bbox": [1, 1, 2, 2]}
+    path.write_text(json.dumps(COCO | {"annotations": [box]}))
+    with pytest.raises(LeavenError, match=r"a box \[1, 1, 2, 2\] in the image a\.jpg"):
+        import_labels(other, path, "coco", "me")
+    assert other.events() == []
+    path.write_text(json.dumps(COCO | {"annotations": [box | {"bbox": [0, 0, 6, 4]}]}))
+    import_labels(other, path, "coco", "me")
+    assert other.state().labels() == {"a.jpg": "dog"}
 
 
 def test_names_of_other_programs(tmp_path):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from leaven.cli.hyper import FOUND, FitCommand
+from leaven.cli.labels_app import app as labels_app
 
 app = typer.Typer(
     name="leaven",
@@ -22,9 +23,19 @@ Net = partial(typer.Option, rich_help_panel="Network")
 Train = partial(typer.Option, rich_help_panel="Training")
 Where = partial(typer.Option, rich_help_panel="Machine")
 
+
+def _labels(text: str) -> Any:
+    """A path, or the URL of a label store as it is."""
+    from leaven.store.place import place
+
+    return place(text)
+
+
 Run = Annotated[Path, typer.Argument(help="Run folder.", metavar="RUN")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Labels = Annotated[Path | None, Of(help="CSV of file name and label (empty: unlabelled), or a folder of masks.")]
+Labels = Annotated[
+    Any, Of(parser=_labels, metavar="PATH", help="CSV of file name and label, label store, or folder of masks.")
+]
 Strict = Annotated[bool, Of("--strict", help="An image that cannot be read is an error, not a warning.")]
 # what trains is told alike by `fit` and `simulate`
 Size = Annotated[int | None, Of(help="Pixels a side to keep of each image.")]
@@ -33,12 +44,16 @@ Flip = Annotated[bool | None, Of("--flip/--no-flip", help="Mirror images; by def
 NetworkName = Annotated[str, Net(help="auto, cnn, wrn-28-2, mlp, linear, or a timm model.")]
 Pretrained = Annotated[bool | None, Net("--pretrained/--no-pretrained", help="Load pretrained weights.")]
 Frozen = Annotated[bool | None, Net("--frozen/--tuned", help="Keep the backbone's weights.")]
+Dropout = Annotated[float, Net(help="Share of the features before the last layer that training sets to 0.")]
 Resolution = Annotated[int | None, Net(min=1, help="Pixels a side that a timm model sees.")]
 MethodName = Annotated[str | None, Train(help="See `leaven methods`; its hyper-parameters are options.")]
 BatchSize = Annotated[int | None, Train(help="Labelled items a step (64).")]
 Rate = Annotated[float | None, Train(help="Learning rate (0.03).")]
 Precision = Annotated[str | None, Where(help="auto, 32-true, bf16-mixed, 16-mixed.")]
 Accelerator = Annotated[str | None, Where(help="auto, cpu, gpu.")]
+
+
+app.add_typer(labels_app, name="labels")
 
 
 @app.callback(invoke_without_command=True)
@@ -89,6 +104,7 @@ def fit(
     pretrained: Pretrained = None,
     frozen: Frozen = None,
     resolution: Resolution = None,
+    dropout: Dropout = 0.0,
     init: Annotated[str | None, Net(help="Backbone to start from: a run folder, or moco or rotation first.")] = None,
     init_steps: Annotated[int | None, Net(min=1, help="Steps of that first training (as many as --steps).")] = None,
     method: Annotated[
@@ -106,6 +122,7 @@ def fit(
         bool, Train("--outliers", help="Draw unlabelled items the less, the less they seem of the labelled kind.")
     ] = False,
     clip: Annotated[float | None, Train(help="Largest norm of the gradient.")] = None,
+    snapshots: Annotated[int | None, Train(help="Moments at which weights are kept, to vote in a query (0).")] = None,
     seed: Annotated[int | None, Train(help="Seed of everything random (0).")] = None,
     baseline: Annotated[bool, Train("--baseline/--no-baseline", help="Train the supervised baseline too.")] = True,
     precision: Precision = None,
@@ -186,14 +203,30 @@ def methods(
     run(name, as_json)
 
 
+def _strategies(listed: bool) -> None:
+    if listed:
+        from leaven.cli.query import strategies
+
+        strategies()
+        raise typer.Exit
+
+
 @app.command()
 def query(
     run: Run,
     pool: Annotated[Path, typer.Argument(help="Folder of images to choose from, or .npz.", metavar="POOL")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Table to write: .csv of file and empty label.")],
     n: Annotated[int, typer.Option("-n", "--number", min=1, help="How many items to choose.")] = 50,
-    strategy: Annotated[str, typer.Option(help="random, entropy, margin, k_center, badge or typiclust.")] = "margin",
-    labels: Annotated[Path | None, Of(help="CSV of what is labelled; by default what the run learnt from.")] = None,
+    strategy: Annotated[str, typer.Option(help="See --list; default: typical items, later unsure ones.")] = "default",
+    listed: Annotated[
+        bool, typer.Option("--list", help="List the strategies by family.", is_eager=True, callback=_strategies)
+    ] = False,
+    committee: Annotated[
+        list[Path] | None, typer.Option(help="Further run that votes (may be given again).", metavar="RUN")
+    ] = None,
+    labels: Annotated[
+        Any, Of(parser=_labels, metavar="PATH", help="CSV or store of what is labelled; else what the run learnt from.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     strict: Strict = False,
     as_json: Json = False,
@@ -201,7 +234,36 @@ def query(
     """Choose the items to label next: a table to fill in, which `leaven fit --labels` reads."""
     from leaven.cli.query import query as command
 
-    command(run, pool, n, strategy, out, labels, seed, strict, as_json)
+    command(run, pool, n, strategy, out, labels, committee or [], seed, strict, as_json)
+
+
+@app.command()
+def stream(
+    run: Run,
+    budget: Annotated[float, typer.Option(help="Share of the items to label, above 0 and under 1.")] = 0.05,
+    score: Annotated[str, typer.Option(help="margin, entropy or least_confident.")] = "margin",
+    limit: Annotated[int | None, typer.Option(min=0, help="Labels to ask for at most.")] = None,
+    state: Annotated[Path | None, typer.Option(help="File that keeps where the stream stands, to go on later.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Read names of image files from standard input, and print those to label, as they come."""
+    from leaven.cli.stream import stream as command
+
+    command(run, budget, score, limit, state, as_json)
+
+
+@app.command()
+def synthesize(
+    run: Run,
+    n: Annotated[int, typer.Option("-n", "--number", min=1, help="How many images to make.")] = 20,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder to write to; by default RUN/made.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Make images to label that the model is unsure about: for runs of aral."""
+    from leaven.cli.synthesize import synthesize as command
+
+    command(run, n, out, seed, as_json)
 
 
 @app.command(cls=FitCommand)
@@ -209,13 +271,17 @@ def simulate(
     context: typer.Context,
     data: Annotated[Path, typer.Argument(help="Labelled images or .npz; the labels are hidden.", metavar="DATA")],
     out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the report and all rounds.")],
-    strategies: Annotated[str, typer.Option(help="By comma; random, the control, is always played.")] = "random,margin",
+    strategies: Annotated[
+        str, typer.Option(help="By comma, see `leaven query --list`; random, the control, is always played.")
+    ] = "random,margin",
     start: Annotated[int | None, typer.Option(min=0, help="Labels at first (one a class; 0 with --source).")] = None,
-    begin: Annotated[str, typer.Option(help="What chooses them: random, k_center or typiclust.")] = "random",
+    begin: Annotated[str, typer.Option(help="What chooses them: random, typiclust, ... (no classifier).")] = "random",
     budget: Annotated[int, typer.Option(min=1, help="Labels to ask for each round.")] = 10,
     rounds: Annotated[int, typer.Option(min=1, help="How often to ask.")] = 5,
     seeds: Annotated[int, typer.Option(min=1, help="How often to play; intervals need two.")] = 3,
-    labels: Annotated[Path | None, Of(help="CSV of file name and label, where subfolders are no classes.")] = None,
+    labels: Annotated[
+        Any, Of(parser=_labels, metavar="PATH", help="CSV or label store, where subfolders are no classes.")
+    ] = None,
     source: Annotated[Path | None, Of(help="Labelled folder of another domain, known from the start.")] = None,
     test: Annotated[Path | None, Of(help="Labelled folder to report on; it chooses nothing.")] = None,
     test_share: Annotated[float, Of(help="Without --test: share of the items to hold out.")] = 0.2,
@@ -227,6 +293,7 @@ def simulate(
     pretrained: Pretrained = None,
     frozen: Frozen = None,
     resolution: Resolution = None,
+    dropout: Dropout = 0.0,
     init: Annotated[str | None, Net(help="Run folder whose backbone every training starts from.")] = None,
     method: MethodName = None,
     steps: Annotated[int | None, Train(help="Optimiser steps of each training (1000).")] = None,
@@ -240,6 +307,47 @@ def simulate(
 ) -> None:
     """Play active learning on labelled data: what would labels chosen by each strategy have been worth?"""
     from leaven.cli.simulate import run
+
+    raise typer.Exit(run(context.params, context.meta.get(FOUND, {})))
+
+
+@app.command(cls=FitCommand)
+def label(
+    context: typer.Context,
+    target: Annotated[
+        Path, typer.Argument(help="Folder of images, an .npz, or a run folder.", metavar="RUN_OR_FOLDER")
+    ],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Run folder to make (runs/NAME).")] = None,
+    classes: Annotated[str | None, typer.Option(help="Names by comma; more can be added on the page.")] = None,
+    annotator: Annotated[str | None, typer.Option(help="Who labels (your login).")] = None,
+    store: Annotated[str | None, typer.Option(help="postgresql://..., or a file (RUN/labels.db).")] = None,
+    strategy: Annotated[str | None, typer.Option(help="What chooses the questions (default).")] = None,
+    every: Annotated[int | None, typer.Option(min=1, help="Labels from one training to the next (20).")] = None,
+    audit: Annotated[float | None, typer.Option(help="Share of random items that judge the model (0.2).")] = None,
+    overlap: Annotated[float | None, typer.Option(help="Share of items that two people are asked about (0).")] = None,
+    labels: Annotated[
+        str | None, Of(help="What is known: a CSV, folders (subfolders are classes), none. An .npz has its own.")
+    ] = None,
+    size: Size = None,
+    channels: Channels = None,
+    flip: Flip = None,
+    network: Annotated[str | None, Net(help="auto, cnn, wrn-28-2, mlp, linear, or a timm model (auto).")] = None,
+    pretrained: Pretrained = None,
+    frozen: Frozen = None,
+    resolution: Resolution = None,
+    train: Annotated[bool | None, Train("--train/--no-train", help="Learn meanwhile, or only label.")] = None,
+    method: MethodName = None,
+    steps: Annotated[int | None, Train(min=1, help="Optimiser steps of each training (200).")] = None,
+    batch_size: Annotated[int | None, Train(min=1, help="Labelled items a step (16).")] = None,
+    lr: Rate = None,
+    seed: Annotated[int | None, Train(min=0, help="Seed of everything random (0).")] = None,
+    host: Annotated[str, Where(help="Address to serve at; 0.0.0.0: for others in your network.")] = "127.0.0.1",
+    port: Annotated[int, Where(min=0, max=65535, help="0: the run's own, or a free one.")] = 0,
+    no_browser: Annotated[bool, Where("--no-browser", help="Open no browser.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Label on a page in your browser, while a model learns from it and asks for what it needs."""
+    from leaven.cli.label import run
 
     raise typer.Exit(run(context.params, context.meta.get(FOUND, {})))
 

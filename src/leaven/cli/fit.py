@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 PATHS = ("data", "labels", "source", "test")
 FORM = ("size", "channels", "strict")
-ALIKE = ("network", "pretrained", "frozen", "resolution", "flip", "augment", "validation", "baseline", "init")
+ALIKE = (
+    "network", "pretrained", "frozen", "resolution", "dropout", "flip", "augment", "validation", "baseline", "init",
+)  # fmt: skip
 
 
 def run(given: dict[str, Any], hyperparameters: dict[str, str]) -> int:
@@ -88,7 +90,9 @@ def _together(*notes: str | None) -> str | None:
 
 def _inputs(given: dict[str, Any]) -> dict[str, Any]:
     """What was read and how, for ``config.json``: so that a run's data can be read again from any folder."""
-    paths = {name: str(given[name].resolve()) for name in PATHS if given[name] is not None}
+    from leaven.run.stored import recorded
+
+    paths = {name: recorded(given[name]) for name in PATHS if given[name] is not None}
     return dict.fromkeys(PATHS) | paths | {name: given[name] for name in (*FORM, "per_class", "seed")}
 
 
@@ -99,7 +103,9 @@ def read_pool(inputs: dict[str, Any]) -> Any:
     ------
     LeavenError : it cannot be read there
     """
-    return _pool(inputs | {name: Path(inputs[name]) for name in PATHS if inputs[name] is not None})[0]
+    from leaven.store.place import place
+
+    return _pool(inputs | {name: place(inputs[name]) for name in PATHS if inputs[name] is not None})[0]
 
 
 def _pool(given: dict[str, Any]) -> tuple[Any, str]:

@@ -56,9 +56,7 @@ def import_(
     )  # fmt: skip
 
 
-def export(
-    where: str, out: Path, form: str, by: str, every: bool, audit: bool, overwrite: bool, as_json: bool
-) -> None:
+def export(where: str, out: Path, form: str, by: str, every: bool, audit: bool, overwrite: bool, as_json: bool) -> None:
     """Write what the store holds to a file, or masks to a folder."""
     import shutil
 
@@ -91,7 +89,7 @@ def export(
                     shutil.rmtree(part, ignore_errors=True)
                 raise
         ties = len(store.state().consensus(by).ties) if form in ("csv", "coco") and by != EVERY else 0
-    left = f"; {ties} items on which the annotators are divided are left out" if ties else ""
+    left = f"; left out, for the annotators are divided: {ties}" if ties else ""
     what = {"jsonl": "events", "label-studio": "answers", "coco": "images", "masks": "masks"}.get(form, "lines")
     tell(
         {"out": str(out), "format": form, what: count, "ties": ties},

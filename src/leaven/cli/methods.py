@@ -7,7 +7,8 @@ from typing import Any
 from leaven.cli.show import print_json
 
 SETTINGS = (
-    "baseline", "semi-supervised", "adaptation", "semi-supervised adaptation", "pre-training", "few-shot",
+    "baseline", "semi-supervised", "adaptation", "semi-supervised adaptation", "active learning", "pre-training",
+    "few-shot",
 )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,20 +13,24 @@ if TYPE_CHECKING:
     import numpy as np
 
     from leaven.data import Pool
+    from leaven.run.model import Model
 
 COLUMNS = ("file", "label", "strategy", "predicted", "confidence")
 
 
-def query(run: Path, data: Path, n: int, strategy: str, out: Path, labels: Path | None, seed: int, strict: bool,
-          as_json: bool) -> None:  # fmt: skip
+def query(run: Path, data: Path, n: int, strategy: str, out: Path, labels: Path | None, committee: list[Path],
+          seed: int, strict: bool, as_json: bool) -> None:  # fmt: skip
     """Write a table of the items to label next, the most wanted first, with an empty column for the labels."""
-    from leaven.evaluate.predict import describe
+    import numpy as np
+
+    from leaven.evaluate.predict import describe, wanted
     from leaven.query.said import Said
-    from leaven.query.select import BY_FEATURES, select, strategy_name
+    from leaven.query.select import BY_FEATURES, BY_VOTES, BY_WANTED, select, strategy_name
     from leaven.run import folder
     from leaven.run.files import require_writable
     from leaven.run.inputs import read_like
     from leaven.run.limits import best_device
+    from leaven.run.method import load_method
     from leaven.run.model import load_model
     from leaven.run.table import write_table
 
@@ -42,13 +47,23 @@ def query(run: Path, data: Path, n: int, strategy: str, out: Path, labels: Path 
             f"The run {run} learnt no classes to be unsure about; choose a strategy by features alone: "
             f"{', '.join(BY_FEATURES)}."
         )
-    pool = read_like(data, model.spec.shape, labels=labels, strict=strict)
+    if committee and name not in BY_VOTES:
+        raise LeavenError(f"{name} asks one model, not a --committee; leave that out, or choose {', '.join(BY_VOTES)}.")
+    ask = _voters(name, run, model, committee) if name in BY_VOTES else None
+    pool = read_like(data, model.spec.shape, labels=labels, use="all", strict=strict)
     pool = pool.subset(pool.ids.argsort())  # so that the batches are the same whatever order an .npz has
     known = _known(pool, data, labels, run, config)
     if known.all():
         raise LeavenError(f"Every one of the {len(pool)} items of {data} has a label already; give unlabelled ones.")
     probabilities, features = describe(model.network, pool.items, device=best_device())
-    rows = select(name, Said(probabilities, features, pool.ids, known), n, seed)
+    asks = None
+    if name in BY_WANTED:
+        method = load_method(run)
+        asks = wanted(method, pool.items, device=best_device()) if method.asks else None
+    if not classifies:
+        probabilities = np.ones((len(pool), 1), np.float32)  # what the network ends with are no classes
+    votes = None if ask is None else ask(pool, features, seed, data)
+    rows = select(name, Said(probabilities, features, pool.ids, known, votes, asks), n, seed)
     columns: dict[str, Any] = dict.fromkeys(COLUMNS, [""] * len(rows))
     columns |= {"file": pool.ids[rows].tolist(), "strategy": [name] * len(rows)}
     if classifies:
@@ -64,11 +79,51 @@ def query(run: Path, data: Path, n: int, strategy: str, out: Path, labels: Path 
     )
 
 
+def _voters(name: str, run: Path, model: Model, committee: list[Path]) -> Callable[..., np.ndarray]:
+    """Who votes: the committee, or dropout, or the run's snapshots; what they lack is found out before any decoding."""
+    from leaven.nn.network import Network
+    from leaven.query.select import BY_DROPOUT
+    from leaven.query.votes import committee_votes, dropout_votes, load_snapshots, same_classes, snapshot_votes
+    from leaven.run.inputs import read_like
+    from leaven.run.limits import best_device
+    from leaven.run.model import load_model
+
+    others = [load_model(where) for where in committee]
+    columns = [same_classes(model, other, where) for other, where in zip(others, committee, strict=True)]
+    if not committee and name not in BY_DROPOUT:
+        snapshots = load_snapshots(run)
+
+    def ask(pool: Pool, features: np.ndarray, seed: int, data: Path) -> np.ndarray:
+        import numpy as np
+
+        if committee:
+            votes = [committee_votes([model.network], pool.items, device=best_device())]
+            for other, order in zip(others, columns, strict=True):
+                alike = other.spec.shape == model.spec.shape
+                own = pool if alike else read_like(data, other.spec.shape)
+                items = own.items if alike else own.subset(own.ids.argsort()).items
+                if len(items) != len(pool):
+                    raise LeavenError(f"The items of {data} changed while they were read; try again.")
+                votes.append(committee_votes([other.network], items, device=best_device())[:, :, order])
+            return np.concatenate(votes)
+        if name in BY_DROPOUT:
+            return dropout_votes(model.network, features, seed=seed)
+        assert isinstance(model.network, Network)
+        return snapshot_votes(model.network, snapshots, pool.items, beneath=model.spec.frozen, device=best_device())
+
+    return ask
+
+
 def _known(pool: Pool, data: Path, labels: Path | None, run: Path, config: dict[str, Any]) -> np.ndarray:
     """Which items have a label: in ``labels``; else in the pool itself, or in the run, if this is its own pool."""
     import numpy as np
 
+    from leaven.run.stored import answered
+    from leaven.store.place import is_store
+
     known = pool.labels >= 0
+    if labels and is_store(labels):
+        return known | np.isin(pool.ids, answered(labels))
     two_domains = bool(config["data"].get("source"))  # then subfolders of the target are no labels
     if labels is None and data.is_dir() and not two_domains:
         classes = set(config["classes"])
@@ -93,3 +148,24 @@ def _learnt(run: Path) -> np.ndarray:
             found = Evaluation.load(path)
             ids.append(found.ids[found.known])
     return np.concatenate(ids) if ids else np.zeros(0, str)
+
+
+def strategies() -> None:
+    """Print every strategy by family: what it is, and what it needs beside features and probabilities."""
+    import importlib
+
+    from leaven.query.select import BY_DROPOUT, BY_FEATURES, BY_VOTES, BY_WANTED, FAMILIES
+
+    for family, names in FAMILIES.items():
+        print(f"{family}:")
+        for name in names:
+            module = importlib.import_module(f"leaven.query.{name}")
+            needs = (
+                "a method that asks" if name in BY_WANTED
+                else "dropout or a committee" if name in BY_DROPOUT
+                else "snapshots or a committee" if name in BY_VOTES
+                else "no classifier" if name in BY_FEATURES
+                else "a classifier"
+            )  # fmt: skip
+            about = " ".join((module.__doc__ or "").split()).rstrip(".")
+            print(f"  {name:24} {about}. Needs {needs}.")

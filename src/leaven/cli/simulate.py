@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from leaven.data import Pool
     from leaven.query.simulate import Game
 
-ALIKE = ("network", "pretrained", "frozen", "resolution", "flip", "init")  # options that are as those of a run
+ALIKE = ("network", "pretrained", "frozen", "resolution", "dropout", "flip", "init")  # options as those of a run
 BRIEF = ("strategy", "labels", "accuracy", "low", "high")  # what a person sees of a row
 
 

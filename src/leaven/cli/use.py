@@ -21,13 +21,18 @@ def evaluate(run: Path, data: Path, labels: Path | None, name: str, strict: bool
     from leaven.run.inputs import read_like
     from leaven.run.limits import best_device
     from leaven.run.model import load_model
+    from leaven.run.stored import learnt_from
+    from leaven.store.place import is_store
 
     if not name.replace("-", "").replace("_", "").isalnum() or name in KEPT:
         raise LeavenError(f"The data cannot be called {name!r}; give a --name of letters and digits, such as test.")
     config, before = folder.read_config(run), folder.read_rows(run)
     model = load_model(run)
     model.require_classes(run)
-    pool = read_like(data, model.spec.shape, model.classes, labels=labels, strict=strict)
+    use: Any = "all"
+    if labels and is_store(labels) and learnt_from(labels, run, config):
+        use = "audit"
+    pool = read_like(data, model.spec.shape, model.classes, labels=labels, use=use, strict=strict)
     if pool.dense != model.spec.dense:
         has, wants = ("masks", "classes of images") if pool.dense else ("no masks", "those of pixels")
         raise LeavenError(f"{data} has {has}, but the model of {run} tells {wants}; give data of that kind.")

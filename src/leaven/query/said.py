@@ -20,16 +20,21 @@ class Said:
     features : float32 ``(N, D)``, what the model's last layer sees; may be memory-mapped
     ids : str ``(N,)``, the items' names, each its own
     labelled : bool ``(N,)``, whether the label is known; such items are never chosen
+    votes : float32 ``(M, N, K)`` or ``None``: class probabilities of M members of a committee, or M draws of dropout;
+        may be memory-mapped
+    wanted : floats ``(N,)`` or ``None``: how much the trained method itself wants each item labelled, larger is more
 
     Raises
     ------
-    LeavenError : lengths do not fit, or a probability or a feature is no finite number
+    LeavenError : lengths do not fit, or what should be a finite number is none
     """
 
     probabilities: np.ndarray
     features: np.ndarray
     ids: np.ndarray
     labelled: np.ndarray
+    votes: np.ndarray | None = None
+    wanted: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
@@ -49,6 +54,23 @@ class Said:
                 )
         self._require_finite("probabilities", self.probabilities)
         self._require_finite("features", self.features)
+        if self.wanted is not None:
+            set_(self, "wanted", np.asarray(self.wanted))
+            if self.wanted.shape != (count,):
+                raise LeavenError(
+                    f"A query over {count} items was given wanted of the shape {self.wanted.shape}, expected "
+                    f"({count},): one number for each item."
+                )
+            self._require_finite("wanted", self.wanted[:, None])
+        if self.votes is not None:
+            expected = (*self.votes.shape[:1], *self.probabilities.shape)
+            if self.votes.ndim != 3 or self.votes.shape != expected or not len(self.votes):
+                raise LeavenError(
+                    f"A query over {count} items was given votes of the shape {self.votes.shape}, expected "
+                    f"(M, {count}, {self.probabilities.shape[1]}): of M members, the classes of each item."
+                )
+            for member in self.votes:
+                self._require_finite("votes", member)
 
     def __len__(self) -> int:
         return len(self.ids)

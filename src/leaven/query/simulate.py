@@ -8,21 +8,24 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from leaven.data import Pool
 from leaven.errors import LeavenError
-from leaven.evaluate.predict import describe
+from leaven.evaluate.predict import describe, wanted
 from leaven.nn.network import Network
 from leaven.query.book import Book, Line
 from leaven.query.keys import keys
 from leaven.query.said import Said
-from leaven.query.select import BY_FEATURES, select, strategy_name
+from leaven.query.select import BY_DROPOUT, BY_FEATURES, BY_VOTES, select, strategy_name
+from leaven.query.votes import dropout_votes, snapshot_votes
 from leaven.run.fit import Fitted, fit
 from leaven.run.limits import device_for
 from leaven.run.options import Options, decide
 from leaven.run.prepare import encode_plain
 
 CONTROL = "random"
+MEMBERS = 8  # snapshots of each training where a strategy asks a committee
 
 
 @dataclass(frozen=True)
@@ -125,6 +128,9 @@ class Trained:
     seconds: float
     probabilities: np.ndarray
     features: np.ndarray
+    network: Network  # of which the features are
+    snapshots: list[dict[str, Tensor]]
+    wanted: np.ndarray | None = None
 
 
 def play(game: Game, seeds: int, book: Book, *, progress: bool = True) -> Iterator[Line]:
@@ -147,8 +153,9 @@ def play(game: Game, seeds: int, book: Book, *, progress: bool = True) -> Iterat
                 if line is None or len(line.asked) < budget:
                     trained = first if number == 0 and first else _train(game, known, seed, progress)
                     first = trained if number == 0 else first
-                    said = Said(trained.probabilities, trained.features, ids, known)
-                    asked = ids[select(strategy, said, budget, _seed(seed, number))]
+                    votes = _votes(game, strategy, trained, _seed(seed, number)) if budget else None
+                    said = Said(trained.probabilities, trained.features, ids, known, votes, trained.wanted)
+                    asked = ids[select(strategy, said, budget, _seed(seed, number))] if budget else ids[:0]
                     line = Line(seed, strategy, number, int(known.sum()), trained.right, len(game.test),
                                 round(trained.seconds, 2), tuple(asked.tolist()))  # fmt: skip
                     book.add(line)
@@ -170,14 +177,29 @@ def _train(game: Game, known: np.ndarray, seed: int, progress: bool) -> Trained:
     labels = game.pool.labels.copy()
     labels[game.rows] = np.where(known, labels[game.rows], -1)
     plan: dict[str, Any] = {"probes": 0} | game.options.plan | {"seed": seed}
+    if any(name in BY_VOTES and name not in BY_DROPOUT for name in game.strategies):
+        plan = {"snapshots": MEMBERS} | plan
     options = replace(game.options, plan=plan, baseline=False, validation=0.0)
     fitted: Fitted = fit(game.pool.with_labels(labels), None, options, test=game.test, progress=progress)[-1]
-    network = fitted.model.network
+    network = fitted.model.network.head if game.encoded else fitted.model.network
     assert isinstance(network, Network)
     device = device_for(decide(options, game.pool).plan)
-    probabilities, features = describe(network.head if game.encoded else network, game.seen, device=device)
+    probabilities, features = describe(network, game.seen, device=device)
     found = fitted.evaluations["test"]
-    return Trained(int((found.predicted == found.labels).sum()), fitted.seconds, probabilities, features)
+    assert fitted.trained is not None
+    asked = wanted(fitted.trained, game.seen, device=device) if fitted.trained.asks else None
+    right = int((found.predicted == found.labels).sum())
+    return Trained(right, fitted.seconds, probabilities, features, network, fitted.snapshots, asked)
+
+
+def _votes(game: Game, strategy: str, trained: Trained, seed: int) -> np.ndarray | None:
+    """Of draws of dropout for what asks for these, of the training's snapshots for what asks a committee."""
+    if strategy not in BY_VOTES:
+        return None
+    if strategy in BY_DROPOUT:
+        return dropout_votes(trained.network, trained.features, seed=seed)
+    beneath = decide(game.options, game.pool).spec.frozen and not game.encoded
+    return snapshot_votes(trained.network, trained.snapshots, game.seen, beneath=beneath)
 
 
 def _seed(seed: int, number: int) -> int:

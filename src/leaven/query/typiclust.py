@@ -30,7 +30,7 @@ def typiclust(said: Said, n: int, keys: np.ndarray) -> np.ndarray:
     """
     order = np.argsort(keys)  # a random order: its beginning is a sample
     count = min(int(said.labelled.sum()) + n, MOST, len(order))
-    centres = _centres(np.asarray(said.features[order[:SAMPLE]], np.float32), count)
+    centres = centres_of(np.asarray(said.features[order[:SAMPLE]], np.float32), count)
     cluster = np.empty(len(said), np.int64)
     _, cluster[order] = to_nearest(said.features, order, centres)
     open_ = order[~said.labelled[order]]
@@ -55,7 +55,7 @@ def typiclust(said: Said, n: int, keys: np.ndarray) -> np.ndarray:
     return np.array([next(typical[k]) for k in np.concatenate(turns)], np.int64)
 
 
-def _centres(features: np.ndarray, count: int) -> np.ndarray:
+def centres_of(features: np.ndarray, count: int) -> np.ndarray:
     """Centres ``(count, D)`` of k-means; on one thread, for several add up their sums in the order of their finish."""
     from sklearn.cluster import KMeans
     from threadpoolctl import threadpool_limits

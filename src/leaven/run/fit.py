@@ -39,7 +39,9 @@ SHARED = ("steps", "seed", "precision", "accelerator", "devices", "nodes", "chec
 class Fitted:
     """A trained model, its predictions by split (``validation``, ``test``, ``unlabelled``), seconds of training.
 
-    ``labels`` is how many were learnt from, see ``leaven.run.figures.trained_on``.
+    ``labels`` is how many were learnt from, see ``leaven.run.figures.trained_on``; ``trained`` is the method itself, on
+    the CPU and in evaluation, its network that of ``model`` unless the backbone is frozen; ``snapshots`` are weights of
+    that network on the way (``Plan.snapshots``), where no run folder holds them.
     """
 
     method: str
@@ -47,6 +49,8 @@ class Fitted:
     evaluations: dict[str, Any]
     seconds: float
     labels: dict[str, int] = field(default_factory=dict)
+    trained: Method | None = None
+    snapshots: list[dict[str, torch.Tensor]] = field(default_factory=list)
 
     def figures(self) -> list[dict[str, Any]]:
         """Its rows of ``result.json``."""
@@ -152,7 +156,8 @@ def _runs(chosen: Resolved, options: Options, run: Path | None) -> list[tuple[Re
     supervised = get("supervised")
     if not options.baseline or chosen.method is supervised or chosen.method.learns != "classes":
         return [(chosen, run)]
-    baseline = replace(chosen, method=supervised, hyperparameters=resolve(supervised, {}))
+    plan = replace(chosen.plan, snapshots=0)
+    baseline = replace(chosen, method=supervised, hyperparameters=resolve(supervised, {}), plan=plan)
     return [(baseline, run / folder.BASELINE if run else None), (chosen, run)]
 
 
@@ -252,7 +257,9 @@ def _train(
     if chosen.spec.frozen:
         network = compose(chosen.spec, network, body)
     classes = pool.classes if chosen.method.learns == "classes" else ()
-    return Fitted(name_of(chosen.method), Model(network, chosen.spec, classes), evaluations, trained.seconds, labels)
+    model = Model(network, chosen.spec, classes)
+    return Fitted(name_of(chosen.method), model, evaluations, trained.seconds, labels, job.method.eval(),
+                  trained.snapshots)  # fmt: skip
 
 
 def _rows(items: np.ndarray, rows: np.ndarray) -> np.ndarray:

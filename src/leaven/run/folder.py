@@ -20,6 +20,7 @@ CURVE = "curve.csv"
 CHECKPOINT = "checkpoint.pt"
 BASELINE = "baseline"
 INIT = "init"
+SNAPSHOTS = "snapshots"  # weights of the averaged network on the way, a file a moment
 EVALUATIONS = "evaluations"
 ROUNDS = "rounds.jsonl"  # of a simulation
 AUTO = "auto.json"  # what was tried before a method was chosen
@@ -33,14 +34,14 @@ FILES = (
     CONFIG, MODEL, RESULT, REPORT, METRICS, CURVE, CHECKPOINT, "model.onnx", "model.pt2", ROUNDS, AUTO, FOLDS, WORTH,
     WORTH_PAGE, WORTH_LINES,
 )  # fmt: skip
-FOLDERS = (BASELINE, INIT, EVALUATIONS, "tensorboard", "wandb")
+FOLDERS = (BASELINE, INIT, EVALUATIONS, SNAPSHOTS, "tensorboard", "wandb")
 # What decides the weights and so must be as it was when a run goes on.
 DECISIVE = (
     "data", "classes", "method", "hyperparameters", "network", "plan", "flip", "augment", "validation", "init",
     "simulation",
 )  # fmt: skip
 FREE = {
-    "data": ("path",), "init": ("path",), "plan": ("checkpoint_every", "probes", "accelerator"),
+    "data": ("path",), "init": ("path",), "plan": ("checkpoint_every", "probes", "accelerator", "snapshots"),
     "simulation": ("budgets", "strategies"), "auto": ("chosen", "why"),
 }  # fmt: skip
 

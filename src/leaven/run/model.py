@@ -113,6 +113,7 @@ def feature_head(spec: Spec, weights: Mapping[str, torch.Tensor]) -> Network:
     """The head over a frozen backbone, built to fit ``weights``."""
     features = len(weights["mean"])
     head = Spec(
-        "angular", (features,), spec.classes, (0.0,) * features, (1.0,) * features, head=spec.head, members=spec.members
-    )
+        "angular", (features,), spec.classes, (0.0,) * features, (1.0,) * features, head=spec.head,
+        members=spec.members, dropout=spec.dropout,
+    )  # fmt: skip
     return build(head)

@@ -34,6 +34,7 @@ class Options:
     hyperparameters : of the method, by name; values may be strings
     network : see ``leaven.nn.build.describe``
     pretrained, frozen, resolution : of a timm network
+    dropout : share of the features before the last layer that training sets to 0
     plan : fields of ``Plan`` that differ from the method's own
     flip : whether mirrored images are of the same class; ``None``: colour images are
     augment : how strong views of images are drawn, ``randaugment`` or ``ctaugment``; ``None``: as the method has it
@@ -50,6 +51,7 @@ class Options:
     pretrained: bool | None = None
     frozen: bool | None = None
     resolution: int | None = None
+    dropout: float = 0.0
     plan: dict[str, Any] = field(default_factory=dict)
     flip: bool | None = None
     augment: str | None = None
@@ -90,6 +92,8 @@ def decide(options: Options, pool: Pool) -> Resolved:
     plan = Plan().with_(**{**kind.plan, **options.plan})
     require_possible(plan, hyperparameters)
     kind.check(pool.num_classes, hyperparameters)
+    if not kind.vectors and pool.kind == "features":
+        raise LeavenError(f"{kind.__name__} makes and compares images, but these are feature vectors; choose another.")
     if pool.dense and plan.outliers:
         raise LeavenError("outliers are looked for among whole images, but the pool has masks; leave --outliers out.")
     colour = pool.kind == "images" and pool.items.shape[3] == 3
@@ -109,7 +113,19 @@ def decide(options: Options, pool: Pool) -> Resolved:
         resolution=options.resolution,
         started=start is not None,
     )
-    spec = replace(spec, head=kind.head, members=kind.members)
+    spec = replace(spec, head=kind.head, members=kind.members, dropout=options.dropout)
+    if not 0 <= options.dropout < 1:
+        raise LeavenError(f"dropout is {options.dropout}, but a number from 0 to under 1 was expected.")
+    if options.dropout and (kind.head != "linear" or kind.learns != "classes" or pool.dense):
+        raise LeavenError(
+            f"dropout is for a linear layer that scores whole items, which {kind.__name__} does not train here; leave "
+            "it out."
+        )
+    if not kind.vectors and spec.frozen:
+        raise LeavenError(
+            f"{kind.__name__} makes and compares images, but over a frozen backbone it sees none; train "
+            "that as well (--tuned), or choose another network."
+        )
     augment = augment_for(options.augment, kind, pool, spec.frozen)
     return Resolved(
         kind,

@@ -125,11 +125,12 @@ def task_of(run: Path, pool: Pool, known: Pool, test: Pool | None) -> Task:
         where = Path(config["init"]["path"]) if "path" in config["init"] else run / folder.INIT
         start = Start(path=where, model=load_model(where))
     network = config["network"]
-    plan = config["plan"] | {"probes": 0, "devices": 1, "nodes": 1}
+    plan = config["plan"] | {"probes": 0, "devices": 1, "nodes": 1, "snapshots": 0}
     base = Options(
         BASE, network=network["name"], pretrained=network["pretrained"] if start is None else None,
         frozen=network["frozen"] or None, resolution=network["resolution"], plan=plan, flip=config["flip"],
         augment=config.get("augment"), validation=0.0, baseline=False, init=start,
+        dropout=network.get("dropout", 0.0),
     )  # fmt: skip
     method = replace(base, method=config["method"], hyperparameters=config["hyperparameters"])
     task = Task(pool.subset(rows), known.labels[rows], test, config, {BASE: base, config["method"]: method})

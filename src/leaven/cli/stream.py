@@ -1,0 +1,82 @@
+"""``leaven stream``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from leaven.errors import LeavenError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from leaven.query.stream import StreamQuery
+    from leaven.run.model import Model
+
+
+def stream(run: Path, budget: float, score: str, limit: int | None, state: Path | None, as_json: bool) -> None:
+    """Read names of images, one a line, as they come; print those to label at once."""
+    from leaven.query.stream import StreamQuery
+    from leaven.run.files import require_writable
+    from leaven.run.model import load_model
+
+    asker = StreamQuery(budget, score, limit=limit)
+    if state is not None:
+        require_writable(state)
+        _go_on(asker, state)
+    model = load_model(run)
+    model.require_classes(run)
+    if model.spec.dense or len(model.spec.shape) != 3:
+        raise LeavenError(f"The run {run} does not classify images, of which a stream is; give another run.")
+    try:
+        for line in sys.stdin:
+            if not (name := line.rstrip("\r\n")):
+                continue
+            try:
+                p = model.predict_proba(_item(Path(name), model))[0]
+            except (OSError, ValueError, SyntaxError) as error:  # whatever a damaged file makes the decoder raise
+                print(f"leaven: {name} cannot be read ({error}), and is passed over.", file=sys.stderr)
+                continue
+            if asker.ask(p):
+                _tell(name, model, p, as_json)
+    finally:
+        if state is not None:
+            _keep(asker, state)
+    print(f"leaven: {asker.asked} of {asker.seen} items to label.", file=sys.stderr)
+
+
+def _tell(name: str, model: Model, p: np.ndarray, as_json: bool) -> None:
+    row = {"file": name, "predicted": model.classes[p.argmax()], "confidence": round(float(p.max()), 4)}
+    print(json.dumps(row) if as_json else name, flush=True)
+
+
+def _item(path: Path, model: Model) -> np.ndarray:
+    """One image in the form that the model takes, uint8 ``(1, H, W, C)``."""
+    from PIL import Image
+
+    from leaven.data.images import standardise
+
+    height, width, channels = model.spec.shape
+    with Image.open(path) as image:
+        return standardise(image, (height, width), channels)[None]
+
+
+def _go_on(asker: StreamQuery, path: Path) -> None:
+    if not path.exists():
+        return
+    try:
+        found = json.loads(path.read_text())
+    except (OSError, ValueError):
+        found = None
+    if not isinstance(found, dict) or "seen" not in found:
+        raise LeavenError(f"{path} is no state of a stream; name another file, or remove it to begin anew.")
+    asker.load_state_dict(found)
+
+
+def _keep(asker: StreamQuery, path: Path) -> None:
+    from leaven.run.files import whole
+
+    with whole(path) as part:
+        part.write_text(json.dumps(asker.state_dict()))

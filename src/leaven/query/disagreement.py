@@ -1,0 +1,40 @@
+"""How far several answers for one item are apart, in parts, so that memory stays bounded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from leaven.data.storage import parts
+from leaven.query.keys import smallest
+from leaven.query.said import Said
+
+
+def most(measure: Callable[[np.ndarray], np.ndarray], said: Said, n: int, keys: np.ndarray) -> np.ndarray:
+    """Rows of the ``n`` unlabelled items of the largest ``measure``, which maps votes ``(M, B, K)`` to ``(B,)``."""
+    rows = said.unlabelled
+    return rows[smallest(-measured(measure, said)[rows], keys[rows], n)]
+
+
+def measured(measure: Callable[[np.ndarray], np.ndarray], said: Said) -> np.ndarray:
+    """``measure`` of the votes on every item, float64 ``(N,)``."""
+    assert said.votes is not None
+    found = np.empty(len(said))
+    for start, stop in parts(len(said)):
+        found[start:stop] = measure(np.asarray(said.votes[:, start:stop], np.float64))
+    return found
+
+
+def information(votes: np.ndarray) -> np.ndarray:
+    """H(mean p) − mean H(p) in nats, ``(B,)``, of votes ``(M, B, K)``: what an item's label tells of which member is
+    right (Houlsby et al. 2011, eq. 2; Gal, Islam & Ghahramani 2017, section 3).
+    """
+    return entropies(votes.mean(0)) - entropies(votes).mean(0)
+
+
+def entropies(probabilities: np.ndarray) -> np.ndarray:
+    """−Σ p log p over the last axis, in nats."""
+    from scipy.special import entr
+
+    return entr(probabilities).sum(-1)

@@ -1,0 +1,81 @@
+"""ProbCover (Yehuda, Dekel, Hacohen & Weinshall, NeurIPS 2022, arXiv 2205.11514, algorithm 1)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from leaven.data.storage import PART, parts
+from leaven.query.distances import to_nearest
+from leaven.query.said import Said
+from leaven.query.typiclust import MOST, centres_of
+
+SAMPLE = 8_000  # items that balls are drawn around and counted in, drawn at random
+PURE = 0.95  # α: the share of balls that hold one pseudo-label, the paper's
+
+
+def prob_cover(said: Said, n: int, keys: np.ndarray) -> np.ndarray:
+    """One after the other, the item whose ball of radius δ holds the most items that no ball holds yet.
+
+    The balls of labelled items count. δ is the largest radius at which 95 % of the balls hold one pseudo-label alone
+    (the paper's section 3.3), the pseudo-labels being clusters of k-means, as many as classes; where no classes are
+    known (K is 1), as many as there are labelled items and items to choose. A ball is pure up to the distance of the
+    nearest item of another pseudo-label, so δ is a quantile of these distances. When all is covered, the rest are
+    random. The features are taken as they are; the paper's are of unit length.
+
+    Of a pool above 8,000 items, as many, drawn at random, stand for all: O(8,000²·D + n·8,000²) time at most, 64 MB and
+    O(8,000·D) memory beside the features, and distances of the labelled items to the sample.
+    """
+    order = np.argsort(keys)[:SAMPLE]  # labelled and unlabelled: all that is to be covered
+    x = np.asarray(said.features[order], np.float32)
+    classes = said.probabilities.shape[1]
+    count = classes if classes > 1 else max(2, min(int(said.labelled.sum()) + n, MOST))
+    every = np.arange(len(x))
+    _, label = to_nearest(x, every, centres_of(x, min(count, len(x))))
+    reach = radius(x, label)
+    near = np.zeros((len(x), len(x)), bool)
+    for start, stop in parts(len(x)):
+        near[start:stop] = _squared(x[start:stop], x) <= reach**2
+    near |= near.T.copy()  # a product's last bit must not make it one-sided
+    np.fill_diagonal(near, True)
+    known = np.flatnonzero(said.labelled)
+    open_cover = np.ones(len(x), bool)
+    if len(known):
+        known = known[np.argsort(keys[known])]
+        open_cover = to_nearest(x, every, np.asarray(said.features[known], np.float32))[0] > reach**2
+    free = ~said.labelled[order]
+    gain = near[:, open_cover].sum(1)
+    chosen: list[int] = []
+    for _ in range(min(n, int(free.sum()))):
+        row = int(np.where(free, gain, -1).argmax())  # the first of the best: rows are in the order of their keys
+        if gain[row] <= 0:
+            break
+        covered = np.flatnonzero(near[row] & open_cover)
+        gain -= near[covered].sum(0)
+        open_cover[covered] = False
+        free[row] = False
+        chosen.append(int(order[row]))
+    rest = said.unlabelled[np.argsort(keys[said.unlabelled])]
+    rest = rest[~np.isin(rest, chosen)]
+    return np.concatenate([np.array(chosen, np.int64), rest[: n - len(chosen)]])
+
+
+def radius(x: np.ndarray, label: np.ndarray) -> float:
+    """The largest radius at which at least 95 % of the balls around ``x`` ``(N, D)`` hold one ``label`` alone.
+
+    0 where copies of one item have several labels; infinite where all items have one.
+    """
+    nearest = np.empty(len(x))
+    for start, stop in parts(len(x)):
+        apart = np.where(label[start:stop, None] == label[None], np.inf, _squared(x[start:stop], x))
+        nearest[start:stop] = np.sqrt(apart.min(1))
+    within = int((1 - PURE) * len(x))  # so many balls may be impure
+    edge = np.sort(nearest)[within]
+    return float(np.nextafter(np.float32(edge), np.float32(0))) if np.isfinite(edge) else np.inf
+
+
+def _squared(part: np.ndarray, x: np.ndarray) -> np.ndarray:
+    """Squared distances ``(P, N)`` of a part of at most ``PART`` rows to all."""
+    assert len(part) <= PART
+    middle = x.mean(0, dtype=np.float64).astype(np.float32)
+    part, x = part - middle, x - middle
+    return np.maximum((part * part).sum(1)[:, None] + (x * x).sum(1) - 2 * (part @ x.T), 0)

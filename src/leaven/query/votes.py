@@ -1,0 +1,173 @@
+"""Several answers for each item: of one network by dropout, of its snapshots, or of a committee of runs."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from leaven.data.storage import parts, room
+from leaven.errors import LeavenError
+from leaven.evaluate.predict import predict
+from leaven.nn.heads import DroppedLinear
+from leaven.nn.network import Network
+from leaven.run import folder
+from leaven.run.model import Model
+from leaven.train.items import Items, to_float
+
+DRAWS = 32  # of dropout
+RATE = 0.2  # of features set to 0 where the network was trained without dropout
+
+
+@torch.inference_mode()
+def dropout_votes(
+    network: nn.Module, features: np.ndarray, *, draws: int = DRAWS, rate: float | None = None, seed: int = 0
+) -> np.ndarray:
+    """What the last layer says of ``features`` with some of them set to 0, float32 ``(draws, N, K)``.
+
+    Monte-Carlo dropout (Gal & Ghahramani 2016) of the last layer: the features are computed once, so a draw costs a
+    product with the last layer. A draw is one mask for all items, as one draw of the weights is, which joint measures
+    (``batch_bald``) need; it depends on ``seed`` and its number and not on the items. What is kept is divided by the
+    share kept.
+
+    Parameters
+    ----------
+    network : what the features are of, see ``leaven.evaluate.predict.describe``; composed ones too
+    features : float32 ``(N, D)``, as ``describe`` gives them
+    rate : share set to 0; ``None``: that of the training (``--dropout``), or 0.2 where there was none, which is no
+        posterior of the weights then but a measure of how much an answer hangs on few features
+    """
+    head = _last_layer(network)
+    if rate is None:
+        rate = head.rate if isinstance(head, DroppedLinear) else RATE
+    device = next(network.parameters()).device
+    masks = np.stack([_mask(features.shape[1], rate, seed, number) for number in range(draws)])
+    votes: np.ndarray | None = None
+    network.eval()
+    for start, stop in parts(len(features)):
+        x = torch.from_numpy(np.ascontiguousarray(features[start:stop])).to(device)
+        for number, mask in enumerate(masks):
+            p = head(x * torch.from_numpy(mask).to(device)).float().softmax(1).cpu().numpy()
+            if votes is None:
+                votes = room((draws, len(features), p.shape[1]), np.dtype(np.float32))
+            votes[number, start:stop] = p
+    return np.zeros((draws, 0, 0), np.float32) if votes is None else votes
+
+
+def committee_votes(networks: Sequence[nn.Module], items: np.ndarray, *, device: str | None = None) -> np.ndarray:
+    """What each of M networks says of ``items``, float32 ``(M, N, K)``; a pass over the items for each."""
+    return _together(len(networks), (predict(network, items, device=device) for network in networks))
+
+
+def snapshot_votes(
+    network: Network,
+    snapshots: Sequence[Mapping[str, Tensor]],
+    items: np.ndarray,
+    *,
+    beneath: bool = False,
+    device: str | None = None,
+) -> np.ndarray:
+    """What a network said of ``items`` at several moments of its training, float32 ``(M, N, K)``.
+
+    A committee at the cost of one training (in the spirit of Huang et al., Snapshot Ensembles, ICLR 2017, without its
+    restarts): its members are less different than those of several runs.
+
+    Parameters
+    ----------
+    network : the trained one
+    snapshots : weights of it, or with ``beneath`` of its head
+    beneath : the backbone is frozen, and is asked once for all
+    """
+    where = torch.device(device) if device else next(network.parameters()).device
+    own: nn.Module = network
+    if beneath:
+        items, own = _beneath(network, items, where), network.head
+    own = copy.deepcopy(own)
+
+    def each() -> Iterator[np.ndarray]:
+        for weights in snapshots:
+            own.load_state_dict(weights)
+            yield predict(own, items, device=str(where))
+
+    return _together(len(snapshots), each())
+
+
+def load_snapshots(run: Path) -> list[dict[str, Tensor]]:
+    """The weights that a run kept on the way (``leaven fit --snapshots``), in the order of their steps.
+
+    Raises
+    ------
+    LeavenError : there are fewer than two, or one is damaged
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    files = sorted((run / folder.SNAPSHOTS).glob("*.safetensors"), key=lambda file: (len(file.stem), file.stem))
+    if len(files) < 2:
+        raise LeavenError(
+            f"The run {run} kept no snapshots to vote; train it with --snapshots 8, name other runs with --committee, "
+            "or choose bald, which asks dropout."
+        )
+    try:
+        return [load_file(file) for file in files]
+    except (OSError, SafetensorError) as error:
+        raise LeavenError(
+            f"A snapshot in {run / folder.SNAPSHOTS} is damaged ({error}); train the run again."
+        ) from error
+
+
+def same_classes(model: Model, other: Model, run: Path) -> np.ndarray:
+    """Where the columns of ``model`` stand in what ``other``, the model of ``run``, says; int64 ``(K,)``.
+
+    Raises
+    ------
+    LeavenError : it tells other classes apart
+    """
+    if other.spec.dense or sorted(model.classes) != sorted(other.classes):
+        raise LeavenError(
+            f"The run {run} tells {', '.join(other.classes) or 'no classes'} apart, expected "
+            f"{', '.join(model.classes)}: a committee votes on the same classes; name other runs."
+        )
+    return np.array([other.classes.index(name) for name in model.classes], np.int64)
+
+
+def _together(count: int, members: Iterable[np.ndarray]) -> np.ndarray:
+    """One table of what ``count`` members say, each written to it as it comes."""
+    votes = np.zeros((count, 0, 0), np.float32)
+    for number, one in enumerate(members):
+        if not number:
+            votes = room((count, *one.shape), np.dtype(np.float32))
+        votes[number] = one
+    return votes
+
+
+def _mask(size: int, rate: float, seed: int, number: int) -> np.ndarray:
+    """What features are multiplied with in one draw, float32 ``(size,)``."""
+    rng = np.random.default_rng((seed % 2**64, number))
+    return ((rng.random(size) >= rate) / (1 - rate)).astype(np.float32)
+
+
+def _last_layer(network: nn.Module) -> nn.Module:
+    """What scores the features that ``describe`` gives; a head may be a network itself."""
+    while isinstance(network, Network):
+        network = network.head
+    return network
+
+
+@torch.inference_mode()
+def _beneath(network: Network, items: np.ndarray, where: torch.device, batch_size: int = 512) -> np.ndarray:
+    """What the head of a composed network is given, float32 ``(N, D)``."""
+    network.eval().to(where)
+    gather = Items(items, where)
+    found = np.zeros((0, 0), np.float32)
+    for start in range(0, len(items), batch_size):
+        stop = min(start + batch_size, len(items))
+        features = network.features(to_float(gather[np.arange(start, stop)])).float().cpu().numpy()
+        if not start:
+            found = room((len(items), features.shape[1]), np.dtype(np.float32))
+        found[start:stop] = features
+    return found
