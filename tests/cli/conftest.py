@@ -1,5 +1,6 @@
 """The command, and folders that many tests read."""
 
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,6 +40,7 @@ def leaven(capfd) -> Callable[..., Said]:
     """Call the command; what it said."""
 
     def command(*words: object) -> Said:
+        warnings.simplefilter("default", append=True)  # as in a new process, what was warned of before is said again
         capfd.readouterr()
         code = call(*words)
         return Said(code, *capfd.readouterr())

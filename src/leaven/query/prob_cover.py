@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
-from leaven.data.storage import PART, parts
 from leaven.query.distances import to_nearest
 from leaven.query.said import Said
 from leaven.query.typiclust import MOST, centres_of
 
 SAMPLE = 8_000  # items that balls are drawn around and counted in, drawn at random
+ROWS = 512  # of a table of distances at a time
 PURE = 0.95  # α: the share of balls that hold one pseudo-label, the paper's
 
 
@@ -22,8 +24,8 @@ def prob_cover(said: Said, n: int, keys: np.ndarray) -> np.ndarray:
     nearest item of another pseudo-label, so δ is a quantile of these distances. When all is covered, the rest are
     random. The features are taken as they are; the paper's are of unit length.
 
-    Of a pool above 8,000 items, as many, drawn at random, stand for all: O(8,000²·D + n·8,000²) time at most, 64 MB and
-    O(8,000·D) memory beside the features, and distances of the labelled items to the sample.
+    Of a pool above 8,000 items, as many, drawn at random, stand for all: O(8,000²·D + n·8,000²) time at most, 128 MB
+    and O(8,000·D) memory beside the features, and distances of the labelled items to the sample.
     """
     order = np.argsort(keys)[:SAMPLE]  # labelled and unlabelled: all that is to be covered
     x = np.asarray(said.features[order], np.float32)
@@ -33,8 +35,8 @@ def prob_cover(said: Said, n: int, keys: np.ndarray) -> np.ndarray:
     _, label = to_nearest(x, every, centres_of(x, min(count, len(x))))
     reach = radius(x, label)
     near = np.zeros((len(x), len(x)), bool)
-    for start, stop in parts(len(x)):
-        near[start:stop] = _squared(x[start:stop], x) <= reach**2
+    for part in _slices(len(x)):
+        near[part] = _squared(x[part], x) <= reach**2
     near |= near.T.copy()  # a product's last bit must not make it one-sided
     np.fill_diagonal(near, True)
     known = np.flatnonzero(said.labelled)
@@ -43,7 +45,7 @@ def prob_cover(said: Said, n: int, keys: np.ndarray) -> np.ndarray:
         known = known[np.argsort(keys[known])]
         open_cover = to_nearest(x, every, np.asarray(said.features[known], np.float32))[0] > reach**2
     free = ~said.labelled[order]
-    gain = near[:, open_cover].sum(1)
+    gain = np.concatenate([(near[part] & open_cover).sum(1) for part in _slices(len(x))])
     chosen: list[int] = []
     for _ in range(min(n, int(free.sum()))):
         row = int(np.where(free, gain, -1).argmax())  # the first of the best: rows are in the order of their keys
@@ -65,17 +67,20 @@ def radius(x: np.ndarray, label: np.ndarray) -> float:
     0 where copies of one item have several labels; infinite where all items have one.
     """
     nearest = np.empty(len(x))
-    for start, stop in parts(len(x)):
-        apart = np.where(label[start:stop, None] == label[None], np.inf, _squared(x[start:stop], x))
-        nearest[start:stop] = np.sqrt(apart.min(1))
+    for part in _slices(len(x)):
+        apart = np.where(label[part, None] == label[None], np.inf, _squared(x[part], x))
+        nearest[part] = np.sqrt(apart.min(1))
     within = int((1 - PURE) * len(x))  # so many balls may be impure
     edge = np.sort(nearest)[within]
     return float(np.nextafter(np.float32(edge), np.float32(0))) if np.isfinite(edge) else np.inf
 
 
 def _squared(part: np.ndarray, x: np.ndarray) -> np.ndarray:
-    """Squared distances ``(P, N)`` of a part of at most ``PART`` rows to all."""
-    assert len(part) <= PART
+    """Squared distances ``(P, N)`` of a part to all."""
     middle = x.mean(0, dtype=np.float64).astype(np.float32)
     part, x = part - middle, x - middle
     return np.maximum((part * part).sum(1)[:, None] + (x * x).sum(1) - 2 * (part @ x.T), 0)
+
+
+def _slices(count: int) -> Iterator[slice]:
+    return (slice(start, start + ROWS) for start in range(0, count, ROWS))
