@@ -120,7 +120,8 @@ def test_the_end_of_the_worker_is_a_sentence(tmp_path):
 
 
 def test_what_cannot_be_trained_is_a_sentence(tmp_path):
-    truth = write_digits(tmp_path / "images", 40)
+    names = sorted(write_digits(tmp_path / "images", 40))
+    truth = {name: CLASSES[i % len(CLASSES)] for i, name in enumerate(names)}  # whatever is asked, of several classes
     session = begin(tmp_path, classes=CLASSES, train=True, every=12, plan=SHORT | {"lr": -1.0})
     answer(session, truth, 12)
     status = until(lambda: s if (s := session.status("ann"))["training"]["state"] == "failed" else None)

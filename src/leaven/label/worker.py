@@ -208,4 +208,7 @@ def _read(lines: Iterator[bytes], orders: queue.SimpleQueue[dict[str, Any]]) -> 
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:  # asked to stop; a plain exit would wait for the thread that reads
+        os._exit(130)
