@@ -3,7 +3,7 @@
 ``python -m benchmarks.label_mnist --json`` writes 5,000 images of MNIST as files without labels, starts the real
 ``leaven label``, and lets Chromium press the key of the digit that each shown file has, as a person would who waits
 for the model between rounds. When 60 answers are given and the last training has ended, ``leaven evaluate`` tells the
-accuracy of the run's model on the 10,000 test images. The same with ``--strategy random``. Test labels choose
+accuracy of the run's model on the 10,000 test images. The same with ``--strategy random``. In a run test labels choose
 nothing. Data: ``LEAVEN_DATA`` (default ``../shared/data``), as torchvision lays MNIST out.
 """
 
