@@ -1,11 +1,11 @@
 """The labelling loop, played without a browser: accuracy on MNIST after 60 answers, beside random questions.
 
-``python -m benchmarks.labelling --json`` writes 5,000 training images of MNIST as PNG files without labels, opens them
-as ``leaven label`` does, answers what is asked with the digit's own class, waits for each retraining, and tells the
-accuracy of every round's model on the 10,000 test images, which choose nothing within a run. The 60 answers include those to audit
-items, which are not learnt from; and trainings begin when the labelling has them begin, so a round's model may know of
-fewer answers than there are by then (``learnt_from`` says how many). Data: ``LEAVEN_DATA`` (default
-``../shared/data``), as torchvision lays MNIST out.
+``python -m benchmarks.labelling --json`` writes 5,000 training images of MNIST as PNG files without labels, opens
+them as ``leaven label`` does, answers what is asked with the digit's own class, waits for each retraining, and tells
+the accuracy of every round's model on the 10,000 test images, which choose nothing within a run. The 60 answers
+include those to audit items, which are not learnt from; and trainings begin when the labelling has them begin, so a
+round's model may know of fewer answers than there are by then (``learnt_from`` says how many). Data: ``LEAVEN_DATA``
+(default ``../shared/data``), as torchvision lays MNIST out.
 """
 
 from __future__ import annotations
