@@ -33,17 +33,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-CHROMIUM = "/usr/bin/chromium"
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "label"))
+from browser import CHROMIUM, FLAGS
+
 CLOCK = """
 const took = window.took = [];
 let down = null;
@@ -97,10 +89,10 @@ def chromium() -> Iterator[Any]:
     """A browser."""
     from playwright.sync_api import sync_playwright
 
-    if not Path(CHROMIUM).exists():
+    if not CHROMIUM.exists():
         raise SystemExit(f"There is no {CHROMIUM}; the page is measured in Chromium.")
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
         yield browser
         browser.close()
 

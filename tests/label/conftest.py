@@ -2,26 +2,14 @@
 
 import secrets
 import threading
-from pathlib import Path
 
 import pytest
 import uvicorn
+from browser import CHROMIUM, FLAGS
 from fake_session import FakeSession, paint
 
 from leaven.label.server import create_app, listen
 from leaven.label.thumbs import Thumbs
-
-CHROMIUM = Path("/usr/bin/chromium")
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 class Served:

@@ -15,8 +15,8 @@ def run(given: dict[str, Any], hyperparameters: dict[str, str]) -> int:
     import getpass
 
     from leaven.cli.show import print_json
-    from leaven.errors import LeavenError
     from leaven.label.opening import open_session
+    from leaven.label.server import serve
     from leaven.train.plan import Plan
 
     plan = {f.name: given[f.name] for f in fields(Plan) if f.name != "seed" and given.get(f.name) is not None}
@@ -28,10 +28,6 @@ def run(given: dict[str, Any], hyperparameters: dict[str, str]) -> int:
         "hyperparameters": hyperparameters or None,
     }
     classes = [name.strip() for name in (given["classes"] or "").split(",") if name.strip()]
-    try:
-        from leaven.label.server import serve
-    except ImportError as error:
-        raise LeavenError(f"The labelling page needs a package ({error.name}): pip install 'leaven[label]'.") from error
     try:
         annotator = given["annotator"] or getpass.getuser()
     except (KeyError, OSError):

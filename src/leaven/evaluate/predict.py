@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,6 +15,15 @@ from leaven.train.items import Items, to_float
 
 if TYPE_CHECKING:
     from leaven.methods.base import Method
+
+
+def batches(items: np.ndarray, where: torch.device, size: int = 512) -> Iterator[tuple[slice, Tensor]]:
+    """Rows and floats of ``items`` as a ``Pool`` holds them, a batch at a time on the device; the plain view alone."""
+    gather = Items(items, where)
+    for start in range(0, len(items), size):
+        rows = slice(start, min(start + size, len(items)))
+        x = to_float(gather[np.arange(rows.start, rows.stop)])
+        yield rows, x[:, 0] if x.ndim == 3 else x
 
 
 @torch.inference_mode()
@@ -38,12 +48,10 @@ def predict(
     """
     where = torch.device(device) if device else next(network.parameters()).device
     network.eval().to(where)
-    gather = Items(items, where)
     parts = []
-    for start in range(0, len(items), batch_size):
-        x = to_float(gather[np.arange(start, min(start + batch_size, len(items)))])
+    for _, x in batches(items, where, batch_size):
         with torch.autocast(where.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
-            probabilities = network(x[:, 0] if x.ndim == 3 else x).float().softmax(1)
+            probabilities = network(x).float().softmax(1)
         parts.append(probabilities.cpu().numpy())
     return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
 
@@ -65,17 +73,14 @@ def describe(
     """
     where = torch.device(device) if device else next(network.parameters()).device
     network.eval().to(where)
-    gather = Items(items, where)
     probabilities, features = np.zeros((0, 0), np.float32), np.zeros((0, 0), np.float32)
-    for start in range(0, len(items), batch_size):
-        stop = min(start + batch_size, len(items))
-        x = to_float(gather[np.arange(start, stop)])
+    for rows, x in batches(items, where, batch_size):
         with torch.autocast(where.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
-            seen, scores = _last(network, x[:, 0] if x.ndim == 3 else x)
-        if not start:
+            seen, scores = _last(network, x)
+        if not rows.start:
             probabilities, features = (room((len(items), y.shape[1]), np.dtype(np.float32)) for y in (scores, seen))
-        probabilities[start:stop] = scores.float().softmax(1).cpu().numpy()
-        features[start:stop] = seen.float().cpu().numpy()
+        probabilities[rows] = scores.float().softmax(1).cpu().numpy()
+        features[rows] = seen.float().cpu().numpy()
     return probabilities, features
 
 
@@ -87,11 +92,7 @@ def wanted(method: Method, items: np.ndarray, *, batch_size: int = 512, device: 
     """
     where = torch.device(device) if device else next(method.parameters()).device
     method.eval().to(where)
-    gather = Items(items, where)
-    parts = []
-    for start in range(0, len(items), batch_size):
-        x = to_float(gather[np.arange(start, min(start + batch_size, len(items)))])
-        parts.append(method.wanted(x).float().cpu())
+    parts = [method.wanted(x).float().cpu() for _, x in batches(items, where, batch_size)]
     return torch.cat(parts).numpy() if parts else np.zeros(0, np.float32)
 
 

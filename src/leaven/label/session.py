@@ -92,13 +92,6 @@ class Session:
             self._trainer.start()
 
     @property
-    def annotators(self) -> list[str]:
-        """Everyone who has answered, or changed the classes."""
-        with self._lock:
-            self._refresh()
-            return sorted({event.annotator for event in self._tally.events.values()})
-
-    @property
     def classes(self) -> tuple[str, ...]:
         """Names of the classes, in the order in which they were added."""
         with self._lock:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from leaven.methods.base import Batch, Draw
+from leaven.methods.base import Batch, Draw, Stream
 from leaven.nn.vae import Encoder, Generator, sampler
 
 HIDDEN = 512
@@ -90,6 +91,12 @@ def _told(scores: Tensor, target: Tensor) -> Tensor:
 def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
     """KL of N(μ, σ²) to N(0, 1), ``(N,)`` (Kingma & Welling 2014, appendix B)."""
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1)
+
+
+def with_hidden(known: Mapping[str, Stream], ratio: float) -> dict[str, Stream]:
+    """The baseline's streams, each seen plainly too, and ``ratio`` times as many unlabelled items."""
+    seen = {name: replace(stream, views=(*stream.views, "plain")) for name, stream in known.items()}
+    return seen | {"hidden": Stream("hidden", ratio, ("plain",), optional=True)}
 
 
 def plain_items(batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:

@@ -12,12 +12,11 @@ from torch import Tensor, nn
 
 from leaven.data.storage import parts, room
 from leaven.errors import LeavenError
-from leaven.evaluate.predict import predict
+from leaven.evaluate.predict import batches, predict
 from leaven.nn.heads import DroppedLinear
 from leaven.nn.network import Network
 from leaven.run import folder
 from leaven.run.model import Model
-from leaven.train.items import Items, to_float
 
 DRAWS = 32  # of dropout
 RATE = 0.2  # of features set to 0 where the network was trained without dropout
@@ -159,15 +158,13 @@ def _last_layer(network: nn.Module) -> nn.Module:
 
 
 @torch.inference_mode()
-def _beneath(network: Network, items: np.ndarray, where: torch.device, batch_size: int = 512) -> np.ndarray:
+def _beneath(network: Network, items: np.ndarray, where: torch.device) -> np.ndarray:
     """What the head of a composed network is given, float32 ``(N, D)``."""
     network.eval().to(where)
-    gather = Items(items, where)
     found = np.zeros((0, 0), np.float32)
-    for start in range(0, len(items), batch_size):
-        stop = min(start + batch_size, len(items))
-        features = network.features(to_float(gather[np.arange(start, stop)])).float().cpu().numpy()
-        if not start:
+    for rows, x in batches(items, where):
+        features = network.features(x).float().cpu().numpy()
+        if not rows.start:
             found = room((len(items), features.shape[1]), np.dtype(np.float32))
-        found[start:stop] = features
+        found[rows] = features
     return found

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
 import torch
@@ -15,7 +14,7 @@ from leaven.errors import LeavenError
 from leaven.methods.base import Batch, Phase, Setup, Stream
 from leaven.methods.common import cross_entropy, ramp_up
 from leaven.methods.gan import known_domain, mismatch, real_or_made
-from leaven.methods.latent import Items, Latent, plain_items, supervised_part
+from leaven.methods.latent import Items, Latent, plain_items, supervised_part, with_hidden
 from leaven.methods.semi.supervised import Supervised
 from leaven.nn.network import Network, joint, joint_features
 from leaven.nn.norm import running_statistics_kept
@@ -73,8 +72,7 @@ class ARAL(Supervised):
     @property
     def streams(self) -> dict[str, Stream]:
         """The baseline's, each seen plainly too, and unlabelled items."""
-        known = {name: replace(s, views=(*s.views, "plain")) for name, s in super().streams.items()}
-        return known | {"hidden": Stream("hidden", self.ratio, ("plain",), optional=True)}
+        return with_hidden(super().streams, self.ratio)
 
     @property
     def phases(self) -> tuple[Phase, ...]:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
 import torch
 from torch import Tensor
 
 from leaven.methods.base import Batch, Phase, Setup, Stream
-from leaven.methods.latent import Items, Latent, plain_items, supervised_part
+from leaven.methods.latent import Items, Latent, plain_items, supervised_part, with_hidden
 from leaven.methods.semi.supervised import Supervised
 from leaven.nn.network import Network
 
@@ -46,8 +45,7 @@ class VAAL(Supervised):
     @property
     def streams(self) -> dict[str, Stream]:
         """The baseline's, each seen plainly too, and unlabelled items."""
-        known = {name: replace(s, views=(*s.views, "plain")) for name, s in super().streams.items()}
-        return known | {"hidden": Stream("hidden", self.ratio, ("plain",), optional=True)}
+        return with_hidden(super().streams, self.ratio)
 
     @property
     def phases(self) -> tuple[Phase, ...]:
