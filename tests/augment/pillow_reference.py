@@ -32,10 +32,10 @@ def draw_of(names: tuple[str, ...], strength: float | tuple[float, ...], sign: i
 
 
 def pillow(image: Image.Image, name: str, strength: float, sign: int = 1) -> Image.Image:
-    """One operation of FixMatch's list as public code calls Pillow for it."""
+    """One operation of FixMatch's list (table 12), from the gentle end of its range at 0 to the other at 1."""
     w, h = image.size
-    # In float32, as ours: one unit in the last place decides which side of a whole level a product falls.
-    factor = float(np.float32(0.05) + np.float32(0.9) * np.float32(strength))
+    # Of the float32 strength, as ours: the last place decides which side of a whole level a product falls.
+    factor = float(np.float32(0.95 - 0.9 * float(np.float32(strength))))
     amount = 0.3 * sign * strength
     match name:
         case "AutoContrast":
@@ -45,7 +45,7 @@ def pillow(image: Image.Image, name: str, strength: float, sign: int = 1) -> Ima
         case "Identity":
             return image
         case "Posterize":
-            return ImageOps.posterize(image, 4 + int(4 * strength))
+            return ImageOps.posterize(image, (8, 7, 6, 5, 4, 4)[int(5 * strength)])
         case "Solarize":
             return ImageOps.solarize(image, 256 - int(256 * strength))
         case "Rotate":

@@ -57,13 +57,15 @@ def test_strengths_are_uniform_and_only_some_have_a_direction():
 def test_bins_are_drawn_by_their_rates_and_those_below_the_threshold_not_at_all():
     torch.manual_seed(0)
     policy = CTAugment(depth=1, bins=4)
-    rates = np.array([0.5, 0.41, 0.39, 0.45])  # divided by the largest: 1, 0.82, 0.78, 0.9
+    # With 0.01 added, (1 - decay), and divided by the largest: 1, 0.824, 0.788 (without it, 0.784), 0.902
+    rates = np.array([0.5, 0.41, 0.392, 0.45])
     policy.rates[:] = torch.tensor(rates)
     policy.rates[OPERATIONS.index("Rotate")] = torch.tensor([0.1, 0.9, 0.9, 0.1])
     draw = policy.draw(60_000, CPU)
     found = bins_of_four(draw)
     rotated = draw.operation[:, 0].numpy() == OPERATIONS.index("Rotate")
-    kept = np.where(rates / rates.max() < 0.8, 0, rates)
+    kept = rates + 0.01
+    kept = np.where(kept / kept.max() < 0.8, 0, kept)
     counts = np.bincount(found[~rotated], minlength=4)
     assert counts[2] == 0
     expected = kept / kept.sum() * (~rotated).sum()
@@ -83,6 +85,13 @@ def test_rates_of_nothing_are_still_drawn():
     draw = policy.draw(100, CPU)
     assert draw.strength.isfinite().all()
     assert len(np.unique(bins_of(draw))) > 10
+
+
+def test_what_is_added_to_every_rate_decides_while_rates_are_small():
+    """Two rates of 0.01 and 0.03: with 0.01 added the smaller has half the larger's share, not a third, by hand."""
+    policy = CTAugment(bins=2, threshold=0.4)
+    policy.rates[:] = torch.tensor([0.01, 0.03])
+    assert policy.weights().tolist() == [[0.5, 1.0]] * len(OPERATIONS)
 
 
 def sequential(rates: np.ndarray, cells: np.ndarray, p: np.ndarray, labels: np.ndarray, decay: float) -> np.ndarray:
@@ -164,7 +173,7 @@ def test_a_probing_view_is_what_was_drawn_and_nothing_is_cut_out():
     assert (seen[darker] < 200).all()
     assert (seen[darker].flatten(1).amax(1) == seen[darker].flatten(1).amin(1)).all()
     chosen = views.learner.probed[darker, 0] % 17
-    level = (200 * (0.05 + 0.9 * (chosen + 0.5) / 17)).round()  # in the middle of the bin
+    level = (200 * (0.95 - 0.9 * (chosen + 0.5) / 17)).round()  # in the middle of the bin
     assert (seen[darker][:, 0, 0, 0] - level).abs().max() <= 0.5 * 200 * 0.9 / 17 + 1
     assert ImageViews().learner is None
 

@@ -7,6 +7,7 @@ from PIL import Image
 from pillow_reference import draw_of, photos, pillow_batch
 from scipy.ndimage import binary_erosion
 
+from leaven.augment import RandAugment
 from leaven.augment.affine import GEOMETRIC, affine
 from leaven.augment.photometric import photometric
 from leaven.augment.policy import NUMBER, OPERATIONS
@@ -126,6 +127,45 @@ def test_histogram_against_numpy():
     for i in range(5):
         for c in range(3):
             assert np.array_equal(counts[i, c].numpy(), np.bincount(x[i, ..., c].flatten(), minlength=256))
+
+
+# Levels 200 and 191 = 0b10111111 of a flat grey, worked out by hand from the ranges of table 12: a factor of 0.95 to
+# 0.05, 8 to 4 bits, a threshold of 256 to 0.
+BY_HAND = {
+    ("Brightness", 200): {0.0: 190, 0.5: 100, 1.0: 10},
+    ("Posterize", 191): {0.0: 191, 0.1: 191, 0.3: 190, 0.5: 188, 0.7: 184, 0.9: 176, 1.0: 176},
+    ("Solarize", 200): {0.0: 200, 0.2: 200, 0.25: 55, 1.0: 55},
+}
+
+
+@pytest.mark.parametrize(("name", "level"), BY_HAND)
+def test_levels_worked_out_by_hand(name, level):
+    x = torch.full((1, 1, 4, 4), level, dtype=torch.uint8)
+    for strength, expected in BY_HAND[name, level].items():
+        assert set(ours(x, (name,), (strength,)).ravel().tolist()) == {expected}, strength
+
+
+@pytest.mark.parametrize("name", ["Brightness", "Color", "Contrast", "Posterize", "Sharpness", "Solarize", *GEOMETRY])
+def test_an_operation_grows_with_its_strength(name):
+    """From nearly nothing, table 12's gentle end, to its other end; also where the mean of many draws is taken."""
+    x = photos(48, 3, 32, 32)
+    change = [difference(ours(x, (name,), (s,)), x.permute(0, 2, 3, 1).numpy()).mean() for s in np.linspace(0, 1, 6)]
+    assert (np.diff(change) >= 0).all(), change
+    assert change[0] < change[-1] / 3, change
+
+
+def test_a_smaller_magnitude_is_gentler_in_every_operation():
+    x = photos(256, 3, 32, 32)
+    for name in ("Brightness", "Color", "Contrast", "Posterize", "Sharpness", "Solarize", *GEOMETRY):
+        others = tuple(other for other in OPERATIONS if other != name)
+        change = []
+        for magnitude in (1, 5, 10):
+            torch.manual_seed(0)
+            draw = RandAugment(1, magnitude, exclude=others).draw(len(x), x.device)
+            moved = Warp(affine(draw, 32, 32), torch.ones(len(x), dtype=torch.bool))
+            seen = moved.image(photometric(x.permute(0, 2, 3, 1).clone(), draw)).numpy()
+            change.append(difference(seen, x.permute(0, 2, 3, 1).numpy()).mean())
+        assert change[0] < 0.7 * change[1] < 0.7 * change[2], (name, change)
 
 
 def test_numbers_are_the_order_of_the_list():

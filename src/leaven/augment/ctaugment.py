@@ -16,15 +16,19 @@ LEAST = 1e-30  # of what is divided by; rates are in 0..1
 class CTAugment(Learner):
     """Every operation has bins of strengths; those are drawn under which labelled images are still recognised.
 
-    ReMixMatch (Berthelot et al. 2020), section 3.2.2. A probing view draws any bin, and the rate m of each bin that it
-    drew moves towards ω = 1 − ½ Σ|p − y|: m ← ρ·m + (1 − ρ)·ω. A strong view draws bins in proportion to their rates,
-    and none below ``threshold``. A bin is a part of all that an operation can do: rotations, shears and translations
-    go from -1 to 1, the others from 0 to 1. Operations without a strength have bins that are all alike.
+    ReMixMatch (Berthelot et al. 2020), section 3.2.2. A probing view draws any bin, and the rate m of each bin that
+    it drew moves towards ω = 1 − ½ Σ|p − y|: m ← ρ·m + (1 − ρ)·ω. A strong view draws bins in proportion to m + (1
+    − ρ), and none below ``threshold``. A bin is a part of all that an operation can do: rotations, shears and
+    translations go from -1 to 1, the others from 0 to 1. Operations without a strength have bins that are all
+    alike.
 
-    Two things are as in the authors' code and not in the paper: a rate is divided by the largest of its operation
-    before it is compared with ``threshold``, for while the network knows little every rate sinks, and none would be
-    left; and after a probing view nothing is cut out. The code's threshold is 0.85. The operations and their ranges
-    are those of FixMatch's RandAugment, `OPERATIONS`, not the paper's list.
+    Three things are as in the authors' code and not in the paper: 1 − ρ is added to each rate, so that not all of
+    them can be zero; then it is divided by the largest of its operation before it is compared with ``threshold``,
+    for while the network knows little every rate sinks, and none would be left; and after a probing view nothing is
+    cut out. The code's class has a threshold of 0.85, its runs the 0.8 of the paper. Ours: the operations and their
+    ranges are those of FixMatch's RandAugment, `OPERATIONS`; the paper's list has Blur, Cutout, Invert, Rescale and
+    Smooth as well, other ranges (Brightness, Color, Contrast and Sharpness go both ways, Posterize down to one
+    bit), and AutoContrast, Equalize and the filters blend with the image by a strength.
 
     Args:
         depth: how many operations an image draws, with replacement.
@@ -54,7 +58,7 @@ class CTAugment(Learner):
 
     def weights(self) -> Tensor:
         """How likely the bins of an operation are, up to a factor: ``(len(OPERATIONS), bins)``, 0 for those dropped."""
-        rates = self.rates.clamp(min=LEAST)
+        rates = self.rates + (1 - self.decay)
         share = rates / rates.amax(1, keepdim=True)
         return share.where(share >= self.threshold, 0)
 

@@ -92,7 +92,7 @@ class ImageViews:
         flip: draw horizontal flips; not for digits or letters.
         shift: largest shift, as a part of the side, 0 to below 1.
         operations: RandAugment operations for each image.
-        magnitude: RandAugment draws magnitudes from 1 to this, at most 10.
+        magnitude: RandAugment draws magnitudes from 0 to this, at most 10.
         cutout: largest side of the grey square, as a part of the shorter side, 0 to 1; 0 for none.
         exclude: names of `OPERATIONS` not to draw.
         smooth: interpolate when warping; None: for images under ``SMOOTH`` pixels, whose strokes the nearest

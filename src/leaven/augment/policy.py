@@ -33,7 +33,8 @@ class Draw(Drawn):
 
     Attributes:
         operation: int64 ``(N, K)``, an index into `OPERATIONS`.
-        strength: float32 ``(N, K)`` in 0..1, the place in the operation's range.
+        strength: float32 ``(N, K)`` in 0..1, the place in the operation's range, from where it changes an image
+            least to where it changes it most.
         sign: float32 ``(N, K)``, -1 or 1: the direction of rotations, shears and translations.
     """
 
@@ -76,13 +77,14 @@ class RandAugment:
     """RandAugment of FixMatch: every operation equally likely, a strength for each, always applied.
 
     Cubuk et al. 2020 tune one strength for all images; FixMatch (section 2.3 and appendix D) draws it anew
-    each time, here for each operation of each image: *m* uniform in [1, ``magnitude``], strength *m* / 10.
-    Public code draws *m* from the integers below ``magnitude`` and applies each operation with probability
-    one half; the paper has neither.
+    each time, here for each operation of each image: *m* uniform in [0, ``magnitude``], strength *m* / 10, so that
+    a magnitude of 10 is all of each range of table 12 and a smaller one its gentler part. Public code draws *m*
+    from the integers below ``magnitude`` and applies each operation with probability one half; the paper has
+    neither.
 
     Args:
         operations: how many operations an image draws, with replacement; 0 for none.
-        magnitude: the largest magnitude, 1 to 10.
+        magnitude: the largest magnitude, 0 to 10.
         exclude: names from `OPERATIONS` never to draw, as ``("Rotate",)`` where orientation tells the class.
 
     Raises:
@@ -95,8 +97,8 @@ class RandAugment:
             raise ValueError(f"exclude names unknown {unknown}; operations are {', '.join(OPERATIONS)}.")
         if operations < 0:
             raise ValueError(f"operations is {operations}; it must be 0 or more.")
-        if not 1 <= magnitude <= 10:
-            raise ValueError(f"magnitude is {magnitude}; it must be between 1 and 10.")
+        if not 0 <= magnitude <= 10:
+            raise ValueError(f"magnitude is {magnitude}; it must be between 0 and 10.")
         self.operations, self.magnitude, self.exclude = operations, magnitude, tuple(exclude)
         self.allowed = torch.tensor([NUMBER[name] for name in OPERATIONS if name not in exclude])
         if operations and not len(self.allowed):
@@ -108,6 +110,6 @@ class RandAugment:
         if self.allowed.device != device:
             self.allowed = self.allowed.to(device)
         chosen = torch.randint(max(len(self.allowed), 1), shape, device=device)
-        strength = (1 + (self.magnitude - 1) * torch.rand(shape, device=device)) / 10
+        strength = self.magnitude / 10 * torch.rand(shape, device=device)
         sign = torch.randint(2, shape, device=device).float() * 2 - 1
         return Draw(self.allowed[chosen] if self.operations else chosen, strength, sign)

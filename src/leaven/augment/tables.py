@@ -65,13 +65,16 @@ def look_up(x: Tensor, table: Tensor) -> Tensor:
 
 
 def blend(degenerate: Tensor, x: Tensor, factor: Tensor) -> Tensor:
-    """``degenerate + factor · (x - degenerate)`` in float32, cut to uint8 as ``PIL.Image.blend`` does."""
-    return torch.addcmul(degenerate, x - degenerate, factor).to(torch.uint8)
+    """``degenerate + factor · (x - degenerate)`` in float32, cut to uint8 as ``PIL.Image.blend`` does.
+
+    The product is rounded before the sum, as there: fused, a level that falls on a whole number may be one lower.
+    """
+    return (x - degenerate).mul(factor).add_(degenerate).to(torch.uint8)
 
 
 def enhancement(strength: Tensor) -> Tensor:
-    """The factor of Brightness, Color, Contrast and Sharpness: 0.05 to 0.95."""
-    return 0.05 + 0.9 * strength
+    """The factor of Brightness, Color, Contrast and Sharpness: from 0.95, nearly the image, to 0.05, nearly none."""
+    return (0.95 - 0.9 * strength.double()).float()  # one rounding, whatever the device does with a product and a sum
 
 
 def auto_contrast(counts: Tensor) -> Tensor:
@@ -114,14 +117,14 @@ def from_strength(operation: Tensor, strength: Tensor) -> Tensor:
     """The tables that need no histogram, all at once: ``(N, K)`` twice to uint8 ``(N, K, 256)``.
 
     * Brightness blends with black: ``PIL.ImageEnhance.Brightness``.
-    * Posterize keeps the first 4 to 8 bits: ``PIL.ImageOps.posterize``.
+    * Posterize keeps the first 8 to 4 bits, each number a fifth of the strengths: ``PIL.ImageOps.posterize``.
     * Solarize inverts the levels from a threshold, 256 to 0, on: ``PIL.ImageOps.solarize``.
 
     Every other operation gets the identity. One formula holds for all, ``(factor · level & bits) ^ inverted``, so
     that a batch takes a dozen calls instead of a dozen for each operation and column.
     """
     factor = torch.where(operation == NUMBER["Brightness"], enhancement(strength), 1)
-    dropped = torch.where(operation == NUMBER["Posterize"], 4 - (4 * strength).int(), 0)
+    dropped = torch.where(operation == NUMBER["Posterize"], (5 * strength).int().clamp(max=4), 0)
     threshold = torch.where(operation == NUMBER["Solarize"], 256 - (256 * strength).int(), 256)
     table = (levels(strength.device) * factor[..., None]).to(torch.uint8)
     table &= ((255 << dropped) & 255).to(torch.uint8)[..., None]
