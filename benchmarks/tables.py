@@ -145,6 +145,13 @@ TABLES: dict[str, Columns] = {
         "seeds": text("seeds"),
         "training": seconds(),
     },
+    "hard_labels": {
+        "task": text("task"),
+        "learns from": text("learns from"),
+        "accuracy, 95 % interval": share("accuracy"),
+        "hard over soft, points": gain,
+        "seeds": text("seeds"),
+    },
     "aral": {
         "row": text("row"),
         "labels": text("labels"),

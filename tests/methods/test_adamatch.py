@@ -22,8 +22,8 @@ class Reference:
     last ``window`` batches of the target.
     """
 
-    def __init__(self, window: int, threshold: float = 0.9) -> None:
-        self.window, self.threshold = window, threshold
+    def __init__(self, window: int, threshold: float = 0.9, hard: bool = False) -> None:
+        self.window, self.threshold, self.hard = window, threshold, hard
         self.source: list[np.ndarray] = []
         self.target: list[np.ndarray] = []
 
@@ -44,6 +44,8 @@ class Reference:
         guess /= guess.sum(1, keepdims=True)
         cutoff = self.threshold * softmax(z[0]).max(1).mean()
         mask = guess.max(1) >= cutoff
+        if self.hard:
+            guess = np.eye(K)[guess.argmax(1)]
         terms = [cross_entropy(s, y).mean() for s, y in zip(z, labels, strict=True)]
         return {
             "source": 0.5 * (terms[0] + terms[1]),
@@ -52,13 +54,14 @@ class Reference:
         }, mask.mean()
 
 
+@pytest.mark.parametrize("hard", [False, True], ids=["soft", "hard"])
 @pytest.mark.parametrize("setting", ["ssl and uda", "ssda"])
-def test_total_loss_over_several_steps(setting):
+def test_total_loss_over_several_steps(setting, hard):
     """All four formulas at once. λ is drawn for each score of each labelled view, in the order of the views."""
     rng = np.random.default_rng(3)
-    method = AdaMatch(Centred())
+    method = AdaMatch(Centred(), hard=hard)
     method.setup(Setup(steps=80, batch_size=6, classes=K))  # a window of 80 / 20 = 4 batches
-    reference = Reference(window=4)
+    reference = Reference(window=4, hard=hard)
     rates = []
     for step in range(7):
         progress = step / 10
@@ -89,12 +92,13 @@ def draw_views(rng: np.random.Generator, n: int) -> np.ndarray:
     return rng.normal(size=(2, n, K)) * 2 + np.array([1.0, 0.0, -0.5])
 
 
-def test_alignment_and_threshold_by_hand():
+@pytest.mark.parametrize("hard", [False, True], ids=["soft", "hard"])
+def test_alignment_and_threshold_by_hand(hard):
     """Source p = (0.8, 0.2) twice: E_S = (0.8, 0.2), c = 0.9 · 0.8 = 0.72. Target: E_T = (0.5, 0.5), ratio 4:1.
 
     (0.9, 0.1) → 36:1, in; (0.4, 0.6) → 8:3 = 0.727, in; (0.2, 0.8) → 1:1, out.
     """
-    method = AdaMatch(Given())
+    method = AdaMatch(Given(), hard=hard)
     method.setup(Setup(steps=100, batch_size=2, classes=2))
     both = logits((0.8, 0.2), (0.8, 0.2))
     source = draw([0, 1], weak=both, strong=both)
@@ -105,6 +109,8 @@ def test_alignment_and_threshold_by_hand():
     assert method.logged["mask_rate"].item() == pytest.approx(2 / 3)
     first = (36 * math.log(4) + 1 * math.log(4 / 3)) / 37
     second = (8 * math.log(4) + 3 * math.log(4 / 3)) / 11
+    if hard:  # both learn from class 0, whose probability is 1/4
+        first = second = math.log(4)
     assert terms["target"].item() == pytest.approx((first + second) / 3, rel=1e-3)
     assert terms["source"].item() == pytest.approx((-math.log(0.8) - math.log(0.2)) / 2, rel=1e-5)
 

@@ -29,6 +29,9 @@ class AdaMatch(Method):
     The pool's shape chooses the setting: one domain, semi-supervised learning (labelled items are the source,
     all items the target); two domains, unsupervised adaptation; a few target labels as well, semi-supervised
     adaptation.
+
+    The paper's loss on the target (eq. 6) is against the aligned guess ỹ as it is, a distribution; the authors' code
+    takes argmax ỹ for a label in all three settings. ``hard`` is the switch.
     """
 
     settings = ("semi-supervised", "adaptation", "semi-supervised adaptation")
@@ -43,8 +46,10 @@ class AdaMatch(Method):
         ratio: Annotated[float, "unlabelled target items for each source item"] = 3,
         weight: Annotated[float, "weight of the target loss at its height"] = 1.0,
         warmup: Annotated[float, "share of the run over which the weight rises along a cosine"] = 0.5,
+        hard: Annotated[bool, "learn from the class of the aligned guess, as the authors' code does"] = False,
     ):
         super().__init__(network)
+        self.hard = hard
         self.threshold, self.ratio, self.weight, self.warmup = threshold, ratio, weight, warmup
 
     @property
@@ -87,10 +92,11 @@ class AdaMatch(Method):
         mask = (guess.amax(1) >= cutoff).to(torch.float32)
         self.log(mask_rate=mask.mean(), threshold=cutoff)
 
-        guess, mask = target.follow(guess), target.follow(mask)
+        learnt = guess.argmax(1) if self.hard else guess
+        learnt, mask = target.follow(learnt), target.follow(mask)
         terms = {}
         for name, draw in labelled.items():
             pair = [cross_entropy(scores.pop(0), draw.labels_of(view)) for view in ("weak", "strong")]
             terms[name] = 0.5 * (pair[0] + pair[1])
-        terms["target"] = self.weight * self.rise(batch.progress) * masked_cross_entropy(strong, guess, mask)
+        terms["target"] = self.weight * self.rise(batch.progress) * masked_cross_entropy(strong, learnt, mask)
         return terms
