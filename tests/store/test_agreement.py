@@ -120,3 +120,25 @@ def test_dawid_skene_leaves_ties_out_and_knows_only_classes_that_occur():
     tie = agreed({"1": {"a": "x", "b": "y"}}, ("x", "y"), "dawid_skene")
     assert (tie.labels, tie.ties) == ({}, ["1"])
     assert agreed({}, (), "dawid_skene").labels == {}
+
+
+def test_annotators_are_judged_by_what_they_answered():
+    """By hand: ann and bob are always right and leave no doubt about the five items, three cats, a dog and a hen.
+
+    cat_only answered two cats, both right: 1. dull says cat of four items, three of them cats: 3/4, where the mean of
+    its diagonal (1, 0, and no hen seen: 0) is 1/3 and the diagonal weighed by all items 3/5. hen_too is right of the
+    dog and of the hen and wrong of one cat of two: 3/4, where by all items it would be 3/10 + 2/5.
+    """
+    truth = dict(zip("12345", ("cat", "cat", "cat", "dog", "hen"), strict=True))
+    votes = {item: {"ann": label, "bob": label} for item, label in truth.items()}
+    for item in "12":
+        votes[item]["cat_only"] = "cat"
+    for item in "1234":
+        votes[item]["dull"] = "cat"
+    for item, label in (("1", "cat"), ("2", "hen"), ("4", "dog"), ("5", "hen")):
+        votes[item]["hen_too"] = label
+    found = dawid_skene(votes, ("cat", "dog", "hen"))
+    assert found.probabilities.argmax(1).tolist() == [0, 0, 0, 1, 2]
+    expected = {"ann": 1.0, "bob": 1.0, "cat_only": 1.0, "dull": 3 / 4, "hen_too": 3 / 4}
+    assert found.accuracy == pytest.approx(expected, abs=1e-6)
+    np.testing.assert_allclose(found.answered[found.annotators.index("dull")], [3 / 4, 1 / 4, 0], atol=1e-6)

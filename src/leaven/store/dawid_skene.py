@@ -28,6 +28,7 @@ class DawidSkene:
     probabilities : ``(N, K)``, of each class for each item
     errors : ``(A, K, K)``, how often annotator a gives class l (last) to an item of class k
     shares : ``(K,)``, of the classes
+    answered : ``(A, K)``, of the classes among the items that each annotator answered
     """
 
     items: list[str]
@@ -36,11 +37,15 @@ class DawidSkene:
     probabilities: np.ndarray
     errors: np.ndarray
     shares: np.ndarray
+    answered: np.ndarray
 
     @property
     def accuracy(self) -> dict[str, float]:
-        """Annotator → how often they are right, over the classes as often as they come."""
-        right = np.einsum("akk,k->a", self.errors, self.shares)
+        """Annotator → how often they are right, over the items that they answered.
+
+        Of a class that they never saw the table of errors says nothing, so it does not count for or against them.
+        """
+        right = np.einsum("akk,ak->a", self.errors, self.answered)
         return dict(zip(self.annotators, right.tolist(), strict=True))
 
 
@@ -58,7 +63,11 @@ def dawid_skene(votes: Mapping[str, Mapping[str, str]], classes: Sequence[str]) 
     annotators = sorted({annotator for given in votes.values() for annotator in given})
     row, of = {name: n for n, name in enumerate(annotators)}, {name: k for k, name in enumerate(names)}
     said = np.array([(i, row[a], of[label]) for i, item in enumerate(items) for a, label in votes[item].items()])
-    return DawidSkene(items, annotators, names, *estimate(said, len(items), len(annotators), len(names)))
+    probabilities, errors, shares = estimate(said, len(items), len(annotators), len(names))
+    answered = np.zeros((len(annotators), len(names)))
+    np.add.at(answered, said[:, 1], probabilities[said[:, 0]])
+    answered /= answered.sum(1, keepdims=True)
+    return DawidSkene(items, annotators, names, probabilities, errors, shares, answered)
 
 
 def estimate(said: np.ndarray, n: int, a: int, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
