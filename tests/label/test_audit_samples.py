@@ -18,7 +18,7 @@ CLASSES = ("0", "1", "2")
 
 @pytest.fixture
 def labelling(tmp_path, monkeypatch):
-    """Forty digits, whether each was audited, under shares of 0.5 at first and of 0.1 now, and what labels there are."""
+    """Forty digits, what was audited of them under a share of 0.5, the sample of 0.1 now, and what labels there are."""
     monkeypatch.setenv("LEAVEN_CACHE", str(tmp_path / "cache"))
     truth = write_digits(tmp_path / "images", 40)
     items = Items(tmp_path / "images")
