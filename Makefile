@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint mutants clean
 
 demo: .venv/installed
 	$(BIN)/leaven demo
@@ -9,6 +9,10 @@ demo: .venv/installed
 # One process a core, one thread a process: threads of several tests on the same cores slow each other down.
 test: .venv/installed
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
+
+# Changes the formulas a line at a time: every change must make a test fail.
+mutants: .venv/installed
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.mutants
 
 lint: .venv/installed
 	$(BIN)/ruff check .
