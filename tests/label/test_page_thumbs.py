@@ -1,6 +1,7 @@
 """Pictures of the page: made once, of the right size and way up, from one file."""
 
 import io
+import sqlite3
 import time
 
 import numpy as np
@@ -137,3 +138,18 @@ def test_the_process_that_works_ahead_fills_the_file_and_ends_with_the_server(pi
     finally:
         works.close()
     assert works._process.returncode is not None
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [("text/html", b"<script>"), ("image/svg+xml", b"<svg/>"), ("image/png\r\nX: y", b""), (None, b""),
+     ("image/png", "text"), ("image/png", None)],
+)  # fmt: skip
+def test_what_a_strangers_file_calls_something_else_than_a_picture_is_not_given_out(pictures, tmp_path, kind, body):
+    Image.new("RGB", (28, 28), "red").save(tmp_path / "images" / "a.png")
+    thumbs = pictures()
+    (id_,) = thumbs.items.ids
+    with sqlite3.connect(thumbs.path) as file:
+        file.executemany("INSERT INTO thumbs VALUES (?, ?, ?, ?)", [(id_, side, kind, body) for side in (0, GRID)])
+    assert thumbs.kept(id_, GRID) is None
+    assert thumbs.make(id_, GRID) == ("image/png", (tmp_path / "images" / "a.png").read_bytes())  # made anew

@@ -28,7 +28,12 @@ SHOWN = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp", "GIF": 
 FEW = 40  # that are made ahead before it is known whether a pool's images are small
 AHEAD = 20_000  # thumbnails that are made before they are asked for; the file stays under 2 GB
 TABLE = "CREATE TABLE IF NOT EXISTS thumbs (id TEXT, side INTEGER, type TEXT, body BLOB, PRIMARY KEY (id, side))"
-ASKED = "SELECT type, body FROM thumbs WHERE id = ? AND side IN (?, 0)"  # side 0: the original, whatever is asked for
+# side 0: the original, whatever is asked for. The file may be of a stranger's folder: what is no picture is not there,
+# for a page of text/html that this server gave out could do all that ours can
+ASKED = (
+    "SELECT type, body FROM thumbs WHERE id = ? AND side IN (?, 0) AND typeof(body) = 'blob' "
+    f"AND type IN ({', '.join(repr(kind) for kind in SHOWN.values())})"
+)
 
 
 class Opens(Protocol):
