@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -36,6 +37,17 @@ def test_what_is_chosen_can_be_filled_in_and_learnt_from(leaven, place, finished
     assert leaven("fit", place / "photos", "--labels", out, "-o", tmp_path / "again", *FAST).code == 0
     data = json.loads((tmp_path / "again" / "config.json").read_text())["data"]
     assert data["labelled"] == 14
+
+
+def test_copies_are_asked_for_once_and_it_is_said_that_fewer_differ(leaven, finished, tmp_path):
+    make_folder(tmp_path / "pool", 3)
+    for i in range(3):
+        for copy in range(4):
+            shutil.copy(tmp_path / "pool" / f"{i:03d}.png", tmp_path / "pool" / f"{i}_{copy}.png")
+    said = leaven("query", finished, tmp_path / "pool", "-n", 5, "--strategy", "margin", "-o", tmp_path / "ask.csv")
+    assert len({(tmp_path / "pool" / row["file"]).read_bytes() for row in read(tmp_path / "ask.csv")}) == 3
+    assert said.out.startswith("3 of 15 unlabelled items chosen by margin")
+    assert "Fewer than the 5 asked for, for all others are exact copies of these or of labelled ones." in said.out
 
 
 def test_what_the_run_learnt_from_is_left_out_unasked(leaven, place, finished, tmp_path):

@@ -25,6 +25,8 @@ def test_mcnemar_against_hand_worked_numbers(gained, lost, p):
 def test_mcnemar_of_many_disagreements():
     # 5,200 against 4,800: z = 399 / 100 with the correction for continuity, two-sided p = 6.61e-5
     assert mcnemar(5200, 4800) == pytest.approx(6.61e-5, rel=0.02)
+    # and at once of a pool of millions: z = 999 / sqrt(1,999,000)
+    assert mcnemar(1_000_000, 999_000) == pytest.approx(0.4798, rel=0.002)
 
 
 def test_interval_against_newcombe():

@@ -5,8 +5,13 @@ import numpy as np
 from leaven.query.said import Said
 
 
-def make(n: int = 60, classes: int = 4, features: int = 5, labelled: int = 7, seed: int = 0) -> Said:
-    """Random answers; a fifth of the items are copies of others under another id, a tenth have one probability."""
+def make(
+    n: int = 60, classes: int = 4, features: int = 5, labelled: int = 7, seed: int = 0, differ: bool = False
+) -> Said:
+    """Random answers; a fifth of the items look like others to the model, a tenth have one probability.
+
+    ``differ``: the items are no copies even so.
+    """
     rng = np.random.default_rng(seed)
     p = rng.dirichlet(np.ones(classes), n).astype(np.float32)
     h = rng.normal(size=(n, features)).astype(np.float32)
@@ -18,7 +23,8 @@ def make(n: int = 60, classes: int = 4, features: int = 5, labelled: int = 7, se
     votes = rng.dirichlet(np.ones(classes), (6, n)).astype(np.float32)
     wanted = rng.normal(size=n).round(1)
     votes[:, copies[0]], wanted[copies[0]] = votes[:, copies[1]], wanted[copies[1]]
-    return Said(p, h, np.array([f"folder/{i}.png" for i in range(n)]), known, votes, wanted)
+    ids = np.array([f"folder/{i}.png" for i in range(n)])
+    return Said(p, h, ids, known, votes, wanted, np.arange(n) if differ else None)
 
 
 def permuted(said: Said, seed: int) -> Said:

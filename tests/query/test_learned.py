@@ -13,6 +13,7 @@ from leaven.methods.base import Method, Setup
 from leaven.nn.build import Spec, build
 from leaven.nn.network import Network
 from leaven.query.book import Book
+from leaven.query.copies import content
 from leaven.query.said import Said
 from leaven.query.select import select
 from leaven.query.simulate import Game, play
@@ -27,7 +28,14 @@ PLAN = {"steps": 12, "batch_size": 8, "precision": "32-true", "accelerator": "cp
 def said(want: np.ndarray, labelled: np.ndarray) -> Said:
     n = len(want)
     names = np.array([f"{i}.png" for i in range(n)])
-    return Said(np.full((n, 2), 0.5, np.float32), np.zeros((n, 1), np.float32), names, labelled, wanted=want)
+    return Said(
+        np.full((n, 2), 0.5, np.float32),
+        np.zeros((n, 1), np.float32),
+        names,
+        labelled,
+        wanted=want,
+        content=np.arange(n),
+    )
 
 
 def test_the_most_wanted_unlabelled_items_are_taken():
@@ -60,7 +68,9 @@ def chosen(method: Method, one: Pool, n: int = 12) -> list[str]:
     asks = wanted(method, one.items, batch_size=16)
     known = np.array([int(name[2:-4]) < 12 for name in one.ids])
     p = np.full((len(one), K), 1 / K, np.float32)
-    return one.ids[select("learned", Said(p, p, one.ids, known, wanted=asks), n, seed=5)].tolist()
+    return one.ids[
+        select("learned", Said(p, p, one.ids, known, wanted=asks, content=content(one.items)), n, seed=5)
+    ].tolist()
 
 
 def test_permuting_the_pool_leaves_the_selected_items_unchanged(trained):

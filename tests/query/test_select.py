@@ -8,6 +8,7 @@ from said_query import make, permuted
 
 from leaven.errors import LeavenError
 from leaven.query import bait, batch_bald, error_reduction, prob_cover
+from leaven.query.copies import content
 from leaven.query.keys import exponential, keys, smallest
 from leaven.query.said import Said
 from leaven.query.select import BY_VOTES, NAMES, select
@@ -53,6 +54,40 @@ def test_ties_are_broken_by_id_and_seed(name):
     assert all(len(set(c)) == 10 for c in chosen)
     moved = permuted(said, 1)
     assert sorted(moved.ids[select(name, moved, 10, 3)]) == chosen[3]
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("by_content", [False, True])
+def test_no_copy_stands_in_a_batch(name, by_content):
+    """Twenty copies of each of the two items that every strategy wants most, among thirty others."""
+    rng = np.random.default_rng(3)
+    which = np.concatenate([np.repeat([0, 1], 20), np.arange(2, 32)])
+    p, h = rng.dirichlet(np.full(3, 5.0), 32).astype(np.float32), rng.normal(size=(32, 4)).astype(np.float32)
+    votes, wanted = rng.dirichlet(np.ones(3), (6, 32)).astype(np.float32), rng.normal(size=32)
+    p[:2], h[:2], wanted[:2] = [[0.34, 0.33, 0.33], [0.33, 0.34, 0.33]], 20 * h[:2], 9
+    votes[:, :2] = np.eye(3, dtype=np.float32)[np.arange(6) % 3, None]
+    noise = rng.normal(size=(70, 4)).astype(np.float32) * (1e-6 if by_content else 0)  # of batches of other sizes
+    known = np.isin(np.arange(70), [45, 50])
+    said = Said(p[which], h[which] + noise, np.arange(70), known, votes[:, which], wanted[which],
+                which if by_content else None)  # fmt: skip
+    chosen = which[select(name, said, 10)]
+    assert len(set(chosen)) == 10
+    known = np.isin(np.arange(70), [3, 45])
+    said = dataclasses.replace(said, labelled=known)
+    assert 0 not in which[select(name, said, 30)]  # nor a copy of a labelled one
+    everything = select(name, said, 60).tolist()
+    assert sorted(which[everything[:30]]) == sorted(set(range(32)) - set(which[known]))
+    assert len(set(everything)) == (30 if by_content else 60)  # what only looks alike comes after all others
+
+
+def test_copies_are_equal_byte_for_byte():
+    x = np.random.default_rng(0).integers(0, 2, (5000, 3, 2, 1)).astype(np.uint8)  # 64 different ones, zeros at ends
+    same = (x[:300, None] == x[None, :300]).all((2, 3, 4))
+    numbers = content(x)
+    assert (same == (numbers[:300, None] == numbers[None, :300])).all()
+    assert len(np.unique(numbers)) == 64
+    assert len(np.unique(content(x, np.arange(5000) % 2))) == 128
+    assert len(content(x[:0])) == 0
 
 
 @pytest.mark.parametrize("name", NAMES)

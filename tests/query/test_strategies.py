@@ -14,7 +14,8 @@ def said_of(features, probabilities=None, labelled=()) -> Said:
     features = np.asarray(features, np.float32)
     p = np.ones((len(features), 1)) if probabilities is None else probabilities
     known = np.isin(np.arange(len(features)), labelled)
-    return Said(np.asarray(p, np.float32), features, np.arange(len(features)), known)
+    ids = np.arange(len(features))
+    return Said(np.asarray(p, np.float32), features, ids, known, content=ids)
 
 
 def test_entropy_and_margin_by_hand():
@@ -102,7 +103,7 @@ def test_badge_distances_without_the_embeddings():
 
 def test_badge_draws_in_proportion_to_the_squared_distance():
     """The first is the longest gradient; the second and third as k-means++ has it, over many seeds."""
-    said = make(12, classes=3, features=2, labelled=2, seed=1)
+    said = make(12, classes=3, features=2, labelled=2, seed=1, differ=True)
     g, open_ = embeddings(said), ~said.labelled
     between = ((g[:, None] - g[None]) ** 2).sum(2)
     first = int(np.where(open_, (g**2).sum(1), -1).argmax())

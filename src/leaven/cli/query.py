@@ -24,6 +24,7 @@ def query(run: Path, data: Path, n: int, strategy: str, out: Path, labels: Path 
     import numpy as np
 
     from leaven.evaluate.predict import describe, wanted
+    from leaven.query.copies import content
     from leaven.query.said import Said
     from leaven.query.select import BY_FEATURES, BY_VOTES, BY_WANTED, select, strategy_name
     from leaven.run import folder
@@ -63,7 +64,8 @@ def query(run: Path, data: Path, n: int, strategy: str, out: Path, labels: Path 
     if not classifies:
         probabilities = np.ones((len(pool), 1), np.float32)  # what the network ends with are no classes
     votes = None if ask is None else ask(pool, features, seed, data)
-    rows = select(name, Said(probabilities, features, pool.ids, known, votes, asks), n, seed)
+    said = Said(probabilities, features, pool.ids, known, votes, asks, content(pool.items))
+    rows = select(name, said, n, seed)
     columns: dict[str, Any] = dict.fromkeys(COLUMNS, [""] * len(rows))
     columns |= {"file": pool.ids[rows].tolist(), "strategy": [name] * len(rows)}
     if classifies:
@@ -71,11 +73,14 @@ def query(run: Path, data: Path, n: int, strategy: str, out: Path, labels: Path 
         columns["confidence"] = [f"{p:.4f}" for p in probabilities[rows].max(1)]
     write_table(out, columns)
     left, done = len(pool) - int(known.sum()), int(known.sum())
+    fewer = "" if len(rows) == min(n, left) else (
+        f" Fewer than the {min(n, left)} asked for, for all others are exact copies of these or of labelled ones."
+    )  # fmt: skip
     tell(
         {"items": len(pool), "labelled": done, "chosen": len(rows), "strategy": name, "out": str(out)},
         as_json,
         f"{len(rows)} of {left} unlabelled items chosen by {name} ({done} labelled ones left out): fill in the "
-        f"column label of {out}.",
+        f"column label of {out}.{fewer}",
     )
 
 

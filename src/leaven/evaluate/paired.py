@@ -35,11 +35,9 @@ class Paired:
 
 def mcnemar(gained: int, lost: int) -> float:
     """Two-sided p of McNemar's exact test: a fair coin for each of ``gained + lost`` disagreements."""
-    n, tail, term = gained + lost, 0, 1
-    for k in range(min(gained, lost) + 1):
-        tail += term
-        term = term * (n - k) // (k + 1)
-    return min(1.0, 2 * tail / 2**n)
+    from scipy.stats import binomtest
+
+    return float(binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
 
 
 def difference_interval(both: int, gained: int, lost: int, neither: int) -> tuple[float, float]:

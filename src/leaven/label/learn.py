@@ -16,6 +16,7 @@ from leaven.label.items import Items
 from leaven.label.pools import judged, labelled, with_made
 from leaven.label.says import Says
 from leaven.label.settings import Settings
+from leaven.query.copies import content
 from leaven.query.said import Said
 from leaven.query.select import BY_VOTES, BY_WANTED, select
 from leaven.run import folder
@@ -81,7 +82,7 @@ def finish(
     set_aside = _set_aside(items, settings, known)
     open_ = np.array([name not in set_aside or name in votes for name in names])
     answered = np.array([name in votes or name in known for name in names])
-    columns = {"probabilities": probabilities, "features": features, "ids": pool.ids}
+    columns = {"probabilities": probabilities, "features": features, "ids": pool.ids, "content": content(pool.items)}
     strategy = settings.strategy
     if fitted is not None and fitted.trained is not None and fitted.trained.asks and strategy in BY_WANTED:
         columns["wanted"] = wanted(fitted.trained, pool.items, device=best_device())

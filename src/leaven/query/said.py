@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from leaven.data.storage import parts
+from leaven.data.storage import gather, parts, room
 from leaven.errors import LeavenError
 
 
@@ -23,6 +23,8 @@ class Said:
     votes : float32 ``(M, N, K)`` or ``None``: class probabilities of M members of a committee, or M draws of dropout;
         may be memory-mapped
     wanted : floats ``(N,)`` or ``None``: how much the trained method itself wants each item labelled, larger is more
+    content : int64 ``(N,)``: items of the same number are exact copies of each other (``leaven.query.copies.content``
+        of their pixels); ``None``: not known, see ``leaven.query.select.select``
 
     Raises
     ------
@@ -35,6 +37,7 @@ class Said:
     labelled: np.ndarray
     votes: np.ndarray | None = None
     wanted: np.ndarray | None = None
+    content: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         set_ = object.__setattr__
@@ -54,13 +57,16 @@ class Said:
                 )
         self._require_finite("probabilities", self.probabilities)
         self._require_finite("features", self.features)
-        if self.wanted is not None:
-            set_(self, "wanted", np.asarray(self.wanted))
-            if self.wanted.shape != (count,):
+        for name in ("wanted", "content"):
+            if getattr(self, name) is None:
+                continue
+            set_(self, name, np.asarray(getattr(self, name)))
+            if (column := getattr(self, name)).shape != (count,):
                 raise LeavenError(
-                    f"A query over {count} items was given wanted of the shape {self.wanted.shape}, expected "
+                    f"A query over {count} items was given {name} of the shape {column.shape}, expected "
                     f"({count},): one number for each item."
                 )
+        if self.wanted is not None:
             self._require_finite("wanted", self.wanted[:, None])
         if self.votes is not None:
             expected = (*self.votes.shape[:1], *self.probabilities.shape)
@@ -79,6 +85,23 @@ class Said:
     def unlabelled(self) -> np.ndarray:
         """Rows that may be chosen, int64."""
         return np.flatnonzero(~self.labelled)
+
+    def subset(self, rows: np.ndarray) -> Said:
+        """What is said of these rows alone, int64 ``(M,)``; above 1 GiB the columns are mapped to a file."""
+
+        def of(column: np.ndarray | None) -> np.ndarray | None:
+            return None if column is None else gather(column, rows)
+
+        votes = self.votes
+        if votes is not None:
+            kept = room((len(votes), len(rows), votes.shape[2]), votes.dtype)
+            for member, into in zip(votes, kept, strict=True):
+                into[:] = member[rows]
+            votes = kept
+        return Said(
+            gather(self.probabilities, rows), gather(self.features, rows), self.ids[rows], self.labelled[rows], votes,
+            of(self.wanted), of(self.content),
+        )  # fmt: skip
 
     def _require_finite(self, name: str, column: np.ndarray) -> None:
         for start, stop in parts(len(column)):

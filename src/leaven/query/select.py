@@ -5,10 +5,12 @@ from __future__ import annotations
 import difflib
 import importlib
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
 from leaven.errors import LeavenError
+from leaven.query.copies import content, distinct
 from leaven.query.keys import keys
 from leaven.query.said import Said
 
@@ -60,6 +62,10 @@ def strategy_name(name: str) -> str:
 def select(name: str, said: Said, n: int, seed: int = 0) -> np.ndarray:
     """Rows of the ``n`` items to label next, int64, the most wanted first; fewer where fewer are unlabelled.
 
+    No two of them are exact copies of each other, and none of a labelled item, for one answer serves all copies: so
+    there are fewer, too, where fewer different items are left. What is a copy ``Said.content`` tells; where that is
+    not given, items that look exactly alike to the model come after all others.
+
     Which items they are depends on the items, their ids and the seed, and not on their order in the pool.
 
     Parameters
@@ -77,11 +83,27 @@ def select(name: str, said: Said, n: int, seed: int = 0) -> np.ndarray:
     _require(key, said)
     if n < 0:
         raise LeavenError(f"{n} items were asked for, expected 0 or more.")
-    n = min(n, len(said.unlabelled))
     own = keys(said.ids, seed)
-    if n == 0:
+    if n == 0 or not len(said.unlabelled):
         return np.zeros(0, np.int64)
     strategy: Strategy = _own(key) if ":" in key else getattr(importlib.import_module(f"leaven.query.{key}"), key)
+    numbers = content(said.features, said.probabilities) if said.content is None else said.content
+    different = distinct(numbers, said.labelled, own)
+    if len(different) == len(said):
+        return _chosen(name, strategy, said, n, own)
+    rows = different[_chosen(name, strategy, said.subset(different), n, own[different])]
+    if said.content is None and len(rows) < n:
+        known = said.labelled.copy()
+        known[rows] = True
+        rows = np.concatenate([rows, _chosen(name, strategy, replace(said, labelled=known), n - len(rows), own)])
+    return rows
+
+
+def _chosen(name: str, strategy: Strategy, said: Said, n: int, own: np.ndarray) -> np.ndarray:
+    """What a strategy chooses, looked at: ``n`` rows, or as many as are unlabelled."""
+    n = min(n, len(said.unlabelled))
+    if n == 0:
+        return np.zeros(0, np.int64)
     rows = np.asarray(strategy(said, n, own)).astype(np.int64, copy=False)
     if rows.shape != (n,) or len(np.unique(rows)) < n or not np.isin(rows, said.unlabelled).all():
         raise LeavenError(f"The strategy {name} did not give {n} different unlabelled rows, as each has to; mend it.")

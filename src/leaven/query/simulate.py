@@ -15,6 +15,7 @@ from leaven.errors import LeavenError
 from leaven.evaluate.predict import describe, wanted
 from leaven.nn.network import Network
 from leaven.query.book import Book, Line
+from leaven.query.copies import content
 from leaven.query.keys import keys
 from leaven.query.said import Said
 from leaven.query.select import BY_DROPOUT, BY_FEATURES, BY_VOTES, select, strategy_name
@@ -80,11 +81,21 @@ class Game:
                 f"All rounds together ask for {wanted} labels, but the pool has {len(labels)} items; "
                 "ask for fewer or play fewer rounds."
             )
+        if wanted > (different := len(np.unique(self.content))):
+            raise LeavenError(
+                f"All rounds together ask for {wanted} labels, but of the pool's {len(labels)} items only {different} "
+                "differ, and no exact copy is asked for; ask for fewer or play fewer rounds."
+            )
 
     @cached_property
     def rows(self) -> np.ndarray:
         """Rows of the pool whose labels are hidden, int64 ``(M,)``: those of the target."""
         return self.pool.rows("unlabelled")
+
+    @cached_property
+    def content(self) -> np.ndarray:
+        """Which of these items are exact copies of each other, see ``Said.content``."""
+        return content(self.pool.items)[self.rows]
 
     @cached_property
     def seen(self) -> np.ndarray:
@@ -109,7 +120,13 @@ class Game:
         ranking = np.argsort(keys(ids, seed))
         if self.begin != CONTROL:
             flat = self.seen[:, 0] if self.seen.ndim == 3 else self.seen.reshape(count, -1)
-            nothing = Said(np.ones((count, 1), np.float32), flat.astype(np.float32), ids, np.zeros(count, bool))
+            nothing = Said(
+                np.ones((count, 1), np.float32),
+                flat.astype(np.float32),
+                ids,
+                np.zeros(count, bool),
+                content=self.content,
+            )
             wanted = select(self.begin, nothing, self.start, seed)
             ranking = np.concatenate([wanted, ranking[~np.isin(ranking, wanted)]])
         if not self.pool.two_domains:
@@ -154,7 +171,8 @@ def play(game: Game, seeds: int, book: Book, *, progress: bool = True) -> Iterat
                     trained = first if number == 0 and first else _train(game, known, seed, progress)
                     first = trained if number == 0 else first
                     votes = _votes(game, strategy, trained, _seed(seed, number)) if budget else None
-                    said = Said(trained.probabilities, trained.features, ids, known, votes, trained.wanted)
+                    said = Said(trained.probabilities, trained.features, ids, known, votes, trained.wanted,
+                                game.content)  # fmt: skip
                     asked = ids[select(strategy, said, budget, _seed(seed, number))] if budget else ids[:0]
                     line = Line(seed, strategy, number, int(known.sum()), trained.right, len(game.test),
                                 round(trained.seconds, 2), tuple(asked.tolist()))  # fmt: skip
