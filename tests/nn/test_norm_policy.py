@@ -108,6 +108,28 @@ def test_per_domain_is_a_layer_for_each(shape):
     assert not np.allclose(running(ours)[0], running(layers["source"])[0], rtol=0.01)
 
 
+@pytest.mark.parametrize("policy", ["source", "per_domain"])
+def test_statistics_far_from_zero(policy):
+    """A mean of 1,000 standard deviations: as exact as one layer of PyTorch's for each domain, forward and back."""
+    ours = layer(policy)
+    x = (torch.randn((9, 4, 40), generator=torch.Generator().manual_seed(3)) + 1000).requires_grad_()
+    y = apply(ours, x, DOMAIN)
+    exact = x.detach().double().requires_grad_()
+    expected = torch.zeros_like(exact)
+    for rows in sides().values():
+        of = exact[SOURCE if policy == "source" else rows]
+        mean, variance = of.mean((0, 2), keepdim=True), of.var((0, 2), correction=0, keepdim=True)
+        z = (exact - mean) / (variance + EPS).sqrt() * ours.weight.double()[:, None] + ours.bias.double()[:, None]
+        expected = torch.where(rows[:, None, None], F.leaky_relu(z, SLOPE), expected)
+    torch.testing.assert_close(y.double(), expected, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(
+        gradients(y, x)[0].double(),
+        torch.autograd.grad((expected * weights_like(y)).sum(), exact)[0],
+        rtol=1e-2,
+        atol=1e-3,
+    )
+
+
 def sides() -> dict[str, torch.Tensor]:
     return {"source": SOURCE, "target": TARGET}
 

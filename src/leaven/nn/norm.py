@@ -151,17 +151,18 @@ class BatchNorm(nn.BatchNorm1d):
         """
         of = x if of is None else of
         dims = [0, *range(2, x.ndim)]
+        shape = (1, -1) + (1,) * (x.ndim - 2)
         wide = of.float()
-        values = wide.numel() / x.shape[1]
-        sums = torch.stack([wide.sum(dims), wide.square().sum(dims), torch.full_like(wide.sum(dims), values)])
-        total, squares, count = differentiable_mean(sums)
+        total = wide.sum(dims)
+        total, count = differentiable_mean(torch.stack([total, torch.full_like(total, wide.numel() / x.shape[1])]))
         count = (count.detach() * processes())[0]
         assert self.running_mean is not None
         assert self.running_var is not None
         some = count > 0
         mean = torch.where(some, total * processes() / count.clamp(min=1), self.running_mean)
-        variance = (squares * processes() / count.clamp(min=1) - mean.square()).clamp(min=0.0)  # rounding
-        variance = torch.where(some, variance, self.running_var)
+        # About the mean, and so in a second round: E[x²] − E[x]² loses the variance where the mean is far from 0.
+        squares = differentiable_mean((wide - mean.view(shape)).square().sum(dims))
+        variance = torch.where(some, squares * processes() / count.clamp(min=1), self.running_var)
         with torch.no_grad():
             momentum = (self.momentum or 0.0) * follow
             self.running_mean.lerp_(mean, momentum)
@@ -169,7 +170,6 @@ class BatchNorm(nn.BatchNorm1d):
             self.running_var.lerp_(unbiased, momentum)
             if counted and self.momentum:
                 self.num_batches_tracked += some
-        shape = (1, -1) + (1,) * (x.ndim - 2)
         scale = self.weight * torch.rsqrt(variance + self.eps)
         return (x.float() * scale.view(shape) + (self.bias - mean * scale).view(shape)).to(x.dtype)
 
