@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leaven.data import read_masks
+from leaven.data import LeavenWarning, read_masks
 from leaven.data.images import kept_part
 from leaven.errors import LeavenError
 
@@ -62,8 +62,9 @@ def test_decoded_once(two, monkeypatch):
 def test_named_classes(two):
     images, masks, numbers = two
     (masks / "classes.txt").write_text("\ufeffroad\n sky \ntree\ncar\n\n", "utf-8")
-    assert read_masks(images, masks).classes == ("road", "sky", "tree", "car")
-    pool = read_masks(images, masks, classes=("road", "sky"))
+    with pytest.warns(LeavenWarning, match="a pixel of the class car, which cannot be learnt"):
+        assert read_masks(images, masks).classes == ("road", "sky", "tree", "car")
+    pool = read_masks(images, masks, classes=("road", "sky"), ignore=(2,))
     assert pool.classes == ("road", "sky")
     assert (pool.masks[0] == np.where(numbers[0] == 2, 255, numbers[0])).all()
 
@@ -74,10 +75,13 @@ def test_numbers_that_stand_for_no_class(two):
     changed[0], changed[1] = 255, 17
     write(masks / "a.png", changed)
     pool = read_masks(images, masks, ignore=(17, 1))
-    assert pool.classes == ("0", "1", "2")
+    assert pool.classes == ("0", "2")
     assert (pool.masks[0, :2] == 255).all()
-    assert (pool.masks[0, 2:] == np.where(changed[2:] == 1, 255, changed[2:])).all()
-    assert read_masks(images, masks).classes == tuple(str(k) for k in range(18))
+    assert (pool.masks[0, 2:] == np.choose(changed[2:], [0, 255, 1])).all()
+    with pytest.warns(LeavenWarning, match="of the number 3, 4, .*, 14 and 2 more, which is no class"):
+        pool = read_masks(images, masks)
+    assert pool.classes == ("0", "1", "2", "17")  # numbers without a pixel make no class
+    assert (pool.masks[0, 1] == 3).all()
 
 
 def test_no_masks_at_all(two):
@@ -101,7 +105,7 @@ def test_image_and_mask_are_cropped_alike(tmp_path, of, size):
     number[:, 2 * width // 3 :] += 2
     write(tmp_path / "i" / "a.png", number * 40)
     write(tmp_path / "m" / "a.png", number)
-    pool = read_masks(tmp_path / "i", tmp_path / "m", size=size)
+    pool = read_masks(tmp_path / "i", tmp_path / "m", size=size, classes="0123", told=False)
     down, across = (size, size) if isinstance(size, int) else size
     assert pool.masks.shape == (1, down, across)
     assert pool.items.shape == (1, down, across, 1)
@@ -126,9 +130,13 @@ def test_nearest_pixels_by_hand(tmp_path):
     number = np.tile(np.arange(8, dtype=np.uint8), (4, 1))
     write(tmp_path / "i" / "a.png", number)
     write(tmp_path / "m" / "a.png", number)
-    assert read_masks(tmp_path / "i", tmp_path / "m", size=(2, 2)).masks[0].tolist() == [[3, 5], [3, 5]]
-    assert read_masks(tmp_path / "i", tmp_path / "m", size=(4, 4)).masks[0].tolist() == [[2, 3, 4, 5]] * 4
-    wide = read_masks(tmp_path / "i", tmp_path / "m", size=(8, 16)).masks[0]
+
+    def of(*size):
+        return read_masks(tmp_path / "i", tmp_path / "m", size=size, classes="01234567", told=False).masks[0]
+
+    assert of(2, 2).tolist() == [[3, 5], [3, 5]]
+    assert of(4, 4).tolist() == [[2, 3, 4, 5]] * 4
+    wide = of(8, 16)
     assert wide[0].tolist() == np.arange(8).repeat(2).tolist()
 
 
@@ -166,7 +174,7 @@ def test_a_broken_image_is_left_out_with_its_mask(two):
     ("change", "says"),
     [
         (lambda i, m: write(m / "a.png", np.zeros((6, 9), np.uint8)), r"a\.png is 6×9 pixels and its image a\.png 6×8"),
-        (lambda i, m: write(m / "a.png", np.zeros((6, 8, 3), np.uint8)), r"a\.png holds colours \(RGB\)"),
+        (lambda i, m: write(m / "a.png", np.full((6, 8, 3), (9, 0, 255), np.uint8)), r"holds colours \(RGB\).*#0900ff"),
         (lambda i, m: write(m / "a.png", np.full((6, 8), 300, np.uint16)), r"a\.png holds numbers from 300 to 300"),
         (lambda i, m: (m / "a.png").write_bytes(b"broken"), r"a\.png cannot be read"),
         (lambda i, m: write(m / "q.png", np.zeros((6, 8), np.uint8)), r"without an image .*\(q\.png\)"),

@@ -36,6 +36,12 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Labels = Annotated[
     Any, Of(parser=_labels, metavar="PATH", help="CSV of file name and label, label store, or folder of masks.")
 ]
+MaskValues = Annotated[
+    str | None, Of(metavar="NUMBER=CLASS,...", help="What numbers in masks stand for: 0=background,255=object.")
+]
+Background = Annotated[
+    str | None, Of(metavar="CLASS", help="Class of the pixels that no mask paints (255); else they do not count.")
+]
 Strict = Annotated[bool, Of("--strict", help="An image that cannot be read is an error, not a warning.")]
 # what trains is told alike by `fit` and `simulate`
 Size = Annotated[int | None, Of(help="Pixels a side to keep of each image.")]
@@ -96,6 +102,8 @@ def fit(
     test: Annotated[Path | None, Of(help="Labelled folder to report on; it chooses nothing.")] = None,
     validation: Annotated[float | None, Of(help="Share of the labels to hold out.")] = None,
     per_class: Annotated[int | None, Of(help="Use only so many labels a class, or masks, and hide the rest.")] = None,
+    mask_values: MaskValues = None,
+    background: Background = None,
     size: Size = None,
     channels: Channels = None,
     flip: Flip = None,
@@ -147,6 +155,8 @@ def evaluate(
     run: Run,
     data: Annotated[Path, typer.Argument(help="Images (a subfolder a class, or --labels), or .npz.", metavar="DATA")],
     labels: Labels = None,
+    mask_values: MaskValues = None,
+    background: Background = None,
     name: Annotated[str, typer.Option(help="What the report calls this data.")] = "test",
     strict: Strict = False,
     as_json: Json = False,
@@ -154,7 +164,7 @@ def evaluate(
     """Accuracy of a run's model, and of its baseline, on labelled data; the report is made anew with it."""
     from leaven.cli.use import evaluate as command
 
-    command(run, data, labels, name, strict, as_json)
+    command(run, data, labels, mask_values, background, name, strict, as_json)
 
 
 @app.command()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ from leaven.errors import LeavenError
 
 if TYPE_CHECKING:
     from leaven.methods.base import Method
+    from leaven.run.inputs import Pixels
 
 PATHS = ("data", "labels", "source", "test")
 FORM = ("size", "channels", "strict")
@@ -28,7 +29,7 @@ def run(given: dict[str, Any], hyperparameters: dict[str, str]) -> int:
     from leaven.run.auto import AUTO, fit_auto
     from leaven.run.fit import fit
     from leaven.run.folder import CONFIG, REPORT
-    from leaven.run.inputs import read_like
+    from leaven.run.inputs import Pixels, read_like
     from leaven.run.options import Options
     from leaven.run.rank import first
     from leaven.train.plan import Plan
@@ -41,13 +42,21 @@ def run(given: dict[str, Any], hyperparameters: dict[str, str]) -> int:
     options = Options(
         None if auto else method, hyperparameters, plan=plan, init_plan=before, **{name: given[name] for name in ALIKE}
     )
+    said = Pixels.said(given["mask_values"], given["background"])
+    given = given | {"mask_values": said.values}
     pool, where = _pool(given)
+    record = {"inputs": _inputs(given)}
     out, test = Path(given["out"]), None
     if given["test"] is not None:
-        test = read_like(given["test"], pool.items.shape[1:], pool.classes, strict=given["strict"])
+        test = read_like(
+            given["test"],
+            pool.items.shape[1:],
+            pool.classes,
+            strict=given["strict"],
+            pixels=replace(said, like=record["inputs"]),
+        )
         if not (test.labels >= 0).any():
             raise LeavenError(f"The test data {given['test']} have no labels; give a subfolder a class, or an .npz.")
-    record = {"inputs": _inputs(given)}
     again = {"resume": given["resume"], "overwrite": given["overwrite"], "loggers": tuple(given["logger"] or ())}
     try:
         if auto:
@@ -93,7 +102,23 @@ def _inputs(given: dict[str, Any]) -> dict[str, Any]:
     from leaven.run.stored import recorded
 
     paths = {name: recorded(given[name]) for name in PATHS if given[name] is not None}
-    return dict.fromkeys(PATHS) | paths | {name: given[name] for name in (*FORM, "per_class", "seed")}
+    masks = {"mask_values": _meaning(given), "background": given["background"]}
+    return dict.fromkeys(PATHS) | paths | {name: given[name] for name in (*FORM, "per_class", "seed")} | masks
+
+
+def _meaning(given: dict[str, Any]) -> dict[str, str] | None:
+    """What numbers of masks stand for: the source's, for a target is numbered after its source."""
+    from leaven.run.inputs import meaning
+
+    data, labels = (given["data"], given["labels"]) if given["source"] is None else (given["source"], None)
+    return meaning(data, labels, _pixels(given))
+
+
+def _pixels(given: dict[str, Any]) -> Pixels:
+    """How masks are read; runs of before do not say."""
+    from leaven.run.inputs import Pixels
+
+    return Pixels(given.get("mask_values"), given.get("background"))
 
 
 def read_pool(inputs: dict[str, Any]) -> Any:
@@ -111,18 +136,20 @@ def read_pool(inputs: dict[str, Any]) -> Any:
 def _pool(given: dict[str, Any]) -> tuple[Any, str]:
     """The pool to train on: one domain, or target and source together."""
     from leaven.data import LeavenWarning, adaptation, few_labels
-    from leaven.run.inputs import read_data
+    from leaven.run.inputs import Pixels, read_data
 
     data, labels, per_class = given["data"], given["labels"], given["per_class"]
-    form = {name: given[name] for name in FORM}
+    form: dict[str, Any] = {name: given[name] for name in FORM}
+    pixels = _pixels(given)
     if given["source"] is None:
-        pool = read_data(data, labels, **form)
+        pool = read_data(data, labels, pixels=pixels, **form)
         return (pool if per_class is None else few_labels(pool, per_class, given["seed"] or 0)), str(data)
-    source = read_data(given["source"], **form)
+    source = read_data(given["source"], pixels=pixels, **form)
     if source.kind == "images" and data.suffix.lower() != ".npz":
         form["size"] = source.items.shape[1:3]
     # the target's subfolders are no labels: what is known of it, --labels says
-    target = read_data(data, labels or (False if data.is_dir() else None), **form)
+    like = {"mask_values": _meaning(given), "background": given.get("background")}
+    target = read_data(data, labels or (False if data.is_dir() else None), pixels=Pixels(like=like), **form)
     known = int((target.labels >= 0).sum())
     if per_class is not None:
         if not known:

@@ -28,9 +28,18 @@ def status(where: str, as_json: bool) -> None:
 
 
 def import_(
-    where: str, path: Path, form: str, annotator: str, images: Path | None, replace: bool, as_json: bool
+    where: str,
+    path: Path,
+    form: str,
+    annotator: str,
+    images: Path | None,
+    mask_values: str | None,
+    background: str | None,
+    replace: bool,
+    as_json: bool,
 ) -> None:
     """Keep what a file says, all or nothing."""
+    from leaven.data.mask_values import parse
     from leaven.store import Store
     from leaven.store.formats.transfer import found_format, read_labels, require_format
     from leaven.store.place import SUFFIXES, is_store
@@ -43,16 +52,19 @@ def import_(
             f"There is no label store {where}, expected one, a folder, or the name of a new file that ends in "
             f"{', '.join(sorted(SUFFIXES))}: check the path."
         )
-    said = read_labels(path, form, annotator, images)  # before a store is made for what cannot be read
+    values = None if mask_values is None else parse(mask_values)
+    # before a store is made for what cannot be read
+    said = read_labels(path, form, annotator, images, values=values, background=background)
     with Store.open(where) as store:
         taken = said.keep(store, replacing=replace)
         name = store.name
     new = f" and {len(taken.classes)} new classes" if taken.classes else ""
     tell(
         {"store": name, "format": form, "answers": taken.answers, "replaced": taken.replaced, "known": taken.known,
-         "classes": list(taken.classes)},
+         "classes": list(taken.classes), "left_out": said.left.counts, "notes": list(said.notes)},
         as_json,
-        f"{taken.answers} answers{new} of {path} in {name} ({taken.replaced} replace others, {taken.known} known).",
+        " ".join([f"{taken.answers} answers{new} of {path} in {name} ({taken.replaced} replace others, {taken.known} "
+                  "known).", *said.notes]),
     )  # fmt: skip
 
 

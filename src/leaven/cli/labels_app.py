@@ -29,13 +29,21 @@ def import_(
     form: Format = "auto",
     annotator: Annotated[str, typer.Option(help="Whose answers, where the file names nobody.")] = "import",
     images: Annotated[Path | None, typer.Option(help="Folder of images, to find those that the file names.")] = None,
+    mask_values: Annotated[
+        str | None,
+        typer.Option(metavar="NUMBER=CLASS,...", help="What numbers in masks stand for: 0=background,255=object."),
+    ] = None,
+    background: Annotated[
+        str | None,
+        typer.Option(metavar="CLASS", help="Class of the pixels that nobody painted; else they do not count."),
+    ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Answers replace others of the same annotator.")] = False,
     as_json: Json = False,
 ) -> None:
     """Keep what a file says, all or nothing."""
     from leaven.cli.labels import import_ as command
 
-    command(store, file, form, annotator, images, replace, as_json)
+    command(store, file, form, annotator, images, mask_values, background, replace, as_json)
 
 
 @app.command()

@@ -12,13 +12,22 @@ MASKS = 16  # images whose pixels are predicted at a time
 KEPT = ("unlabelled", "validation")  # splits that training made
 
 
-def evaluate(run: Path, data: Path, labels: Path | None, name: str, strict: bool, as_json: bool) -> None:
+def evaluate(
+    run: Path,
+    data: Path,
+    labels: Path | None,
+    mask_values: str | None,
+    background: str | None,
+    name: str,
+    strict: bool,
+    as_json: bool,
+) -> None:
     """Evaluate a run's model and its baseline on labelled data; write it all into the run folder."""
     from leaven.evaluate.report import write_report
     from leaven.run import folder
     from leaven.run.figures import figures
     from leaven.run.files import save_whole
-    from leaven.run.inputs import read_like
+    from leaven.run.inputs import Pixels, read_like
     from leaven.run.limits import best_device
     from leaven.run.model import load_model
     from leaven.run.stored import learnt_from
@@ -32,7 +41,8 @@ def evaluate(run: Path, data: Path, labels: Path | None, name: str, strict: bool
     use: Any = "all"
     if labels and is_store(labels) and learnt_from(labels, run, config):
         use = "audit"
-    pool = read_like(data, model.spec.shape, model.classes, labels=labels, use=use, strict=strict)
+    pixels = Pixels.said(mask_values, background, like=config.get("inputs"))
+    pool = read_like(data, model.spec.shape, model.classes, labels=labels, use=use, strict=strict, pixels=pixels)
     if pool.dense != model.spec.dense:
         has, wants = ("masks", "classes of images") if pool.dense else ("no masks", "those of pixels")
         raise LeavenError(f"{data} has {has}, but the model of {run} tells {wants}; give data of that kind.")

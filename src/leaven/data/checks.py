@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from leaven.errors import LeavenError
 
+from .mask_values import FILE, OPTION, one_class
+from .masks import pixel_counts, renumbered
 from .names import listing, unknown_class
-from .pool import Pool
+from .pool import NO_CLASS, Pool
 
 
 def require_trainable(pool: Pool) -> None:
@@ -19,7 +22,8 @@ def require_trainable(pool: Pool) -> None:
     ------
     LeavenError
         No item is labelled, there are fewer than two classes, or a class has no labelled item (so there are
-        more classes than labels, or the labels leave a class out).
+        more classes than labels, or the labels leave a class out). Of a dense pool: its masks have pixels of one
+        class only.
     """
     known = pool.labels[pool.labels >= 0]
     if not len(known):
@@ -30,7 +34,10 @@ def require_trainable(pool: Pool) -> None:
             "give labels (a folder for each class, or a CSV of file and label)"
         )
         raise LeavenError(f"None of the {len(pool)} items has {wanted}.")
-    if pool.dense:
+    if pool.masks is not None:
+        painted = np.flatnonzero(pixel_counts(pool.masks, pool.labels >= 0)[: pool.num_classes])
+        if len(painted) < 2:
+            raise LeavenError(one_class(f"the {len(known)} images to learn from", [pool.classes[k] for k in painted]))
         return
     counts = np.bincount(known, minlength=pool.num_classes)
     if (counts > 0).sum() < 2 and pool.num_classes < 2:
@@ -51,7 +58,7 @@ def require_trainable(pool: Pool) -> None:
 
 
 def match_classes(pool: Pool, classes: Sequence[str], where: str = "the test data") -> Pool:
-    """Number a pool's labels after other classes, by name.
+    """Number a pool's labels, or the pixels of its masks, after other classes, by name.
 
     Parameters
     ----------
@@ -70,11 +77,8 @@ def match_classes(pool: Pool, classes: Sequence[str], where: str = "the test dat
     classes = tuple(classes)
     if pool.classes == classes:
         return pool
-    if pool.dense:
-        raise LeavenError(
-            f"The pixels of {where} have the classes {listing(pool.classes, 5)}, expected {listing(classes, 5)} in "
-            "this order: write the numbers of both sets of masks alike."
-        )
+    if pool.masks is not None:
+        return _match_pixels(pool, pool.masks, classes, where)
     index = {name: k for k, name in enumerate(classes)}
     to = np.array([index.get(name, -2) for name in pool.classes] + [-1], dtype=np.int64)  # [-1] stays unknown
     labels = to[pool.labels]
@@ -82,3 +86,17 @@ def match_classes(pool: Pool, classes: Sequence[str], where: str = "the test dat
         unknown = [pool.classes[k] for k in np.unique(pool.labels[labels == -2])]
         raise LeavenError(unknown_class(unknown, classes, where))
     return pool.with_labels(labels, classes)
+
+
+def _match_pixels(pool: Pool, masks: np.ndarray, classes: tuple[str, ...], where: str) -> Pool:
+    known = pool.labels >= 0
+    painted = np.flatnonzero(pixel_counts(masks, known)[: pool.num_classes])
+    unknown = [pool.classes[k] for k in painted if pool.classes[k] not in classes]
+    if unknown:
+        raise LeavenError(
+            f"The masks of {where} have pixels of {listing(unknown, 5)}, expected only {listing(classes, 10)}: name "
+            f"them so in {FILE} beside the masks or by {OPTION}."
+        )
+    to = np.full(256, NO_CLASS, np.uint8)
+    to[painted] = [classes.index(pool.classes[k]) for k in painted]
+    return replace(pool, classes=classes, masks=renumbered(masks, known, to))

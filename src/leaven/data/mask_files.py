@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +15,7 @@ from .cache import decoded
 from .decode import reason
 from .folder import File, digest, scan
 from .images import kept_part, probe
+from .mask_values import HIGHEST, OPTION, UNKNOWN, Coder, MaskValues, lost_values, packed, spelt
 from .names import listing
 from .pool import NO_CLASS
 
@@ -63,33 +64,40 @@ def pair(files: Sequence[File], root: Path, folder: Path) -> dict[str, File]:
     return {stems[stem]: mask for stem, mask in found.items()}
 
 
-def decode_masks(
-    folder: Path,
-    files: Sequence[File],
-    root: Path,
-    of: dict[str, File],
-    size: tuple[int, int],
-    cache: str | os.PathLike[str] | None,
-    progress: bool,
-) -> np.ndarray:
-    """Class numbers as the files have them, uint8 ``(N, H, W)``; ``NO_CLASS`` where an image has no mask.
+class MaskReader:
+    """Opens masks as numbers of one byte a pixel: those of the files, or codes of a `Coder` where ``values`` needs it.
 
-    Raises
-    ------
-    LeavenError
-        A mask cannot be read, is no map of numbers up to 255, or is of another size than its image.
+    Parameters
+    ----------
+    values : what numbers and colours stand for, or None
+    by_number : whether numbers are meant whatever the palettes show, for somebody said so
     """
-    from PIL import Image
 
-    def open_mask(row: int) -> Image.Image:
-        name = files[row].name
-        if name not in of:
-            return Image.new("L", size[::-1], NO_CLASS)
-        path = root / of[name].name
+    def __init__(self, values: MaskValues | None, by_number: bool = False):
+        self.coder = Coder(values) if values and (values.by_colour or max(values.of) > NO_CLASS) else None  # type: ignore[operator]
+        self.by_number = by_number
+        self._shown: dict[int, tuple[str, str]] = {}  # number → its colour in the palette of a mask
+
+    @property
+    def coded(self) -> MaskValues | None:
+        """What the numbers stand for, where they are codes."""
+        return self.coder.coded if self.coder else None
+
+    def open(self, path: Path, beside: Path) -> Image:
+        """A mask in its own size, mode ``L``.
+
+        Raises
+        ------
+        LeavenError
+            It cannot be read, is of another size than the image ``beside`` it, holds colours that nobody named or
+            numbers above 255, or means other classes by its numbers than the masks before it.
+        """
+        from PIL import Image
+
         try:
             mask = Image.open(path)
             mask.load()
-            with Image.open(folder / name) as image:
+            with Image.open(beside) as image:
                 height, width, _ = probe(image)
         except MemoryError:
             raise
@@ -99,24 +107,123 @@ def decode_masks(
             ) from None
         if mask.size != (width, height):
             raise LeavenError(
-                f"The mask {path} is {mask.height}×{mask.width} pixels and its image {name} {height}×{width} "
+                f"The mask {path} is {mask.height}×{mask.width} pixels and its image {beside.name} {height}×{width} "
                 "(height×width), expected the same size of both: make the mask anew."
             )
-        if mask.mode not in ("L", "P", "1") and not mask.mode.startswith("I"):
-            raise LeavenError(
-                f"The mask {path} holds colours ({mask.mode}), expected one channel of class numbers: save it as a "
-                "grey or palette PNG."
-            )
+        return Image.fromarray(self._codes(mask, path) if self.coder else self._numbers(mask, path))
+
+    def _numbers(self, mask: Image, path: Path) -> np.ndarray:
+        if not _one_channel(mask):
+            return self._grey(mask, path)
         numbers = np.asarray(mask)
         least, most = int(numbers.min()), int(numbers.max())
         if least < 0 or most > NO_CLASS:
             raise LeavenError(
-                f"The mask {path} holds numbers from {least} to {most}, expected 0 to 255: number the classes anew."
+                f"The mask {path} holds numbers from {least} to {most}, expected 0 to 255: say which classes they are "
+                f"({OPTION} {most}=NAME), or number them anew."
             )
-        return mask
+        numbers = numbers.astype(np.uint8)
+        if mask.mode == "P" and not self.by_number:
+            self._require_palette(mask, numbers, path)
+        return numbers
+
+    def _grey(self, mask: Image, path: Path) -> np.ndarray:
+        """Numbers of a mask that was saved with three equal channels."""
+        rgb, unpainted = _colours(mask, path)
+        if (rgb[..., :1] != rgb).any():
+            found = [spelt(int(colour)) for colour in np.unique(packed(rgb))]
+            named = ",".join(f"{colour}=NAME" for colour in found[:3])
+            raise LeavenError(
+                f"The mask {path} holds colours ({mask.mode}), such as {listing(found, 6)}, expected one channel of "
+                f"class numbers: say which classes they are ({OPTION} '{named}'), or save it as a grey or palette PNG."
+            )
+        return np.where(unpainted, NO_CLASS, rgb[..., 0]).astype(np.uint8)
+
+    def _require_palette(self, mask: Image, numbers: np.ndarray, path: Path) -> None:
+        """See that a number has one colour in all masks; a palette of the numbers themselves as greys says nothing."""
+        palette = np.array(mask.getpalette("RGB") or [0, 0, 0], np.uint8).reshape(-1, 3)
+        if (palette == np.arange(len(palette))[:, None]).all():
+            return
+        for k in np.flatnonzero(np.bincount(numbers.ravel())[: len(palette)]).tolist():
+            colour = spelt(int(packed(palette[k])))
+            other, where = self._shown.setdefault(k, (colour, path.name))
+            if other != colour:
+                raise LeavenError(
+                    f"The masks {where} and {path} show the number {k} in the colours {other} and {colour}, so it may "
+                    f"not mean the same: name the colours ({OPTION} '{colour}=NAME'), or if they say nothing, the "
+                    f"numbers ({OPTION} {k}=NAME)."
+                )
+
+    def _codes(self, mask: Image, path: Path) -> np.ndarray:
+        assert self.coder is not None
+        if _one_channel(mask) and not (mask.mode == "P" and self.coder.values.by_colour):
+            values = np.asarray(mask).astype(np.int64)
+            codes = self.coder.numbers[values.clip(0, HIGHEST)]
+            codes[(values < 0) | (values > HIGHEST)] = UNKNOWN
+            told: Callable[[int], str] = str
+        elif self.coder.values.by_colour:
+            rgb, unpainted = _colours(mask, path)
+            values, told = packed(rgb), spelt
+            codes = np.where(unpainted, NO_CLASS, self.coder.colours[values]).astype(np.uint8)
+        else:
+            values = self._grey(mask, path)
+            codes, told = self.coder.numbers[values], str
+        lost = np.unique(values[codes == UNKNOWN]).tolist()
+        if lost:
+            raise LeavenError(
+                lost_values(
+                    f"The mask {path} holds",
+                    map(told, np.unique(values).tolist()),
+                    list(map(told, lost)),
+                    self.coder.values.where,
+                )
+            )
+        return codes
+
+
+def _one_channel(mask: Image) -> bool:
+    return mask.mode in ("L", "P", "1") or mask.mode.startswith("I")
+
+
+def _colours(mask: Image, path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Colours uint8 ``(H, W, 3)`` of a mask, and which pixels are transparent, so that nothing was painted there."""
+    if mask.mode not in ("RGB", "RGBA", "LA", "P", "PA"):
+        raise LeavenError(
+            f"The mask {path} holds colours ({mask.mode}), expected one channel of class numbers: save it as a grey or "
+            "palette PNG."
+        )
+    pixels = np.asarray(mask.convert("RGBA"))
+    return pixels[..., :3], pixels[..., 3] == 0
+
+
+def decode_masks(
+    folder: Path,
+    files: Sequence[File],
+    root: Path,
+    of: dict[str, File],
+    size: tuple[int, int],
+    cache: str | os.PathLike[str] | None,
+    progress: bool,
+    reader: MaskReader,
+) -> np.ndarray:
+    """Numbers or codes as ``reader`` has them, uint8 ``(N, H, W)``; ``NO_CLASS`` where an image has no mask.
+
+    Raises
+    ------
+    LeavenError
+        As `MaskReader.open` raises it.
+    """
+    from PIL import Image
+
+    def open_mask(row: int) -> Image.Image:
+        name = files[row].name
+        if name not in of:
+            return Image.new("L", size[::-1], NO_CLASS)
+        return reader.open(root / of[name].name, folder / name)
 
     both = [*files, *(of[file.name] for file in files if file.name in of)]
-    key = digest(both, "masks", folder.resolve(), root.resolve(), size)
+    said = (sorted(reader.coder.values.spelt().items()), reader.coder.values.names) if reader.coder else ()
+    key = digest(both, "masks", folder.resolve(), root.resolve(), size, reader.by_number, said)
     names = [file.name for file in files]
     options = {"size": size, "channels": 1, "strict": True, "cache": cache, "progress": progress}
     items, _ = decoded(key, names, open_mask, where=str(root), convert=nearest, **options)  # type: ignore[arg-type]

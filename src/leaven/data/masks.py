@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Sequence
+import warnings
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
 from leaven.errors import LeavenError
 
+from .cache import LeavenWarning
 from .decode import COMMON
 from .folder import File, decode_files, is_image, scan
 from .images import probe
-from .mask_files import decode_masks, pair
+from .mask_files import MaskReader, decode_masks, pair
+from .mask_values import Value, numbering, one_class, stated
 from .pool import NO_CLASS, Pool
 from .storage import parts, room
-
-NAMES = "classes.txt"
 
 
 def read_masks(
@@ -26,33 +27,46 @@ def read_masks(
     *,
     classes: Sequence[str] | None = None,
     ignore: Collection[int] = (),
+    values: Mapping[Value, str] | None = None,
+    background: str | None = None,
     size: int | tuple[int, int] | None = None,
     channels: int | None = None,
     strict: bool = False,
     cache: str | os.PathLike[str] | None = None,
     progress: bool = True,
+    told: bool = True,
 ) -> Pool:
     """Dense pool from a folder of images and a folder of masks.
 
-    The mask of ``images/a/b.jpg`` is ``masks/a/b.png``: one channel (grey or palette) whose values are class numbers.
-    An image without a mask is unlabelled. Both are decoded once into a memory-mapped cache, as by `read_folder`, and
-    scaled and cropped alike, the mask by its nearest pixels.
+    The mask of ``images/a/b.jpg`` is ``masks/a/b.png``: one channel (grey or palette) whose values are class numbers,
+    or colours that ``values`` names. 255, like what is transparent, means that a pixel does not count. An image without
+    a mask is unlabelled. Both are decoded once into a memory-mapped cache, as by `read_folder`, and scaled and cropped
+    alike, the mask by its nearest pixels.
 
     Parameters
     ----------
     images : path
         The folder of images, read with all its subfolders.
     masks : path, optional
-        The folder of masks. A file ``classes.txt`` in it, where there is one, names the classes, a name a line. None:
-        no image has a mask.
+        The folder of masks. A file ``classes.txt`` in it, where there is one, names the classes: a name a line from 0
+        on, or lines of ``255=object`` or ``#ff0000=car``. None: no image has a mask.
     classes : sequence of str, optional
-        Names of the classes 0, 1, ..., in place of those in ``classes.txt``; by default the numbers that occur.
+        Names of the classes 0, 1, ..., in place of those in ``classes.txt``; by default the numbers that occur, each
+        a class, in their order.
     ignore : collection of int
-        Numbers that stand for no class. So do 255 and all from the number of classes on.
+        Numbers that stand for no class.
+    values : mapping of int or str to str, optional
+        What a number, or a colour such as ``"#ff0000"``, stands for, before what ``classes.txt`` or ``classes`` say;
+        several may be of one class, and an empty name says that such pixels do not count. ``{0: "background", 255:
+        "object"}``. A class of which no mask has a pixel is left out, unless ``classes`` or ``classes.txt`` list it.
+    background : str, optional
+        The class of all pixels of masks that are 255 or transparent, in place of none.
     size : int or (int, int), optional
         As for `read_folder`; by default the size of the first image, made smaller until no side is above 256.
     channels, strict, cache, progress
         As for `read_folder`.
+    told : bool
+        Name classes and numbers without a pixel in a `LeavenWarning`.
 
     Returns
     -------
@@ -63,7 +77,8 @@ def read_masks(
     ------
     LeavenError
         A folder is missing, no image has a mask or a mask has no image, a mask cannot be read, holds colours or
-        numbers above 255, or is of another size than its image; and as for `read_folder`.
+        numbers that stand for nothing, or is of another size than its image; what counts is all of one class, while
+        255 is not said to be none; and as for `read_folder`.
     """
     folder = _folder(images, "images")
     files = sorted(file for file in scan(folder) if is_image(file.name))
@@ -71,7 +86,8 @@ def read_masks(
         raise LeavenError(f"The folder {folder} has no images, expected files such as .png or .jpg in it: add some.")
     root = None if masks is None else _folder(masks, "masks")
     of = {} if root is None else pair(files, root, folder)
-    names = tuple(classes) if classes is not None else () if root is None else named(root)
+    said = stated(root, values, classes, ignore)
+    reader = MaskReader(said, by_number=bool(values))
     size = _size(folder, files) if size is None else size
     items, kept = decode_files(
         folder, files, size=size, channels=channels, strict=strict, cache=cache, progress=progress
@@ -80,9 +96,21 @@ def read_masks(
     if root is None:
         pixels = np.full(items.shape[:3], NO_CLASS, np.uint8)
     else:
-        pixels = decode_masks(folder, files, root, of, items.shape[1:3], cache, progress)
-    pixels, names = _numbered(pixels, names, ignore)
+        pixels = decode_masks(folder, files, root, of, items.shape[1:3], cache, progress, reader)
     labels = np.array([0 if file.name in of else -1 for file in files], np.int64)
+    known = labels >= 0
+    names = said.names if said else ()
+    if root is not None and known.any():
+        counts = pixel_counts(pixels, known)
+        to, names, absent = numbering(counts, reader.coded or said, background, root)
+        painted = [name for k, name in enumerate(names) if counts[to == k].any()]
+        unsaid = to[NO_CLASS] == NO_CLASS and NO_CLASS not in (said.of if said else ())
+        if len(painted) < 2 and counts[NO_CLASS] and unsaid:
+            raise LeavenError(one_class(str(root), painted))
+        if absent and told:
+            warnings.warn(absent, LeavenWarning, stacklevel=2)
+        if counts[to != np.arange(256)].any():
+            pixels = renumbered(pixels, known, to)
     return Pool(items, labels, np.array([file.name for file in files]), None, names, pixels)  # type: ignore[arg-type]
 
 
@@ -109,34 +137,18 @@ def _size(folder: Path, files: Sequence[File]) -> tuple[int, int]:
     return COMMON, COMMON
 
 
-def named(root: Path) -> tuple[str, ...] | None:
-    """Names of the classes of a folder of masks; None where no file says them."""
-    path = root / NAMES
-    if not path.is_file():
-        return None
-    try:
-        names = tuple(line.strip() for line in path.read_text("utf-8-sig").rstrip().splitlines())
-    except UnicodeDecodeError as error:
-        raise LeavenError(f"{path} is no readable text ({error}): save it as UTF-8.") from None
-    if not names or "" in names:
-        raise LeavenError(f"{path} has an empty line or none at all, expected the name of a class on each: fill it in.")
-    return names
+def pixel_counts(masks: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Pixels of each number, int64 ``(256,)``, in the masks that are known."""
+    counts = np.zeros(256, np.int64)
+    for start, stop in parts(len(masks)):
+        counts += np.bincount(masks[start:stop][known[start:stop]].ravel(), minlength=256)
+    return counts
 
 
-def _numbered(
-    masks: np.ndarray, names: tuple[str, ...] | None, ignore: Collection[int]
-) -> tuple[np.ndarray, tuple[str, ...]]:
-    """The masks with ``NO_CLASS`` for all that is no class, and the names of the classes."""
-    counts = sum((np.bincount(masks[a:b].ravel(), minlength=256) for a, b in parts(len(masks))), np.zeros(256, int))
-    there = [k for k in np.flatnonzero(counts).tolist() if k != NO_CLASS]
-    if names is None:
-        names = tuple(map(str, range(max((k for k in there if k not in ignore), default=-1) + 1)))
-    lost = [k for k in there if k in ignore or k >= len(names)]
-    if not lost:
-        return masks, names
-    to = np.arange(256, dtype=np.uint8)
-    to[lost] = NO_CLASS
+def renumbered(masks: np.ndarray, known: np.ndarray, to: np.ndarray) -> np.ndarray:
+    """The masks with each number changed to ``to`` ``(256,)``; of those that are not known all is `NO_CLASS`."""
     changed = room(masks.shape, masks.dtype)
     for start, stop in parts(len(masks)):
         changed[start:stop] = to[masks[start:stop]]
-    return changed, names
+        changed[start:stop][~known[start:stop]] = NO_CLASS
+    return changed

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from leaven.data import Pool, match_classes, read
+from leaven.data.mask_values import OPTION, Value, parse, read_names, stated
+from leaven.data.pool import NO_CLASS
 from leaven.errors import LeavenError
 from leaven.store.place import is_store, without_password
 
@@ -16,8 +19,78 @@ if TYPE_CHECKING:
 IMAGES, MASKS = "images", "masks"  # subfolders
 
 
+@dataclass(frozen=True)
+class Pixels:
+    """How masks are to be read, see `leaven.data.read_masks`.
+
+    Parameters
+    ----------
+    values : what numbers and colours stand for, as a user says it
+    background : class of the pixels that are of none, as a user says it
+    like : ``mask_values`` and ``background`` of the run that they are read for, where nobody says otherwise
+    """
+
+    values: Mapping[Value, str] | None = None
+    background: str | None = None
+    like: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def said(cls, mask_values: str | None, background: str | None, like: Mapping[str, Any] | None = None) -> Pixels:
+        """What the options ``--mask-values`` and ``--background`` say.
+
+        Raises
+        ------
+        LeavenError : they cannot be understood
+        """
+        return cls(None if mask_values is None else parse(mask_values), background, like or {})
+
+    def of(self, masks: Path) -> dict[str, Any]:
+        """Arguments of ``read_masks`` for a folder of masks."""
+        values = self.values
+        if values is None and read_names(masks) is None:
+            values = self.like.get("mask_values")
+        background = self.background
+        if background is None and NO_CLASS not in (self.values or {}):
+            background = self.like.get("background")
+        return {"values": values, "background": background}
+
+    def require_none(self, what: str) -> None:
+        """Raise where something was said of masks, and there are none.
+
+        Raises
+        ------
+        LeavenError : it was
+        """
+        for option, value in ((OPTION, self.values), ("--background", self.background)):
+            if value is not None:
+                raise LeavenError(f"{what} has no masks, so {option} has no meaning; leave it out.")
+
+
+def mask_folders(path: Path, labels: str | Path | Literal[False] | None) -> tuple[Path, Path] | None:
+    """The folder of images and that of their masks; ``None`` where what is read has no masks."""
+    if labels is False or (labels and is_store(labels)) or not path.is_dir():
+        return None
+    images, masks = path / IMAGES, path / MASKS
+    if images.is_dir() and masks.is_dir():
+        path, labels = images, labels or masks
+    return (path, Path(labels)) if labels and Path(labels).is_dir() else None
+
+
+def meaning(path: Path, labels: str | Path | None, pixels: Pixels) -> dict[str, str] | None:
+    """What the numbers of the masks stand for, by the options and ``classes.txt``, for the record; ``None`` without."""
+    both = mask_folders(path, labels)
+    found = None if both is None else stated(both[1], pixels.values)
+    return None if found is None else found.spelt()
+
+
 def read_data(
-    path: Path, labels: str | Path | Literal[False] | None = None, *, use: Use = "training", **form: Any
+    path: Path,
+    labels: str | Path | Literal[False] | None = None,
+    *,
+    use: Use = "training",
+    pixels: Pixels | None = None,
+    told: bool = True,
+    **form: Any,
 ) -> Pool:
     """A folder of images, a CSV beside its images, or an ``.npz``.
 
@@ -29,6 +102,8 @@ def read_data(
     labels : CSV of the folder's labels, a folder of masks, or a label store (its path, its run folder or its URL);
         ``False``: its subfolders are no classes, and masks are not looked at
     use : of a label store, whether the items that are there to judge a model by are left out, alone in it, or in it too
+    pixels : how masks are read
+    told : whether classes of which no mask has a pixel are named
     form : ``size``, ``channels`` and ``strict`` of images
 
     Raises
@@ -36,6 +111,13 @@ def read_data(
     LeavenError : it cannot be read, or an option was given that has no meaning for it
     """
     form = {name: value for name, value in form.items() if value is not None}
+    pixels = pixels or Pixels()
+    if both := mask_folders(path, labels):
+        from leaven.data import read_masks
+
+        images, masks = both
+        return read_masks(images, masks, told=told, **pixels.of(masks), **form)
+    pixels.require_none(without_password(labels or path))
     if labels and is_store(labels):
         from leaven.run.stored import read_stored
 
@@ -43,13 +125,7 @@ def read_data(
     if path.is_dir():
         images, masks = path / IMAGES, path / MASKS
         if images.is_dir() and masks.is_dir():
-            if labels is False:
-                return read(images, labels=False, **form)
-            path, labels = images, labels or masks
-        if labels and Path(labels).is_dir():
-            from leaven.data import read_masks
-
-            return read_masks(path, labels, **form)
+            path = images
         return read(path, labels=labels, **form)
     if labels:
         raise LeavenError(f"{path} is no folder, so --labels has nothing to name in it; leave --labels out.")
@@ -70,6 +146,7 @@ def read_like(
     use: Use = "training",
     strict: bool = False,
     own_classes: bool = False,
+    pixels: Pixels | None = None,
 ) -> Pool:
     """Read items in the form that a network takes; with ``classes``, their labels are numbered as these.
 
@@ -85,9 +162,9 @@ def read_like(
             raise LeavenError(f"{source} holds images, but the model takes feature vectors; give an .npz file.")
         form: dict[str, Any] = {"size": tuple(shape[:2]), "channels": shape[2], "strict": strict}
         unlabelled = classes is None and labels is None and not own_classes and source.is_dir()
-        pool = read_data(source, False if unlabelled else labels, use=use, **form)
+        pool = read_data(source, False if unlabelled else labels, use=use, pixels=pixels, told=False, **form)
     else:
-        pool = read_data(source, labels, use=use)
+        pool = read_data(source, labels, use=use, pixels=pixels)
     if tuple(pool.items.shape[1:]) != tuple(shape):
         raise LeavenError(
             f"The items of {source} have the shape {pool.items.shape[1:]}, but {tuple(shape)} was trained on; "

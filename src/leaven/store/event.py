@@ -148,4 +148,7 @@ def _require_text(name: str, text: str) -> None:
 
 
 def _finite(number: Any) -> float | None:
-    return None if number is None or not math.isfinite(number) else float(number)
+    try:
+        return None if number is None or not math.isfinite(number) else float(number)
+    except OverflowError:  # a whole number that no float holds
+        return None

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 NO_CLASS = 255  # as `leaven.data.pool` has it
+MOST_PIXELS = 2**28  # of an image; a file that says more is damaged, and would fill the memory
 
 
 def encode(numbers: np.ndarray, classes: Sequence[str]) -> str:
@@ -51,6 +52,13 @@ def counts(of: np.ndarray) -> list[int]:
     return np.diff([0, *changes, len(flat)]).tolist()
 
 
+def filled(counts: Sequence[int], height: int, width: int) -> np.ndarray:
+    """Which pixels are of it, bool ``(H, W)``, from run lengths that fill the image."""
+    import numpy as np
+
+    return np.repeat(np.arange(len(counts)) % 2 == 1, counts).reshape((height, width), order="F")
+
+
 def parsed(text: str) -> tuple[tuple[int, int], dict[str, list[int]]]:
     """Height and width, and the run lengths of each class.
 
@@ -62,10 +70,11 @@ def parsed(text: str) -> tuple[tuple[int, int], dict[str, list[int]]]:
     try:
         content: Any = json.loads(text)
         (height, width), runs = content["size"], content["counts"]
-        whole = type(height) is type(width) is int and height > 0 and width > 0 and isinstance(runs, dict)
+        whole = type(height) is type(width) is int and height > 0 and width > 0 and height * width <= MOST_PIXELS
+        whole = whole and isinstance(runs, dict)
         whole = whole and all(set(map(type, r)) == {int} for r in runs.values())
         whole = whole and all(min(r, default=-1) >= 0 and sum(r) == height * width for r in runs.values())
-    except (ValueError, TypeError, KeyError, AttributeError):
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         whole = False
     if not whole:
         raise LeavenError(f"The mask {text[:40]}... does not fill an image with runs of classes: make it anew.")
@@ -83,11 +92,11 @@ def decode(text: str, classes: Sequence[str]) -> np.ndarray:
     import numpy as np
 
     (height, width), runs = parsed(text)
-    flat = np.full(height * width, NO_CLASS, np.uint8)
+    numbers = np.full((height, width), NO_CLASS, np.uint8, order="F")
     for name, lengths in runs.items():
-        of = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)
         if name in classes:
-            if (flat[of] != NO_CLASS).any():
+            of = filled(lengths, height, width)
+            if (numbers[of] != NO_CLASS).any():
                 raise LeavenError(f"A mask has pixels of {name} and of another class: give every pixel one class.")
-            flat[of] = classes.index(name)
-    return flat.reshape((height, width), order="F")
+            numbers[of] = classes.index(name)
+    return numbers

@@ -30,16 +30,19 @@ def read(path: Path) -> list[Event]:
     LeavenError
         A line is no event.
     """
-    events = []
     try:
-        for row, line in enumerate(path.read_text("utf-8-sig").split("\n"), 1):
-            if line.strip():
-                events.append(from_dict(json.loads(line), f"{path}, line {row},"))
-    except ValueError as error:
-        if isinstance(error, LeavenError):
-            raise
+        lines = path.read_text("utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
         raise LeavenError(f"{path} is no file of JSON lines ({error}): give one that leaven wrote.") from None
-    return events
+    return [_event(line, f"{path}, line {row},") for row, line in enumerate(lines, 1) if line.strip()]
+
+
+def _event(line: str, where: str) -> Event:
+    try:
+        content = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise LeavenError(f"{where} is no file of JSON lines ({error}): give one that leaven wrote.") from None
+    return from_dict(content, where)
 
 
 def take(store: Store, given: Sequence[Event]) -> Taken:

@@ -1,10 +1,13 @@
-"""A folder of masks: a PNG of class numbers for each image under its name, and ``classes.txt``."""
+"""A folder of masks: a palette PNG of class numbers for each image under its name, and ``classes.txt``."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
+from leaven.data.mask_values import FILE, Value, numbering, stated, write_names
+from leaven.data.palette import save_mask
 from leaven.errors import LeavenError
 
 from ..event import Event
@@ -13,24 +16,25 @@ from ..pixels import decode, encode
 from ..state import State
 from .taken import answer
 
-NAMES = "classes.txt"  # as `leaven.data.masks` has it
 MOST = 255  # classes that a PNG of one byte a pixel can tell apart from none
 
 
-def read(masks: Path, images: Path, annotator: str) -> tuple[list[Event], list[str]]:
-    """A mask for each image that has one, and the names of the classes in the order of their numbers.
+def read(
+    masks: Path, images: Path, annotator: str, values: Mapping[Value, str] | None = None, background: str | None = None
+) -> tuple[list[Event], list[str], str]:
+    """A mask for each image that has one, the names of the classes in their order, and which have no pixel.
+
+    ``values`` and ``background`` are those of `leaven.data.read_masks`.
 
     Raises
     ------
     LeavenError
-        A mask has no image, or is no map of class numbers of its image's size.
+        A mask has no image, cannot be read, is of another size than its image, or holds what stands for no class.
     """
     import numpy as np
-    from PIL import Image
 
     from leaven.data.folder import is_image, scan
-    from leaven.data.mask_files import pair
-    from leaven.data.masks import named
+    from leaven.data.mask_files import MaskReader, pair
 
     for folder in (masks, images):
         if not folder.is_dir():
@@ -39,26 +43,12 @@ def read(masks: Path, images: Path, annotator: str) -> tuple[list[Event], list[s
     if not files:
         raise LeavenError(f"The folder {images} has no images, expected those of the masks: check the path.")
     of = pair(files, masks, images)
-    maps = {}
-    for item, file in of.items():
-        path = masks / file.name
-        try:
-            with Image.open(path) as mask, Image.open(images / item) as image:
-                grey = mask.mode in ("L", "P", "1") or mask.mode.startswith("I")
-                sizes, numbers = (mask.size, image.size), np.asarray(mask)
-        except OSError as error:
-            raise LeavenError(f"The mask {path} or its image cannot be read ({error}): replace it.") from None
-        if not grey or sizes[0] != sizes[1] or numbers.min() < 0 or numbers.max() > MOST:
-            raise LeavenError(
-                f"The mask {path} is of another size than its image or holds no class numbers, expected one from 0 to "
-                f"{MOST} a pixel: make it anew."
-            )
-        maps[item] = numbers.astype(np.uint8)
-    names = named(masks)
-    if names is None:
-        there = {int(k) for numbers in maps.values() for k in np.unique(numbers)} - {MOST}
-        names = tuple(map(str, range(max(there, default=-1) + 1)))
-    return [answer(item, annotator, "mask", mask=encode(m, names)) for item, m in maps.items()], list(names)
+    said = stated(masks, values)
+    reader = MaskReader(said, by_number=bool(values))
+    maps = {item: np.asarray(reader.open(masks / file.name, images / item)) for item, file in of.items()}
+    counts = sum((np.bincount(numbers.ravel(), minlength=256) for numbers in maps.values()), np.zeros(256, np.int64))
+    to, names, absent = numbering(counts, reader.coded or said, background, masks)
+    return [answer(item, annotator, "mask", mask=encode(to[m], names)) for item, m in maps.items()], list(names), absent
 
 
 def write(state: State, folder: Path, *, audit: bool = True) -> int:
@@ -69,8 +59,6 @@ def write(state: State, folder: Path, *, audit: bool = True) -> int:
     LeavenError
         There is none, there are too many classes, or two images would have one mask's name.
     """
-    from PIL import Image
-
     masks = {item: mask for item, mask in merged_masks(state).items() if audit or item not in state.audit}
     if not masks:
         raise LeavenError("The store holds no masks, so there is nothing to write: choose another --format.")
@@ -88,6 +76,6 @@ def write(state: State, folder: Path, *, audit: bool = True) -> int:
         if root not in path.parents:  # ids come from files of others too
             raise LeavenError(f"The mask of {item} would lie outside {folder}: rename the image.")
         path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(decode(masks[item], state.classes)).save(path)
-    (root / NAMES).write_text("".join(f"{name}\n" for name in state.classes), "utf-8")
+        save_mask(decode(masks[item], state.classes), path)
+    write_names(root / FILE, state.classes)
     return len(masks)

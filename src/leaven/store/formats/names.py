@@ -14,8 +14,24 @@ UPLOAD = re.compile(r"^/?data/upload/(?:\d+/)?(?:[0-9a-f]{8}-)?")  # Label Studi
 
 
 def plain_name(name: str) -> str:
-    """A path with forward slashes out of a path or URL; the names that Label Studio makes up are taken off."""
-    parts = urlsplit(name)
+    """A path with forward slashes out of a path or URL; the names that Label Studio makes up are taken off.
+
+    Raises
+    ------
+    LeavenError
+        It names no file.
+    """
+    found = _plain(name)
+    if found in (".", ".."):
+        raise LeavenError(f"The name {name!r} is that of no file, expected a path or a URL: correct it.")
+    return found
+
+
+def _plain(name: str) -> str:
+    try:
+        parts = urlsplit(name)
+    except ValueError:  # no URL, such as [a].png beside two slashes
+        parts = urlsplit("")
     if parts.path.rstrip("/").endswith("local-files") and "d" in (query := parse_qs(parts.query)):
         return query["d"][0].lstrip("/")
     if len(parts.scheme) > 1:  # one letter is a drive of Windows

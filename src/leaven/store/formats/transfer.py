@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from leaven.errors import LeavenError
 
 from ..consensus import MAJORITY, WAYS
 from ..event import Event
+from ..pixels import parsed
 from ..store import Store
 from . import json_lines
 from .names import namer
+from .outside import LeftOut, sizer
 from .taken import Taken, require_one_each, take
+
+if TYPE_CHECKING:
+    from leaven.data.mask_values import Value
 
 CSV, JSONL, LABEL_STUDIO, COCO, MASKS = "csv", "jsonl", "label-studio", "coco", "masks"
 FORMATS = (CSV, JSONL, LABEL_STUDIO, COCO, MASKS)
@@ -55,12 +60,17 @@ def found_format(path: Path) -> str:
 
 @dataclass(frozen=True)
 class Said:
-    """What a file says, read and checked, and not kept yet: answers and classes, or of JSON Lines, events."""
+    """What a file says, read and checked, and not kept yet: answers and classes, or of JSON Lines, events.
+
+    ``left`` is what is left out of the file, ``notes`` are sentences for whoever imports it.
+    """
 
     form: str
     where: str
     events: Sequence[Event]
     classes: Sequence[str] = ()
+    left: LeftOut = field(default_factory=LeftOut)
+    notes: Sequence[str] = ()
 
     def keep(self, store: Store, *, replacing: bool = False) -> Taken:
         """Keep it, all or nothing; ``replacing``: answers may replace others of the same annotators.
@@ -75,25 +85,43 @@ class Said:
         return take(store, self.events, self.where, replacing=replacing, classes=self.classes)
 
 
-def read_labels(path: Path, form: str, annotator: str, images: Path | None = None) -> Said:
+def read_labels(
+    path: Path,
+    form: str,
+    annotator: str,
+    images: Path | None = None,
+    *,
+    values: Mapping[Value, str] | None = None,
+    background: str | None = None,
+) -> Said:
     """What a file says.
 
     Parameters
     ----------
     annotator : whose answers those are that name nobody
-    images : the folder of images, to find out which one a name means; masks need it
+    images : the folder of images, to find out which one a name means and how large it is; masks need it
+    values : of a folder of masks, what numbers and colours stand for
+    background : of masks, the class of the pixels that nobody painted; without, they do not count
 
     Raises
     ------
     LeavenError
-        The file is missing or no such file, or says what cannot be kept.
+        The file is missing or no such file, or says what cannot be kept; or an option has no meaning for it.
     """
     if not path.exists():
         raise LeavenError(f"There is no file {path} to import, expected one of labels: check the path.")
-    where, name_of = str(path), namer(images if form != MASKS else None, str(path))
+    if values is not None and form != MASKS:
+        raise LeavenError(
+            f"The format {form} has no numbers of classes, so --mask-values has no meaning; leave it out."
+        )
+    if background is not None and form not in (MASKS, COCO, LABEL_STUDIO):
+        raise LeavenError(f"The format {form} is not painted, so --background has no meaning; leave it out.")
+    where, left = str(path), LeftOut()
+    name_of, size_of = namer(images if form != MASKS else None, where), sizer(images)
     if form == JSONL:
         return Said(form, where, json_lines.read(path))
     classes: list[str] = []
+    notes: list[str] = []
     if form == CSV:
         from . import csv_table
 
@@ -101,11 +129,11 @@ def read_labels(path: Path, form: str, annotator: str, images: Path | None = Non
     elif form == LABEL_STUDIO:
         from . import label_studio
 
-        answers = label_studio.read(_json(path), where, annotator, name_of)
+        answers = label_studio.read(_json(path), where, annotator, name_of, size_of, left, background)
     elif form == COCO:
         from . import coco
 
-        answers, classes = coco.read(_json(path), where, annotator, name_of)
+        answers, classes = coco.read(_json(path), where, annotator, name_of, size_of, left, background)
     else:
         from . import mask_folder
 
@@ -113,9 +141,26 @@ def read_labels(path: Path, form: str, annotator: str, images: Path | None = Non
         masks, beside = parts if all(part.is_dir() for part in parts) else (path, images)
         if beside is None:
             raise LeavenError(f"Which images the masks in {path} are of is not said: name their folder with --images.")
-        answers, classes = mask_folder.read(masks, beside, annotator)
+        answers, classes, absent = mask_folder.read(masks, beside, annotator, values, background)
+        notes += [absent] if absent else []
     require_one_each(answers, where)
-    return Said(form, where, answers, classes)
+    if background is not None and background not in classes:
+        classes = [background, *classes]
+    notes += [sentence for sentence in (left.sentence(), _one_class(answers)) if sentence]
+    return Said(form, where, answers, classes, left, notes)
+
+
+def _one_class(answers: Sequence[Event]) -> str:
+    """A word on masks of which nothing can be learnt as they are; empty where something can."""
+    masks = [parsed(event.mask)[1] for event in answers if event.kind == "mask"]
+    painted = sorted({name for runs in masks for name, lengths in runs.items() if sum(lengths[1::2])})
+    if not masks or len(painted) > 1:
+        return ""
+    return (
+        f"All that is painted is of {f'the class {painted[0]}' if painted else 'no class'}, and what is not painted "
+        "does not count, so nothing can be learnt of it alone: if the rest is a class, import again with "
+        "--background NAME --replace."
+    )
 
 
 def export_labels(store: Store, path: Path, form: str, by: str = MAJORITY, *, audit: bool = True) -> int:
@@ -160,5 +205,5 @@ def export_labels(store: Store, path: Path, form: str, by: str = MAJORITY, *, au
 def _json(path: Path) -> Any:
     try:
         return json.loads(path.read_text("utf-8-sig"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise LeavenError(f"{path} is no readable JSON ({error}): export it anew.") from None
