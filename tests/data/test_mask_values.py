@@ -197,6 +197,6 @@ def test_names_come_back(tmp_path, names):
 
 @pytest.mark.parametrize("name", ["a\nb", " a", "", "a\u2028b"])
 def test_names_that_no_line_holds(tmp_path, name):
-    with pytest.raises(LeavenError, match="cannot stand on a line of classes.txt"):
+    with pytest.raises(LeavenError, match=r"cannot stand on a line of classes\.txt"):
         write_names(tmp_path / "classes.txt", ("x", name))
     assert not (tmp_path / "classes.txt").exists()

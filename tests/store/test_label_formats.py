@@ -452,7 +452,7 @@ def test_a_mask_of_another_size_is_refused(other, tmp_path):
     for name, size, mode in (("images/a.png", (4, 3), "RGB"), ("masks/a.png", (4, 4), "L")):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         Image.new(mode, size).save(tmp_path / name)
-    with pytest.raises(LeavenError, match="is 4×4 pixels and its image a.png 3×4"):
+    with pytest.raises(LeavenError, match=r"is 4×4 pixels and its image a\.png 3×4"):
         import_labels(other, tmp_path, found_format(tmp_path), "me")
     Image.new("L", (4, 3), 1).save(tmp_path / "masks" / "a.png")
     assert import_labels(other, tmp_path, "masks", "me").classes == ("1",)  # a number without a pixel is no class
