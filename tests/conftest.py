@@ -1,7 +1,11 @@
 import os
+import sys
 from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).parent))
+from planted import plant
 
 
 @pytest.fixture(scope="session")
@@ -11,3 +15,16 @@ def leaven_data() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no data sets in {folder}: set LEAVEN_DATA to the folder that holds them")
     return folder
+
+
+@pytest.fixture
+def planted(tmp_path_factory, monkeypatch):
+    """The current folder is one with files under the names of all libraries; a test fails where one was executed."""
+    folder = tmp_path_factory.mktemp("planted")
+    mark = folder.with_name(f"{folder.name}-mark")
+    plant(folder, mark)
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(("", os.environ.get("PYTHONPATH", ""))))  # empty: this folder too
+    yield folder
+    assert not mark.exists(), f"executed: {mark.read_text()}"

@@ -1,9 +1,8 @@
 """leaven: a few labels raise the whole batch.
 
-The names below are imported on first use: ``import leaven`` itself costs nothing.
+The names below are imported on first use: ``import leaven`` itself costs nothing. Not even ``__future__`` is, for
+``python -m leaven`` would look for it in the current folder, see ``leaven.utils.look_up``.
 """
-
-from __future__ import annotations
 
 import importlib
 
@@ -28,7 +27,7 @@ _HOME = {
 __all__ = ["LeavenClassifier", "Method", "Pool", "__version__", "load"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> "Any":
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     module, attribute = _HOME[name]

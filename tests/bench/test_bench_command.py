@@ -28,6 +28,7 @@ def test_the_suites_are_listed(leaven):
     assert [s["name"] for s in json.loads(leaven("bench", "--json").out)][-2:] == ["digits", "mnist-40"]
 
 
+@pytest.mark.usefixtures("planted")
 def test_a_suite_from_end_to_end_and_again(leaven, suite, tmp_path):
     out = tmp_path / "out"
     asked = ("bench", suite, "-o", out, "--labels", 10, "--json")
@@ -97,8 +98,9 @@ def test_a_cell_that_fails_says_why_and_the_others_go_on(leaven, suite, tmp_path
 
 def test_a_process_that_dies_is_a_note(suite, tmp_path, monkeypatch):
     from leaven.bench import runner
+    from leaven.utils import children
 
-    monkeypatch.setattr(runner.sys, "executable", "/bin/false")
+    monkeypatch.setattr(children.sys, "executable", "/bin/false")
     cells = list(read(suite).cells())[:2]
     found = list(runner.run_all(cells, tmp_path, tmp_path, 2))
     assert [one.note for one in found] == ["The process ended with exit code 1."] * 2

@@ -53,6 +53,7 @@ def call(*words: object) -> int:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["leaven", *map(str, words)])
         patch.setenv("PYTHONWARNINGS", "ignore")
+        patch.setattr("leaven.cli.forget_current_folder", lambda: None)  # this process looks where pytest does
         with pytest.raises(SystemExit) as end:
             main()
     return end.value.code or 0

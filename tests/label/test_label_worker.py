@@ -45,6 +45,7 @@ def rested(session, number):
     return session.status("ann")
 
 
+@pytest.mark.usefixtures("planted")
 def test_a_labelling_from_nothing(tmp_path):
     truth = write_digits(tmp_path / "images")
     (tmp_path / "images" / "torn.png").write_bytes(b"no image")

@@ -123,6 +123,7 @@ def test_small_originals_are_not_worth_making_ahead(pictures, tmp_path):
     assert pictures().make_ahead() == 40
 
 
+@pytest.mark.usefixtures("planted")
 def test_the_process_that_works_ahead_fills_the_file_and_ends_with_the_server(pictures, tmp_path, monkeypatch):
     monkeypatch.setattr(ahead, "PAUSE", 0)
     for i in range(3):

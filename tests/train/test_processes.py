@@ -268,6 +268,7 @@ class AbortsAtTheEnd(get("supervised")):  # type: ignore[misc]
         return super().forward(batch)
 
 
+@pytest.mark.usefixtures("planted")
 def test_a_process_that_has_answered_ends_quietly(capfd):
     pool = feature_pool()
     trained = train(job(AbortsAtTheEnd(network("linear", pool)), pool, devices=2, steps=2))

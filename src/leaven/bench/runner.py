@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Generator, Iterable
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from leaven.bench.cell import Cell, Found
+from leaven.utils import children
 
 PAUSE = 0.05  # seconds between two looks at the processes
 
@@ -74,11 +74,12 @@ def run_all(cells: Iterable[Cell], root: Path, out: Path, jobs: int) -> Generato
 def _start(cell: Cell, root: Path, out: Path, jobs: int) -> Running:
     task = json.dumps({"cell": asdict(cell), "root": str(root.absolute()), "out": str(out.absolute())})
     said = tempfile.TemporaryFile("w+")  # noqa: SIM115 (it is closed with the process)
-    threads = {"OMP_NUM_THREADS": "1"} if jobs > 1 else {}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "leaven.bench.process", task],
+    variables = {"OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE")}
+    if jobs > 1:
+        variables["OMP_NUM_THREADS"] = "1"
+    process = children.start(
+        "leaven.bench.process", task, variables=variables,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, text=True,
-        env={"OMP_WAIT_POLICY": "PASSIVE"} | os.environ | threads,
         start_new_session=True,  # Ctrl-C goes to the parent alone, which tells its children once
     )  # fmt: skip
     return Running(cell, process, said)

@@ -6,11 +6,14 @@ import os
 import sys
 import warnings
 
+from leaven.utils.look_up import forget_current_folder
+
 STOPPED = 130  # exit code after Ctrl-C, as shells have it
 
 
 def main() -> None:
     """Entry point of the ``leaven`` command. A mistake in the input ends it with one sentence and exit code 2."""
+    forget_current_folder()
     warnings.showwarning = _one_line
     os.environ.setdefault("PYTHONWARNINGS", "ignore")  # for processes that training starts
     sys.exit(_run())

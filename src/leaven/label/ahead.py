@@ -14,6 +14,8 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
+from leaven.utils import children
+
 from .items import Items
 from .thumbs import Thumbs
 
@@ -30,19 +32,18 @@ class Ahead:
     """
 
     def __init__(self, items: Items, path: Path):
-        command = [sys.executable, "-m", __name__, str(items.data), str(items.made or ""), str(path)]
         self._process: subprocess.Popen[bytes] | None = None
-        self._timer = threading.Timer(PAUSE, self._start, (command,))
+        self._timer = threading.Timer(PAUSE, self._start, (str(items.data), str(items.made or ""), str(path)))
         self._timer.daemon = True
         self._lock = threading.Lock()
         self._closed = False
         self._timer.start()
 
-    def _start(self, command: list[str]) -> None:
+    def _start(self, *arguments: str) -> None:
         with self._lock, suppress(OSError):  # without it thumbnails are made when they are asked for
             if not self._closed:
-                self._process = subprocess.Popen(
-                    command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+                self._process = children.start(
+                    __name__, *arguments, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
                 )
 
     def close(self) -> None:

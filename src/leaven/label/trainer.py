@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from leaven.run.folder import METRICS
+from leaven.utils import children
 
 LOG = "worker.log"
 PATIENCE = 5.0  # seconds that a worker is given to go
@@ -46,12 +45,10 @@ class Trainer:
 
     def start(self) -> None:
         """Start the process."""
-        environment = os.environ | {"OMP_WAIT_POLICY": "PASSIVE", "PYTHONUNBUFFERED": "1"}
-        command = [sys.executable, "-m", "leaven.label.worker", str(self.run)]
         with open(self.run / LOG, "ab") as log:
-            process = subprocess.Popen(  # a session of its own: Ctrl-C at the terminal is the server's to answer
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, env=environment,
-                start_new_session=True,
+            process = children.start(  # a session of its own: Ctrl-C at the terminal is the server's to answer
+                "leaven.label.worker", str(self.run), variables={"OMP_WAIT_POLICY": "PASSIVE", "PYTHONUNBUFFERED": "1"},
+                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, start_new_session=True,
             )  # fmt: skip
         self._process = process
         self._send({"store": self.store})

@@ -17,6 +17,7 @@ from leaven.train import checkpoint
 from leaven.train.job import Job, Trained
 from leaven.train.loop import Loop
 from leaven.train.plan import resolve_precision
+from leaven.utils.children import safely
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -54,7 +55,8 @@ def train(job: Job) -> Trained:
     if spawned:
         trained = _spawn(fabric, job)
     else:
-        fabric.launch()
+        with safely():
+            fabric.launch()
         trained = _run(fabric, job)
     if trained.failure:
         raise LeavenError(trained.failure)
@@ -78,7 +80,8 @@ def _spawn(fabric: Fabric, job: Job) -> Trained:
     with tempfile.TemporaryDirectory() as scratch:
         answer = Path(scratch) / "trained.pt"
         try:
-            fabric.launch(_spawned, pickle.dumps(job), answer)  # type: ignore[arg-type]
+            with safely():
+                fabric.launch(_spawned, pickle.dumps(job), answer)  # type: ignore[arg-type]
         except ProcessException:
             if not answer.exists():
                 raise

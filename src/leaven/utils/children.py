@@ -1,0 +1,46 @@
+"""Processes that leaven starts; none of them executes what lies in the current folder, see ``look_up``."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from leaven.utils.look_up import variables as safe
+
+
+def start(
+    module: str, *arguments: str, variables: Mapping[str, str] | None = None, **options: Any
+) -> subprocess.Popen[Any]:
+    """A process of this Python that runs a module.
+
+    Parameters
+    ----------
+    module : of leaven
+    arguments : of the module; they stand in the list of processes, which everybody can read
+    variables : of its environment, beside ours
+    options : of ``subprocess.Popen``
+    """
+    command = [sys.executable, "-P", "-m", module, *arguments]
+    return subprocess.Popen(command, env=os.environ | safe() | dict(variables or {}), **options)
+
+
+@contextmanager
+def safely() -> Iterator[None]:
+    """While libraries start processes of this Python (``multiprocessing``, Lightning Fabric): the same for these."""
+    before, path = {name: os.environ.get(name) for name in safe()}, sys.path[:]
+    os.environ.update(safe())
+    if "" in path:  # an interactive session's current folder: its own modules are found there still, after all others
+        sys.path[:] = [*(entry for entry in path if entry), os.getcwd()]
+    try:
+        yield
+    finally:
+        sys.path[:] = path
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
