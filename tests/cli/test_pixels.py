@@ -7,8 +7,10 @@ import pytest
 from helpers_cli import SHORT, call
 from PIL import Image
 
-from leaven.data import streets
+from leaven.data import read_folder, read_masks, streets
+from leaven.data.palette import table
 from leaven.evaluate.dense import DenseEvaluation
+from leaven.run.model import load_model
 
 
 def write(root, pool, masks=range(1000)):
@@ -74,6 +76,136 @@ def test_predicted_masks_can_be_read_again(leaven, run, scenes, tmp_path):
     )
     assert again["rows"][-1]["accuracy"] == 1.0
     assert "new or empty" in leaven("predict", out, scenes / "test", "-o", tmp_path / "masks").err
+
+
+def test_predicted_masks_are_as_large_as_their_images(leaven, run, scenes, tmp_path):
+    """Of photographs of other sizes and shapes; what is written is a folder of masks that can be learnt from."""
+    out, _ = run
+    first = Image.open(scenes / "test" / "images" / "000.png")
+    photos = tmp_path / "photos"
+    (photos / "deep").mkdir(parents=True)
+    first.resize((96, 72), Image.Resampling.NEAREST).save(photos / "large.png")
+    first.resize((90, 33)).save(photos / "deep" / "wide.jpg")
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    first.rotate(90, expand=True).save(photos / "turned.jpg", exif=exif, quality=95)
+    first.resize((40, 1000)).save(photos / "long.png")  # longer than is looked at
+    said = leaven("predict", out, photos, "-o", tmp_path / "masks")
+    assert said.code == 0, said.err
+    found = {path.relative_to(tmp_path / "masks").as_posix(): Image.open(path) for path in
+             (tmp_path / "masks").rglob("*.png")}  # fmt: skip
+    sizes = {"large.png": (96, 72), "deep/wide.png": (90, 33), "turned.png": (32, 24), "long.png": (40, 1000)}
+    assert {name: mask.size for name, mask in found.items()} == sizes
+    config = json.loads((out / "config.json").read_text())
+    assert (tmp_path / "masks" / "classes.txt").read_text().split("\n")[:-1] == config["classes"]
+    for mask in found.values():
+        assert mask.mode == "P"
+        numbers = np.asarray(mask)
+        shown = np.asarray(mask.convert("RGB"))
+        assert numbers.max() < len(config["classes"])
+        assert all(tuple(shown[numbers == k][0]) == tuple(table()[k]) for k in np.unique(numbers))
+        assert shown.reshape(-1, 3).sum(1).min() > 0  # none is black
+    # three pixels for each that the network saw
+    seen = read_folder(photos, labels=False, size=(24, 32), progress=False)
+    saw = load_model(out).predict_proba(seen.items[seen.ids == "large.png"]).argmax(1)[0]
+    assert (np.asarray(found["large.png"]) == saw.repeat(3, 0).repeat(3, 1)).all()
+    again = read_masks(photos, tmp_path / "masks", size=(24, 32), progress=False, told=False)
+    assert again.labels.tolist() == [0] * 4
+    assert again.classes == tuple(config["classes"])
+    assert (again.masks < len(again.classes)).all()
+    said = leaven("fit", photos, "--labels", tmp_path / "masks", "-o", tmp_path / "again", *SHORT, "--no-baseline",
+                  "--method", "supervised", "--size", "24")  # fmt: skip
+    assert said.code == 0, said.err
+
+
+def test_images_that_would_share_a_mask_are_refused(leaven, run, tmp_path):
+    (tmp_path / "photos").mkdir()
+    for name in ("a.png", "a.jpg"):
+        Image.new("RGB", (32, 24)).save(tmp_path / "photos" / name)
+    said = leaven("predict", run[0], tmp_path / "photos", "-o", tmp_path / "masks")
+    assert said.code == 2
+    assert "a.jpg and a.png would share the mask a.png" in said.err
+    assert not list((tmp_path / "masks").glob("*.png"))
+
+
+def test_the_report_shows_predictions_over_their_images(run):
+    page = (run[0] / "report.html").read_text()
+    assert page.count("over the image of") == 6
+
+
+@pytest.fixture(scope="module")
+def objects(tmp_path_factory):
+    """Bright squares on dark ground, with masks of 0 and 255; and some of the masks with only the squares painted."""
+    root = tmp_path_factory.mktemp("objects")
+    rng = np.random.default_rng(0)
+    for i in range(8):
+        number = np.zeros((24, 24), np.uint8)
+        y, x = rng.integers(2, 12, 2)
+        number[y : y + 9, x : x + 9] = 1
+        for part, pixels in (
+            ("images", 40 + 170 * number),
+            ("masks", 255 * number),
+            ("painted", np.where(number, 0, 255)),
+        ):
+            for split in ("train", "test"):
+                (root / split / part).mkdir(parents=True, exist_ok=True)
+                Image.fromarray(pixels.astype(np.uint8)).save(root / split / part / f"{i}.png")
+    return root
+
+
+def test_masks_of_0_and_255(leaven, objects, tmp_path):
+    words = ("fit", objects / "train", *SHORT, "--network", "deeplab", "--method", "supervised", "--no-flip")
+    said = leaven(*words, "-o", tmp_path / "run")
+    assert (said.code, said.err.count("\n")) == (2, 1)
+    assert "255 in a mask means that a pixel does not count" in said.err
+    assert not (tmp_path / "run").exists()
+    meant = ("--mask-values", "0=background,255=object")
+    said = leaven(*words, "-o", tmp_path / "run", *meant, "--test", objects / "test", "--json")
+    assert said.code == 0, said.err
+    [row] = json.loads(said.out)["rows"]
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config["classes"] == ["background", "object"]
+    assert config["inputs"]["mask_values"] == {"0": "background", "255": "object"}
+    # evaluated as it was trained, without being told again
+    [again] = json.loads(leaven("evaluate", tmp_path / "run", objects / "test", "--json").out)["rows"]
+    assert again["accuracy"] == pytest.approx(row["accuracy"])
+    said = leaven("evaluate", tmp_path / "run", objects / "test", "--mask-values", "0=object,255=background", "--json")
+    assert json.loads(said.out)["rows"][0]["accuracy"] < row["accuracy"]
+    said = leaven("evaluate", tmp_path / "run", objects / "test", "--mask-values", "0=background", "--json")
+    assert said.code == 2
+    said = leaven("evaluate", tmp_path / "run", objects / "test", "--mask-values", "0=background,255=thing")
+    assert "have pixels of thing, expected only background, object" in said.err
+    # what it predicts can be read with the names that it wrote
+    leaven("predict", tmp_path / "run", objects / "test", "-o", tmp_path / "masks")
+    said = leaven("evaluate", tmp_path / "run", objects / "test" / "images", "--labels", tmp_path / "masks", "--json")
+    assert json.loads(said.out)["rows"][0]["accuracy"] == 1.0
+
+
+def test_one_thing_painted(leaven, objects, tmp_path):
+    words = ("fit", objects / "train" / "images", "--labels", objects / "train" / "painted", *SHORT, "--network",
+             "deeplab", "--method", "supervised")  # fmt: skip
+    said = leaven(*words, "-o", tmp_path / "run")
+    assert said.code == 2
+    assert "--background NAME" in said.err
+    said = leaven(*words, "-o", tmp_path / "run", "--background", "ground")
+    assert said.code == 0, said.err
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["classes"] == ["ground", "0"]
+    judged = ("evaluate", tmp_path / "run", objects / "test" / "images", "--labels", objects / "test" / "painted")
+    found = DenseEvaluation.load
+    assert leaven(*judged).code == 0
+    counts = found(tmp_path / "run" / "evaluations" / "test.npz").confusion()
+    assert counts.sum() == 8 * 24 * 24  # every pixel counts, as in training
+
+
+def test_options_of_masks_need_masks(leaven, place, scenes, run, tmp_path):
+    (tmp_path / "images" / "x").mkdir(parents=True)
+    Image.new("RGB", (32, 24)).save(tmp_path / "images" / "x" / "a.png")
+    for option in (("--mask-values", "0=a"), ("--background", "a")):
+        said = leaven("fit", tmp_path / "images", "-o", tmp_path / "run", *option)
+        assert said.code == 2
+        assert f"has no masks, so {option[0]} has no meaning" in said.err
+    said = leaven("fit", scenes / "few", "-o", tmp_path / "run", "--mask-values", "0:a")
+    assert "expected NUMBER=CLASS" in said.err
 
 
 def test_adaptation(leaven, scenes, tmp_path):

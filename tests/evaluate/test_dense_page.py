@@ -12,9 +12,10 @@ from fake_run import write_csv
 from PIL import Image
 
 from leaven.data import streets
+from leaven.data.palette import COLOURS, UNKNOWN, colour
 from leaven.evaluate.dense import DenseEvaluation
 from leaven.evaluate.report import write_report
-from leaven.evaluate.report.dense import COLOURS, colour, mask_uri
+from leaven.evaluate.report.dense import mask_uri, overlaid
 
 CONFIG = {
     "method": "fixmatch",
@@ -98,9 +99,11 @@ def test_the_table_is_of_the_metric(dense_run):
 def test_pictures_masks_and_predictions(dense_run):
     source = write_report(dense_run).read_text(encoding="utf-8")
     cells = re.findall(r'<td><img src="data:image/(\w+);base64,([^"]*)" alt="([^"]*) of street/(\d+)&lt;.png', source)
-    assert [name for _, _, name, _ in cells[:4]] == ["image", "mask", "supervised baseline", "FixMatch"]
-    assert [int(row) for _, _, _, row in cells[::4]] == [0, 10, 20, 29]
-    shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(cells[7][1]))).convert("RGB"))
+    assert [name for _, _, name, _ in cells[:5]] == [
+        "image", "mask", "supervised baseline", "FixMatch", "FixMatch, over the image"
+    ]  # fmt: skip
+    assert [int(row) for _, _, _, row in cells[::5]] == [0, 10, 20, 29]
+    shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(cells[8][1]))).convert("RGB"))
     wanted = predictions(0.35, 0).predicted[1]
     colours = np.array([[int(colour(k)[i : i + 2], 16) for i in (1, 3, 5)] for k in range(8)])
     assert (shown == colours[wanted]).all()
@@ -159,3 +162,14 @@ def test_a_mask_in_colours():
         colour(0), colour(1), "#f4efe7",
     ]  # fmt: skip
     assert "#{:02x}{:02x}{:02x}".format(*image.getpixel((2, 1))) == colour(13)
+
+
+def test_a_picture_under_a_mask():
+    """By hand: half of each colour, and where the mask is of no class, the picture; grey ones in three channels."""
+    picture = np.array([[[100], [200], [7]]], np.uint8)
+    found = overlaid(picture, np.array([[0, 1, 255]], np.uint8))
+    first, second = (np.frombuffer(bytes.fromhex(COLOURS[k][1:]), np.uint8) for k in (0, 1))
+    assert found[0, 0].tolist() == np.rint(50 + first / 2).astype(int).tolist()
+    assert found[0, 1].tolist() == np.rint(100 + second / 2).astype(int).tolist()
+    assert found[0, 2].tolist() == [7, 7, 7]
+    assert UNKNOWN not in COLOURS

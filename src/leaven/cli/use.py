@@ -8,7 +8,6 @@ from typing import Any
 from leaven.cli.show import emit, tell
 from leaven.errors import LeavenError
 
-MASKS = 16  # images whose pixels are predicted at a time
 KEPT = ("unlabelled", "validation")  # splits that training made
 
 
@@ -98,26 +97,14 @@ def predict(run: Path, data: Path, out: Path, strict: bool, as_json: bool) -> No
 
 
 def _predict_masks(model: Any, data: Path, out: Path, strict: bool, as_json: bool) -> None:
-    """Write a mask for every image: a PNG file of class numbers under the image's name, and ``classes.txt``."""
-    import numpy as np
-    from PIL import Image
-
-    from leaven.run.files import require_writable, whole
-    from leaven.run.inputs import read_like
-    from leaven.run.limits import best_device
+    from leaven.run.files import require_writable
+    from leaven.run.mask_folder import write_masks
 
     if out.suffix or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
         raise LeavenError(f"Masks cannot be written as {out}; name a folder that is new or empty.")
     require_writable(out / "classes.txt")
-    pool = read_like(data, model.spec.shape, strict=strict)
-    for start in range(0, len(pool), MASKS):
-        scores = model.predict_proba(pool.items[start : start + MASKS], device=best_device())
-        for name, mask in zip(pool.ids[start : start + MASKS], scores.argmax(1).astype(np.uint8), strict=True):
-            with whole((out / name).with_suffix(".png")) as part:
-                Image.fromarray(mask).save(part, "PNG")
-    with whole(out / "classes.txt") as part:
-        part.write_text("\n".join(model.classes) + "\n")
-    tell({"items": len(pool), "out": str(out)}, as_json, f"{len(pool)} masks in {out}")
+    count = write_masks(model, data, out, strict=strict)
+    tell({"items": count, "out": str(out)}, as_json, f"{count} masks in {out}")
 
 
 def report(run: Path, as_json: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from leaven.errors import LeavenError
 
 from .cache import decoded
 from .decode import reason
-from .folder import File, digest, scan
+from .folder import File, digest, is_image, scan
 from .images import kept_part, probe
 from .mask_values import HIGHEST, OPTION, UNKNOWN, Coder, MaskValues, lost_values, packed, spelt
 from .names import listing
@@ -62,6 +62,27 @@ def pair(files: Sequence[File], root: Path, folder: Path) -> dict[str, File]:
             "both: rename or remove them."
         )
     return {stems[stem]: mask for stem, mask in found.items()}
+
+
+def places(names: Iterable[str], root: Path) -> dict[str, Path]:
+    """Image or item → its mask's file in a folder, in the form that `pair` finds.
+
+    Raises
+    ------
+    LeavenError
+        Two would have one file, or one would lie outside of the folder: names come from files of others too.
+    """
+    found: dict[str, Path] = {}
+    of: dict[Path, str] = {}
+    inside = root.resolve()
+    for name in names:
+        path = root / f"{os.path.splitext(name)[0] if is_image(name) else name}.png"
+        if path in of:
+            raise LeavenError(f"The images {of[path]} and {name} would share the mask {path.name}: rename one.")
+        if inside not in path.resolve().parents:
+            raise LeavenError(f"The mask of {name} would lie outside {root}: rename the image.")
+        found[name], of[path] = path, name
+    return found
 
 
 class MaskReader:

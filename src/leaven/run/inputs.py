@@ -70,10 +70,18 @@ def mask_folders(path: Path, labels: str | Path | Literal[False] | None) -> tupl
     """The folder of images and that of their masks; ``None`` where what is read has no masks."""
     if labels is False or (labels and is_store(labels)) or not path.is_dir():
         return None
+    images = image_folder(path)
+    if images != path:
+        labels = labels or path / MASKS
+    return (images or path, Path(labels)) if labels and Path(labels).is_dir() else None
+
+
+def image_folder(path: Path) -> Path | None:
+    """The folder that ids of what is read are relative to; ``None`` where they are no files."""
+    if not path.is_dir():
+        return None if path.suffix.lower() == ".npz" else path.parent
     images, masks = path / IMAGES, path / MASKS
-    if images.is_dir() and masks.is_dir():
-        path, labels = images, labels or masks
-    return (path, Path(labels)) if labels and Path(labels).is_dir() else None
+    return images if images.is_dir() and masks.is_dir() else path
 
 
 def meaning(path: Path, labels: str | Path | None, pixels: Pixels) -> dict[str, str] | None:
@@ -123,10 +131,7 @@ def read_data(
 
         return read_stored(path, labels, use, **form)
     if path.is_dir():
-        images, masks = path / IMAGES, path / MASKS
-        if images.is_dir() and masks.is_dir():
-            path = images
-        return read(path, labels=labels, **form)
+        return read(image_folder(path), labels=labels, **form)
     if labels:
         raise LeavenError(f"{path} is no folder, so --labels has nothing to name in it; leave --labels out.")
     if path.suffix.lower() in (".csv", ".tsv"):

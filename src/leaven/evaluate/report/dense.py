@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-import colorsys
 import io
 from typing import Any
 
 import numpy as np
 from markupsafe import Markup, escape
 
+from leaven.data.palette import UNKNOWN, colour, save_mask, table
 from leaven.data.pool import NO_CLASS
 from leaven.evaluate.dense import SIDE, DenseEvaluation, difference
 from leaven.evaluate.intervals import Interval
@@ -24,12 +24,7 @@ from leaven.evaluate.report.sections import arranged
 from leaven.evaluate.report.svg import percent, tag
 from leaven.evaluate.report.training import learning, pseudo_labels
 
-# Easy to tell apart for most eyes, in dark and light pages (after Okabe & Ito 2008, and Tol's muted scheme).
-COLOURS = (
-    "#88ccee", "#cc6677", "#7d7a85", "#ddcc77", "#117733", "#332288", "#ee3377", "#f0e442", "#44aa99", "#aa4499",
-    "#e69f00", "#661100",
-)  # fmt: skip
-UNKNOWN = "#f4efe7"  # pixels that do not count
+COVER = 0.5  # how much of an overlay is the mask
 
 
 def content(run: Run) -> dict[str, Any]:
@@ -118,6 +113,9 @@ def _classes(run: Run) -> Section:
 def _examples(run: Run) -> Section:
     """Some images with what their pixels are, and what they are taken for."""
     own, other = run.held_out, run.held_out_baseline
+    lead = "Evenly spread over the held-out images, chosen by no result."
+    if own is None:
+        own, lead = run.evaluations.get("unlabelled"), "Evenly spread over the images, of which none was held out."
     if own is None or not len(own.picture_rows):
         return Section("examples", "Examples", notes=[words.no_labels(run)])
     columns = [("image", [data_uri(picture, SIDE) for picture in own.pictures])]
@@ -126,7 +124,8 @@ def _examples(run: Run) -> Section:
     if other is not None and np.array_equal(other.ids[other.picture_rows], shown):
         columns.append((words.BASELINE, [mask_uri(mask) for mask in other.predicted]))
     columns.append((run.title, [mask_uri(mask) for mask in own.predicted]))
-    lead = "Evenly spread over the held-out images, chosen by no result."
+    over = [overlaid(picture, mask) for picture, mask in zip(own.pictures, own.predicted, strict=True)]
+    columns.append((f"{run.title}, over the image", [data_uri(picture, SIDE) for picture in over]))
     return Section("examples", "Examples", lead, [Panel("", _key(own) + _grid(columns, shown), wide=True)])
 
 
@@ -158,20 +157,15 @@ def _key(evaluation: DenseEvaluation) -> Markup:
     return Markup('<ul class="legend key">{}</ul>').format(items)
 
 
-def colour(k: int) -> str:
-    """The colour of class *k*, as ``#rrggbb``."""
-    if k < len(COLOURS):
-        return COLOURS[k]
-    rgb = colorsys.hls_to_rgb(k * 0.618 % 1, 0.4 + 0.2 * (k % 2), 0.6)
-    return "#" + "".join(f"{round(255 * part):02x}" for part in rgb)
-
-
 def mask_uri(mask: np.ndarray) -> str:
     """A mask, uint8 ``(H, W)``, in colours, as text."""
-    from PIL import Image
-
-    image = Image.fromarray(mask)
-    image.putpalette(bytes.fromhex("".join(colour(k)[1:] for k in range(NO_CLASS)) + UNKNOWN[1:]))
     file = io.BytesIO()
-    image.save(file, "png", optimize=True)
+    save_mask(mask, file, optimize=True)
     return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
+
+
+def overlaid(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """A picture, uint8 ``(H, W, C)``, under the colours of a mask; where that is of no class, the picture alone."""
+    rgb = np.broadcast_to(picture, (*picture.shape[:2], 3))
+    mixed = (1 - COVER) * rgb + COVER * table()[mask]
+    return np.where((mask == NO_CLASS)[..., None], rgb, np.rint(mixed)).astype(np.uint8)

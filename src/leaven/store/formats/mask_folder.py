@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from leaven.data.mask_files import MaskReader, pair, places
 from leaven.data.mask_values import FILE, Value, numbering, stated, write_names
 from leaven.data.palette import save_mask
 from leaven.errors import LeavenError
@@ -34,7 +34,6 @@ def read(
     import numpy as np
 
     from leaven.data.folder import is_image, scan
-    from leaven.data.mask_files import MaskReader, pair
 
     for folder in (masks, images):
         if not folder.is_dir():
@@ -64,18 +63,8 @@ def write(state: State, folder: Path, *, audit: bool = True) -> int:
         raise LeavenError("The store holds no masks, so there is nothing to write: choose another --format.")
     if len(state.classes) > MOST:
         raise LeavenError(f"A mask file tells {MOST} classes apart, but there are {len(state.classes)}: remove some.")
-    stems: dict[str, str] = {}
-    for item in masks:
-        stem = os.path.splitext(item)[0]
-        if stem in stems:
-            raise LeavenError(f"The images {stems[stem]} and {item} would share the mask {stem}.png: rename one.")
-        stems[stem] = item
-    root = folder.resolve()
-    for stem, item in stems.items():
-        path = (root / f"{stem}.png").resolve()
-        if root not in path.parents:  # ids come from files of others too
-            raise LeavenError(f"The mask of {item} would lie outside {folder}: rename the image.")
+    for item, path in places(masks, folder).items():
         path.parent.mkdir(parents=True, exist_ok=True)
         save_mask(decode(masks[item], state.classes), path)
-    write_names(root / FILE, state.classes)
+    write_names(folder / FILE, state.classes)
     return len(masks)
