@@ -200,3 +200,15 @@ def test_names_that_no_line_holds(tmp_path, name):
     with pytest.raises(LeavenError, match=r"cannot stand on a line of classes\.txt"):
         write_names(tmp_path / "classes.txt", ("x", name))
     assert not (tmp_path / "classes.txt").exists()
+
+
+def test_names_in_two_forms_of_unicode(tmp_path):
+    """As macOS writes file names, and as most editors write text."""
+    composed, apart = "\u00e9t\u00e9", "e\u0301te\u0301"
+    write(tmp_path / "i" / f"{apart}.png", np.zeros((2, 3), np.uint8))
+    write(tmp_path / "m" / f"{composed}.png", np.array([[0, 1, 1]] * 2, np.uint8))
+    (tmp_path / "m" / "classes.txt").write_text(f"x\n{apart}\n", "utf-8")
+    pool = read_masks(tmp_path / "i", tmp_path / "m")
+    assert pool.labels.tolist() == [0]
+    assert pool.classes == ("x", composed)
+    assert read_masks(tmp_path / "i", tmp_path / "m", values={1: apart, 0: "y"}).classes == ("y", composed)

@@ -220,3 +220,38 @@ def test_a_line_of_json_that_is_none(tmp_path):
     (tmp_path / "x.jsonl").write_text('{"id": "1", "kind": "class_add", "annotator": "a", "label": "cat"}\n\n{"id":\n')
     with pytest.raises(LeavenError, match=r"x\.jsonl, line 3, is no file of JSON lines"):
         read_labels(tmp_path / "x.jsonl", "jsonl", "me")
+
+
+def test_the_message_says_what_was_left_out(tmp_path, capfd):
+    """Through the command, with a folder of masks too."""
+    import sys
+
+    from leaven.cli import main
+
+    def call(*words):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(sys, "argv", ["leaven", "labels", "import", *map(str, words)])
+            with pytest.raises(SystemExit) as end:
+                main()
+        assert not end.value.code, capfd.readouterr()
+        return capfd.readouterr().out
+
+    (tmp_path / "x.json").write_text(json.dumps(studio([COMMENT, CHOICE])))
+    said = call(tmp_path / "new.db", tmp_path / "x.json")
+    assert "1 answers and 1 new classes" in said
+    assert "Left out, for they say no class: 1 textarea (first in task 9)." in said
+    assert json.loads(call(tmp_path / "other.db", tmp_path / "x.json", "--json"))["left_out"] == {"textarea": 1}
+    for part, pixels in (("images", np.zeros((2, 3))), ("masks", np.array([[0, 0, 255]] * 2))):
+        (tmp_path / part).mkdir()
+        Image.fromarray(pixels.astype(np.uint8)).save(tmp_path / part / "a.png")
+    words = (tmp_path / "masks.db", tmp_path / "masks", "--images", tmp_path / "images")
+    assert "--background NAME --replace" in call(*words)
+    call(*words, "--mask-values", "0=ground,255=thing", "--replace")
+    with Store.open(tmp_path / "masks.db") as store:
+        state = store.state()
+    mask = state.answers["a.png"]["import"].mask
+    assert decode(mask, ("ground", "thing")).tolist() == [[0, 0, 1]] * 2
+    call(*words, "--background", "thing", "--replace")
+    with Store.open(tmp_path / "masks.db") as store:
+        mask = store.state().answers["a.png"]["import"].mask
+    assert decode(mask, ("0", "thing")).tolist() == [[0, 0, 1]] * 2

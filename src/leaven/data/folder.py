@@ -7,6 +7,7 @@ import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
+from unicodedata import normalize
 
 import numpy as np
 
@@ -190,6 +191,11 @@ def decode_files(
         progress=progress,
         where=str(root),
     )
+
+
+def on_disk(folder: Path) -> dict[str, Path]:
+    """Id of every file under a folder, its relative path in NFC → the file as the disk calls it."""
+    return {normalize("NFC", file.name): folder / file.name for file in scan(folder)}
 
 
 def _folder_class(name: str) -> str:

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unicodedata import normalize
 
 import numpy as np
 
@@ -26,7 +27,7 @@ LOSSLESS = ("bmp", "gif", "png", "tif", "tiff")  # what may hold class numbers; 
 
 
 def pair(files: Sequence[File], root: Path, folder: Path) -> dict[str, File]:
-    """Name of an image → its mask, for the images that have one.
+    """Name of an image → its mask, for the images that have one; names are compared in NFC.
 
     Raises
     ------
@@ -35,7 +36,7 @@ def pair(files: Sequence[File], root: Path, folder: Path) -> dict[str, File]:
     """
     found: dict[str, File] = {}
     for mask in scan(root):
-        stem, end = os.path.splitext(mask.name)
+        stem, end = os.path.splitext(normalize("NFC", mask.name))
         if end[1:].lower() in LOSSLESS:
             if stem in found:
                 raise LeavenError(
@@ -44,7 +45,7 @@ def pair(files: Sequence[File], root: Path, folder: Path) -> dict[str, File]:
             found[stem] = mask
     stems: dict[str, str] = {}
     for file in files:
-        stem = os.path.splitext(file.name)[0]
+        stem = os.path.splitext(normalize("NFC", file.name))[0]
         if stem in stems and stem in found:
             raise LeavenError(
                 f"The images {stems[stem]} and {file.name} in {folder} share the mask {found[stem].name}: rename one."

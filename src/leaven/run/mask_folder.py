@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from unicodedata import normalize
 
 import numpy as np
 
 from leaven.data import Pool
+from leaven.data.folder import on_disk
 from leaven.data.images import probe, standardise
 from leaven.data.mask_files import places
 from leaven.data.mask_values import FILE, write_names
@@ -36,7 +38,7 @@ def write_masks(model: Model, data: Path, out: Path, *, strict: bool = False) ->
     pool = read_like(data, model.spec.shape, strict=strict)
     where = places(pool.ids.tolist(), out)
     folder = image_folder(data)
-    for name, mask in _predicted(model, pool, folder):
+    for name, mask in _predicted(model, pool, None if folder is None else on_disk(folder)):
         with whole(where[name]) as part:
             save_mask(mask, part)
     with whole(out / FILE) as part:
@@ -44,18 +46,18 @@ def write_masks(model: Model, data: Path, out: Path, *, strict: bool = False) ->
     return len(pool)
 
 
-def _predicted(model: Model, pool: Pool, folder: Path | None) -> Iterator[tuple[str, np.ndarray]]:
+def _predicted(model: Model, pool: Pool, files: Mapping[str, Path] | None) -> Iterator[tuple[str, np.ndarray]]:
     """Names and masks in the images' own sizes, uint8 ``(H, W)``; of an ``.npz`` in the items' size."""
     height, width = trained = model.spec.shape[0], model.spec.shape[1]
     at_once = max(1, PIXELS // (height * width))
     for start in range(0, len(pool), at_once):
         items, names = pool.items[start : start + at_once], pool.ids[start : start + at_once].tolist()
-        sizes = [trained if folder is None else _size(folder / name) for name in names]
+        sizes = [trained if files is None else _size(files[normalize("NFC", name)]) for name in names]
         same = [row for row, size in enumerate(sizes) if _covering(size, trained) == trained]
         guesses = _guess(model, items[same]) if same else np.zeros((0, *trained), np.uint8)
         found = dict(zip(same, guesses, strict=True))
         for row, (name, size) in enumerate(zip(names, sizes, strict=True)):
-            mask = found[row] if folder is None or row in found else _whole(model, folder / name, size)
+            mask = found[row] if files is None or row in found else _whole(model, files[normalize("NFC", name)], size)
             yield name, _scaled(mask, size)
 
 

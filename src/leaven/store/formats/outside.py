@@ -73,7 +73,9 @@ def sizer(images: Path | None) -> SizeOf:
     """
     if images is None:
         return lambda item: None
-    folder = images
+    from leaven.data.folder import on_disk
+
+    folder, files = images, on_disk(images)
 
     def size(item: str) -> Size:
         from PIL import Image
@@ -82,7 +84,7 @@ def sizer(images: Path | None) -> SizeOf:
         from leaven.data.images import probe
 
         try:
-            with Image.open(folder / item) as image:
+            with Image.open(files.get(item, folder / item)) as image:
                 return probe(image)[:2]
         except Exception as error:  # a damaged file raises whatever its decoder trips over
             raise LeavenError(f"The image {folder / item} cannot be read ({reason(error)}): replace it.") from None
