@@ -1,12 +1,16 @@
+import copy
 import math
 
 import numpy as np
 import pytest
 import torch
-from stubs import Given, batch, cross_entropy, draw, softmax
+from stubs import Given, Linear, batch, cross_entropy, draw, softmax
 from torch import nn
 
+from leaven.methods.base import Draw
 from leaven.methods.semi.mean_teacher import MeanTeacher
+from leaven.nn.network import Network, of_domain
+from leaven.nn.norm import BatchNorm, set_policy
 
 
 class Scaled(nn.Module):
@@ -82,7 +86,7 @@ def test_the_teacher_is_normalised_by_its_batch_and_keeps_its_statistics():
     norm.eval()
     drawn = batch(0.5, labelled=draw([0, 2], weak=views()[0][:2]), unlabelled=draw(weak=views()[1], weak_2=views()[2]))
     drawn.averaged = norm
-    MeanTeacher(Scaled(1.0))(drawn)
+    MeanTeacher(Watched(3).train())(drawn)
     assert norm.trained
     assert not norm.training
     assert norm.running_mean.abs().sum() == 0
@@ -94,3 +98,30 @@ def test_streams():
         ("labelled", 1.0, ("weak",)),
         ("unlabelled", 3, ("weak", "weak_2")),
     ]
+
+
+@pytest.mark.parametrize("policy", ["joint", "source", "per_domain", "frozen"])
+def test_a_teacher_that_is_the_student_says_the_same(policy):
+    """Of the same items, whatever the policy of batch norm; and its running statistics stay as they were."""
+    torch.manual_seed(0)
+    norm = BatchNorm(6)
+    network = Network(nn.Sequential(Linear(4, 6), norm), nn.Linear(6, 3), [0.0], [1.0]).train()
+    with torch.no_grad():
+        norm.running_mean.uniform_(-1, 1)
+        norm.running_var.uniform_(1, 3)
+    set_policy(network, policy)
+    teacher = copy.deepcopy(network).eval()
+    before = {name: x.clone() for name, x in teacher.state_dict().items()}
+    labelled, one = (torch.randn(n, 4) for n in (4, 6))
+    domain = torch.tensor([1, 1, -1, -1])
+    other = torch.tensor([-1, 1, -1, -1, 1, -1])
+    drawn = batch(
+        1.0,
+        labelled=Draw(torch.arange(4), {"weak": of_domain(labelled, domain)}, torch.tensor([0, 1, 2, 0])),
+        unlabelled=Draw(torch.arange(6), {"weak": of_domain(one, other), "weak_2": of_domain(one.clone(), other)}),
+    )
+    drawn.averaged = teacher
+    assert MeanTeacher(network, weight=1.0)(drawn)["unlabelled"] < 1e-12
+    assert not any(module.training for module in teacher.modules())
+    for name, x in teacher.state_dict().items():
+        assert torch.equal(x, before[name]), name

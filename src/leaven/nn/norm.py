@@ -269,6 +269,24 @@ def running_statistics_kept(module: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
+def normalising_as(student: nn.Module, teacher: nn.Module) -> Iterator[None]:
+    """Let ``teacher``, a moving average of ``student`` in evaluation mode, normalise as the student does.
+
+    By the run's policy, and by the batch of all processes where that says so; its running statistics are kept.
+    """
+    pairs = list(zip(_norms(teacher), _norms(student), strict=True))
+    before = [norm.training for norm, _ in pairs]
+    for norm, other in pairs:
+        norm.training = other.training
+    try:
+        with running_statistics_kept(teacher):
+            yield
+    finally:
+        for (norm, _), training in zip(pairs, before, strict=True):
+            norm.training = training
+
+
+@contextmanager
 def batch_statistics(module: nn.Module) -> Iterator[None]:
     """Forward by the statistics of each pass alone, in evaluation too; no other process's, and none is remembered.
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from leaven.methods.base import Batch, Method, Stream
 from leaven.methods.common import cross_entropy, masked_cross_entropy
+from leaven.nn.distributed import gathered
 from leaven.nn.network import Network, member_scores
 
 
@@ -60,11 +61,13 @@ class CoTraining(Method):
 def confident(probabilities: Tensor, share: float) -> tuple[Tensor, Tensor]:
     """Classes ``(N,)`` and, as 0 or 1, whether the item is among that share of those so guessed that are surest.
 
-    ``probabilities`` is ``(N, K)``. An item's rank is among the items of its own guess, so no class takes over.
+    ``probabilities`` is ``(N, K)``. An item's rank is among the items of its own guess, those of all processes, so no
+    class takes over.
     """
     confidence, guess = probabilities.max(1)
     same = F.one_hot(guess, probabilities.shape[1]).to(confidence.dtype)
-    surer = (confidence[None, :] > confidence[:, None]).to(confidence.dtype)
-    rank = ((surer @ same) * same).sum(1)  # how many of the same guess are surer
-    size = (same.sum(0) * same).sum(1)
+    everyone, all_same = gathered(confidence), gathered(same)
+    surer = (everyone[None, :] > confidence[:, None]).to(confidence.dtype)
+    rank = ((surer @ all_same) * same).sum(1)  # how many of the same guess are surer
+    size = (all_same.sum(0) * same).sum(1)
     return guess, (rank < share * size).float()

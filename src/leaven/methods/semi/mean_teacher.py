@@ -10,7 +10,7 @@ from torch import Tensor
 from leaven.methods.base import Batch, Method, Stream
 from leaven.methods.common import cross_entropy, ramp_up, squared_error
 from leaven.nn.network import Network, joint
-from leaven.nn.norm import batch_statistics
+from leaven.nn.norm import normalising_as
 
 
 class MeanTeacher(Method):
@@ -43,7 +43,7 @@ class MeanTeacher(Method):
         """H(y, p) + w(t) · mean of (p(α(u)) − p'(α'(u)))², p' the teacher's (eq. 1)."""
         labelled, unlabelled = batch["labelled"], batch["unlabelled"]
         scores, student = joint(self.network, labelled.weak, unlabelled.weak)
-        with torch.no_grad(), batch_statistics(batch.averaged):  # as the student is normalised, beside the same items
+        with torch.no_grad(), normalising_as(self.network, batch.averaged):  # beside the same items too
             _, teacher = joint(batch.averaged, labelled.weak, unlabelled.weak_2)
         consistency = squared_error(student, teacher.softmax(1))
         return {
