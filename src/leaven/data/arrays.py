@@ -13,6 +13,7 @@ from leaven.errors import LeavenError
 
 from .names import listing, number
 from .pool import NO_CLASS, Pool
+from .storage import bytes_each, parts
 
 X_KEYS = ("x", "images", "data", "arr_0")
 Y_KEYS = ("y", "labels", "arr_1")
@@ -156,9 +157,9 @@ def _items(X: np.ndarray) -> np.ndarray:
             "give uint8 pixels in 0..255 or floats in 0..1."
         )
     pixels = np.empty(X.shape, dtype=np.uint8)
-    for start in range(0, len(X), 1024):  # in parts, so that the float copy stays small
-        part = X[start : start + 1024]
-        pixels[start : start + 1024] = np.rint(part * 255.0) if top == 1 else part
+    for start, stop in parts(len(X), 8 * bytes_each(pixels)):  # so that the float copy stays small
+        part = X[start:stop]
+        pixels[start:stop] = np.rint(part * 255.0) if top == 1 else part
     return pixels
 
 

@@ -19,7 +19,7 @@ from leaven.errors import LeavenError
 
 from .decode import Decoded, decode, reserve
 from .images import standardise
-from .storage import cache_folder
+from .storage import bytes_each, cache_folder, let_go, parts
 
 VERSION = 1  # of the cache's layout and of what `standardise` answers: raise it when either changes
 
@@ -148,8 +148,9 @@ def _finish(answer: Decoded, build: Path) -> None:
         kept = np.setdiff1d(np.arange(shape[0]), list(answer.failed))
         shape[0] = len(kept)
         with reserve(build / "kept.npy", tuple(shape)) as packed:
-            for start in range(0, len(kept), 1024):
-                packed[start : start + 1024] = whole[kept[start : start + 1024]]
+            for start, stop in parts(len(kept), bytes_each(whole)):
+                packed[start:stop] = whole[kept[start:stop]]
+                let_go(whole)
         del whole
         os.replace(build / "kept.npy", path)
     about = {"version": VERSION, "shape": shape, "failed": answer.failed, "made": time.time()}

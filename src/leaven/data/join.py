@@ -9,7 +9,7 @@ from leaven.errors import LeavenError
 from .checks import match_classes
 from .names import listing
 from .pool import NO_CLASS, Pool
-from .storage import parts, room
+from .storage import bytes_each, parts, room
 
 
 def adaptation(source: Pool, target: Pool) -> Pool:
@@ -96,6 +96,6 @@ def _join_items(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     whole = (len(source) + len(target), *shape)
     joined = room(whole, source.dtype)
     for items, offset in ((source, 0), (target, len(source))):
-        for start, stop in parts(len(items)):
+        for start, stop in parts(len(items), bytes_each(items)):
             joined[offset + start : offset + stop] = items[start:stop]
     return joined

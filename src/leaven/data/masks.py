@@ -18,7 +18,7 @@ from .images import probe
 from .mask_files import MaskReader, decode_masks, pair
 from .mask_values import Value, numbering, one_class, stated
 from .pool import NO_CLASS, Pool
-from .storage import parts, room
+from .storage import bytes_each, parts, room
 
 
 def read_masks(
@@ -140,7 +140,7 @@ def _size(folder: Path, files: Sequence[File]) -> tuple[int, int]:
 def pixel_counts(masks: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Pixels of each number, int64 ``(256,)``, in the masks that are known."""
     counts = np.zeros(256, np.int64)
-    for start, stop in parts(len(masks)):
+    for start, stop in parts(len(masks), 8 * bytes_each(masks)):  # counting takes 8 bytes a pixel
         counts += np.bincount(masks[start:stop][known[start:stop]].ravel(), minlength=256)
     return counts
 
@@ -148,7 +148,7 @@ def pixel_counts(masks: np.ndarray, known: np.ndarray) -> np.ndarray:
 def renumbered(masks: np.ndarray, known: np.ndarray, to: np.ndarray) -> np.ndarray:
     """The masks with each number changed to ``to`` ``(256,)``; of those that are not known all is `NO_CLASS`."""
     changed = room(masks.shape, masks.dtype)
-    for start, stop in parts(len(masks)):
+    for start, stop in parts(len(masks), bytes_each(masks)):
         changed[start:stop] = to[masks[start:stop]]
         changed[start:stop][~known[start:stop]] = NO_CLASS
     return changed

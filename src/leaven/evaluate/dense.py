@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from leaven.data import Pool
 from leaven.data.pool import NO_CLASS
 from leaven.errors import LeavenError
 from leaven.evaluate.bootstrap import bounds, resampled
 from leaven.evaluate.intervals import Interval
-from leaven.train.items import Items, to_float
+from leaven.evaluate.predict import passed, ready
 
 PICTURES = 8  # kept for the report
 SIDE = 256  # pixels; larger pictures are thinned
-PIXELS = 2**20  # looked at at a time, so that the scores of a batch stay small
 TRUE, EITHER, LABELLED = range(3)  # pixels of a class: predicted rightly; labelled or predicted; labelled
 
 
@@ -137,26 +137,58 @@ def _mean(sums: np.ndarray) -> np.ndarray:
         return np.where(there, each, 0).sum(-1) / there.sum(-1)
 
 
-@torch.inference_mode()
-def evaluate_dense(
+def predicted_masks(
     network: nn.Module,
-    pool: Pool,
+    items: np.ndarray,
+    classes: int | None = None,
     *,
     batch_size: int | None = None,
     precision: str = "32-true",
     device: str | None = None,
-) -> DenseEvaluation:
-    """Count a network's predictions for a dense pool, one batch after the other.
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """Rows of ``items`` and the likeliest class of each of their pixels, uint8 ``(B, H, W)``, a batch at a time.
 
-    Memory stays bounded: of all scores only one batch's are there at a time. Masks of rows whose label is -1 are not
-    looked at.
+    Memory stays bounded: of the scores only one batch's are there at a time.
 
     Parameters
     ----------
     network : maps float ``(B, C, H, W)`` in 0..1 to scores ``(B, K, H, W)``
-    batch_size : images a forward pass; ``None``: about a million pixels
-    precision : ``32-true`` or ``bf16-mixed``
-    device : where to compute; by default where the network is
+    classes : K, where that is known
+    batch_size, precision, device : as for ``leaven.evaluate.predict.predict``
+
+    Raises
+    ------
+    LeavenError : the network has another number of classes
+    """
+    where = ready(network, device)
+
+    def look(x: Tensor) -> Tensor:
+        scores = network(x)
+        if classes is not None and scores.shape[1] != classes:
+            raise LeavenError(
+                f"The network scores {scores.shape[1]} classes and the pool has {classes}; give the same."
+            )
+        return scores.argmax(1).to(torch.uint8).cpu()
+
+    for rows, guess in passed(look, items, where, batch_size, precision):
+        yield rows, guess.numpy()
+
+
+def _counted(truth: np.ndarray, guess: np.ndarray, k: int) -> np.ndarray:
+    """Pixels of one image by class and prediction, ``(K, K)``; those of no class are left out."""
+    counted = truth < k
+    return np.bincount(truth[counted].astype(np.int64) * k + guess[counted], minlength=k * k).reshape(k, k)
+
+
+def evaluate_dense(network: nn.Module, pool: Pool, **options: Any) -> DenseEvaluation:
+    """Count a network's predictions for a dense pool, one batch after the other.
+
+    Masks of rows whose label is -1 are not looked at.
+
+    Parameters
+    ----------
+    network : maps float ``(B, C, H, W)`` in 0..1 to scores ``(B, K, H, W)``
+    options : of ``predicted_masks``
 
     Raises
     ------
@@ -164,28 +196,16 @@ def evaluate_dense(
     """
     if pool.masks is None:
         raise LeavenError("The pool has no masks, but its pixels were to be evaluated; read it with read_masks.")
-    where = torch.device(device) if device else next(network.parameters()).device
-    network.eval().to(where)
     n, k, (height, width) = len(pool), pool.num_classes, pool.items.shape[1:3]
-    size = batch_size or max(1, PIXELS // (height * width))
     known, thin = pool.labels >= 0, -(-max(height, width) // SIDE)
     shown = _shown(known)
     counts, guessed = np.zeros((n, k, k), np.int64), np.zeros((len(shown), height, width), np.uint8)
-    items, masks = Items(pool.items, where), Items(pool.masks[..., None], where)
-    for start in range(0, n, size):
-        rows = np.arange(start, min(start + size, n))
-        with torch.autocast(where.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
-            scores = network(to_float(items[rows]))
-        if scores.shape[1] != k:
-            raise LeavenError(f"The network scores {scores.shape[1]} classes and the pool has {k}; give the same.")
-        guess = scores.argmax(1)
-        truth = masks[rows][:, 0].long()
-        counted = (truth < k) & torch.from_numpy(known[rows]).to(where)[:, None, None]
-        image = torch.arange(len(rows), device=where)[:, None, None]
-        place = ((image * k + truth) * k + guess)[counted]
-        counts[rows] = torch.bincount(place, minlength=len(rows) * k * k).view(-1, k, k).cpu().numpy()
-        mine = np.flatnonzero(np.isin(shown, rows))
-        guessed[mine] = guess[torch.from_numpy(shown[mine] - start).to(where)].cpu().numpy()
+    for rows, guess in predicted_masks(network, pool.items, k, **options):
+        for row, one in zip(range(n)[rows], guess, strict=True):
+            if known[row]:
+                counts[row] = _counted(pool.masks[row], one, k)
+        mine = np.flatnonzero((shown >= rows.start) & (shown < rows.stop))
+        guessed[mine] = guess[shown[mine] - rows.start]
     truth_shown = np.where(known[shown, None, None], pool.masks[shown], NO_CLASS).astype(np.uint8)
     pictures = (np.asarray(pool.items[shown]), guessed, truth_shown)
     return DenseEvaluation(

@@ -2,36 +2,79 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from leaven.data.storage import room
+from leaven.data.storage import let_go, room
+from leaven.nn.memory import at_once
 from leaven.nn.network import Network
 from leaven.train.items import Items, to_float
 
 if TYPE_CHECKING:
     from leaven.methods.base import Method
 
-
-def batches(items: np.ndarray, where: torch.device, size: int = 512) -> Iterator[tuple[slice, Tensor]]:
-    """Rows and floats of ``items`` as a ``Pool`` holds them, a batch at a time on the device; the plain view alone."""
-    gather = Items(items, where)
-    for start in range(0, len(items), size):
-        rows = slice(start, min(start + size, len(items)))
-        x = to_float(gather[np.arange(rows.start, rows.stop)])
-        yield rows, x[:, 0] if x.ndim == 3 else x
+T = TypeVar("T")
 
 
-@torch.inference_mode()
+def passed(
+    look: Callable[[Tensor], T],
+    items: np.ndarray,
+    where: torch.device,
+    batch_size: int | None = None,
+    precision: str = "32-true",
+) -> Iterator[tuple[slice, T]]:
+    """Rows of ``items`` and what ``look`` makes of them, a batch at a time: the one way of a pool through a network.
+
+    Parameters
+    ----------
+    look : of floats ``(B, C, H, W)`` in 0..1 or ``(B, D)`` on the device; an item's answer depends on no other one
+    items : as a ``Pool`` holds them; of those with V cached views the plain one is seen
+    batch_size : items a batch; ``None``: as many as memory is meant for, see ``leaven.nn.memory.at_once``
+    precision : ``32-true`` or ``bf16-mixed``
+    """
+    see = _seen_by(look, items, where, precision)
+    size = batch_size or fitting(look, items, where, precision)
+    for start in range(0, len(items), max(1, size)):
+        stop = min(start + size, len(items))
+        yield slice(start, stop), see(start, stop)
+        let_go(items)
+
+
+def fitting(look: Callable[[Tensor], T], items: np.ndarray, where: torch.device, precision: str = "32-true") -> int:
+    """How many of ``items`` may be looked at together; see ``passed`` and ``leaven.nn.memory.at_once``."""
+    see = _seen_by(look, items, where, precision)
+    return at_once(lambda n: see(0, n), len(items), where)
+
+
+def _seen_by(
+    look: Callable[[Tensor], T], items: np.ndarray, where: torch.device, precision: str
+) -> Callable[[int, int], T]:
+    """What ``look`` makes of the rows from one number to another."""
+    gather = Items(items[:, 0] if items.ndim == 3 else items, where)
+
+    def see(start: int, stop: int) -> T:
+        with torch.inference_mode(), torch.autocast(where.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
+            return look(to_float(gather[np.arange(start, stop)]))
+
+    return see
+
+
+def ready(network: nn.Module, device: str | None) -> torch.device:
+    """Put ``network`` into evaluation and onto ``device``, by default where it is; which that is."""
+    where = torch.device(device) if device else next(network.parameters()).device
+    network.eval().to(where)
+    return where
+
+
 def predict(
     network: nn.Module,
     items: np.ndarray,
     *,
-    batch_size: int = 512,
+    batch_size: int | None = None,
     precision: str = "32-true",
     device: str | None = None,
 ) -> np.ndarray:
@@ -43,25 +86,24 @@ def predict(
     ----------
     network : maps float ``(B, C, H, W)`` in 0..1, or ``(B, D)``, to scores ``(B, K)``
     items : uint8 ``(N, H, W, C)``, float32 ``(N, D)`` or ``(N, V, D)``
+    batch_size : items a forward pass; ``None``: as many as fit into 256 MiB of activations, measured on the network
     precision : ``32-true`` or ``bf16-mixed``
     device : where to compute; by default where the network is
     """
-    where = torch.device(device) if device else next(network.parameters()).device
-    network.eval().to(where)
-    parts = []
-    for _, x in batches(items, where, batch_size):
-        with torch.autocast(where.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
-            probabilities = network(x).float().softmax(1)
-        parts.append(probabilities.cpu().numpy())
+    where = ready(network, device)
+
+    def look(x: Tensor) -> Tensor:
+        return network(x).float().softmax(1).cpu()
+
+    parts = [part.numpy() for _, part in passed(look, items, where, batch_size, precision)]
     return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
 
 
-@torch.inference_mode()
 def describe(
     network: nn.Module,
     items: np.ndarray,
     *,
-    batch_size: int = 512,
+    batch_size: int | None = None,
     precision: str = "32-true",
     device: str | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -71,28 +113,29 @@ def describe(
     temporary memory-mapped file. Parameters as for ``predict``; ``network`` is a ``leaven.nn.network.Network`` that
     scores whole items.
     """
-    where = torch.device(device) if device else next(network.parameters()).device
-    network.eval().to(where)
+
+    def look(x: Tensor) -> tuple[Tensor, Tensor]:
+        seen, scores = _last(network, x)
+        return scores.float().softmax(1).cpu(), seen.float().cpu()
+
+    where = ready(network, device)
     probabilities, features = np.zeros((0, 0), np.float32), np.zeros((0, 0), np.float32)
-    for rows, x in batches(items, where, batch_size):
-        with torch.autocast(where.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
-            seen, scores = _last(network, x)
+    for rows, found in passed(look, items, where, batch_size, precision):
         if not rows.start:
-            probabilities, features = (room((len(items), y.shape[1]), np.dtype(np.float32)) for y in (scores, seen))
-        probabilities[rows] = scores.float().softmax(1).cpu().numpy()
-        features[rows] = seen.float().cpu().numpy()
+            probabilities, features = (room((len(items), y.shape[1]), np.dtype(np.float32)) for y in found)
+        probabilities[rows], features[rows] = (y.numpy() for y in found)
     return probabilities, features
 
 
-@torch.inference_mode()
-def wanted(method: Method, items: np.ndarray, *, batch_size: int = 512, device: str | None = None) -> np.ndarray:
+def wanted(
+    method: Method, items: np.ndarray, *, batch_size: int | None = None, device: str | None = None
+) -> np.ndarray:
     """How much a trained method wants each of ``items`` labelled, float32 ``(N,)``, see ``Method.wanted``.
 
     It sees the items as they are, a batch at a time. Parameters as for ``predict``.
     """
-    where = torch.device(device) if device else next(method.parameters()).device
-    method.eval().to(where)
-    parts = [method.wanted(x).float().cpu() for _, x in batches(items, where, batch_size)]
+    where = ready(method, device)
+    parts = [part for _, part in passed(lambda x: method.wanted(x).float().cpu(), items, where, batch_size)]
     return torch.cat(parts).numpy() if parts else np.zeros(0, np.float32)
 
 

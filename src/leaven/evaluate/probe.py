@@ -3,40 +3,51 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from leaven.evaluate.intervals import Interval, proportion
+from leaven.evaluate.predict import fitting, passed, ready
 from leaven.nn.network import Network, pooled
 from leaven.nn.norm import has_no_statistics, set_momentum
-from leaven.train.items import Items, to_float
 
+FIRST = 512  # items whose statistics a batch norm takes that has none
 NEIGHBOURS = 20
 TEMPERATURE = 0.07  # of the neighbours' votes (Wu et al. 2018, section 3.4)
 
 
-@torch.inference_mode()
-def features(network: Network, items: np.ndarray, *, batch_size: int = 512, device: str | None = None) -> np.ndarray:
+def features(
+    network: Network, items: np.ndarray, *, batch_size: int | None = None, device: str | None = None
+) -> np.ndarray:
     """Features, float32 ``(N, D)``, of ``items`` as a ``Pool`` holds them: plain views, the network in ``eval()``.
 
-    Where batch norm never kept statistics (a random network, MAML), the first batch gives them. Of feature
-    maps the mean over their places. Memory stays bounded: one batch at a time is on the device.
+    Where batch norm never kept statistics (a random network, MAML), the first `FIRST` items give them (of a large
+    network their batches, and the mean of these). Of feature maps the mean over their places. Parameters as for
+    ``leaven.evaluate.predict.predict``.
     """
-    where = torch.device(device) if device else next(network.parameters()).device
-    network.eval().to(where)
-    gather = Items(items, where)
+    where = ready(network, device)
 
-    def seen(start: int) -> Tensor:
-        x = to_float(gather[np.arange(start, min(start + batch_size, len(items)))])
-        return network.features(x[:, 0] if x.ndim == 3 else x)
+    def look(x: Tensor) -> Tensor:
+        return pooled(network.features(x)).float().cpu()
 
     if has_no_statistics(network):
-        set_momentum(network.train(), 1.0)
-        seen(0)
-        network.eval()
-    return np.concatenate([pooled(seen(start)).float().cpu().numpy() for start in range(0, len(items), batch_size)])
+        first = items[: batch_size or FIRST]
+        _keep_statistics(network, look, first, where, batch_size or fitting(look, first, where))
+    return np.concatenate([part.numpy() for _, part in passed(look, items, where, batch_size)])
+
+
+def _keep_statistics(
+    network: Network, look: Callable[[Tensor], Tensor], items: np.ndarray, where: torch.device, size: int
+) -> None:
+    """Let batch norm keep the statistics of ``items``: the mean of those of equal batches, ``size`` items at most."""
+    batches = -(-len(items) // max(1, size))
+    set_momentum(network.train(), 1.0)
+    for number, _ in enumerate(passed(look, items, where, -(-len(items) // max(1, batches)))):
+        set_momentum(network, 1 / (number + 2))
+    network.eval()
 
 
 def linear_probe(train: np.ndarray, labels: np.ndarray, test: np.ndarray, truth: np.ndarray) -> Interval:

@@ -6,8 +6,10 @@ import re
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+import numpy as np
 from torch import nn
 
+from leaven.data.storage import bytes_each, parts
 from leaven.errors import LeavenError
 from leaven.nn.committee import Bodies, Vote, halves
 from leaven.nn.heads import CosineHead, DroppedLinear, start_linear
@@ -161,16 +163,26 @@ def linear_head(features: int, classes: int, dense: bool = False) -> nn.Module:
 
 def statistics(items: Any, most: int = 2000) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Mean and standard deviation, a number a channel (pixels in 0..1) or a column, of at most ``most`` items."""
-    import numpy as np
-
     sample = np.asarray(items[:: max(1, len(items) // most)])
     if sample.dtype == np.uint8:
-        flat = sample.reshape(-1, sample.shape[-1]).astype(np.float64) / 255
+        mean, std = _of_pixels(sample)
     else:
         flat = sample.reshape(-1, sample.shape[-1]).astype(np.float64)
-    mean, std = flat.mean(0), flat.std(0)
+        mean, std = flat.mean(0), flat.std(0)
     std = np.where(std > np.maximum(1e-30, 1e-6 * np.abs(mean)), std, 1.0)  # a constant column stays what it is
     return tuple(map(float, mean)), tuple(map(float, std))
+
+
+def _of_pixels(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and standard deviation of each channel, from counts of its 256 levels: as floats the images are large."""
+    counts = np.zeros((images.shape[-1], 256))
+    for start, stop in parts(len(images), 8 * bytes_each(images)):  # counting takes 8 bytes a pixel
+        for channel, levels in enumerate(counts):
+            levels += np.bincount(images[start:stop, ..., channel].ravel(), minlength=256)
+    level = np.arange(256) / 255
+    total = counts.sum(1)
+    mean = counts @ level / total
+    return mean, np.sqrt((counts * (level - mean[:, None]) ** 2).sum(1) / total)
 
 
 def describe(

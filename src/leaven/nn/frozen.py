@@ -12,14 +12,17 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from leaven.data.cache import cache_folder
 from leaven.data.decode import bar
+from leaven.data.storage import IN_MEMORY, bytes_each, cache_folder, let_go, parts, room
 from leaven.nn.build import Spec, backbone
 from leaven.nn.fuse import fused
+from leaven.nn.memory import at_once
 from leaven.nn.network import Network
 from leaven.nn.pretrained import freeze
 
-BATCH = {"cpu": 16, "cuda": 256}  # images a forward pass; on a processor what its cache holds is fastest
+# Images whose views are drawn together, from one seed, and that pass together where memory is enough; on a processor
+# what its cache holds is fastest.
+LOT = {"cpu": 16, "cuda": 256}
 
 
 def encode(
@@ -39,29 +42,41 @@ def encode(
     ----------
     spec : a frozen network
     items : uint8 ``(N, H, W, C)``
-    views : each maps uint8 ``(B, C, H, W)`` to the same; every batch and view has its seed, so features are fixed
+    views : each maps uint8 ``(B, C, H, W)`` to the same; every `LOT` and view has its seed, so features are fixed
     key : says what the views are; part of the cache's key
     precision : with ``bf16-mixed`` the backbone computes in bfloat16 throughout
     device : ``cpu`` or ``cuda``
     body : the backbone; by default the one that ``spec`` names
     """
     store = cache_folder() / "features" / f"{_digest(spec, items, key, precision, body)}.npy"
-    if store.exists():
-        return np.load(store)
+    kept = _kept(store, (len(items), len(views)))
+    if kept is not None:
+        return kept
     kind = torch.bfloat16 if precision == "bf16-mixed" else torch.float32
     network = encoder(spec, body).to(device).to(kind)
-    size = BATCH.get(device, 64)
-    batches: list[np.ndarray] = []
+
+    def look(x: Tensor) -> Tensor:
+        return network((x.float() / 255).to(kind)).float().cpu()
+
+    def images(start: int, stop: int) -> Tensor:
+        return torch.from_numpy(np.array(items[start:stop])).to(device).permute(0, 3, 1, 2)
+
+    lot = LOT.get(device, 64)
+    size = at_once(lambda n: look(images(0, n)), min(lot, len(items)), torch.device(device))
+    features = np.zeros((0, len(views), 0), np.float32)
     with bar(len(items) * len(views), progress, "Encoding") as advance, torch.random.fork_rng(), torch.inference_mode():
-        for start in range(0, len(items), size):
-            x = torch.from_numpy(np.array(items[start : start + size])).to(device).permute(0, 3, 1, 2)
-            seen = []
+        for start in range(0, len(items), lot):
+            x = images(start, start + lot)
             for number, view in enumerate(views):
                 torch.manual_seed(start * len(views) + number)
-                seen.append(network((view(x).float() / 255).to(kind)).float())
+                for first, part in enumerate(view(x).split(size)):
+                    found = look(part)
+                    if not features.size:
+                        features = room((len(items), len(views), found.shape[1]), np.dtype(np.float32))
+                    rows = start + first * size
+                    features[rows : rows + len(part), number] = found.numpy()
                 advance(len(x))
-            batches.append(torch.stack(seen, 1).cpu().numpy())
-    features = np.concatenate(batches)
+            let_go(items)
     _keep(store, features)
     return features
 
@@ -79,9 +94,20 @@ def _digest(spec: Spec, items: np.ndarray, key: str, precision: str, body: nn.Mo
     digest.update(json.dumps([described, items.shape, key, precision]).encode())
     for weight in body.state_dict().values() if body is not None else ():
         digest.update(weight.contiguous().cpu().numpy().data)
-    for start in range(0, len(items), 4096):
-        digest.update(np.ascontiguousarray(items[start : start + 4096]).data)
+    for start, stop in parts(len(items), bytes_each(items)):
+        digest.update(np.ascontiguousarray(items[start:stop]).data)
+        let_go(items)
     return digest.hexdigest()
+
+
+def _kept(store: Path, shape: tuple[int, int]) -> np.ndarray | None:
+    """What the cache has, of that many items and views, on the disk where it is large; None: nothing, or damaged."""
+    try:
+        features: np.ndarray = np.load(store, mmap_mode="r" if store.stat().st_size > IN_MEMORY else None)
+    except (OSError, ValueError, EOFError):
+        return None
+    whole = features.dtype == np.float32 and features.ndim == 3 and features.shape[:2] == shape
+    return features if whole else None
 
 
 def _keep(store: Path, features: np.ndarray) -> None:

@@ -11,11 +11,12 @@ from torch import Tensor
 from leaven.errors import LeavenError
 from leaven.methods.base import Method
 from leaven.methods.common import entropy
+from leaven.nn.memory import at_once
 from leaven.query.distances import to_point
 
 CANDIDATES = 50  # images made for each that is kept; half of them, the less real ones, are left out at once
 SHORTLIST = 5  # images among which the n most different ones are chosen, for each of these
-BATCH = 256
+BATCH = 256  # images made together, at most
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,9 @@ def synthesise(method: Method, n: int, seed: int = 0, device: str = "cpu") -> Ma
         raise LeavenError(f"{n} images were asked for, expected 1 or more.")
     method.eval().to(device)
     with torch.random.fork_rng(devices=[0] if device.startswith("cuda") else []):
+        size = at_once(lambda count: _made(method, count), min(BATCH, CANDIDATES * n), torch.device(device))
         torch.manual_seed(seed)
-        parts = [_made(method, min(BATCH, CANDIDATES * n - start)) for start in range(0, CANDIDATES * n, BATCH)]
+        parts = [_made(method, min(size, CANDIDATES * n - start)) for start in range(0, CANDIDATES * n, size)]
     x, y, scores, features = (torch.cat(column) for column in zip(*parts, strict=True))
     unsure = entropy(scores.softmax(1)).numpy()
     real = scores.logsumexp(1).numpy()

@@ -10,9 +10,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from leaven.data.storage import parts, room
+from leaven.data.storage import room
 from leaven.errors import LeavenError
-from leaven.evaluate.predict import batches, predict
+from leaven.evaluate.predict import passed, predict, ready
 from leaven.nn.heads import DroppedLinear
 from leaven.nn.network import Network
 from leaven.run import folder
@@ -22,7 +22,6 @@ DRAWS = 32  # of dropout
 RATE = 0.2  # of features set to 0 where the network was trained without dropout
 
 
-@torch.inference_mode()
 def dropout_votes(
     network: nn.Module, features: np.ndarray, *, draws: int = DRAWS, rate: float | None = None, seed: int = 0
 ) -> np.ndarray:
@@ -43,18 +42,19 @@ def dropout_votes(
     head = _last_layer(network)
     if rate is None:
         rate = head.rate if isinstance(head, DroppedLinear) else RATE
-    device = next(network.parameters()).device
-    masks = np.stack([_mask(features.shape[1], rate, seed, number) for number in range(draws)])
-    votes: np.ndarray | None = None
-    network.eval()
-    for start, stop in parts(len(features)):
-        x = torch.from_numpy(np.ascontiguousarray(features[start:stop])).to(device)
-        for number, mask in enumerate(masks):
-            p = head(x * torch.from_numpy(mask).to(device)).float().softmax(1).cpu().numpy()
-            if votes is None:
-                votes = room((draws, len(features), p.shape[1]), np.dtype(np.float32))
-            votes[number, start:stop] = p
-    return np.zeros((draws, 0, 0), np.float32) if votes is None else votes
+    where = ready(network, None)
+    masks = torch.from_numpy(np.stack([_mask(features.shape[1], rate, seed, number) for number in range(draws)]))
+    masks = masks.to(where)
+
+    def look(x: Tensor) -> Tensor:
+        return torch.stack([head(x * mask).float().softmax(1) for mask in masks]).cpu()
+
+    votes = np.zeros((draws, 0, 0), np.float32)
+    for rows, found in passed(look, features, where):
+        if not rows.start:
+            votes = room((draws, len(features), found.shape[2]), np.dtype(np.float32))
+        votes[:, rows] = found.numpy()
+    return votes
 
 
 def committee_votes(networks: Sequence[nn.Module], items: np.ndarray, *, device: str | None = None) -> np.ndarray:
@@ -81,16 +81,15 @@ def snapshot_votes(
     snapshots : weights of it, or with ``beneath`` of its head
     beneath : the backbone is frozen, and is asked once for all
     """
-    where = torch.device(device) if device else next(network.parameters()).device
     own: nn.Module = network
     if beneath:
-        items, own = _beneath(network, items, where), network.head
+        items, own = _beneath(network, items, device), network.head
     own = copy.deepcopy(own)
 
     def each() -> Iterator[np.ndarray]:
         for weights in snapshots:
             own.load_state_dict(weights)
-            yield predict(own, items, device=str(where))
+            yield predict(own, items, device=device)
 
     return _together(len(snapshots), each())
 
@@ -157,14 +156,12 @@ def _last_layer(network: nn.Module) -> nn.Module:
     return network
 
 
-@torch.inference_mode()
-def _beneath(network: Network, items: np.ndarray, where: torch.device) -> np.ndarray:
+def _beneath(network: Network, items: np.ndarray, device: str | None) -> np.ndarray:
     """What the head of a composed network is given, float32 ``(N, D)``."""
-    network.eval().to(where)
+    where = ready(network, device)
     found = np.zeros((0, 0), np.float32)
-    for rows, x in batches(items, where):
-        features = network.features(x).float().cpu().numpy()
+    for rows, features in passed(lambda x: network.features(x).float().cpu(), items, where):
         if not rows.start:
             found = room((len(items), features.shape[1]), np.dtype(np.float32))
-        found[rows] = features
+        found[rows] = features.numpy()
     return found

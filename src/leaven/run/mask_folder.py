@@ -14,7 +14,7 @@ from leaven.data.images import probe, standardise
 from leaven.data.mask_files import places
 from leaven.data.mask_values import FILE, write_names
 from leaven.data.palette import save_mask
-from leaven.evaluate.dense import PIXELS
+from leaven.evaluate.dense import predicted_masks
 from leaven.run.files import whole
 from leaven.run.inputs import image_folder, read_like
 from leaven.run.limits import best_device
@@ -48,22 +48,17 @@ def write_masks(model: Model, data: Path, out: Path, *, strict: bool = False) ->
 
 def _predicted(model: Model, pool: Pool, files: Mapping[str, Path] | None) -> Iterator[tuple[str, np.ndarray]]:
     """Names and masks in the images' own sizes, uint8 ``(H, W)``; of an ``.npz`` in the items' size."""
-    height, width = trained = model.spec.shape[0], model.spec.shape[1]
-    at_once = max(1, PIXELS // (height * width))
-    for start in range(0, len(pool), at_once):
-        items, names = pool.items[start : start + at_once], pool.ids[start : start + at_once].tolist()
-        sizes = [trained if files is None else _size(files[normalize("NFC", name)]) for name in names]
-        same = [row for row, size in enumerate(sizes) if _covering(size, trained) == trained]
-        guesses = _guess(model, items[same]) if same else np.zeros((0, *trained), np.uint8)
-        found = dict(zip(same, guesses, strict=True))
-        for row, (name, size) in enumerate(zip(names, sizes, strict=True)):
-            mask = found[row] if files is None or row in found else _whole(model, files[normalize("NFC", name)], size)
-            yield name, _scaled(mask, size)
-
-
-def _guess(model: Model, items: np.ndarray) -> np.ndarray:
-    """The most probable class of each pixel, uint8 ``(N, H, W)``."""
-    return model.predict_proba(items, device=best_device()).argmax(1).astype(np.uint8)
+    trained = model.spec.shape[0], model.spec.shape[1]
+    names = pool.ids.tolist()
+    of = {} if files is None else {name: files[normalize("NFC", name)] for name in names}
+    sizes = [_size(of[name]) if of else trained for name in names]
+    same = np.array([_covering(size, trained) == trained for size in sizes], dtype=bool)
+    alike = np.flatnonzero(same)
+    for rows, masks in predicted_masks(model.network, pool.subset(alike).items, device=best_device()):
+        for row, mask in zip(alike[rows].tolist(), masks, strict=True):
+            yield names[row], _scaled(mask, sizes[row])
+    for row in np.flatnonzero(~same).tolist():
+        yield names[row], _scaled(_whole(model, of[names[row]], sizes[row]), sizes[row])
 
 
 def _whole(model: Model, path: Path, size: Size) -> np.ndarray:
@@ -72,7 +67,8 @@ def _whole(model: Model, path: Path, size: Size) -> np.ndarray:
     height, width, channels = model.spec.shape
     with Image.open(path) as image:
         item = standardise(image, _covering(size, (height, width)), channels)
-    return _guess(model, item[None])[0]
+    [(_, masks)] = predicted_masks(model.network, item[None], device=best_device())
+    return masks[0]
 
 
 def _covering(size: Size, trained: Size) -> Size:

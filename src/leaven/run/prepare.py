@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from leaven.augment import CTAugment, FeatureViews, ImageViews
 from leaven.data import Pool
+from leaven.data.storage import bytes_each, parts, room
 from leaven.nn.build import Spec, statistics
 from leaven.nn.frozen import encode
 from leaven.train.plan import Plan, resolve_precision
@@ -84,13 +85,16 @@ def match_moments(features: np.ndarray, domain: np.ndarray) -> tuple[np.ndarray,
     The features, and the target's mean and standard deviation, D numbers each.
     """
     source = domain > 0
-    target = features[~source] if not source.all() else features
-    mean, std = statistics(target[:, 0])
+    mean, std = statistics(features[~source if not source.all() else source, 0])
     if source.any() and not source.all():
-        own_mean, own_std = (np.asarray(v, np.float32) for v in statistics(features[source][:, 0]))
-        scaled = (features[source] - own_mean) / own_std * np.asarray(std, np.float32) + np.asarray(mean, np.float32)
-        features = features.copy()
-        features[source] = scaled
+        own_mean, own_std = (np.asarray(v, np.float32) for v in statistics(features[source, 0]))
+        to_mean, to_std = (np.asarray(v, np.float32) for v in (mean, std))
+        moved = room(features.shape, features.dtype)
+        for start, stop in parts(len(features), bytes_each(features)):
+            part, of_source = np.array(features[start:stop]), source[start:stop]
+            part[of_source] = (part[of_source] - own_mean) / own_std * to_std + to_mean
+            moved[start:stop] = part
+        features = moved
     return features, mean, std
 
 

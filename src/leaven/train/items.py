@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -12,16 +14,16 @@ ON_DEVICE = 4 << 30  # bytes; a data set below this lives on the device whole
 class Items:
     """Gathers rows of ``items`` onto ``device``: uint8 ``(B, C, H, W)`` channels-last, or float32 ``(B, D)``.
 
-    Arrays below ``ON_DEVICE`` bytes are moved whole, once; larger ones stay where they are (on the disk, when
-    memory-mapped) and only the rows drawn are read.
+    On the CPU they stay where they are (on the disk, when memory-mapped) and only the rows drawn are read. Elsewhere
+    arrays below ``ON_DEVICE`` bytes are moved whole, once.
     """
 
     def __init__(self, items: np.ndarray, device: torch.device):
         self.device = device
         self.images = items.dtype == np.uint8
         self.host = items
-        small = items.nbytes <= ON_DEVICE
-        self.tensor = torch.from_numpy(np.require(items, requirements=["C", "W"])).to(device) if small else None
+        small = device.type == "cpu" or items.nbytes <= ON_DEVICE
+        self.tensor = _shared(items).to(device) if small else None
 
     def __getitem__(self, rows: np.ndarray) -> Tensor:
         if self.tensor is not None:
@@ -29,6 +31,15 @@ class Items:
         else:
             x = torch.from_numpy(np.asarray(self.host[rows])).to(self.device, non_blocking=True)
         return x.permute(0, 3, 1, 2) if self.images else x
+
+
+def _shared(items: np.ndarray) -> Tensor:
+    """A tensor of the array's own memory, which nobody writes to through it."""
+    if min(items.strides, default=0) < 0:  # PyTorch knows no way back
+        items = np.ascontiguousarray(items)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        return torch.from_numpy(items)
 
 
 def to_float(x: Tensor) -> Tensor:
