@@ -197,6 +197,24 @@ def test_one_thing_painted(leaven, objects, tmp_path):
     assert counts.sum() == 8 * 24 * 24  # every pixel counts, as in training
 
 
+def test_masks_of_a_target_mean_what_those_of_its_source_do(objects, tmp_path, monkeypatch):
+    """Numbered alike, though one target mask shows one class only."""
+    from leaven.cli.fit import read_pool
+
+    monkeypatch.setenv("LEAVEN_CACHE", str(tmp_path / "cache"))
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    Image.new("L", (24, 24), 255).save(masks / "0.png")
+    inputs = {"data": objects / "test" / "images", "labels": masks, "source": objects / "train", "test": None,
+              "size": None, "channels": None, "strict": False, "per_class": None, "seed": 0,
+              "mask_values": {"0": "ground", "255": "object"}, "background": None}  # fmt: skip
+    pool = read_pool(inputs)
+    assert pool.classes == ("ground", "object")
+    assert (pool.masks[8] == 1).all()
+    assert np.array_equal(np.unique(pool.masks[:8]), [0, 1])
+    assert (pool.masks[9:] == 255).all()
+
+
 def test_options_of_masks_need_masks(leaven, place, scenes, run, tmp_path):
     (tmp_path / "images" / "x").mkdir(parents=True)
     Image.new("RGB", (32, 24)).save(tmp_path / "images" / "x" / "a.png")

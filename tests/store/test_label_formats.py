@@ -329,6 +329,10 @@ def test_masks_of_the_store_are_what_fit_reads(masked, tmp_path):
     Image.new("RGB", (4, 3)).save(tmp_path / "pictures" / "images" / "a.png")
     (tmp_path / "masks").mkdir()
     export_labels(masked, tmp_path / "masks", "masks")
+    with Image.open(tmp_path / "masks" / "images" / "a.png") as shown:
+        colours = np.asarray(shown.convert("RGB"))
+    assert len(np.unique(colours.reshape(-1, 3), axis=0)) == 4  # three classes, and what does not count
+    assert colours.reshape(-1, 3).sum(1).min() > 0  # none is black to the eye
     pool = read_masks(tmp_path / "pictures", tmp_path / "masks", cache=tmp_path / "cache", progress=False)
     assert pool.classes == ("cat", "dog", *NAMES)
     np.testing.assert_array_equal(pool.masks[0], np.where(MAP == 255, 255, MAP + 2))

@@ -135,7 +135,7 @@ def read_pool(inputs: dict[str, Any]) -> Any:
 
 def _pool(given: dict[str, Any]) -> tuple[Any, str]:
     """The pool to train on: one domain, or target and source together."""
-    from leaven.data import LeavenWarning, adaptation, few_labels
+    from leaven.data import LeavenWarning, adaptation, few_labels, match_classes
     from leaven.run.inputs import Pixels, read_data
 
     data, labels, per_class = given["data"], given["labels"], given["per_class"]
@@ -150,6 +150,8 @@ def _pool(given: dict[str, Any]) -> tuple[Any, str]:
     # the target's subfolders are no labels: what is known of it, --labels says
     like = {"mask_values": _meaning(given), "background": given.get("background")}
     target = read_data(data, labels or (False if data.is_dir() else None), pixels=Pixels(like=like), **form)
+    if target.dense:  # of which some classes may have no pixel
+        target = match_classes(target, source.classes, "the target")
     known = int((target.labels >= 0).sum())
     if per_class is not None:
         if not known:
