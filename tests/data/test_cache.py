@@ -1,11 +1,14 @@
 """Decoding once: the second run, killed runs, runs at the same time, damaged files."""
 
+import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -182,6 +185,103 @@ def test_a_damaged_cache_is_built_again(make_images, cache):
     entry = next(cache.iterdir())
     (entry / "items.npy").write_bytes(b"x")
     assert read_folder(root).items[:, 0, 0, 0].tolist() == list(range(1, 9))
+
+
+def other(entry, array):
+    np.save(entry / "items.npy", array)
+
+
+def json_of(entry, **changed):
+    about = json.loads((entry / "about.json").read_text())
+    (entry / "about.json").write_text(json.dumps(about | changed))
+
+
+def in_place_of(path, make):
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    make(path)
+
+
+def half(path):
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2])
+
+
+ITEMS, ABOUT = "items.npy", "about.json"
+DAMAGE = {
+    **{f"{name} missing": lambda entry, name=name: (entry / name).unlink() for name in (ITEMS, ABOUT)},
+    **{f"{name} empty": lambda entry, name=name: (entry / name).write_bytes(b"") for name in (ITEMS, ABOUT)},
+    **{f"{name} half": lambda entry, name=name: half(entry / name) for name in (ITEMS, ABOUT)},
+    **{f"{name} junk": lambda entry, name=name: (entry / name).write_bytes(b"\xff\x00[{") for name in (ITEMS, ABOUT)},
+    **{f"{name} a folder": lambda entry, name=name: in_place_of(entry / name, Path.mkdir) for name in (ITEMS, ABOUT)},
+    **{f"{name} a pipe": lambda entry, name=name: in_place_of(entry / name, os.mkfifo) for name in (ITEMS, ABOUT)},
+    "items.npy longer": lambda entry: (entry / ITEMS).write_bytes((entry / ITEMS).read_bytes() + b"x"),
+    "items.npy of floats": lambda entry: other(entry, np.zeros((8, 6, 6, 1))),
+    "items.npy of objects": lambda entry: other(entry, np.array([None])),
+    "items.npy of fewer": lambda entry: (
+        other(entry, np.zeros((7, 6, 6, 1), np.uint8)),
+        json_of(entry, shape=[7, 6, 6, 1]),
+    ),
+    "items.npy in another order": lambda entry: other(entry, np.asfortranarray(np.zeros((8, 6, 6, 1), np.uint8))),
+    **{
+        f"about.json {text}": lambda entry, text=text: (entry / ABOUT).write_text(text)
+        for text in ("[]", "null", "3", '"x"', "{}", '{"version": 1}')
+    },
+    "about.json of another version": lambda entry: json_of(entry, version=0),
+    "about.json of another shape": lambda entry: json_of(entry, shape=[8, 5, 5, 1]),
+    "about.json with failures that are none": lambda entry: json_of(entry, failed={"a": 3}),
+    "about.json with a list of failures": lambda entry: json_of(entry, failed=[1]),
+    "about.json with failures outside": lambda entry: json_of(entry, failed={"99": "x"}),
+    "nothing in it": lambda entry: in_place_of(entry, Path.mkdir),
+    "a file": lambda entry: in_place_of(entry, Path.touch),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_damaged_entry_heals_itself(damage, make_images, cache, no_decoding):
+    root = make_images(LEVELS)
+    first = np.array(read_folder(root).items)
+    [entry] = cache.iterdir()
+    DAMAGE[damage](entry)
+    for _ in range(2):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            again = read_folder(root)
+        assert again.items.dtype == np.uint8
+        np.testing.assert_array_equal(again.items, first)
+        assert entries(cache) == ["decoded"]
+        no_decoding()  # what was built anew is whole
+
+
+def test_two_that_heal_one_entry_at_once_both_end_well(make_images, cache):
+    root = make_images(LEVELS)
+    read_folder(root)
+    [entry] = cache.iterdir()
+    (entry / ABOUT).unlink()
+    processes = [run(root, slow=0.05) for _ in range(2)]
+    assert [process.communicate()[0].split()[-1] for process in processes] == [str(36 * 36)] * 2
+    assert entries(cache) == ["decoded"]
+
+
+def test_an_entry_that_cannot_be_replaced_is_named(make_images, cache, monkeypatch):
+    root = make_images(LEVELS)
+    read_folder(root)
+    [entry] = cache.iterdir()
+    (entry / ABOUT).unlink()
+
+    def refuse(*args):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "rename", refuse)
+    with pytest.raises(LeavenError, match=rf"cache {entry} is damaged .*Permission denied.*remove it"):
+        read_folder(root)
+
+
+def test_what_was_put_aside_and_left_is_swept(make_images, cache):
+    left = cache / "building-0"
+    left.mkdir(parents=True)
+    os.utime(left, (0, 0))
+    read_folder(make_images(LEVELS))
+    assert entries(cache) == ["decoded"]
 
 
 def test_cache_that_cannot_be_written(make_images, tmp_path):

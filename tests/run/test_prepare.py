@@ -48,6 +48,20 @@ def test_frozen_features_are_computed_once(photos, monkeypatch):
     np.testing.assert_array_equal(first.pool.items, again.pool.items)
 
 
+@pytest.mark.parametrize("damage", ["empty", "half", "junk", "other"])
+def test_damaged_features_are_computed_again(damage, photos, tmp_path):
+    spec = describe("auto", photos.items, 2, resolution=32)
+    options = {"key": "plain", "precision": "32-true", "device": "cpu", "progress": False}
+    first = encode(spec, photos.items, [lambda x: x], **options)
+    [file] = (tmp_path / "features").iterdir()
+    whole = file.read_bytes()
+    file.write_bytes({"empty": b"", "half": whole[: len(whole) // 2], "junk": b"\x00junk"}.get(damage, whole))
+    if damage == "other":
+        np.save(file, first[:2])
+    np.testing.assert_array_equal(encode(spec, photos.items, [lambda x: x], **options), first)
+    assert file.read_bytes() == whole
+
+
 def test_the_cache_tells_pixels_and_views_apart(photos):
     spec = describe("auto", photos.items, 2, resolution=32)
     options = {"precision": "32-true", "device": "cpu", "progress": False}

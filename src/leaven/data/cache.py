@@ -9,7 +9,7 @@ import time
 import uuid
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
@@ -22,6 +22,7 @@ from .images import standardise
 from .storage import bytes_each, cache_folder, let_go, parts
 
 VERSION = 1  # of the cache's layout and of what `standardise` answers: raise it when either changes
+TRIES = 3  # where other processes replace an entry in the same moment
 
 
 class LeavenWarning(UserWarning):
@@ -32,7 +33,7 @@ def clear_cache(cache: str | os.PathLike[str] | None = None) -> int:
     """Remove every decoded pool from the cache folder and answer how many there were."""
     entries = list(cache_folder(cache).glob("decoded-*"))
     for entry in entries:
-        shutil.rmtree(entry, ignore_errors=True)
+        _remove(entry)
     return len(entries)
 
 
@@ -88,19 +89,23 @@ def decoded(
             _finish(answer, build)
             items = np.load(build / "items.npy", mmap_mode="r" if os.name == "posix" else None)
         return items, np.setdiff1d(np.arange(len(names)), list(answer.failed))
-    found = _load(entry)
-    if found is None:
+    found, reported = _load(entry, len(names)), False
+    for _ in range(TRIES):
+        if found is not None:
+            break
         with _building(folder) as build:
             answer = decode(build / "items.npy", names, open_image, size, channels, progress, where, convert)
-            _report(answer.failed, len(names), strict, where)
+            if not reported:
+                _report(answer.failed, len(names), strict, where)
+            reported = True
             _finish(answer, build)
-            _publish(build, entry)
-        found = _load(entry)
-        if found is None:
-            raise LeavenError(f"The cache {entry} vanished while it was read: run the command again.")
-        return found[0], np.setdiff1d(np.arange(len(names)), list(answer.failed))
+            _publish(build, entry, len(names))
+        found = _load(entry, len(names))
+    if found is None:
+        raise LeavenError(f"The cache {entry} vanished while it was read: run the command again.")
     items, failed = found
-    _report(failed, len(names), strict, where)
+    if not reported:
+        _report(failed, len(names), strict, where)
     return items, np.setdiff1d(np.arange(len(names)), list(failed))
 
 
@@ -126,19 +131,28 @@ def _report(failed: dict[int, str], count: int, strict: bool, where: str) -> Non
     warnings.warn(f"{message} and were skipped.", LeavenWarning, stacklevel=4)
 
 
-def _load(entry: Path) -> tuple[np.ndarray, dict[int, str]] | None:
-    """Items and what failed, or None where there is no whole entry."""
+def _load(entry: Path, count: int) -> tuple[np.ndarray, dict[int, str]] | None:
+    """Items of ``count`` images and what failed; None where there is no whole entry, whatever lies there instead."""
+    about_file, items_file = entry / "about.json", entry / "items.npy"
+    if not about_file.is_file() or not items_file.is_file():  # a pipe would be waited for
+        return None
     try:
-        about = json.loads((entry / "about.json").read_text("utf-8"))
-        items = np.load(entry / "items.npy", mmap_mode="r", allow_pickle=False)
-        if about["version"] != VERSION or list(items.shape) != about["shape"]:
-            raise ValueError("another layout")
-    except FileNotFoundError:
+        about = json.loads(about_file.read_text("utf-8"))
+        items = np.load(items_file, mmap_mode="r", allow_pickle=False)
+        failed = {int(row): str(text) for row, text in about["failed"].items()}
+        whole = (
+            about["version"] == VERSION
+            and items.dtype == np.uint8
+            and items.ndim == 4
+            and items.flags.c_contiguous
+            and list(items.shape) == about["shape"]
+            and items.offset + items.nbytes == items_file.stat().st_size
+            and len(items) + len(failed) == count
+            and all(0 <= row < count for row in failed)
+        )
+    except (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError):  # damaged from outside
         return None
-    except (OSError, ValueError, KeyError):  # damaged from outside: decode again
-        shutil.rmtree(entry, ignore_errors=True)
-        return None
-    return items, {int(row): text for row, text in about["failed"].items()}
+    return (items, failed) if whole else None
 
 
 def _finish(answer: Decoded, build: Path) -> None:
@@ -157,14 +171,46 @@ def _finish(answer: Decoded, build: Path) -> None:
     (build / "about.json").write_text(json.dumps(about), "utf-8")
 
 
-def _publish(build: Path, entry: Path) -> None:
-    """One rename makes the entry; where another process was first, its entry stands."""
+def _publish(build: Path, entry: Path, count: int) -> None:
+    """One rename makes the entry; where another process was first, its entry stands; what is damaged is put aside.
+
+    Should another process's whole entry be put aside, because it came in the same moment, a whole one takes its place.
+    """
     (build / "lock").unlink(missing_ok=True)
+    for _ in range(TRIES):
+        try:
+            os.rename(build, entry)
+        except OSError as error:
+            if _load(entry, count) is not None:
+                return
+            if not os.path.lexists(entry):
+                raise
+            _put_aside(entry, error)
+        else:
+            return
+
+
+def _put_aside(entry: Path, error: OSError) -> None:
+    aside = entry.with_name(f"building-{uuid.uuid4().hex}")
     try:
-        os.rename(build, entry)
+        os.rename(entry, aside)
+    except FileNotFoundError:  # another process did
+        return
     except OSError:
-        if not (entry / "about.json").is_file():
-            raise
+        raise LeavenError(
+            f"The cache {entry} is damaged and cannot be replaced ({error.strerror}): remove it, or set LEAVEN_CACHE "
+            "to a folder elsewhere."
+        ) from None
+    _remove(aside)
+
+
+def _remove(entry: Path) -> None:
+    """Remove whatever lies there, as far as that can be done."""
+    if entry.is_dir() and not entry.is_symlink():
+        shutil.rmtree(entry, ignore_errors=True)
+    else:
+        with suppress(OSError):
+            entry.unlink()
 
 
 @contextmanager
@@ -209,7 +255,10 @@ def _sweep(folder: Path) -> None:
     """Remove what killed processes left behind: no process holds its lock any more."""
     for path in folder.glob("building-*"):
         try:
-            if time.time() - path.stat().st_mtime > 10:  # younger ones may be about to take theirs
+            if time.time() - path.stat().st_mtime > 10:  # younger ones may be about to take theirs, or to be renamed
+                if not (path / "lock").is_file():
+                    _remove(path)
+                    continue
                 with open(path / "lock", "r+b") as file:
                     if _lock(file):
                         shutil.rmtree(path, ignore_errors=True)
