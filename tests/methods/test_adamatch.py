@@ -8,7 +8,7 @@ from stubs import Centred, Given, batch, cross_entropy, draw, logits, softmax
 from torch import nn
 
 from leaven.methods.adapt.adamatch import AdaMatch
-from leaven.methods.base import Setup
+from leaven.methods.base import IGNORE, Draw, Setup
 from leaven.nn.network import Network
 from leaven.nn.norm import BatchNorm
 
@@ -113,6 +113,30 @@ def test_alignment_and_threshold_by_hand(hard):
         first = second = math.log(4)
     assert terms["target"].item() == pytest.approx((first + second) / 3, rel=1e-3)
     assert terms["source"].item() == pytest.approx((-math.log(0.8) - math.log(0.2)) / 2, rel=1e-5)
+
+
+@pytest.mark.parametrize("void", [0.0, 0.5, 1.0])
+def test_of_pixels_only_those_that_count_are_expected(void):
+    """Source pixels say (0.95, 0.05), void ones (0.01, 0.99): expectation and threshold know the former alone."""
+    method = AdaMatch(Given(), threshold=1.0)
+    method.setup(Setup(steps=100, batch_size=2, classes=2))
+    p = torch.tensor([0.95, 0.05]).view(1, 2, 1, 1).repeat(2, 1, 4, 4)
+    labels = torch.zeros(2, 4, 4, dtype=torch.long)
+    rows = round(4 * void)
+    p[:, :, :rows] = torch.tensor([0.01, 0.99]).view(1, 2, 1, 1)
+    labels[:, :rows] = IGNORE
+    alike = {"strong": torch.arange(16).view(1, 4, 4).repeat(2, 1, 1)}
+    source = Draw(torch.arange(2), {"weak": p.log(), "strong": p.log()}, labels, alike)
+    target = draw(weak=p.log().numpy(), strong=p.log().numpy())
+    terms = method(batch(1.0, source=source, target=target))
+    if void < 1:
+        expected = method.source_mean.total / method.source_mean.weight
+        np.testing.assert_allclose(expected, [0.95, 0.05], rtol=1e-4)
+        assert method.logged["threshold"].item() == pytest.approx(0.95, rel=1e-4)
+        assert terms["source"].item() == pytest.approx(-math.log(0.95), rel=1e-3)
+    else:  # nothing is known of the source, so nothing is sure enough
+        assert terms["source"].item() == 0
+        assert terms["target"].item() == 0
 
 
 @pytest.mark.parametrize(

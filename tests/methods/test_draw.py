@@ -12,7 +12,7 @@ WEAK = torch.tensor([[[10, 11], [12, 13]], [[20, 21], [22, 23]]])
 
 @pytest.fixture
 def draw():
-    return Draw(torch.arange(2), {}, WEAK, PLACES)
+    return Draw(torch.arange(2), {}, WEAK, {"strong": PLACES})
 
 
 @pytest.mark.parametrize("fill", [0, 7, IGNORE])

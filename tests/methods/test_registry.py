@@ -119,5 +119,5 @@ def test_defaults_are_those_of_the_papers():
         "strong": True,
     }
     adamatch = registry.resolve(registry.get("adamatch"), {})
-    assert adamatch == {"threshold": 0.9, "ratio": 3, "weight": 1.0, "warmup": 0.5}
+    assert adamatch == {"threshold": 0.9, "ratio": 3, "weight": 1.0, "warmup": 0.5, "hard": False}
     assert registry.resolve(Odd, {"share": "0.1"}) == {"count": 2, "share": 0.1, "on": False, "kind": "a", "most": 1.0}

@@ -8,6 +8,7 @@ import torch
 
 from leaven.data import Pool
 from leaven.errors import LeavenError
+from leaven.methods.base import Method
 from leaven.methods.registry import get, names
 from leaven.nn.network import Network, member_scores
 from leaven.run.export import export
@@ -193,13 +194,18 @@ def test_which_methods_take_whole_items_only():
     assert get("fixmatch").pixels
 
 
-@pytest.mark.parametrize("name", whole_items_only())
+class Agree(Method):
+    """A user's method, which says nothing of pixels: as the README has it, it would take one for another."""
+
+
+@pytest.mark.parametrize("name", [*whole_items_only(), Agree])
 def test_they_refuse_masks(name, tmp_path):
+    advice = "say `pixels = True` in it once its views follow" if name is Agree else "choose fixmatch"
     rng = np.random.default_rng(0)
     masks = rng.integers(0, 2, (8, 16, 16)).astype(np.uint8)
     items = rng.integers(0, 255, (8, 16, 16, 3)).astype(np.uint8)
     pool = Pool(items, np.where(np.arange(8) < 4, 0, -1), classes=("a", "b"), masks=masks)
-    with pytest.raises(LeavenError, match="learns from whole images, but the pool has masks; choose fixmatch"):
+    with pytest.raises(LeavenError, match=f"learns from whole images, but the pool has masks; {advice}"):
         fit(pool, tmp_path / "run", Options(name, plan=PLAN), progress=False)
     assert not (tmp_path / "run").exists()
 

@@ -47,8 +47,8 @@ def test_unknown_views_are_no_views():
         see_together(Counted(), {"a": torch.zeros(1, 1)}, {"a": ("shiny_2",)})
 
 
-def test_of_pixels_a_numbered_view_is_apart():
-    """The strong view follows the weak one; one more strong view has places of its own."""
+def test_of_pixels_a_numbered_view_is_one_more():
+    """All strong views are made of the weak one; of each the places are its own."""
     torch.manual_seed(0)
     x = torch.randint(0, 256, (4, 3, 12, 12), dtype=torch.uint8).contiguous(memory_format=torch.channels_last)
     wanted = {"a": ("weak", "strong", "strong_2", "cropped"), "b": ("cropped", "cropped_2")}
@@ -56,8 +56,10 @@ def test_of_pixels_a_numbered_view_is_apart():
     for name, kinds in wanted.items():
         assert tuple(seen[name].views) == kinds
         assert all(view.shape == x.shape and view.dtype == torch.float32 for view in seen[name].views.values())
-    assert seen["a"].places.shape == (4, 12, 12)
-    assert seen["b"].places is None
-    assert seen["b"].shift is None
+    assert {name: set(one.places) for name, one in seen.items()} == {
+        "a": {"strong", "strong_2", "cropped"}, "b": {"cropped_2"}
+    }  # fmt: skip
+    assert all(places.shape == (4, 12, 12) for one in seen.values() for places in one.places.values())
+    assert not torch.equal(seen["a"].places["strong"], seen["a"].places["strong_2"])
     assert not torch.equal(seen["a"].views["strong"], seen["a"].views["strong_2"])
     assert not torch.equal(seen["b"].views["cropped"], seen["b"].views["cropped_2"])

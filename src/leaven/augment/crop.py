@@ -38,6 +38,14 @@ class Cropped(Drawn):
         """The views of uint8 ``(N, C, H, W)``: same shape, channels-last."""
         return in_pieces(Cropped._image, self, x).contiguous(memory_format=torch.channels_last)
 
+    def mask(self, mask: Tensor) -> Tensor:
+        """The labels of the views' pixels, from integers ``(N, H, W)``: each of the nearest pixel."""
+        n, h, w = mask.shape
+        grid = F.affine_grid(self.place, [n, 1, h, w], align_corners=False)
+        sides = torch.tensor([w, h], device=mask.device)
+        across, down = (((grid + 1) * sides / 2).floor().long().clamp(min=0).minimum(sides - 1)).unbind(3)
+        return mask.flatten(1).gather(1, (down * w + across).flatten(1)).view(n, h, w)
+
     def _image(self, x: Tensor) -> Tensor:
         n, c, h, w = x.shape
         grid = F.affine_grid(self.place, [n, c, h, w], align_corners=False)

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from leaven.augment.affine import GEOMETRIC, affine
-from leaven.augment.crop import draw_cropped
+from leaven.augment.crop import Cropped, draw_cropped
 from leaven.augment.drawn import Drawn, in_pieces
 from leaven.augment.photometric import photometric
 from leaven.augment.policy import Draw, Learner, Policy, RandAugment, one_of
@@ -140,8 +140,7 @@ class ImageViews:
 
     def cropped(self, x: Tensor) -> Tensor:
         """Random parts of the images, recoloured, ``(N, C, H, W)`` channels-last."""
-        n, c, h, w = _checked(x).shape
-        return draw_cropped(n, c, h, w, self.flip, x.device).image(x)
+        return self.draw_cropped(x).image(x)
 
     def probe(self, x: Tensor) -> Tensor:
         """Labelled images as the `learner` asks to see them, ``(N, C, H, W)`` channels-last."""
@@ -153,6 +152,11 @@ class ImageViews:
         """Draw for the batch ``x`` what ``weak`` would; it is for images ``(N, H, W, C)`` and for their masks."""
         n, _, h, w = _checked(x).shape
         return draw_shift(n, h, w, self.flip, self.shift, x.device)
+
+    def draw_cropped(self, x: Tensor) -> Cropped:
+        """Draw for the batch ``x`` what ``cropped`` would, to be used on images and on their masks."""
+        n, c, h, w = _checked(x).shape
+        return draw_cropped(n, c, h, w, self.flip, x.device)
 
     def draw_strong(self, x: Tensor, shift: Shift | None = None) -> StrongView:
         """Draw for the batch ``x`` what ``strong`` would, to be used on images and on their masks.

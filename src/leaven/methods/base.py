@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 from torch import Tensor, nn
 
+from leaven.errors import LeavenError
 from leaven.nn.heads import nearest_mean
 from leaven.nn.network import Network
 
@@ -71,6 +72,17 @@ class Phase:
     during: tuple[float, float] = (0.0, 1.0)
 
 
+def reference(views: tuple[str, ...]) -> str:
+    """The view whose pixels labels and pseudo-labels are about: the weak one, which strong ones are made of, if any."""
+    of_weak = "weak" in views or any(kind_of(view) == "strong" for view in views)
+    return "weak" if of_weak or not views else views[0]
+
+
+def kind_of(view: str) -> str:
+    """What a view is one of: ``strong`` of ``strong_2``."""
+    return view.rstrip("0123456789").removesuffix("_")
+
+
 @dataclass(frozen=True)
 class Draw:
     """The items that one stream drew.
@@ -79,17 +91,17 @@ class Draw:
     ----------
     rows : int64 ``(B,)``, the items' rows in the pool
     views : name of a view → floats ``(B, C, H, W)`` in 0..1 or ``(B, D)``; each is an attribute too (``draw.weak``)
-    labels : int64 ``(B,)``; of a dense pool ``(B, H, W)``, the pixels of the weak view (or of the only one), ``IGNORE``
-        where they do not count. ``None`` for unlabelled streams, so that no method can look at a label that it was not
-        given
-    places : of a dense pool with a strong view: int64 ``(B, H, W)``, which pixel (row · W + column) of the weak view
-        each pixel of the strong one shows; -1: none
+    labels : int64 ``(B,)``; of a dense pool ``(B, H, W)``, the pixels of the weak view (where there is neither it nor a
+        strong one: of the first), ``IGNORE`` where they do not count. ``None`` for unlabelled streams, so that no
+        method can look at a label that it was not given
+    places : of a dense pool, name of each other view → int64 ``(B, H, W)``, which pixel (row · W + column) of the weak
+        (or first) view each of its pixels shows; -1: none. ``None`` where items are whole
     """
 
     rows: Tensor
     views: Mapping[str, Tensor]
     labels: Tensor = None  # type: ignore[assignment]
-    places: Tensor | None = None
+    places: Mapping[str, Tensor] | None = None
 
     def __getattr__(self, name: str) -> Tensor:
         views = self.__dict__.get("views", {})
@@ -99,18 +111,28 @@ class Draw:
 
     def labels_of(self, view: str) -> Tensor:
         """The labels as ``view`` shows them."""
-        return self.follow(self.labels, IGNORE) if view == "strong" else self.labels
+        return self.follow(self.labels, IGNORE, view)
 
-    def follow(self, x: Tensor, fill: float = 0) -> Tensor:
-        """What was said of the weak view, moved to where the strong view shows it.
+    def follow(self, x: Tensor, fill: float = 0, to: str = "strong") -> Tensor:
+        """What was said of the weak view (or the first, where there is none), moved to where the view ``to`` shows it.
 
         Of items as a whole nothing moves. Of pixels, ``(B, H, W)`` or ``(B, K, H, W)``, each goes to its place in the
-        strong view, and ``fill`` stands where that shows none of them.
+        other view, and ``fill`` stands where that shows none of them.
+
+        Raises
+        ------
+        LeavenError : of pixels, where it is not known which pixels that view shows
         """
-        if self.places is None:
+        if self.places is None or to == reference(tuple(self.views)):
             return x
-        shape = (len(x), -1, self.places[0].numel())
-        places = self.places.view(len(x), 1, -1)
+        if to not in self.places:
+            raise LeavenError(
+                f"What is said of pixels was to follow the view {to!r}, but this draw knows of "
+                f"{', '.join(self.places) or 'none'} alone; name one of its other views, as draw.follow(x, to=VIEW)."
+            )
+        of_view = self.places[to]
+        shape = (len(x), -1, of_view[0].numel())
+        places = of_view.view(len(x), 1, -1)
         moved = x.reshape(shape).gather(2, places.clamp(min=0).expand(-1, x.numel() // places.numel(), -1))
         return moved.masked_fill(places < 0, fill).view(x.shape)
 
@@ -199,7 +221,8 @@ class Method(nn.Module):
     head : the network's, see ``leaven.nn.build.Spec``
     members : networks that train side by side and vote, see ``leaven.nn.committee``
     transductive : whether ``solve`` looks at all queries of a task together
-    pixels : whether it serves pools with masks too
+    pixels : whether it serves pools with masks too: what it says of a pixel of one view it then moves to the others by
+        ``Draw.follow`` and ``Draw.labels_of``
     vectors : whether it serves feature vectors too, those of a frozen backbone among them
     asks : whether it says itself which items it wants labelled, see ``wanted``
     synthesises : whether it makes images itself, see ``synthesise``
@@ -214,7 +237,7 @@ class Method(nn.Module):
     head: ClassVar[str] = "linear"
     members: ClassVar[int] = 1
     transductive: ClassVar[bool] = False
-    pixels: ClassVar[bool] = True
+    pixels: ClassVar[bool] = False
     vectors: ClassVar[bool] = True
     asks: bool = False
     synthesises: bool = False

@@ -54,9 +54,33 @@ def masked_cross_entropy(scores: Tensor, targets: Tensor, mask: Tensor) -> Tenso
     return (F.cross_entropy(scores, targets, reduction="none") * mask).mean()
 
 
-def class_mean(probabilities: Tensor) -> Tensor:
-    """The mean class distribution ``(K,)`` of ``(N, K)`` or ``(N, K, ...)``, over all processes."""
-    return global_mean(probabilities.mean([0, *range(2, probabilities.ndim)]))
+def class_mean(probabilities: Tensor, labels: Tensor | None = None) -> Tensor:
+    """The mean class distribution ``(K,)`` of ``(N, K)`` or ``(N, K, ...)``, over all processes.
+
+    With ``labels``, ``(N,)`` or ``(N, ...)``, over those items or pixels alone that count.
+    """
+    if labels is None or labels.ndim == 1:
+        return global_mean(probabilities.mean([0, *range(2, probabilities.ndim)]))
+    return counted_mean(probabilities.movedim(1, -1), labels)
+
+
+def mean_confidence(probabilities: Tensor, labels: Tensor) -> Tensor:
+    """The mean of max p over the items ``(N, K)``, or over those pixels ``(N, K, ...)`` of all processes that count.
+
+    Where no pixel does it is 1, so that nothing passes for as sure as they are.
+    """
+    confidence = probabilities.amax(1)
+    if labels.ndim == 1:
+        return global_mean(confidence.mean())
+    mean = counted_mean(confidence, labels)
+    return torch.where(mean > 0, mean, 1.0)
+
+
+def counted_mean(of_pixels: Tensor, labels: Tensor) -> Tensor:
+    """The mean over those pixels of all processes that count, of ``(N, H, W, ...)``; 0 where none does."""
+    counts = labels != IGNORE
+    total, count = global_mean(of_pixels[counts].sum(0)), global_mean(counts.sum().float())
+    return total / count.clamp(min=1e-12)
 
 
 def label_shares(labels: Tensor, classes: int) -> Tensor:
@@ -65,8 +89,8 @@ def label_shares(labels: Tensor, classes: int) -> Tensor:
     Pixels that do not count are left out.
     """
     counted = (labels >= 0).flatten().float()
-    counts = counted.new_zeros(classes).scatter_add_(0, labels.flatten().clamp(min=0), counted)
-    return global_mean(counts / counts.sum().clamp(min=1))
+    counts = global_mean(counted.new_zeros(classes).scatter_add_(0, labels.flatten().clamp(min=0), counted))
+    return counts / counts.sum().clamp(min=1e-12)
 
 
 def align(probabilities: Tensor, wanted: Tensor, seen: Tensor) -> Tensor:

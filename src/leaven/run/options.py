@@ -87,7 +87,11 @@ def decide(options: Options, pool: Pool) -> Resolved:
     if kind.learns == "classes":
         require_trainable(pool)
     if pool.dense and not kind.pixels:
-        raise LeavenError(f"{kind.__name__} learns from whole images, but the pool has masks; choose fixmatch.")
+        ours = kind.__module__.startswith("leaven.")
+        advice = (
+            "choose fixmatch" if ours else "say `pixels = True` in it once its views follow each other (Draw.follow)"
+        )
+        raise LeavenError(f"{kind.__name__} learns from whole images, but the pool has masks; {advice}.")
     hyperparameters = resolve(kind, options.hyperparameters)
     plan = Plan().with_(**{**kind.plan, **options.plan})
     require_possible(plan, hyperparameters)

@@ -16,9 +16,9 @@ from leaven.methods.common import (
     class_mean,
     cross_entropy,
     masked_cross_entropy,
+    mean_confidence,
     window_for,
 )
-from leaven.nn.distributed import global_mean
 from leaven.nn.network import Network, joint
 from leaven.nn.norm import running_statistics_kept
 
@@ -36,6 +36,7 @@ class AdaMatch(Method):
 
     settings = ("semi-supervised", "adaptation", "semi-supervised adaptation")
     paper = "Berthelot et al., AdaMatch, ICLR 2022, arXiv 2106.04732"
+    pixels = True
     plan: ClassVar = {"final_lr": 0.25, "weight_decay": 1e-3, "nesterov": False}
 
     def __init__(
@@ -84,11 +85,11 @@ class AdaMatch(Method):
         *together, weak, strong = joint(self.network, *views, target.weak, target.strong)
         scores = [torch.lerp(a, b, torch.rand_like(a)) for a, b in zip(alone, together, strict=True)]
 
-        # 3: distribution alignment; 4: relative confidence threshold. Both know the source alone.
-        p_source = scores[0].detach().softmax(1)
+        # 3: distribution alignment; 4: relative confidence threshold. Both know the source alone, what counts of it.
+        p_source, truth = scores[0].detach().softmax(1), batch["source"].labels
         guess = weak.detach().softmax(1)
-        guess = align(guess, self.source_mean(class_mean(p_source)), self.target_mean(class_mean(guess)))
-        cutoff = self.threshold * global_mean(p_source.amax(1).mean())
+        guess = align(guess, self.source_mean(class_mean(p_source, truth)), self.target_mean(class_mean(guess)))
+        cutoff = self.threshold * mean_confidence(p_source, truth)
         mask = (guess.amax(1) >= cutoff).to(torch.float32)
         self.log(mask_rate=mask.mean(), threshold=cutoff)
 

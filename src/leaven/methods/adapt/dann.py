@@ -24,6 +24,7 @@ class DANN(Method):
 
     settings = ("adaptation",)
     paper = "Ganin et al., Domain-Adversarial Training of Neural Networks, JMLR 2016, arXiv 1505.07818"
+    pixels = True
 
     def __init__(
         self,

@@ -21,6 +21,7 @@ class MME(Method):
 
     settings = ("semi-supervised adaptation",)
     paper = "Saito et al., Semi-supervised Domain Adaptation via Minimax Entropy, ICCV 2019, arXiv 1904.06487"
+    pixels = True
     head: ClassVar = "cosine"
 
     def __init__(

@@ -27,6 +27,7 @@ class MoCo(Method):
     settings = ("pre-training",)
     paper = "He et al., MoCo, CVPR 2020, arXiv 1911.05722; Chen et al., MoCo v2, 2020, arXiv 2003.04297"
     learns = "features"
+    pixels = True
     plan: ClassVar = {
         "batch_size": 256, "lr": 0.03, "lr_warmup": 0.1, "final_lr": 0.0, "weight_decay": 1e-4, "nesterov": False
     }  # fmt: skip

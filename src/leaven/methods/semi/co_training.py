@@ -24,7 +24,6 @@ class CoTraining(Method):
 
     settings = ("semi-supervised",)
     paper = "Blum & Mitchell, Combining labeled and unlabeled data with co-training, COLT 1998"
-    pixels = False
     members: ClassVar[int] = 2
 
     def __init__(

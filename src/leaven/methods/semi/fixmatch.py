@@ -23,6 +23,7 @@ class FixMatch(Method):
 
     settings = ("semi-supervised", "adaptation")
     paper = "Sohn et al., FixMatch, NeurIPS 2020, arXiv 2001.07685"
+    pixels = True
 
     def __init__(
         self,
@@ -68,7 +69,7 @@ class FixMatch(Method):
         confidence, pseudo = guess.max(1)
         mask = (confidence >= self.threshold).to(torch.float32)
         self.log(mask_rate=mask.mean())
-        pseudo, mask = unlabelled.follow(pseudo), unlabelled.follow(mask)
+        pseudo, mask = unlabelled.follow(pseudo, to=self.view), unlabelled.follow(mask, to=self.view)
         return {
             "labelled": cross_entropy(scores, labelled.labels),
             "unlabelled": self.weight * masked_cross_entropy(strong, pseudo, mask),

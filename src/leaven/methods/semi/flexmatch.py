@@ -22,7 +22,6 @@ class FlexMatch(Method):
 
     settings = ("semi-supervised",)
     paper = "Zhang et al., FlexMatch, NeurIPS 2021, arXiv 2110.08263"
-    pixels = False
     learnt: Tensor
 
     def __init__(

@@ -30,6 +30,7 @@ class FreeMatch(Method):
 
     settings = ("semi-supervised",)
     paper = "Wang et al., FreeMatch, ICLR 2023, arXiv 2205.07246"
+    pixels = True
 
     def __init__(
         self,

@@ -24,7 +24,6 @@ class LabelPropagation(Method):
 
     settings = ("semi-supervised", "adaptation")
     paper = "Iscen et al., Label Propagation for Deep SSL, CVPR 2019, arXiv 1904.04717"
-    pixels = False
 
     labels: Tensor
     certainty: Tensor

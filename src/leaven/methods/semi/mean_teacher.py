@@ -21,7 +21,6 @@ class MeanTeacher(Method):
 
     settings = ("semi-supervised",)
     paper = "Tarvainen & Valpola, Mean teachers are better role models, NeurIPS 2017, arXiv 1703.01780"
-    pixels = False
 
     def __init__(
         self,

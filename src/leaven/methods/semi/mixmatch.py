@@ -22,7 +22,6 @@ class MixMatch(Method):
 
     settings = ("semi-supervised",)
     paper = "Berthelot et al., MixMatch, NeurIPS 2019, arXiv 1905.02249"
-    pixels = False
 
     def __init__(
         self,

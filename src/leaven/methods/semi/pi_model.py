@@ -20,7 +20,6 @@ class PiModel(Method):
 
     settings = ("semi-supervised",)
     paper = "Laine & Aila, Temporal Ensembling for Semi-Supervised Learning, ICLR 2017, arXiv 1610.02242"
-    pixels = False
 
     def __init__(
         self,

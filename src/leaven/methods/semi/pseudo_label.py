@@ -19,6 +19,7 @@ class PseudoLabel(Method):
 
     settings = ("semi-supervised", "adaptation")
     paper = "Lee, Pseudo-Label, ICML workshop 2013"
+    pixels = True
 
     def __init__(
         self,

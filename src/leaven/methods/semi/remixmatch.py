@@ -28,7 +28,6 @@ class ReMixMatch(Method):
 
     settings = ("semi-supervised",)
     paper = "Berthelot et al., ReMixMatch, ICLR 2020, arXiv 1911.09785"
-    pixels = False
     augment: ClassVar[str] = "ctaugment"
 
     def __init__(

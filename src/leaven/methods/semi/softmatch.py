@@ -23,6 +23,7 @@ class SoftMatch(Method):
 
     settings = ("semi-supervised",)
     paper = "Chen et al., SoftMatch, ICLR 2023, arXiv 2301.10921"
+    pixels = True
 
     def __init__(
         self,

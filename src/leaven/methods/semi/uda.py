@@ -32,6 +32,7 @@ class UDA(Method):
 
     settings = ("semi-supervised",)
     paper = "Xie et al., Unsupervised Data Augmentation for Consistency Training, NeurIPS 2020, arXiv 1904.12848"
+    pixels = True
 
     def __init__(
         self,
@@ -74,6 +75,7 @@ class UDA(Method):
             return cross_entropy(scores, labels)
         most = SCHEDULES[self.annealing](progress) * (1 - 1 / scores.shape[1]) + 1 / scores.shape[1]
         losses = F.cross_entropy(scores, labels, ignore_index=IGNORE, reduction="none")
-        kept = ((losses.detach() >= -math.log(most)) & (labels != IGNORE)).to(torch.float32)
-        self.log(labelled_rate=kept.mean())
+        counts = (labels != IGNORE).to(torch.float32)
+        kept = (losses.detach() >= -math.log(most)) * counts
+        self.log(labelled_rate=kept.sum() / global_mean(counts.sum()).clamp(min=1e-6))
         return (losses * kept).sum() / global_mean(kept.sum()).clamp(min=1e-6)

@@ -25,6 +25,7 @@ class VAT(Method):
 
     settings = ("semi-supervised",)
     paper = "Miyato et al., Virtual Adversarial Training, TPAMI 2018, arXiv 1704.03976"
+    pixels = True
 
     def __init__(
         self,
