@@ -37,6 +37,23 @@ def test_help_and_version(leaven):
     assert "--checkpoint-every" in words
 
 
+def test_help_of_a_method_lists_its_options(leaven):
+    words = leaven("fit", "--method", "fixmatch", "--help").out
+    assert "Hyper-parameters of fixmatch" in words
+    assert "--threshold 0.95" in words
+    assert "0 to 1" in words
+    assert "--no-alignment" in words
+    assert "--labels" in words  # the command's own, too
+    assert "Hyper-parameters" not in leaven("fit", "--help").out
+
+
+def test_a_value_out_of_range_is_refused_before_anything_is_written(leaven, tmp_path):
+    said = leaven("fit", "nowhere", "--method", "fixmatch", "--threshold", "9", "-o", str(tmp_path / "run"))
+    assert said.code == 2
+    assert "'threshold' was given '9', but 0 to 1 was expected" in said.err
+    assert not (tmp_path / "run").exists()
+
+
 def test_help_imports_nothing_heavy():
     script = (
         "import sys; sys.argv = ['leaven', '--help']; from leaven.cli import main\n"

@@ -126,7 +126,7 @@ def test_what_cannot_be_trained_is_a_sentence(tmp_path):
     session = begin(tmp_path, classes=CLASSES, train=True, every=12, plan=SHORT | {"lr": -1.0})
     answer(session, truth, 12)
     status = until(lambda: s if (s := session.status("ann"))["training"]["state"] == "failed" else None)
-    assert "lr must be positive" in status["training"]["error"]
+    assert "lr is" in status["training"]["error"]
     session.close()
 
 

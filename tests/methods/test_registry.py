@@ -2,11 +2,13 @@ from pathlib import Path
 from typing import Annotated
 
 import pytest
+from annotated_types import Interval
 
 import leaven.methods
 from leaven.errors import LeavenError
 from leaven.methods import registry
 from leaven.methods.base import Method
+from leaven.methods.ranges import within, words
 
 ROOT = Path(leaven.methods.__file__).parent
 
@@ -67,6 +69,53 @@ def test_unknown_method_suggests_the_nearest(given, near):
 def test_what_is_no_method(name):
     with pytest.raises(LeavenError, match="There is no method"):
         registry.get(name)
+
+
+def test_every_number_has_a_range_that_its_default_is_in():
+    for name in registry.names():
+        for h in registry.get(name).hyperparameters().values():
+            if h.type in (int, float):
+                assert words(h.range), f"{name}'s {h.name} has no range"
+                assert within(h.default, h.range), f"{name}'s {h.name}"
+
+
+@pytest.mark.parametrize(
+    ("method", "name", "value", "expected"),
+    [
+        ("fixmatch", "threshold", "9", "0 to 1"),
+        ("fixmatch", "threshold", -0.1, "0 to 1"),
+        ("fixmatch", "ratio", -3, "above 0"),
+        ("fixmatch", "ratio", 0, "above 0"),
+        ("fixmatch", "weight", "nan", "at least 0"),
+        ("fixmatch", "weight", float("inf"), "at least 0"),
+        ("moco", "queue", 0, "at least 1"),
+        ("moco", "momentum", 1.0, "0 to under 1"),
+        ("maml", "ways", 1, "at least 2"),
+        ("remixmatch", "anchors", 0, "at least 1"),
+    ],
+)
+def test_out_of_range_is_a_sentence(method, name, value, expected):
+    with pytest.raises(LeavenError, match=f"hyper-parameter '{name}' was given .*, but {expected} was expected"):
+        registry.resolve(registry.get(method), {name: value})
+
+
+@pytest.mark.parametrize(
+    ("method", "name", "value"),
+    [("fixmatch", "threshold", 0), ("fixmatch", "threshold", "1"), ("moco", "momentum", 0), ("fixmatch", "ratio", 0.5)],
+)
+def test_the_ends_of_a_range_are_in_it(method, name, value):
+    assert registry.resolve(registry.get(method), {name: value})[name] == float(value)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "said"),
+    [
+        (Interval(ge=0, le=1), "0 to 1"), (Interval(gt=0, lt=2), "above 0 to under 2"), (Interval(ge=3), "at least 3"),
+        (Interval(gt=0), "above 0"), (Interval(le=4), "at most 4"), (Interval(lt=4), "under 4"), (Interval(), ""),
+    ],
+)  # fmt: skip
+def test_ranges_in_words(allowed, said):
+    assert words(allowed) == said
 
 
 def test_unknown_hyperparameter_suggests_the_nearest():

@@ -84,3 +84,16 @@ def test_changes():
     assert plan.with_(steps=None, lr=0.1) == Plan(steps=5, lr=0.1)
     with pytest.raises(LeavenError, match="no 'step'"):
         plan.with_(step=7)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("lr", math.inf, "above 0"), ("lr", math.nan, "above 0"), ("ema", 1.5, "0 to under 1"),
+        ("norm_momentum", 2, "0 to 1"), ("clip", 0, "above 0"), ("clip", -1, "above 0"),
+        ("weight_decay", math.inf, "at least 0"), ("lr_warmup", 1, "0 to under 1"), ("momentum", -0.1, "0 to under 1"),
+    ],
+)  # fmt: skip
+def test_numbers_that_make_no_sense_are_refused(name, value, expected):
+    with pytest.raises(LeavenError, match=f"{name} is {value}, but {expected} was expected"):
+        Plan(**{name: value})

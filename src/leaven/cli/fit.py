@@ -25,7 +25,7 @@ ALIKE = (
 def run(given: dict[str, Any], hyperparameters: dict[str, str]) -> int:
     """Read the data, train, print the figures; the answer is the exit code."""
     from leaven.cli import STOPPED
-    from leaven.methods.registry import get
+    from leaven.methods.registry import get, resolve
     from leaven.run.auto import AUTO, fit_auto
     from leaven.run.fit import fit
     from leaven.run.folder import CONFIG, REPORT
@@ -38,6 +38,8 @@ def run(given: dict[str, Any], hyperparameters: dict[str, str]) -> int:
     auto = method == AUTO
     kind = get("supervised" if auto else method)  # an unknown one is found out before hours of decoding
     plan = {f.name: given[f.name] for f in fields(Plan) if given.get(f.name) is not None}
+    resolve(kind, {} if auto else hyperparameters)  # and so are numbers that make no sense
+    Plan(**{**kind.plan, **plan})
     before = {} if given["init_steps"] is None else {"steps": given["init_steps"]}
     options = Options(
         None if auto else method, hyperparameters, plan=plan, init_plan=before, **{name: given[name] for name in ALIKE}

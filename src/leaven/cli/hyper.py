@@ -11,6 +11,7 @@ from typer.core import TyperCommand
 from leaven.errors import LeavenError
 
 FOUND = "leaven.hyperparameters"  # where a context keeps what was given
+HELP_OF = "leaven.help_of"  # and whose hyper-parameters the help is asked for
 TRUTHS = ("true", "false", "yes", "no", "on", "off", "1", "0")
 
 
@@ -22,7 +23,9 @@ class FitCommand(TyperCommand):
         flags = {name: bool(getattr(p, "is_flag", False)) for p in self.params for name in (*p.opts, *p.secondary_opts)}
         flags |= dict.fromkeys(ctx.help_option_names, True)
         own, others = separate(args, flags)
-        if others and "--help" not in own:
+        if "--help" in own and any(word.partition("=")[0] == "--method" for word in own):
+            ctx.meta[HELP_OF] = method_of(own)
+        elif others and "--help" not in own:
             from leaven.methods.registry import get
 
             method = method_of(own)  # that of auto is not known yet, so it has no hyper-parameters
@@ -31,6 +34,21 @@ class FitCommand(TyperCommand):
             ctx.meta[FOUND], rest = hyperparameters(others, truths, list(flags))
             own += rest
         return super().parse_args(ctx, own)
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """The command's help, and the hyper-parameters of the method that it was asked with."""
+        super().format_help(ctx, formatter)
+        method = ctx.meta.get(HELP_OF, "auto")
+        if method != "auto":
+            from rich.console import Console
+            from rich.panel import Panel
+
+            from leaven.cli.methods import hyperparameter_table
+            from leaven.methods.registry import get
+
+            title = f"Hyper-parameters of {method}"
+            panel = Panel(hyperparameter_table(get(method)), title=title, title_align="left", border_style="dim")
+            Console().print(panel, highlight=False)
 
 
 def method_of(args: Sequence[str]) -> str:

@@ -20,7 +20,6 @@ def run(name: str | None, as_json: bool) -> None:
     if as_json:
         return print_json(rows)
     from rich.console import Console
-    from rich.table import Table
 
     console = Console()
     for setting, chosen in _by_setting(rows).items():
@@ -29,13 +28,21 @@ def run(name: str | None, as_json: bool) -> None:
             others = ", ".join(s for s in row["settings"] if s != setting)
             console.print(f"[bold]{row['name']}[/bold]  {f'also {others}' if others else ''}", highlight=False)
             console.print(f"  {row['paper']}", highlight=False, markup=False)
-            table = Table.grid(padding=(0, 2))
-            for parameter in row["hyperparameters"]:
-                table.add_row(f"  {_option(parameter)}", parameter["help"])
-            console.print(table, highlight=False, markup=False)
+            console.print(hyperparameter_table(get(row["name"])), highlight=False)
             console.print()
     console.print("Choose with `leaven fit --method NAME`; its hyper-parameters are options then.", highlight=False)
     return None
+
+
+def hyperparameter_table(kind: Any) -> Any:
+    """Options with their defaults, ranges and help, a line each, for a rich console."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table.grid(padding=(0, 2))
+    for parameter in _row(kind)["hyperparameters"]:
+        table.add_row(*(Text(cell) for cell in (f"  {_option(parameter)}", parameter["range"], parameter["help"])))
+    return table
 
 
 def _by_setting(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
@@ -48,6 +55,7 @@ def _by_setting(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
 
 
 def _row(kind: Any) -> dict[str, Any]:
+    from leaven.methods.ranges import words
     from leaven.methods.registry import name_of
 
     return {
@@ -55,10 +63,13 @@ def _row(kind: Any) -> dict[str, Any]:
         "settings": list(kind.settings),
         "paper": kind.paper,
         "hyperparameters": [
-            {"name": h.name, "type": getattr(h.type, "__name__", str(h.type)), "default": h.default, "help": h.help}
+            {
+                "name": h.name, "type": getattr(h.type, "__name__", str(h.type)), "default": h.default,
+                "range": words(h.range), "help": h.help,
+            }
             for h in kind.hyperparameters().values()
         ],
-    }
+    }  # fmt: skip
 
 
 def _option(parameter: dict[str, Any]) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+from annotated_types import Interval
 from torch import Tensor, nn
 
 from leaven.errors import LeavenError
@@ -192,21 +193,23 @@ class Survey:
 
 @dataclass(frozen=True)
 class Hyperparameter:
-    """One keyword argument of a method: its name, type, default and line of help."""
+    """One keyword argument of a method: its name, type, default, line of help and range."""
 
     name: str
     type: Any
     default: Any
     help: str
+    range: Interval = field(default_factory=Interval)
 
 
 class Method(nn.Module):
     """A way to learn from few labels. Subclass it: about forty lines.
 
-    The keyword arguments of ``__init__`` are the hyper-parameters, annotated with a line of help::
+    The keyword arguments of ``__init__`` are the hyper-parameters, annotated with a line of help and, where not every
+    number makes sense, a range (``leaven.methods.ranges``), outside of which a value is refused before anything runs::
 
         class PseudoLabel(Method):
-            def __init__(self, network, *, threshold: Annotated[float, "least confidence"] = 0.95): ...
+            def __init__(self, network, *, threshold: Annotated[float, "least confidence", SHARE] = 0.95): ...
 
     Sub-modules and buffers are all of a method's state, so checkpoints, devices and processes need no code.
 
@@ -313,7 +316,7 @@ class Method(nn.Module):
 
     @classmethod
     def hyperparameters(cls) -> dict[str, Hyperparameter]:
-        """The keyword arguments with type, default and help, read from the signature."""
+        """The keyword arguments with type, default, help and range, read from the signature."""
         hints = typing.get_type_hints(cls.__init__, include_extras=True)
         found = {}
         for name, parameter in inspect.signature(cls.__init__).parameters.items():
@@ -322,5 +325,6 @@ class Method(nn.Module):
             hint = hints.get(name, Any)
             notes = getattr(hint, "__metadata__", ("",))
             kind = typing.get_args(hint)[0] if hasattr(hint, "__metadata__") else hint
-            found[name] = Hyperparameter(name, kind, parameter.default, notes[0])
+            allowed = next((note for note in notes if isinstance(note, Interval)), Interval())
+            found[name] = Hyperparameter(name, kind, parameter.default, notes[0], allowed)
         return found

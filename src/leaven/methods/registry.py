@@ -52,8 +52,10 @@ def resolve(method: type[Method], given: dict[str, Any]) -> dict[str, Any]:
 
     Raises
     ------
-    LeavenError : an unknown name (the nearest is suggested) or a value of another type
+    LeavenError : an unknown name (the nearest is suggested), a value of another type or out of its range
     """
+    from leaven.methods.ranges import within, words
+
     known = method.hyperparameters()
     resolved = {name: h.default for name, h in known.items()}
     for name, value in given.items():
@@ -61,6 +63,11 @@ def resolve(method: type[Method], given: dict[str, Any]) -> dict[str, Any]:
         if key not in known:
             raise LeavenError(f"{method.__name__} has no hyper-parameter {name!r}; {_nearest(key, list(known))}.")
         resolved[key] = _convert(value, known[key].type, f"{method.__name__}'s hyper-parameter {name!r}")
+        if not within(resolved[key], known[key].range):
+            raise LeavenError(
+                f"{method.__name__}'s hyper-parameter {name!r} was given {value!r}, but "
+                f"{words(known[key].range) or 'a finite number'} was expected."
+            )
     return resolved
 
 

@@ -6,11 +6,16 @@ import math
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
-from leaven.errors import LeavenError
+from annotated_types import Interval
 
-LEAST = {
-    "steps": 1, "batch_size": 1, "devices": 1, "nodes": 1, "probes": 0, "seed": 0, "momentum": 0, "weight_decay": 0,
-    "checkpoint_every": 0, "snapshots": 0,
+from leaven.errors import LeavenError
+from leaven.methods.ranges import NOT_NEGATIVE, POSITIVE, SHARE, within, words
+
+LEAST = {"steps": 1, "batch_size": 1, "devices": 1, "nodes": 1, "probes": 0, "seed": 0, "snapshots": 0}
+UNDER_ONE = Interval(ge=0, lt=1)
+RANGES = {
+    "lr": POSITIVE, "momentum": UNDER_ONE, "weight_decay": NOT_NEGATIVE, "final_lr": SHARE, "lr_warmup": UNDER_ONE,
+    "ema": UNDER_ONE, "norm_momentum": SHARE, "clip": POSITIVE, "checkpoint_every": NOT_NEGATIVE,
 }  # fmt: skip
 KNOWN = {
     "optimizer": ("sgd", "adamw"),
@@ -81,10 +86,10 @@ class Plan:
         for name, known in KNOWN.items():
             if getattr(self, name) not in known:
                 raise LeavenError(f"The {name} {getattr(self, name)!r} is not known; choose {', '.join(known)}.")
-        if not self.lr > 0 or not 0 <= self.final_lr <= 1 or not 0 <= self.lr_warmup < 1:
-            raise LeavenError("lr must be positive, final_lr between 0 and 1, and lr_warmup from 0 to under 1.")
-        if self.momentum >= 1:
-            raise LeavenError(f"momentum is {self.momentum}, but a number from 0 to under 1 was expected.")
+        for name, allowed in RANGES.items():
+            value = getattr(self, name)
+            if value is not None and not within(value, allowed):
+                raise LeavenError(f"{name} is {value}, but {words(allowed)} was expected.")
         if self.batch_size % (self.devices * self.nodes):
             raise LeavenError(
                 f"The batch of {self.batch_size} cannot be shared evenly by {self.devices * self.nodes} processes."

@@ -15,6 +15,7 @@ from leaven.methods.base import Batch, Phase, Setup, Stream
 from leaven.methods.common import cross_entropy, ramp_up
 from leaven.methods.gan import known_domain, mismatch, real_or_made
 from leaven.methods.latent import Items, Latent, plain_items, supervised_part, with_hidden
+from leaven.methods.ranges import COUNT, NOT_NEGATIVE, POSITIVE, SHARE
 from leaven.methods.semi.supervised import Supervised
 from leaven.nn.network import Network, joint, joint_features
 from leaven.nn.norm import running_statistics_kept
@@ -40,15 +41,17 @@ class ARAL(Supervised):
         network: Network,
         *,
         strong: Annotated[bool, "train on the strong view as well as the weak one"] = True,
-        ratio: Annotated[float, "unlabelled items for each labelled one"] = 1,
-        latent: Annotated[int, "numbers of a code"] = 100,
-        width: Annotated[int, "channels of the autoencoder's first convolution"] = 16,
-        beta: Annotated[float, "β, weight of the KL"] = 1.0,
-        adversarial: Annotated[float, "weight of the cross-entropy that the encoder fools the sampler by"] = 1.0,
-        matching: Annotated[float, "weight of feature matching"] = 1.0,
-        real: Annotated[float, "weight of telling real images from generated ones"] = 0.2,
-        made: Annotated[float, "weight of learning the classes of generated images"] = 2.0,
-        warmup: Annotated[float, "share of the run over which the last two rise; early images are noise"] = 0.4,
+        ratio: Annotated[float, "unlabelled items for each labelled one", POSITIVE] = 1,
+        latent: Annotated[int, "numbers of a code", COUNT] = 100,
+        width: Annotated[int, "channels of the autoencoder's first convolution", COUNT] = 16,
+        beta: Annotated[float, "β, weight of the KL", NOT_NEGATIVE] = 1.0,
+        adversarial: Annotated[
+            float, "weight of the cross-entropy that the encoder fools the sampler by", NOT_NEGATIVE
+        ] = 1.0,
+        matching: Annotated[float, "weight of feature matching", NOT_NEGATIVE] = 1.0,
+        real: Annotated[float, "weight of telling real images from generated ones", NOT_NEGATIVE] = 0.2,
+        made: Annotated[float, "weight of learning the classes of generated images", NOT_NEGATIVE] = 2.0,
+        warmup: Annotated[float, "share of the run over which the last two rise; early images are noise", SHARE] = 0.4,
         no_active: Annotated[bool, "ablation: no sampler; ask at random"] = False,
         no_encoder: Annotated[bool, "ablation: the GAN alone, no encoder and no sampler; ask by BALD"] = False,
         no_cotraining: Annotated[bool, "ablation: in the first half of the run the GAN alone, with its own network, in "

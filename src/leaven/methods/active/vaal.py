@@ -10,6 +10,7 @@ from torch import Tensor
 
 from leaven.methods.base import Batch, Phase, Setup, Stream
 from leaven.methods.latent import Items, Latent, plain_items, supervised_part, with_hidden
+from leaven.methods.ranges import COUNT, NOT_NEGATIVE, POSITIVE
 from leaven.methods.semi.supervised import Supervised
 from leaven.nn.network import Network
 
@@ -33,11 +34,15 @@ class VAAL(Supervised):
         network: Network,
         *,
         strong: Annotated[bool, "train on the strong view as well as the weak one"] = True,
-        ratio: Annotated[float, "unlabelled items for each labelled one"] = 1,
-        latent: Annotated[int, "numbers of a code"] = 32,
-        width: Annotated[int, "channels of the autoencoder's first convolution; the paper's 128 is for a GPU"] = 16,
-        beta: Annotated[float, "β, weight of the KL (eq. 1)"] = 1.0,
-        adversarial: Annotated[float, "λ₂, weight of the cross-entropy that the encoder fools the sampler by"] = 1.0,
+        ratio: Annotated[float, "unlabelled items for each labelled one", POSITIVE] = 1,
+        latent: Annotated[int, "numbers of a code", COUNT] = 32,
+        width: Annotated[
+            int, "channels of the autoencoder's first convolution; the paper's 128 is for a GPU", COUNT
+        ] = 16,
+        beta: Annotated[float, "β, weight of the KL (eq. 1)", NOT_NEGATIVE] = 1.0,
+        adversarial: Annotated[
+            float, "λ₂, weight of the cross-entropy that the encoder fools the sampler by", NOT_NEGATIVE
+        ] = 1.0,
     ):
         super().__init__(network, strong=strong)
         self.ratio, self.latent_size, self.width, self.beta, self.adversarial = ratio, latent, width, beta, adversarial

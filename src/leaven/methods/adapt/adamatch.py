@@ -6,6 +6,7 @@ import math
 from typing import Annotated, ClassVar
 
 import torch
+from annotated_types import Interval
 from torch import Tensor
 
 from leaven.methods.base import Batch, Method, Setup, Stream
@@ -19,6 +20,7 @@ from leaven.methods.common import (
     mean_confidence,
     window_for,
 )
+from leaven.methods.ranges import NOT_NEGATIVE, POSITIVE, SHARE
 from leaven.nn.network import Network, joint
 from leaven.nn.norm import running_statistics_kept
 
@@ -43,10 +45,12 @@ class AdaMatch(Method):
         self,
         network: Network,
         *,
-        threshold: Annotated[float, "τ, relative to the mean confidence on the source (section 3.4)"] = 0.9,
-        ratio: Annotated[float, "unlabelled target items for each source item"] = 3,
-        weight: Annotated[float, "weight of the target loss at its height"] = 1.0,
-        warmup: Annotated[float, "share of the run over which the weight rises along a cosine"] = 0.5,
+        threshold: Annotated[
+            float, "τ, relative to the mean confidence on the source (section 3.4)", Interval(ge=0, le=2)
+        ] = 0.9,
+        ratio: Annotated[float, "unlabelled target items for each source item", POSITIVE] = 3,
+        weight: Annotated[float, "weight of the target loss at its height", NOT_NEGATIVE] = 1.0,
+        warmup: Annotated[float, "share of the run over which the weight rises along a cosine", SHARE] = 0.5,
         hard: Annotated[bool, "learn from the class of the aligned guess, as the authors' code does"] = False,
     ):
         super().__init__(network)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from leaven.methods.base import Batch, Method, Stream
 from leaven.methods.common import classification_loss, require_moving_features
+from leaven.methods.ranges import COUNT, NOT_NEGATIVE, POSITIVE
 from leaven.nn.network import Network, joint_features
 from leaven.nn.reverse import reverse_gradient
 
@@ -30,9 +31,9 @@ class DANN(Method):
         self,
         network: Network,
         *,
-        weight: Annotated[float, "λ at its height; the paper's 1 diverges in short runs"] = 0.1,
-        ratio: Annotated[float, "unlabelled target items for each source item"] = 1,
-        hidden: Annotated[int, "width of the domain classifier's hidden layer"] = 100,
+        weight: Annotated[float, "λ at its height; the paper's 1 diverges in short runs", NOT_NEGATIVE] = 0.1,
+        ratio: Annotated[float, "unlabelled target items for each source item", POSITIVE] = 1,
+        hidden: Annotated[int, "width of the domain classifier's hidden layer", COUNT] = 100,
     ):
         super().__init__(network)
         require_moving_features(network, "DANN")

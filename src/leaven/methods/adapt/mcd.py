@@ -9,6 +9,7 @@ from torch import Tensor
 
 from leaven.methods.base import Batch, Draw, Method, Phase, Stream
 from leaven.methods.common import classification_loss, require_moving_features
+from leaven.methods.ranges import COUNT, POSITIVE
 from leaven.nn.heads import restarted
 from leaven.nn.network import Network, joint_features
 
@@ -28,8 +29,10 @@ class MCD(Method):
         self,
         network: Network,
         *,
-        generator_steps: Annotated[int, "n, updates of the features for each of the classifiers (section 3.3)"] = 4,
-        ratio: Annotated[float, "unlabelled target items for each source item"] = 1,
+        generator_steps: Annotated[
+            int, "n, updates of the features for each of the classifiers (section 3.3)", COUNT
+        ] = 4,
+        ratio: Annotated[float, "unlabelled target items for each source item", POSITIVE] = 1,
     ):
         super().__init__(network)
         require_moving_features(network, "MCD")

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from leaven.methods.base import Batch, Method, Stream
 from leaven.methods.common import classification_loss, require_moving_features
+from leaven.methods.ranges import NOT_NEGATIVE, POSITIVE
 from leaven.nn.network import Network, joint_features
 from leaven.nn.reverse import reverse_gradient
 
@@ -28,8 +29,8 @@ class MME(Method):
         self,
         network: Network,
         *,
-        weight: Annotated[float, "λ, weight of the entropy (eq. 3)"] = 0.1,
-        ratio: Annotated[float, "unlabelled target items for each source item"] = 2,
+        weight: Annotated[float, "λ, weight of the entropy (eq. 3)", NOT_NEGATIVE] = 0.1,
+        ratio: Annotated[float, "unlabelled target items for each source item", POSITIVE] = 2,
     ):
         super().__init__(network)
         require_moving_features(network, "MME")

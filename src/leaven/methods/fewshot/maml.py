@@ -8,11 +8,13 @@ from typing import Annotated, Any, ClassVar
 
 import torch
 import torch.nn.functional as F
+from annotated_types import Interval
 from torch import Tensor
 from torch.func import functional_call
 
 from leaven.errors import LeavenError
 from leaven.methods.base import Batch, Episode, Method, Stream
+from leaven.methods.ranges import COUNT, POSITIVE
 from leaven.nn.network import Network
 from leaven.nn.norm import batch_statistics
 
@@ -35,12 +37,12 @@ class MAML(Method):
         self,
         network: Network,
         *,
-        ways: Annotated[int, "classes in an episode, and scores of the network"] = 5,
-        shots: Annotated[int, "labelled items of each class"] = 1,
-        queries: Annotated[int, "items of each class that the outer loss is of"] = 1,
-        inner_lr: Annotated[float, "α, step size on the support"] = 0.4,
-        inner_steps: Annotated[int, "gradient steps on the support"] = 1,
-        test_steps: Annotated[int, "the same when a new task is solved"] = 3,
+        ways: Annotated[int, "classes in an episode, and scores of the network", Interval(ge=2)] = 5,
+        shots: Annotated[int, "labelled items of each class", COUNT] = 1,
+        queries: Annotated[int, "items of each class that the outer loss is of", COUNT] = 1,
+        inner_lr: Annotated[float, "α, step size on the support", POSITIVE] = 0.4,
+        inner_steps: Annotated[int, "gradient steps on the support", COUNT] = 1,
+        test_steps: Annotated[int, "the same when a new task is solved", COUNT] = 3,
         first_order: Annotated[bool, "take the inner gradients for constants"] = False,
     ):
         super().__init__(network)

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Annotated, ClassVar
 
 import torch.nn.functional as F
+from annotated_types import Interval
 from torch import Tensor
 
 from leaven.methods.base import Batch, Episode, Method, Stream
+from leaven.methods.ranges import COUNT
 from leaven.nn.heads import squared_distances, wide
 from leaven.nn.network import Network
 
@@ -29,9 +31,9 @@ class Prototypical(Method):
         self,
         network: Network,
         *,
-        ways: Annotated[int, "N_C, classes in an episode; more than at test is better"] = 60,
-        shots: Annotated[int, "N_S, labelled items of each class; as many as at test"] = 1,
-        queries: Annotated[int, "N_Q, items of each class to be told apart"] = 5,
+        ways: Annotated[int, "N_C, classes in an episode; more than at test is better", Interval(ge=2)] = 60,
+        shots: Annotated[int, "N_S, labelled items of each class; as many as at test", COUNT] = 1,
+        queries: Annotated[int, "N_Q, items of each class to be told apart", COUNT] = 5,
     ):
         super().__init__(network)
         self.episode = Episode(ways, shots, queries)

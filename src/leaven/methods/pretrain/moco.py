@@ -8,9 +8,11 @@ from typing import Annotated, ClassVar
 
 import torch
 import torch.nn.functional as F
+from annotated_types import Interval
 from torch import Tensor, nn
 
 from leaven.methods.base import Batch, Method, Setup, Stream
+from leaven.methods.ranges import COUNT, POSITIVE
 from leaven.nn.distributed import gathered
 from leaven.nn.network import Network, pooled
 from leaven.nn.norm import grid, normalised_apart
@@ -39,11 +41,13 @@ class MoCo(Method):
         self,
         network: Network,
         *,
-        queue: Annotated[int, "keys that the queue holds, the negatives"] = 4096,
-        momentum: Annotated[float, "of the key encoder; less in a short run"] = 0.999,
-        temperature: Annotated[float, "τ of the softmax over the keys"] = 0.2,
-        dimensions: Annotated[int, "of queries and keys"] = 128,
-        group: Annotated[int, "rows that batch norm takes together; processes want multiples of its square"] = 8,
+        queue: Annotated[int, "keys that the queue holds, the negatives", COUNT] = 4096,
+        momentum: Annotated[float, "of the key encoder; less in a short run", Interval(ge=0, lt=1)] = 0.999,
+        temperature: Annotated[float, "τ of the softmax over the keys", POSITIVE] = 0.2,
+        dimensions: Annotated[int, "of queries and keys", COUNT] = 128,
+        group: Annotated[
+            int, "rows that batch norm takes together; processes want multiples of its square", Interval(ge=2)
+        ] = 8,
     ):
         super().__init__(network)
         self.momentum, self.temperature, self.group = momentum, temperature, group

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from leaven.methods.base import Batch, Method, Stream
 from leaven.methods.common import cross_entropy, masked_cross_entropy
+from leaven.methods.ranges import NOT_NEGATIVE, POSITIVE, SHARE
 from leaven.nn.distributed import gathered
 from leaven.nn.network import Network, member_scores
 
@@ -30,9 +31,9 @@ class CoTraining(Method):
         self,
         network: Network,
         *,
-        share: Annotated[float, "of a batch's items that each labels for the other at the end of the run"] = 0.8,
-        weight: Annotated[float, "weight of the loss on what the other has labelled"] = 1.0,
-        ratio: Annotated[float, "unlabelled items for each labelled one"] = 7,
+        share: Annotated[float, "of a batch's items that each labels for the other at the end of the run", SHARE] = 0.8,
+        weight: Annotated[float, "weight of the loss on what the other has labelled", NOT_NEGATIVE] = 1.0,
+        ratio: Annotated[float, "unlabelled items for each labelled one", POSITIVE] = 7,
     ):
         super().__init__(network)
         self.share, self.weight, self.ratio = share, weight, ratio

@@ -11,6 +11,7 @@ from torch import Tensor
 from leaven.methods.alignment import HELP, Alignment, check_prior
 from leaven.methods.base import Batch, Method, Setup, Stream
 from leaven.methods.common import cross_entropy, masked_cross_entropy
+from leaven.methods.ranges import NOT_NEGATIVE, POSITIVE, SHARE
 from leaven.nn.network import Network, joint
 
 
@@ -29,9 +30,9 @@ class FixMatch(Method):
         self,
         network: Network,
         *,
-        threshold: Annotated[float, "τ, least confidence of an item that is learnt from (eq. 4)"] = 0.95,
-        weight: Annotated[float, "λ_u, weight of the unlabelled loss"] = 1.0,
-        ratio: Annotated[float, "μ, unlabelled items for each labelled one"] = 7,
+        threshold: Annotated[float, "τ, least confidence of an item that is learnt from (eq. 4)", SHARE] = 0.95,
+        weight: Annotated[float, "λ_u, weight of the unlabelled loss", NOT_NEGATIVE] = 1.0,
+        ratio: Annotated[float, "μ, unlabelled items for each labelled one", POSITIVE] = 7,
         alignment: Annotated[bool, "align guesses to a class distribution"] = False,
         prior: Annotated[str, HELP] = "labels",
         strong: Annotated[bool, "learn from the strong view; off, the ablation, from another weak one"] = True,

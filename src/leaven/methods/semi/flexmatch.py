@@ -9,6 +9,7 @@ from torch import Tensor
 
 from leaven.methods.base import Batch, Method, Setup, Stream
 from leaven.methods.common import cross_entropy, masked_cross_entropy
+from leaven.methods.ranges import NOT_NEGATIVE, POSITIVE, SHARE
 from leaven.nn.distributed import gathered
 from leaven.nn.network import Network, joint
 
@@ -28,9 +29,9 @@ class FlexMatch(Method):
         self,
         network: Network,
         *,
-        threshold: Annotated[float, "τ, the highest threshold, that of the class learnt best (eq. 7)"] = 0.95,
-        weight: Annotated[float, "λ, weight of the unlabelled loss (eq. 9)"] = 1.0,
-        ratio: Annotated[float, "μ, unlabelled items for each labelled one"] = 7,
+        threshold: Annotated[float, "τ, the highest threshold, that of the class learnt best (eq. 7)", SHARE] = 0.95,
+        weight: Annotated[float, "λ, weight of the unlabelled loss (eq. 9)", NOT_NEGATIVE] = 1.0,
+        ratio: Annotated[float, "μ, unlabelled items for each labelled one", POSITIVE] = 7,
         warmup: Annotated[bool, "thresholds rise from 0 while most items are not learnt (eq. 11)"] = True,
     ):
         super().__init__(network)

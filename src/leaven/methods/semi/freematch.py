@@ -16,6 +16,7 @@ from leaven.methods.common import (
     label_shares,
     masked_cross_entropy,
 )
+from leaven.methods.ranges import NOT_NEGATIVE, POSITIVE
 from leaven.nn.distributed import differentiable_mean, global_mean
 from leaven.nn.network import Network, joint
 
@@ -36,9 +37,9 @@ class FreeMatch(Method):
         self,
         network: Network,
         *,
-        weight: Annotated[float, "w_u, weight of the unlabelled loss"] = 1.0,
-        fairness: Annotated[float, "w_f, weight of the fairness loss (section 4.2)"] = 0.001,
-        ratio: Annotated[float, "μ, unlabelled items for each labelled one"] = 7,
+        weight: Annotated[float, "w_u, weight of the unlabelled loss", NOT_NEGATIVE] = 1.0,
+        fairness: Annotated[float, "w_f, weight of the fairness loss (section 4.2)", NOT_NEGATIVE] = 0.001,
+        ratio: Annotated[float, "μ, unlabelled items for each labelled one", POSITIVE] = 7,
     ):
         super().__init__(network)
         self.weight, self.fairness, self.ratio = weight, fairness, ratio

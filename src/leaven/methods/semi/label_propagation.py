@@ -7,11 +7,13 @@ from typing import Annotated
 import numpy as np
 import torch
 import torch.nn.functional as F
+from annotated_types import Interval
 from torch import Tensor
 
 from leaven.methods.base import Batch, Method, Setup, Stream, Survey
 from leaven.methods.common import cross_entropy
 from leaven.methods.graph import diffuse, neighbour_graph, pseudo_labels, spread_classically
+from leaven.methods.ranges import COUNT, NOT_NEGATIVE, POSITIVE, SHARE
 from leaven.nn.network import Network, joint
 
 
@@ -33,14 +35,14 @@ class LabelPropagation(Method):
         self,
         network: Network,
         *,
-        neighbours: Annotated[int, "k of the graph"] = 50,
-        alpha: Annotated[float, "α, how far labels spread (eq. 4)"] = 0.99,
-        gamma: Annotated[float, "γ, power of the similarities (eq. 9)"] = 3.0,
+        neighbours: Annotated[int, "k of the graph", COUNT] = 50,
+        alpha: Annotated[float, "α, how far labels spread (eq. 4)", Interval(ge=0, lt=1)] = 0.99,
+        gamma: Annotated[float, "γ, power of the similarities (eq. 9)", POSITIVE] = 3.0,
         classical: Annotated[bool, "by scikit-learn's LabelSpreading (k = 7, α = 0.2) in place of diffusion"] = False,
-        weight: Annotated[float, "weight of the loss on pseudo-labels"] = 1.0,
-        ratio: Annotated[float, "unlabelled items for each labelled one"] = 3,
-        warmup: Annotated[float, "share of the run that learns from the labels alone"] = 0.3,
-        rounds: Annotated[int, "how often labels are spread in the run"] = 20,
+        weight: Annotated[float, "weight of the loss on pseudo-labels", NOT_NEGATIVE] = 1.0,
+        ratio: Annotated[float, "unlabelled items for each labelled one", POSITIVE] = 3,
+        warmup: Annotated[float, "share of the run that learns from the labels alone", SHARE] = 0.3,
+        rounds: Annotated[int, "how often labels are spread in the run", COUNT] = 20,
     ):
         super().__init__(network)
         self.neighbours, self.alpha, self.gamma, self.classical = neighbours, alpha, gamma, classical

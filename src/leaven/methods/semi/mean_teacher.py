@@ -9,6 +9,7 @@ from torch import Tensor
 
 from leaven.methods.base import Batch, Method, Stream
 from leaven.methods.common import cross_entropy, ramp_up, squared_error
+from leaven.methods.ranges import NOT_NEGATIVE, POSITIVE, SHARE
 from leaven.nn.network import Network, joint
 from leaven.nn.norm import normalising_as
 
@@ -26,9 +27,9 @@ class MeanTeacher(Method):
         self,
         network: Network,
         *,
-        weight: Annotated[float, "weight of the consistency cost at its height"] = 50.0,
-        ratio: Annotated[float, "unlabelled items for each labelled one"] = 7,
-        warmup: Annotated[float, "share of the run over which the weight rises"] = 0.4,
+        weight: Annotated[float, "weight of the consistency cost at its height", NOT_NEGATIVE] = 50.0,
+        ratio: Annotated[float, "unlabelled items for each labelled one", POSITIVE] = 7,
+        warmup: Annotated[float, "share of the run over which the weight rises", SHARE] = 0.4,
     ):
         super().__init__(network)
         self.weight, self.ratio, self.warmup = weight, ratio, warmup

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from leaven.methods.base import Batch, Method, Stream
 from leaven.methods.common import mix_up, sharpen, squared_error
+from leaven.methods.ranges import NOT_NEGATIVE, POSITIVE, SHARE
 from leaven.nn.network import Network, joint, together
 from leaven.nn.norm import running_statistics_kept
 
@@ -27,11 +28,11 @@ class MixMatch(Method):
         self,
         network: Network,
         *,
-        temperature: Annotated[float, "T of sharpening (eq. 7)"] = 0.5,
-        alpha: Annotated[float, "α of MixUp's Beta(α, α) (eq. 8); 0: no mixing"] = 0.75,
-        weight: Annotated[float, "λ_u, weight of the unlabelled loss at its height"] = 75.0,
-        ratio: Annotated[float, "unlabelled items for each labelled one"] = 1,
-        warmup: Annotated[float, "share of the run over which the weight rises linearly"] = 0.4,
+        temperature: Annotated[float, "T of sharpening (eq. 7)", POSITIVE] = 0.5,
+        alpha: Annotated[float, "α of MixUp's Beta(α, α) (eq. 8); 0: no mixing", NOT_NEGATIVE] = 0.75,
+        weight: Annotated[float, "λ_u, weight of the unlabelled loss at its height", NOT_NEGATIVE] = 75.0,
+        ratio: Annotated[float, "unlabelled items for each labelled one", POSITIVE] = 1,
+        warmup: Annotated[float, "share of the run over which the weight rises linearly", SHARE] = 0.4,
     ):
         super().__init__(network)
         self.temperature, self.alpha = temperature, alpha

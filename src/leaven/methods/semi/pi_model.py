@@ -8,6 +8,7 @@ from torch import Tensor
 
 from leaven.methods.base import Batch, Method, Stream
 from leaven.methods.common import cross_entropy, ramp_up, squared_error
+from leaven.methods.ranges import NOT_NEGATIVE, POSITIVE, SHARE
 from leaven.nn.network import Network, joint
 
 
@@ -25,9 +26,9 @@ class PiModel(Method):
         self,
         network: Network,
         *,
-        weight: Annotated[float, "w_max, weight of the squared difference at its height"] = 10.0,
-        ratio: Annotated[float, "unlabelled items for each labelled one"] = 7,
-        warmup: Annotated[float, "share of the run over which w(t) rises"] = 0.4,
+        weight: Annotated[float, "w_max, weight of the squared difference at its height", NOT_NEGATIVE] = 10.0,
+        ratio: Annotated[float, "unlabelled items for each labelled one", POSITIVE] = 7,
+        warmup: Annotated[float, "share of the run over which w(t) rises", SHARE] = 0.4,
     ):
         super().__init__(network)
         self.weight, self.ratio, self.warmup = weight, ratio, warmup

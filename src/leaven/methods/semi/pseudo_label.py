@@ -8,6 +8,7 @@ from torch import Tensor
 
 from leaven.methods.base import Batch, Method, Stream
 from leaven.methods.common import cross_entropy, masked_cross_entropy
+from leaven.methods.ranges import NOT_NEGATIVE, POSITIVE, SHARE
 from leaven.nn.network import Network, joint
 
 
@@ -25,10 +26,10 @@ class PseudoLabel(Method):
         self,
         network: Network,
         *,
-        threshold: Annotated[float, "least confidence of an item that is learnt from"] = 0.95,
-        weight: Annotated[float, "α_f, weight of the unlabelled loss at its height (eq. 15)"] = 1.0,
-        ratio: Annotated[float, "unlabelled items for each labelled one"] = 7,
-        warmup: Annotated[float, "share of the run over which the weight rises (eq. 16)"] = 0.4,
+        threshold: Annotated[float, "least confidence of an item that is learnt from", SHARE] = 0.95,
+        weight: Annotated[float, "α_f, weight of the unlabelled loss at its height (eq. 15)", NOT_NEGATIVE] = 1.0,
+        ratio: Annotated[float, "unlabelled items for each labelled one", POSITIVE] = 7,
+        warmup: Annotated[float, "share of the run over which the weight rises (eq. 16)", SHARE] = 0.4,
     ):
         super().__init__(network)
         self.threshold, self.weight, self.ratio, self.warmup = threshold, weight, ratio, warmup

@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from leaven.errors import LeavenError
 from leaven.methods.alignment import HELP, Alignment, check_prior
 from leaven.methods.base import Batch, Draw, Method, Setup, Stream
 from leaven.methods.common import mix_up, sharpen
+from leaven.methods.ranges import COUNT, NOT_NEGATIVE, POSITIVE, SHARE
 from leaven.nn.build import linear_head
 from leaven.nn.network import Network, domain_of, joint, joint_features, of_domain, pooled, together
 from leaven.nn.norm import running_statistics_kept
@@ -34,14 +34,14 @@ class ReMixMatch(Method):
         self,
         network: Network,
         *,
-        anchors: Annotated[int, "K, strong views of each unlabelled item"] = 8,
-        temperature: Annotated[float, "T of sharpening"] = 0.5,
-        alpha: Annotated[float, "of MixUp's Beta(α, α); 0: no mixing"] = 0.75,
-        weight: Annotated[float, "λ_u, weight of the mixed unlabelled items (eq. 3)"] = 1.5,
-        strong_weight: Annotated[float, "λ_û1, weight of one strong view, unmixed (eq. 3)"] = 0.5,
-        rotation_weight: Annotated[float, "λ_r, weight of the rotation loss (eq. 4)"] = 0.5,
-        ratio: Annotated[float, "unlabelled items for each labelled one"] = 1,
-        warmup: Annotated[float, "share of the run over which λ_u and λ_û1 rise linearly"] = 0.1,
+        anchors: Annotated[int, "K, strong views of each unlabelled item", COUNT] = 8,
+        temperature: Annotated[float, "T of sharpening", POSITIVE] = 0.5,
+        alpha: Annotated[float, "of MixUp's Beta(α, α); 0: no mixing", NOT_NEGATIVE] = 0.75,
+        weight: Annotated[float, "λ_u, weight of the mixed unlabelled items (eq. 3)", NOT_NEGATIVE] = 1.5,
+        strong_weight: Annotated[float, "λ_û1, weight of one strong view, unmixed (eq. 3)", NOT_NEGATIVE] = 0.5,
+        rotation_weight: Annotated[float, "λ_r, weight of the rotation loss (eq. 4)", NOT_NEGATIVE] = 0.5,
+        ratio: Annotated[float, "unlabelled items for each labelled one", POSITIVE] = 1,
+        warmup: Annotated[float, "share of the run over which λ_u and λ_û1 rise linearly", SHARE] = 0.1,
         alignment: Annotated[bool, "align guesses to a class distribution (section 3.1)"] = True,
         prior: Annotated[str, HELP] = "labels",
         anchoring: Annotated[bool, "label strong views by a weak one (section 3.2.1)"] = True,
@@ -56,10 +56,8 @@ class ReMixMatch(Method):
 
     @classmethod
     def check(cls, classes: int, hyperparameters: Mapping[str, Any]) -> None:
-        """The prior, and that there is a strong view."""
+        """The prior."""
         check_prior(hyperparameters["prior"], classes)
-        if hyperparameters["anchors"] < 1:
-            raise LeavenError(f"anchors is {hyperparameters['anchors']}, but at least 1 strong view is needed; give 1.")
 
     @property
     def streams(self) -> dict[str, Stream]:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from leaven.methods.base import Batch, Method, Setup, Stream
 from leaven.methods.common import DecayingMean, align, class_mean, cross_entropy, decay_for, masked_cross_entropy
+from leaven.methods.ranges import NOT_NEGATIVE, POSITIVE
 from leaven.nn.distributed import global_mean, processes
 from leaven.nn.network import Network, joint
 
@@ -29,9 +30,11 @@ class SoftMatch(Method):
         self,
         network: Network,
         *,
-        weight: Annotated[float, "λ_max, weight of a confident item"] = 1.0,
-        ratio: Annotated[float, "μ, unlabelled items for each labelled one"] = 7,
-        narrowing: Annotated[float, "the Gaussian's deviation is σ_t over this; the authors' code has 2"] = 2.0,
+        weight: Annotated[float, "λ_max, weight of a confident item", NOT_NEGATIVE] = 1.0,
+        ratio: Annotated[float, "μ, unlabelled items for each labelled one", POSITIVE] = 7,
+        narrowing: Annotated[
+            float, "the Gaussian's deviation is σ_t over this; the authors' code has 2", POSITIVE
+        ] = 2.0,
         alignment: Annotated[bool, "uniform alignment of the confidence (section 3.2)"] = True,
     ):
         super().__init__(network)

@@ -12,6 +12,7 @@ from torch import Tensor
 from leaven.errors import LeavenError
 from leaven.methods.base import IGNORE, Batch, Method, Stream
 from leaven.methods.common import cross_entropy, entropy, masked_cross_entropy, sharpen
+from leaven.methods.ranges import NOT_NEGATIVE, POSITIVE, SHARE
 from leaven.nn.distributed import global_mean
 from leaven.nn.network import Network, joint
 
@@ -38,10 +39,10 @@ class UDA(Method):
         self,
         network: Network,
         *,
-        threshold: Annotated[float, "β, an item is learnt from if its confidence is above it"] = 0.8,
-        temperature: Annotated[float, "τ of sharpening; 1: as it is"] = 0.4,
-        weight: Annotated[float, "λ, weight of the unlabelled loss (eq. 1)"] = 1.0,
-        ratio: Annotated[float, "unlabelled items for each labelled one"] = 7,
+        threshold: Annotated[float, "β, an item is learnt from if its confidence is above it", SHARE] = 0.8,
+        temperature: Annotated[float, "τ of sharpening; 1: as it is", POSITIVE] = 0.4,
+        weight: Annotated[float, "λ, weight of the unlabelled loss (eq. 1)", NOT_NEGATIVE] = 1.0,
+        ratio: Annotated[float, "unlabelled items for each labelled one", POSITIVE] = 7,
         annealing: Annotated[str, "schedule of training-signal annealing: none, linear, log or exp"] = "none",
     ):
         super().__init__(network)

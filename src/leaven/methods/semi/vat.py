@@ -11,6 +11,7 @@ from torch import Tensor
 
 from leaven.methods.base import Batch, Method, Stream
 from leaven.methods.common import cross_entropy, entropy, ramp_up
+from leaven.methods.ranges import COUNT, NOT_NEGATIVE, POSITIVE, SHARE
 from leaven.nn.network import Network, domain_of, joint, of_domain
 from leaven.nn.norm import running_statistics_kept
 
@@ -31,13 +32,17 @@ class VAT(Method):
         self,
         network: Network,
         *,
-        radius: Annotated[float, "ε, length of the adversarial step (eq. 6)"] = 0.25,
-        xi: Annotated[float, "ξ, length of the step that finds its direction (eq. 12)"] = 0.01,
-        iterations: Annotated[int, "K, steps of the power iteration"] = 1,
-        weight: Annotated[float, "α, weight of the smoothness at its height (eq. 8)"] = 1.0,
-        entropy_weight: Annotated[float, "weight of the entropy of predictions, VAT+EntMin (section 4.2)"] = 0.06,
-        ratio: Annotated[float, "unlabelled items for each labelled one"] = 7,
-        warmup: Annotated[float, "share of the run over which both weights rise; early they fix random guesses"] = 0.4,
+        radius: Annotated[float, "ε, length of the adversarial step (eq. 6)", POSITIVE] = 0.25,
+        xi: Annotated[float, "ξ, length of the step that finds its direction (eq. 12)", POSITIVE] = 0.01,
+        iterations: Annotated[int, "K, steps of the power iteration", COUNT] = 1,
+        weight: Annotated[float, "α, weight of the smoothness at its height (eq. 8)", NOT_NEGATIVE] = 1.0,
+        entropy_weight: Annotated[
+            float, "weight of the entropy of predictions, VAT+EntMin (section 4.2)", NOT_NEGATIVE
+        ] = 0.06,
+        ratio: Annotated[float, "unlabelled items for each labelled one", POSITIVE] = 7,
+        warmup: Annotated[
+            float, "share of the run over which both weights rise; early they fix random guesses", SHARE
+        ] = 0.4,
     ):
         super().__init__(network)
         self.radius, self.xi, self.iterations = radius, xi, iterations
