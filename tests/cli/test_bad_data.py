@@ -124,8 +124,8 @@ def test_too_few_labels_to_hide_or_hold_out(fit, place, tmp_path):
     labels = place / "labels.csv"
     assert "per_class=4" in fit(place / "photos", "--labels", labels, "--per-class", "4")
     assert "per_class is 0" in fit(place / "photos", "--labels", labels, "--per-class", "0")
-    one = write_csv(tmp_path / "one.csv", {"000.png": "dark", "001.png": "light", "002.png": "light"})
-    assert "dark" in fit(place / "photos", "--labels", one, "--validation", "0.5")
+    one = write_csv(tmp_path / "one.csv", {"000.png": "dark", "001.png": "light"})
+    assert "No class has 2 labelled items" in fit(place / "photos", "--labels", one, "--validation", "0.5")
 
 
 def test_options_without_meaning_for_arrays(fit, place, tmp_path):

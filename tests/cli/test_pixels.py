@@ -128,6 +128,24 @@ def test_images_that_would_share_a_mask_are_refused(leaven, run, tmp_path):
     assert not list((tmp_path / "masks").glob("*.png"))
 
 
+def test_masks_of_single_files_lie_as_these_do_and_touch_nothing_else(leaven, run, scenes, tmp_path):
+    """Whole paths as well as relative ones: a mask never lands beside its photo, let alone upon it."""
+    from PIL import Image
+
+    photos = tmp_path / "photos"
+    (photos / "a").mkdir(parents=True)
+    for name in ("a/one.png", "two.png"):
+        Image.new("RGB", (40, 30), "blue").save(photos / name)
+    before = {name: (photos / name).read_bytes() for name in ("a/one.png", "two.png")}
+    said = leaven("predict", run[0], photos / "a" / "one.png", photos / "two.png", "-o", tmp_path / "masks")
+    assert said.code == 0, said
+    assert "2 masks" in said.out
+    with Image.open(tmp_path / "masks" / "a" / "one.png") as one, Image.open(tmp_path / "masks" / "two.png") as two:
+        assert one.size == two.size == (40, 30)
+    assert {name: (photos / name).read_bytes() for name in before} == before
+    assert "name a folder for them with -o" in leaven("predict", run[0], photos / "two.png").err
+
+
 def test_the_report_shows_predictions_over_their_images(run):
     page = (run[0] / "report.html").read_text()
     assert page.count("over the image of") == 6

@@ -136,8 +136,8 @@ def test_hold_out_within_each_domain():
 
 
 def test_hold_out_that_cannot_be():
-    with pytest.raises(LeavenError, match="class b has too few labelled items"):
-        hold_out(features([0, 0, 1]), 0.5)
+    with pytest.raises(LeavenError, match="No class has 2 labelled items, expected one to hold out and one to keep"):
+        hold_out(features([0, 1]), 0.5)
     with pytest.raises(LeavenError, match="None of the 2 items"):
         hold_out(features([-1, -1], ("a",)), 0.5)
     with pytest.raises(LeavenError, match=r"fraction .* 1\.5"):

@@ -182,19 +182,37 @@ def test_held_out_labels_choose_nothing(trainings, monkeypatch):
     assert set(seen[0].ids).isdisjoint(fitted[-1].evaluations["validation"].ids)
 
 
-def test_one_label_a_class_is_no_evidence(tmp_path, trainings):
+@pytest.mark.parametrize("labelled", [3, 5, 6])
+def test_one_or_two_labels_a_class_are_no_evidence(tmp_path, trainings, labelled):
     run = tmp_path / "run"
-    fitted, evidence = fit_auto(pool_of(labelled=5), run, Options(plan=PLAN), progress=False)
-    assert trainings == ["fixmatch"]
-    assert [one.method for one in fitted] == ["supervised", "fixmatch"]
+    fitted, evidence = fit_auto(pool_of(labelled=labelled), run, Options(plan=PLAN), progress=False)
+    assert trainings == ["nearest"]
+    assert [one.method for one in fitted] == ["supervised", "nearest"]
     assert evidence.folds == 0
-    assert "The class c has one label, so no evidence is possible: fixmatch, the default" in evidence.why
+    assert "Fewer than two classes have more than two labels" in evidence.why
+    assert "nearest, class means on features, was taken without any evidence" in evidence.why
     assert json.loads((run / "auto.json").read_text())["tried"] == []
-    assert "no evidence is possible" in (run / "report.html").read_text()
+    assert "without any evidence" in (run / "report.html").read_text()
+    fit_auto(pool_of(labelled=labelled), run, Options(plan=PLAN), resume=True, progress=False)
+
+
+def test_a_target_without_labels_is_no_evidence():
     both = adaptation(pool_of(36), pool_of(0))
     fitted, evidence = fit_auto(both, None, Options(plan=PLAN, baseline=False), progress=False)
     assert fitted[-1].method == "adamatch"
     assert "The target has no labels" in evidence.why
+
+
+def test_a_class_of_one_label_is_never_hidden_and_named():
+    labels = np.repeat([0, 1, 2, -1], [7, 1, 4, 8])
+    pool = Pool(pool_of(n=20).items, labels, classes=("a", "rare", "c"))
+    folds = assign(pool, 0)
+    assert folds.max() == 4
+    assert not folds[labels == 1].any()
+    assert (folds[(labels == 0) | (labels == 2)] > 0).all()
+    evidence = search(pool, (Candidate("sure", "fixmatch", {"threshold": 0.9}), BASELINE))[1]
+    assert (evidence.folds, evidence.labels) == (4, 11)
+    assert evidence.why.endswith("Not judged, for want of a second label: rare.")
 
 
 def test_what_stands_in_the_run_folder(tmp_path):
@@ -267,13 +285,13 @@ def test_a_frozen_backbone_looks_once_at_each_image(tmp_path, monkeypatch):
     rng = np.random.default_rng(0)
     truth = np.arange(18) % 3
     items = (rng.integers(0, 60, (18, 8, 8, 1)) + 90 * truth[:, None, None, None]).astype(np.uint8)
-    pool = Pool(items, np.where(np.arange(18) < 6, truth, -1), classes=("a", "b", "c"))
+    pool = Pool(items, np.where(np.arange(18) < 9, truth, -1), classes=("a", "b", "c"))
     encoders, encoder = [], frozen.encoder
     monkeypatch.setattr(frozen, "encoder", lambda *given: (encoders.append(1), encoder(*given))[1])
     auto.fit(pool, tmp_path / "start", Options("rotation", plan=PLAN, network="cnn"), progress=False)
     options = Options(plan=PLAN, baseline=True, init=tmp_path / "start", frozen=True)
     evidence = fit_auto(pool, None, options, progress=False)[1]
-    assert evidence.folds == 2
+    assert evidence.folds == 3
     assert len(evidence.tried) == 5
     assert len(encoders) == 1
 
@@ -281,14 +299,14 @@ def test_a_frozen_backbone_looks_once_at_each_image(tmp_path, monkeypatch):
 def test_a_start_is_learnt_once(tmp_path, trainings, monkeypatch):
     truth = np.arange(18) % 3
     items = np.random.default_rng(0).integers(0, 255, (18, 8, 8, 1)).astype(np.uint8)
-    pool = Pool(items, np.where(np.arange(18) < 6, truth, -1), classes=("a", "b", "c"))
+    pool = Pool(items, np.where(np.arange(18) < 9, truth, -1), classes=("a", "b", "c"))
     taught, teach = [], auto.teach
     for module in ("auto", "fit"):
         name = f"leaven.run.{module}.teach"
         monkeypatch.setattr(name, lambda *given, module=module: (taught.append(module), teach(*given))[1])
     options = Options(plan=PLAN | {"steps": 2}, network="cnn", init="rotation", baseline=False)
     _, evidence = fit_auto(pool, tmp_path / "run", options, progress=False)
-    assert (evidence.folds, taught) == (2, ["auto", "fit"])  # the run itself finds it done
+    assert (evidence.folds, taught) == (3, ["auto", "fit"])  # the run itself finds it done
     assert json.loads((tmp_path / "run" / "config.json").read_text())["init"] == {"method": "rotation"}
     assert (tmp_path / "run" / "init" / "model.safetensors").exists()
 

@@ -8,13 +8,15 @@ from helpers_train import image_pool
 
 from leaven.augment import ImageViews
 from leaven.data import Pool
-from leaven.methods.registry import get
+from leaven.methods.registry import get, names
 from leaven.nn.build import Spec, build
 from leaven.train.job import Job
 from leaven.train.plan import Plan
 
 # Smaller than by default, wherever a method has a hyper-parameter of that name.
 SMALL = {"ways": 2, "shots": 1, "queries": 2, "queue": 40, "dimensions": 8, "group": 2}
+
+STEPPED = [name for name in names() if not get(name).closed]  # all methods but those of closed form
 
 
 def pool_for(name: str) -> Pool:

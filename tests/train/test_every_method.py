@@ -9,14 +9,13 @@ import numpy as np
 import pytest
 import torch
 import torch.multiprocessing as mp
-from helpers_methods import job_for, weights
+from helpers_methods import STEPPED, job_for, weights
 
-from leaven.methods.registry import names
 from leaven.train import checkpoint
 from leaven.train.engine import train
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", STEPPED)
 def test_every_weight_moves(name):
     job = job_for(name)
     job.method.threshold = 0.0  # so that every item is learnt from, in methods that have one
@@ -39,7 +38,7 @@ def cut_at(step: int):
     return probe
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", STEPPED)
 def test_resumed_ends_bit_for_bit(name, tmp_path):
     unbroken = job_for(name)
     train(unbroken)
@@ -62,7 +61,7 @@ def worker(rank: int, port: int, folder: str) -> None:
     os.environ |= {"TORCHELASTIC_RUN_ID": "t", "RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": "2"}
     os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "LOCAL_WORLD_SIZE": "2", "GROUP_RANK": "0"}
     found = {}
-    for name in names():
+    for name in STEPPED:
         job = job_for(name, steps=3, batch_size=8, devices=2)
         before = weights(job)
         trained = train(job)
@@ -82,7 +81,7 @@ def two(processes, tmp_path_factory):
     return [torch.load(folder / str(rank), weights_only=False) for rank in range(2)]
 
 
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", STEPPED)
 def test_two_processes_train_one_network(name, two):
     one, other = (part[name] for part in two)
     assert one["moved"] > 6

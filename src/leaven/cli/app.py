@@ -42,6 +42,10 @@ MaskValues = Annotated[
 Background = Annotated[
     str | None, Of(metavar="CLASS", help="Class of the pixels that no mask paints (255); else they do not count.")
 ]
+Support = Annotated[
+    Path | None,
+    Of(help="For few-shot runs: labelled images (a subfolder a class) of the classes to tell; else the run's own."),
+]
 Strict = Annotated[bool, Of("--strict", help="An image that cannot be read is an error, not a warning.")]
 # what trains is told alike by `fit` and `simulate`
 Size = Annotated[int | None, Of(help="Pixels a side to keep of each image.")]
@@ -158,27 +162,34 @@ def evaluate(
     mask_values: MaskValues = None,
     background: Background = None,
     name: Annotated[str, typer.Option(help="What the report calls this data.")] = "test",
+    support: Support = None,
     strict: Strict = False,
     as_json: Json = False,
 ) -> None:
     """Accuracy of a run's model, and of its baseline, on labelled data; the report is made anew with it."""
     from leaven.cli.use import evaluate as command
 
-    command(run, data, labels, mask_values, background, name, strict, as_json)
+    command(run, data, labels, mask_values, background, name, support, strict, as_json)
 
 
 @app.command()
 def predict(
     run: Run,
-    data: Annotated[Path, typer.Argument(help="Folder of images, or .npz.", metavar="DATA")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Table to write: .parquet or .csv; for pixels, a folder.")],
+    data: Annotated[
+        list[Path], typer.Argument(help="Folder of images, .npz, or image files; - reads names.", metavar="DATA...")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option("--out", "-o", help="Table to write: .parquet or .csv (else printed); for pixels, a folder."),
+    ] = None,
+    support: Support = None,
     strict: Strict = False,
     as_json: Json = False,
 ) -> None:
     """Class and confidence of every image, as a table; for models of pixels, masks as PNG files."""
     from leaven.cli.use import predict as command
 
-    command(run, data, out, strict, as_json)
+    command(run, data, out, support, strict, as_json)
 
 
 @app.command()

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import glob
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
 
 from leaven.cli.show import emit, tell
 from leaven.errors import LeavenError
@@ -18,6 +24,7 @@ def evaluate(
     mask_values: str | None,
     background: str | None,
     name: str,
+    support: Path | None,
     strict: bool,
     as_json: bool,
 ) -> None:
@@ -35,8 +42,7 @@ def evaluate(
     if not name.replace("-", "").replace("_", "").isalnum() or name in KEPT:
         raise LeavenError(f"The data cannot be called {name!r}; give a --name of letters and digits, such as test.")
     config, before = folder.read_config(run), folder.read_rows(run)
-    model = load_model(run)
-    model.require_classes(run)
+    model, learnt = _telling(run, load_model(run), config, support, strict)
     use: Any = "all"
     if labels and is_store(labels) and learnt_from(labels, run, config):
         use = "audit"
@@ -52,7 +58,7 @@ def evaluate(
         if (where / folder.MODEL).exists():
             found[where] = (model if where == run else load_model(where)).evaluate(pool, device=best_device())
             method = folder.read_config(where)["method"]
-            trained_on = config["data"].get("trained_on", {"labels": config["data"]["labelled"]})
+            trained_on = learnt or config["data"].get("trained_on", {"labels": config["data"]["labelled"]})
             rows += figures(method, {name: found[where]}, trained_on, _seconds(where / folder.METRICS))
     for where, evaluation in found.items():
         save_whole(where / folder.EVALUATIONS / f"{name}.npz", evaluation.save)
@@ -68,42 +74,132 @@ def _seconds(metrics: Path) -> float:
     return float(rows[-1]["seconds"]) if rows else float("nan")
 
 
-def predict(run: Path, data: Path, out: Path, strict: bool, as_json: bool) -> None:
-    """Write a table: id, label, confidence, and the probability of every class; or a folder of masks."""
-    from leaven.run.files import require_writable
+def _telling(
+    run: Path, model: Any, config: dict[str, Any], support: Path | None, strict: bool
+) -> tuple[Any, dict[str, int]]:
+    """The model that tells classes: the run's own, or what it makes of labelled items; and of how many.
+
+    A run that learnt to solve tasks goes by the labels of its own pool where no others are given.
+    """
+    from leaven.cli.fit import read_pool
     from leaven.run.inputs import read_like
+    from leaven.run.solved import solved
+
+    if model.classes:
+        if support is not None:
+            raise LeavenError(
+                f"The run {run} knows its own classes, so --support has nothing to tell it; leave that out, or start "
+                f"from it: leaven fit {support} --init {run} --method nearest."
+            )
+        return model, {}
+    if support is not None:
+        known = read_like(support, model.spec.shape, strict=strict, own_classes=True)
+    elif config.get("learns") == "tasks" and config.get("inputs"):
+        known = read_pool(config["inputs"])
+    else:
+        model.require_classes(run)
+    return solved(run, model, known), {"labels": int((known.labels >= 0).sum())}
+
+
+def predict(
+    run: Path, data: Sequence[Path], out: Path | None, support: Path | None, strict: bool, as_json: bool
+) -> None:
+    """Write a table: id, label, confidence, and the probability of every class; or a folder of masks.
+
+    Without ``out`` label and confidence are printed, a line for each item.
+    """
+    from leaven.run import folder
+    from leaven.run.files import require_writable
     from leaven.run.limits import best_device
     from leaven.run.model import load_model
     from leaven.run.table import SUFFIXES, write_table
 
-    model = load_model(run)
-    model.require_classes(run)
+    model, _ = _telling(run, load_model(run), folder.read_config(run), support, strict)
     if model.spec.dense:
+        if out is None:
+            raise LeavenError(f"The model of {run} writes masks; name a folder for them with -o.")
         return _predict_masks(model, data, out, strict, as_json)
-    if out.suffix.lower() not in SUFFIXES or out.is_dir():
-        raise LeavenError(f"Predictions cannot be written as {out}; name a {' or a '.join(SUFFIXES)} file.")
-    require_writable(out)
-    pool = read_like(data, model.spec.shape, strict=strict)
+    if out is not None:
+        if out.suffix.lower() not in SUFFIXES or out.is_dir():
+            raise LeavenError(f"Predictions cannot be written as {out}; name a {' or a '.join(SUFFIXES)} file.")
+        require_writable(out)
+    pool = _unlabelled(_named(data), model, strict)
     probabilities = model.predict_proba(pool.items, device=best_device())
-    best = probabilities.argmax(1)
+    best, confidence = probabilities.argmax(1), probabilities.max(1)
+    labels = [model.classes[k] for k in best]
+    if out is None:
+        rows = [
+            {"id": name, "label": label, "confidence": round(float(sure), 4)}
+            for name, label, sure in zip(pool.ids.tolist(), labels, confidence, strict=True)
+        ]
+        said = "\n".join(f"{row['id']}: {row['label']}, {100 * row['confidence']:.1f} %" for row in rows)
+        return tell({"rows": rows}, as_json, said)
     columns: dict[str, Any] = {
         "id": list(pool.ids),
-        "label": [model.classes[k] for k in best],
-        "confidence": probabilities.max(1),
+        "label": labels,
+        "confidence": confidence,
         **{f"p({name})": probabilities[:, k] for k, name in enumerate(model.classes)},
     }
     write_table(out, columns)
     return tell({"items": len(pool), "out": str(out)}, as_json, f"{len(pool)} predictions in {out}")
 
 
-def _predict_masks(model: Any, data: Path, out: Path, strict: bool, as_json: bool) -> None:
+def _named(data: Sequence[Path]) -> list[Path]:
+    """What the arguments name: paths, patterns (for shells that leave ``*.jpg`` as it is), ``-``: standard input."""
+    names: list[Path] = []
+    for path in data:
+        if str(path) == "-":
+            names += [Path(line.rstrip("\r\n")) for line in sys.stdin if line.strip()]
+        else:
+            found = [] if path.exists() else sorted(glob.glob(str(path), recursive=True))
+            names += [Path(name) for name in found] or [path]
+    if not names:
+        raise LeavenError("Standard input named no image; give one name a line.")
+    return names
+
+
+def _is_source(names: Sequence[Path]) -> bool:
+    """Whether these are no image files, but one folder, table or ``.npz``."""
+    return len(names) == 1 and (names[0].is_dir() or names[0].suffix.lower() in (".npz", ".csv", ".tsv"))
+
+
+def _unlabelled(names: Sequence[Path], model: Any, strict: bool) -> Any:
+    """The pool to predict."""
+    from leaven.data import read_files
+    from leaven.run.inputs import read_like
+
+    if _is_source(names):
+        return read_like(names[0], model.spec.shape, strict=strict)
+    for name in names:
+        if name.is_dir():
+            raise LeavenError(f"{name} is a folder among image files; give one folder, or files.")
+    if len(model.spec.shape) != 3:
+        raise LeavenError(f"{names[0]} holds images, but the model takes feature vectors; give an .npz file.")
+    return read_files(names, size=tuple(model.spec.shape[:2]), channels=model.spec.shape[2], strict=strict)
+
+
+def _predict_masks(model: Any, data: Sequence[Path], out: Path, strict: bool, as_json: bool) -> None:
+    import numpy as np
+
+    from leaven.data.folder import on_disk
     from leaven.run.files import require_writable
+    from leaven.run.inputs import image_folder
     from leaven.run.mask_folder import write_masks
 
     if out.suffix or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
         raise LeavenError(f"Masks cannot be written as {out}; name a folder that is new or empty.")
     require_writable(out / "classes.txt")
-    count = write_masks(model, data, out, strict=strict)
+    names = _named(data)
+    pool = _unlabelled(names, model, strict)
+    if _is_source(names):
+        folder = image_folder(names[0])
+        files = None if folder is None else on_disk(folder)
+    else:  # masks of files lie as these do, below the folder where all of them are
+        given = [Path(name).absolute() for name in pool.ids.tolist()]
+        ids = [os.path.relpath(path, os.path.commonpath([path.parent for path in given])) for path in given]
+        pool = replace(pool, ids=np.array(ids))
+        files = {normalize("NFC", name): path for name, path in zip(ids, given, strict=True)}
+    count = write_masks(model, pool, files, out)
     tell({"items": count, "out": str(out)}, as_json, f"{count} masks in {out}")
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .checks import match_classes, require_trainable
     from .embedded_digits import digits, rendered_digits
     from .embedded_streets import streets
+    from .files import read_files
     from .folder import read_folder
     from .hub import read_huggingface
     from .join import adaptation
@@ -36,6 +37,7 @@ _HOME = {
     "omniglot": "characters",
     "read": "read_any",
     "read_arrays": "arrays",
+    "read_files": "files",
     "read_folder": "folder",
     "read_huggingface": "hub",
     "read_masks": "masks",
@@ -58,6 +60,7 @@ __all__ = [
     "omniglot",
     "read",
     "read_arrays",
+    "read_files",
     "read_folder",
     "read_huggingface",
     "read_masks",

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 
 from leaven.errors import LeavenError
 
+from .cache import LeavenWarning
+from .names import listing
 from .pool import Pool
 
 
@@ -43,20 +47,23 @@ def few_labels(pool: Pool, per_class: int, seed: int = 0) -> Pool:
     return pool.with_labels(labels)
 
 
-def hold_out(pool: Pool, fraction: float, seed: int = 0) -> tuple[Pool, Pool]:
+def hold_out(pool: Pool, fraction: float, seed: int = 0, least: int = 2) -> tuple[Pool, Pool]:
     """Cut a stratified part of the labelled items off.
 
     Every class keeps its share in both parts, within each domain, and has at least one item in both; rows
-    stay in their order. Unlabelled items stay in the rest.
+    stay in their order. Unlabelled items stay in the rest, and so do all items of classes that have too few labels to
+    spare one: a warning names them, for what is held out cannot judge them.
 
     Parameters
     ----------
     pool : Pool
-        At least two labelled items of every class that has any.
+        At least two labelled items of some class.
     fraction : float
         Share of the labelled items to hold out, between 0 and 1.
     seed : int
         Seed of the draw.
+    least : int
+        Labels that a class has at least if it spares some, 2 or more.
 
     Returns
     -------
@@ -66,23 +73,31 @@ def hold_out(pool: Pool, fraction: float, seed: int = 0) -> tuple[Pool, Pool]:
     Raises
     ------
     LeavenError
-        The fraction is not between 0 and 1, nothing is labelled, or a class has a single labelled item.
+        The fraction is not between 0 and 1, nothing is labelled, or no class has labels to spare.
     """
     if not 0 < fraction < 1:
         raise LeavenError(f"The fraction to hold out is {fraction}, expected a number between 0 and 1.")
     if not (pool.labels >= 0).any():
         raise LeavenError(f"None of the {len(pool)} items has a label, expected labelled items to hold some out.")
     held = np.zeros(len(pool), dtype=bool)
+    kept = []
     for k, name in enumerate(pool.classes):
         mine = pool.labels == k
-        for domain in np.unique(pool.domain[mine]):
+        for domain in np.unique(pool.domain[mine]) if mine.sum() >= least else ():
             rows = np.flatnonzero(mine & (pool.domain == domain))
             count = min(max(round(fraction * len(rows)), 1), len(rows) - 1)
             held[np.random.default_rng([seed, k, abs(int(domain)), int(domain < 0)]).permutation(rows)[:count]] = True
         if mine.any() and not held[mine].any():
-            raise LeavenError(
-                f"The class {name} has too few labelled items ({mine.sum()}), expected at least two, one to "
-                "hold out "
-                "and one to keep: label more of it or hold nothing out."
-            )
+            kept.append(name)
+    if not held.any():
+        has = "The pool has no two masks" if pool.dense else f"No class has {least} labelled items"
+        raise LeavenError(f"{has}, expected one to hold out and one to keep: label more, or hold nothing out.")
+    if kept:
+        noun = "class" if len(kept) == 1 else "classes"
+        warnings.warn(
+            f"Not judged, for with fewer than {least} labels {'it spares' if len(kept) == 1 else 'they spare'} none to "
+            f"hold out: the {noun} {listing(kept, 8)}.",
+            LeavenWarning,
+            stacklevel=2,
+        )
     return pool.subset(~held), pool.subset(held)

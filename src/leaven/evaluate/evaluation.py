@@ -50,6 +50,12 @@ class Evaluation:
         """Which items have a label, bool ``(N,)``."""
         return self.labels >= 0
 
+    @property
+    def unjudged(self) -> tuple[str, ...]:
+        """Names of the classes that no item's label names, so that nothing here speaks of them."""
+        there = np.bincount(self.labels[self.known], minlength=len(self.classes))
+        return tuple(name for name, count in zip(self.classes, there, strict=True) if not count)
+
     def accuracy(self, among: np.ndarray | None = None) -> Interval:
         """Share of right predictions among the items with a label (and in the mask ``among``)."""
         chosen = self.known if among is None else self.known & among

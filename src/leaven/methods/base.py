@@ -223,6 +223,8 @@ class Method(nn.Module):
         ``tasks``: to solve small tasks of classes never seen
     head : the network's, see ``leaven.nn.build.Spec``
     members : networks that train side by side and vote, see ``leaven.nn.committee``
+    closed : whether it is a closed form on features: there are no steps, no streams and no losses; ``survey`` is shown
+        the pool once, through a backbone that stays as it is, and sets the head of the network
     transductive : whether ``solve`` looks at all queries of a task together
     pixels : whether it serves pools with masks too: what it says of a pixel of one view it then moves to the others by
         ``Draw.follow`` and ``Draw.labels_of``
@@ -239,6 +241,7 @@ class Method(nn.Module):
     learns: ClassVar[Literal["classes", "features", "tasks"]] = "classes"
     head: ClassVar[str] = "linear"
     members: ClassVar[int] = 1
+    closed: ClassVar[bool] = False
     transductive: ClassVar[bool] = False
     pixels: ClassVar[bool] = False
     vectors: ClassVar[bool] = True
@@ -256,6 +259,8 @@ class Method(nn.Module):
     @property
     def streams(self) -> Mapping[str, Stream]:
         """What one step draws, by name."""
+        if self.closed:
+            return {}
         raise NotImplementedError
 
     @property
@@ -281,7 +286,10 @@ class Method(nn.Module):
         """Called once before the first step, for what depends on the length of the run or on the classes."""
 
     def survey(self, survey: Survey) -> None:
-        """Called ``surveys`` times, before a step; what is made of it is kept in buffers."""
+        """Called ``surveys`` times, before a step (once, where the method is ``closed``).
+
+        What is made of it is kept in buffers, or in the head of the network.
+        """
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """The named loss terms of one update, scalars with their weights in them; the engine adds them up."""

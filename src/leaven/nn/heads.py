@@ -45,6 +45,24 @@ def nearest_mean(support: Tensor, labels: Tensor, query: Tensor) -> Tensor:
     return -squared_distances(query, class_means(support, labels, int(labels.max()) + 1))
 
 
+def set_to_means(head: nn.Linear, means: Tensor, temperature: float | None = None) -> None:
+    """Give a linear layer the weights by which its scores are minus the squared distances to class means ``(K, D)``.
+
+    −‖f − c_k‖² = 2·f·c_k − ‖c_k‖² − ‖f‖², and what all classes have in common changes no probability (Snell et al.
+    2017, section 2.4). ``temperature``, in mean squared distances between two of the means, divides the scores.
+    """
+    means = means.double()
+    centre = means.mean(0)
+    apart = means - centre
+    scale = 1.0
+    if temperature is not None:
+        between = 2 * apart.square().sum() / max(1, len(means) - 1)  # mean over the pairs
+        scale = temperature * float(between) or 1.0  # all means alike: every class is as near
+    with torch.no_grad():
+        head.weight.copy_(2 * apart / scale)
+        head.bias.copy_(-(2 * apart @ centre + apart.square().sum(1)) / scale)
+
+
 class CosineHead(nn.Module):
     """Scores ``W f / (‖f‖ T)`` by the angle of features to a weight vector a class (Saito et al. 2019, section 3.1).
 

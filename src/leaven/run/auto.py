@@ -50,6 +50,12 @@ CANDIDATES = (
     Candidate("pseudo_label", "pseudo_label"),
     Candidate("supervised", "supervised"),
 )
+FEW = 2  # labels of a class that are too few to train on some and be judged by the others
+FEW_LABELS = (
+    "Fewer than two classes have more than two labels, so methods cannot be compared: nearest, class means on "
+    "features, was taken without any evidence. Three labels of every class are the least that could tell."
+)
+FALLBACK = Candidate("nearest", "nearest")  # needs no more than one, and nothing that could be compared
 
 
 def fit_auto(
@@ -69,7 +75,8 @@ def fit_auto(
     """Choose a method by cross-validation over the labels, then train it on all of them with ``fit``.
 
     What is held out for validation or test chooses nothing. Parameters as for ``fit``; of ``options`` the method and
-    the hyper-parameters are ours. ``candidates`` end with the baseline.
+    the hyper-parameters are ours. ``candidates`` end with the baseline. Where fewer than two classes of a pool of one
+    domain have more than two labels, nothing can be compared: the nearest class mean is taken.
 
     Returns
     -------
@@ -82,6 +89,9 @@ def fit_auto(
     """
     options = options or Options()
     _require(pool, options)
+    few = not pool.two_domains and (_counts(pool) > FEW).sum() < 2
+    if few:
+        candidates = (FALLBACK,)
     asked = {
         one.name: replace(options, method=one.method, hyperparameters=one.hyperparameters)
         for one in candidates
@@ -89,7 +99,7 @@ def fit_auto(
     }
     resolved = {name: decide(own, pool) for name, own in asked.items()}
     default = next(iter(resolved.values()))
-    part = held.split(pool, default.held, default.plan.seed)[0] if default.held else pool
+    part = held.split(pool, default.held, default.plan.seed, default.spare)[0] if default.held else pool
     record = (record or {}) | {AUTO: {"candidates": list(asked)}}
 
     def configured(name: str = "") -> dict[str, Any]:
@@ -101,7 +111,7 @@ def fit_auto(
     if writes is not None:
         before = _before(writes, list(asked)) if resume else ""
         folder.check(writes, configured(before), resume=resume, overwrite=overwrite)
-    folds = assign(part, default.plan.seed)
+    folds = np.zeros(len(part), np.int64) if few else assign(part, default.plan.seed)
     claimed = bool(folds.any())
     if claimed:
         lines = Lines(run / folder.FOLDS if run is not None and resume else None, ("candidate", "fold"))
@@ -120,10 +130,10 @@ def fit_auto(
             taught = teach(default, options, part, run, resume, loggers, progress)
             started = {name: replace(own, init=Start(model=taught)) for name, own in asked.items()}
         _train_folds(part, folds, started, lines, begin, progress)
-        evidence = judge(_tried(part, folds, list(asked), lines), int(folds.max()))
+        evidence = judge(_tried(part, folds, list(asked), lines), int(folds.max()), _unjudged(part, folds))
         asked = started if run is None else asked
     else:
-        evidence = unseen(next(iter(asked)), _nothing(part))
+        evidence = Evidence(FALLBACK.name, FEW_LABELS) if few else unseen(next(iter(asked)), _nothing(part))
     record[AUTO] |= {"chosen": evidence.chosen, "why": evidence.why}
     if claimed and writes is not None:
         if folder.read_config(writes)["method"] == AUTO:
@@ -144,18 +154,20 @@ def fit_auto(
 def assign(pool: Pool, seed: int) -> np.ndarray:
     """The fold of each item, int64 ``(N,)``: 1 to at most 5, 0 of those that are never hidden.
 
-    Each class is dealt out in turn, in a random order, on from where the last one ended: so every fold hides some of
-    every class and leaves some. Where there are two domains, labels of the target are dealt. As many folds as the
-    rarest class has labels; all 0 where it has one, or none is there.
+    Each class that has two labels or more is dealt out in turn, in a random order, on from where the last one ended: so
+    every fold hides some of every one of them and leaves some. A class of one label is never hidden, and not judged.
+    Where there are two domains, labels of the target are dealt. As many folds as the rarest of these classes has
+    labels; all 0 where fewer than two classes have two.
     """
     labels = np.where(pool.domain > 0, -1, pool.labels) if pool.two_domains else pool.labels
-    counts = np.bincount(labels[labels >= 0], minlength=1)
+    counts = _counts(pool)
     folds = np.zeros(len(pool), np.int64)
-    count = min(MOST, int(counts[counts > 0].min(initial=MOST)))
-    if count < 2 or not counts.any():
+    spared = np.flatnonzero(counts >= 2)
+    if len(spared) < 2:
         return folds
+    count = min(MOST, int(counts[spared].min()))
     dealt = 0
-    for k in np.flatnonzero(counts):
+    for k in spared:
         rows = np.random.default_rng([seed, int(k)]).permutation(np.flatnonzero(labels == k))
         folds[rows] = 1 + (dealt + np.arange(len(rows))) % count
         dealt += len(rows)
@@ -234,11 +246,18 @@ def _tried(pool: Pool, folds: np.ndarray, names: Sequence[str], lines: Lines) ->
     ]
 
 
+def _counts(pool: Pool) -> np.ndarray:
+    """Labels of each class that count, int64 ``(K,)``: of the target where there are two domains."""
+    labels = pool.labels[pool.rows("target_labelled" if pool.two_domains else "labelled")]
+    return np.bincount(labels, minlength=pool.num_classes)
+
+
+def _unjudged(pool: Pool, folds: np.ndarray) -> list[str]:
+    """Names of the classes that no fold hides an item of."""
+    there = np.bincount(pool.labels[folds > 0], minlength=pool.num_classes)
+    return [name for name, count in zip(pool.classes, there, strict=True) if not count]
+
+
 def _nothing(pool: Pool) -> str:
     """Why there can be no folds."""
-    labels = pool.labels[pool.rows("target_labelled" if pool.two_domains else "labelled")]
-    if not len(labels):
-        return "The target has no labels"
-    counts = np.bincount(labels, minlength=pool.num_classes)
-    rare = next(pool.classes[k] for k, count in enumerate(counts) if count == 1)
-    return f"The class {rare} has one label"
+    return "Fewer than two classes of the target have two labels" if _counts(pool).any() else "The target has no labels"

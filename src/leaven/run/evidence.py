@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from leaven.data.names import listing
 from leaven.evaluate.intervals import Interval
 from leaven.evaluate.paired import Paired
 
@@ -64,13 +65,17 @@ class Evidence:
         return {"chosen": self.chosen, "why": self.why, "folds": self.folds, "labels": self.labels, "tried": rows}
 
 
-def judge(tried: Sequence[Tried], folds: int) -> Evidence:
+def judge(tried: Sequence[Tried], folds: int, unjudged: Sequence[str] = ()) -> Evidence:
     """Choose the candidate of highest accuracy; of equal ones the earlier, and so the baseline, which is last, last.
 
-    The baseline is among them, so what is chosen is never behind it.
+    The baseline is among them, so what is chosen is never behind it. ``unjudged`` are classes that no fold hid an item
+    of; it is said.
     """
     best = max(tried, key=lambda one: one.accuracy.value)  # the first of equal ones
-    return Evidence(best.name, _why(best, tried, folds), folds, best.accuracy.n, tuple(tried))
+    why = _why(best, tried, folds)
+    if unjudged:
+        why += f" Not judged, for want of a second label: {listing(unjudged, 8)}."
+    return Evidence(best.name, why, folds, best.accuracy.n, tuple(tried))
 
 
 def unseen(chosen: str, reason: str) -> Evidence:

@@ -98,7 +98,7 @@ def fit(
     parts: dict[str, Pool] = {}
     whole_pool = pool
     if chosen.held:
-        pool, parts["validation"] = held.split(pool, chosen.held, chosen.plan.seed)
+        pool, parts["validation"] = held.split(pool, chosen.held, chosen.plan.seed, chosen.spare)
     if test is not None:
         parts["test"] = test
     labels = trained_on(pool)
@@ -113,12 +113,14 @@ def fit(
     if pretrain and writes is not None:
         folder.claim(writes, configured(chosen), resume=resume, overwrite=overwrite)
     body = _body(chosen, options, pool, run, resume, loggers, progress)
+    asked = _runs(chosen, options, run)
     prepared = prepare(
-        chosen.spec, pool, chosen.flip, chosen.plan, augment=chosen.augment, body=body, progress=progress
-    )
+        chosen.spec, pool, chosen.flip, chosen.plan, augment=chosen.augment, body=body,
+        plain=all(one.method.closed for one, _ in asked), progress=progress,
+    )  # fmt: skip
     seen = {split: _seen(chosen, part, body, progress) for split, part in parts.items()}
     runs = []
-    for one, where in _runs(chosen, options, run):
+    for one, where in asked:
         label = name_of(one.method) if one is chosen else folder.BASELINE
         job = Job(
             _method(one, prepared, body), prepared.pool, one.plan, prepared.views, where, resume,

@@ -9,14 +9,12 @@ from unicodedata import normalize
 import numpy as np
 
 from leaven.data import Pool
-from leaven.data.folder import on_disk
 from leaven.data.images import probe, standardise
 from leaven.data.mask_files import places
 from leaven.data.mask_values import FILE, write_names
 from leaven.data.palette import save_mask
 from leaven.evaluate.dense import predicted_masks
 from leaven.run.files import whole
-from leaven.run.inputs import image_folder, read_like
 from leaven.run.limits import best_device
 from leaven.run.model import Model
 
@@ -24,21 +22,24 @@ Size = tuple[int, int]  # height and width
 LONGEST = 16  # sides of what was trained on, for a side of an image; a longer one is seen squeezed
 
 
-def write_masks(model: Model, data: Path, out: Path, *, strict: bool = False) -> int:
+def write_masks(model: Model, pool: Pool, files: Mapping[str, Path] | None, out: Path) -> int:
     """Write a mask for every image under its name, as large as the image is; the answer is how many.
 
     A mask is a palette PNG of class numbers, whose names stand in ``classes.txt`` beside them, so that
     `leaven.data.read_masks` reads the folder. Each image is seen whole, scaled as in training: what training cuts off
     at the longer side is predicted too.
 
+    Parameters
+    ----------
+    pool : images in the form that the model takes
+    files : where each lies, by its id in composed form (NFC); ``None``: nowhere, and the masks have the items' size
+
     Raises
     ------
-    LeavenError : the images cannot be read, or two of them would have one mask
+    LeavenError : an image cannot be read, or two of them would have one mask
     """
-    pool = read_like(data, model.spec.shape, strict=strict)
     where = places(pool.ids.tolist(), out)
-    folder = image_folder(data)
-    for name, mask in _predicted(model, pool, None if folder is None else on_disk(folder)):
+    for name, mask in _predicted(model, pool, files):
         with whole(where[name]) as part:
             save_mask(mask, part)
     with whole(out / FILE) as part:

@@ -56,8 +56,8 @@ class Model:
         """
         if not self.classes:
             raise LeavenError(
-                f"The run {run} learnt no classes; start another from it (leaven fit --init {run}), or look at it with "
-                "leaven probe or leaven episodes."
+                f"The run {run} learnt no classes; show it labelled images of some (leaven predict --support), start "
+                f"another from it (leaven fit --init {run}), or look at it with leaven probe or leaven episodes."
             )
 
     def save(self, path: Path) -> None:

@@ -23,6 +23,8 @@ from leaven.run.limits import augment_for, require_possible
 from leaven.run.start import Start
 from leaven.train.plan import Plan
 
+TEACHER = "moco"  # of a backbone that a method in closed form would else find random
+
 
 @dataclass(frozen=True)
 class Options:
@@ -38,7 +40,7 @@ class Options:
     plan : fields of ``Plan`` that differ from the method's own
     flip : whether mirrored images are of the same class; ``None``: colour images are
     augment : how strong views of images are drawn, ``randaugment`` or ``ctaugment``; ``None``: as the method has it
-    validation : share of the labels to hold out; ``None``: a fifth where every class has ten labels, else none
+    validation : share of the labels to hold out; ``None``: a fifth of the classes that have ten labels, where two have
     baseline : train the supervised baseline beside the method
     init : where the backbone starts: the folder of a run, or the name of a method that learns features (``moco``,
         ``rotation``), which is then trained first, on the same pool without its labels
@@ -63,7 +65,10 @@ class Options:
 
 @dataclass(frozen=True)
 class Resolved:
-    """Options with every choice made for one pool."""
+    """Options with every choice made for one pool.
+
+    ``held`` is the share of labels to hold out, of the classes that have ``spare`` labels.
+    """
 
     method: type[Method]
     hyperparameters: dict[str, Any]
@@ -71,6 +76,7 @@ class Resolved:
     plan: Plan
     flip: bool
     held: float
+    spare: int
     start: Start | None = None
     augment: str = "randaugment"
 
@@ -107,8 +113,11 @@ def decide(options: Options, pool: Pool) -> Resolved:
             raise LeavenError(f"{kind.__name__} learns {kind.learns} by training the backbone; leave --frozen out.")
         frozen = False
     start = None if options.init is None else Start.named(options.init)
+    network = options.network if start is None else start.network(options.network)
+    if kind.closed:
+        network, frozen, start = _kept(kind, options, pool, network, start)
     spec = describe(
-        options.network if start is None else start.network(options.network),
+        network,
         pool.items,
         kind.outputs(pool.num_classes, hyperparameters),
         dense=pool.dense,
@@ -138,9 +147,33 @@ def decide(options: Options, pool: Pool) -> Resolved:
         plan,
         colour if options.flip is None else options.flip,
         held.share(pool, options.validation) if kind.learns == "classes" else 0.0,
+        held.least(options.validation),
         start,
         augment,
     )
+
+
+def _kept(
+    kind: type[Method], options: Options, pool: Pool, network: str, start: Start | None
+) -> tuple[str, bool | None, Start | None]:
+    """Name of the network, whether it is frozen, and the start, for a method that leaves the backbone as it is.
+
+    A backbone that nobody taught would tell little: images pass a pretrained one, or one that MoCo teaches first;
+    feature vectors are taken as they are.
+    """
+    if options.frozen is False:
+        raise LeavenError(f"{kind.__name__} leaves the backbone as it is; leave --tuned out.")
+    if pool.kind == "features":
+        name = "linear" if network == "auto" else network
+        if start is None and name != "linear":
+            raise LeavenError(
+                f"{kind.__name__} trains no backbone, so the network {name!r} would stay random; choose linear, or "
+                "start from a run with --init."
+            )
+        return name, None, start
+    if start is None and not describe(network, pool.items, 2, pretrained=options.pretrained).pretrained:
+        start = Start(method=TEACHER)
+    return network, True, start
 
 
 def configuration(chosen: Resolved, pool: Pool, labels: dict[str, int], source: str) -> dict[str, Any]:
@@ -157,7 +190,9 @@ def configuration(chosen: Resolved, pool: Pool, labels: dict[str, int], source: 
         "flip": chosen.flip,
         "augment": chosen.augment,
         "validation": chosen.held,
+        "validation_least": chosen.spare,
         "learns": chosen.method.learns,
+        "closed": chosen.method.closed,
         "init": None if chosen.start is None else chosen.start.asdict(),
         "classes": list(pool.classes),
         "data": {

@@ -44,28 +44,30 @@ def prepare(
     *,
     augment: str = "randaugment",
     body: nn.Module | None = None,
+    plain: bool = False,
     progress: bool = True,
 ) -> Prepared:
     """Choose the views; where the backbone is frozen, compute (or find) the features.
 
     ``augment`` says how strong views of images are drawn, see ``leaven.run.limits.augment_for``; ``body`` is a
-    backbone of leaven's own to take in place of the pretrained one that ``spec`` names.
+    backbone of leaven's own to take in place of the pretrained one that ``spec`` names; ``plain``: nobody draws views,
+    so each image passes a frozen backbone once.
     """
     if pool.kind == "features":
         center, scale = (torch.tensor(numbers) for numbers in statistics(pool.items))
         return Prepared(pool, FeatureViews(scale, center=center), spec)
     if not spec.frozen:
         return Prepared(pool, ImageViews(flip=flip, policy=CTAugment() if augment == "ctaugment" else None), spec)
-    strong = ImageViews(flip=flip).strong
-    views = [_plain, *([_mirrored] if flip else []), *([strong] * STRONG)]
-    key = f"weak {len(views) - STRONG} strong {STRONG}"
+    drawn = 0 if plain else STRONG
+    views = [_plain, *([_mirrored] if flip and not plain else []), *([ImageViews(flip=flip).strong] * drawn)]
+    key = "plain" if plain else f"weak {len(views) - drawn} strong {drawn}"
     features = _encode(spec, pool.items, views, key, plan, body, progress)
     features, mean, std = match_moments(features, pool.domain)
     head = Spec(
         "angular", (features.shape[2],), spec.classes, mean, std, head=spec.head, members=spec.members,
         dropout=spec.dropout,
     )  # fmt: skip
-    seen = FeatureViews(torch.tensor(std), 0.0, 0.0, 0.2, torch.tensor(mean), weak_views=len(views) - STRONG)
+    seen = FeatureViews(torch.tensor(std), 0.0, 0.0, 0.2, torch.tensor(mean), weak_views=len(views) - drawn)
     return Prepared(pool.with_items(features), seen, head)
 
 

@@ -115,7 +115,7 @@ def task_of(run: Path, pool: Pool, known: Pool, test: Pool | None) -> Task:
     share, seed = config["validation"], config["plan"]["seed"]
     rows = np.arange(len(pool))
     if share:
-        _, validation = held.split(pool, share, seed)
+        _, validation = held.split(pool, share, seed, config.get("validation_least", 2))
         rows = np.flatnonzero(~np.isin(pool.ids, validation.ids))
         test = validation if test is None else test
     if test is None:

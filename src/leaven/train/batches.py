@@ -70,11 +70,14 @@ class Batches:
                     "give labels (and, for adaptation, a source) or choose another method."
                 )
             key = (plan.seed, number, rank, processes)
-            self.samplers[name] = (
-                Sampler(rows, size, *key)
-                if stream.episode is None
-                else EpisodeSampler(pool.labels, rows, stream.episode, size, *key)
-            )
+            if stream.episode is None:
+                self.samplers[name] = Sampler(rows, size, *key)
+                continue
+            try:
+                self.samplers[name] = EpisodeSampler(pool.labels, rows, stream.episode, size, *key)
+            except LeavenError as error:
+                hint = "nearest (leaven fit --method nearest) needs one labelled item of each class, and no episodes"
+                raise LeavenError(f"{str(error).removesuffix('.')}; or take another method: {hint}.") from error
         self.probed = None
         if (learner := getattr(views, "learner", None)) is not None:
             rows, size = pool.rows("labelled"), plan.batch_size // processes

@@ -14,6 +14,7 @@ import torch
 
 from leaven.errors import LeavenError
 from leaven.train import checkpoint
+from leaven.train.closed import solve
 from leaven.train.job import Job, Trained
 from leaven.train.loop import Loop
 from leaven.train.plan import resolve_precision
@@ -27,12 +28,14 @@ for _part in ("rank_zero", "distributed"):  # Fabric would tell the precision of
 
 
 def train(job: Job) -> Trained:
-    """Train ``job.method``; on return ``job.method.network`` holds the averaged weights.
+    """Train ``job.method``; on return ``job.method.network`` holds the averaged weights (or its closed form).
 
     Raises
     ------
     LeavenError : a stream has no rows to draw from; the loss became NaN; a checkpoint could not be written
     """
+    if job.method.closed:
+        return solve(job)
     from lightning_fabric import Fabric
     from lightning_fabric.strategies import DDPStrategy
 

@@ -23,13 +23,13 @@ def learning(run: Run) -> Section:
         chart = line_chart(accuracies, f"{what} over the steps of training")
         panels.append(Panel(what, chart, _legend(accuracies), "The bands are 95 % intervals."))
     else:
-        notes.append(words.no_curve())
+        notes.append(words.no_curve(run))
     losses = _losses(run)
     if losses:
         chart = line_chart(losses, "Losses over the steps of training", shares=False)
         panels.append(Panel("Losses", chart, _legend(losses), "Means over the steps between two points."))
     else:
-        notes.append(words.no_metrics())
+        notes.append(words.no_metrics(run))
     return Section("learning", "Learning curves", panels=panels, notes=notes)
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import shlex
+from collections.abc import Sequence
 
+from leaven.data.names import listing
 from leaven.evaluate.intervals import Interval
 from leaven.evaluate.paired import Paired
 from leaven.evaluate.report.run import Run
@@ -48,6 +50,8 @@ def verdict(run: Run, pair: Paired | None) -> list[str]:
         said.append("The two were not evaluated on the same items, so they cannot be compared item by item.")
     else:
         said.append(_compare(run, pair))
+    if unjudged := getattr(run.held_out, "unjudged", ()):
+        said.append(f"No {run.split} item is of the {one_or_many('class', unjudged)}, which the figures do not judge.")
     said.append(
         "The intervals tell how far chance in which items were held out can reach; "
         "other labels or another seed can move the figures further."
@@ -110,13 +114,17 @@ def no_baseline(run: Run) -> str:
     )
 
 
-def no_curve() -> str:
+def no_curve(run: Run) -> str:
     """No accuracy on the way."""
+    if run.config.get("closed"):
+        return f"{run.title} is a closed form: it was fitted at once, in no steps."
     return "No accuracy over the steps: there is no `curve.csv`, which `leaven fit --validation 0.2` writes."
 
 
-def no_metrics() -> str:
+def no_metrics(run: Run) -> str:
     """No losses."""
+    if run.config.get("closed"):
+        return no_curve(run)
     return "No losses: the run folder has no `metrics.csv`, which `leaven fit` writes while it trains."
 
 
@@ -132,6 +140,8 @@ def no_pseudo_labels(run: Run) -> str:
     """A method without pseudo-labels, or without a log."""
     if run.supervised:
         return "Supervised training learns from labels only: there are no pseudo-labels."
+    if run.config.get("closed"):
+        return no_curve(run)
     return (
         f"{run.title} logged no `mask_rate` in `metrics.csv`, and there is no `curve.csv` to judge "
         "pseudo-labels by; `leaven fit --validation 0.2` writes both."
@@ -153,6 +163,12 @@ def duration(seconds: float) -> str:
 def plural(n: int, one: str) -> str:
     """``item`` or ``items``."""
     return one if n == 1 else f"{one}s"
+
+
+def one_or_many(one: str, names: Sequence[str]) -> str:
+    """``class dog``, ``classes cat and dog``; of many the first few."""
+    noun = one if len(names) == 1 else "classes" if one == "class" else f"{one}s"
+    return f"{noun} {listing(names, 8)}"
 
 
 def _labels(run: Run) -> str:

@@ -1,0 +1,45 @@
+"""Reader of single image files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from leaven.errors import LeavenError
+
+from .folder import File, decode_files
+from .pool import Pool
+
+
+def read_files(
+    paths: Sequence[Path], *, size: int | tuple[int, int] | None = None, channels: int | None = None,
+    strict: bool = False,
+) -> Pool:  # fmt: skip
+    """Unlabelled pool of these image files, in their order; the ids are the paths as they were given.
+
+    Parameters
+    ----------
+    paths : sequence of path
+        Files, whatever they are called; one that stands twice is read once.
+    size, channels, strict
+        As for `read_folder`.
+
+    Raises
+    ------
+    LeavenError
+        A file is missing, or none (with ``strict``: one) can be read.
+    """
+    names = list(dict.fromkeys(str(path) for path in paths))
+    files = []
+    for name in names:
+        if not Path(name).is_file():
+            raise LeavenError(f"The file {name} does not exist, expected an image: check the path.")
+        about = Path(name).stat()
+        files.append(File(name, about.st_size, about.st_mtime_ns))
+    items, kept = decode_files(
+        Path.cwd(), files, size=size, channels=channels, strict=strict, cache=None, progress=True
+    )
+    ids = np.array(names)[kept]
+    return Pool(items, np.full(len(ids), -1), ids, None, ())  # type: ignore[arg-type]

@@ -1,0 +1,43 @@
+"""Nearest class mean (Mensink et al. 2013; Snell et al. 2017, section 2.3), in closed form."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import torch
+from torch import nn
+
+from leaven.methods.base import Method, Survey
+from leaven.nn.heads import class_means, set_to_means
+from leaven.nn.network import Network
+
+
+class Nearest(Method):
+    """An item is of the class whose labelled items have the nearest mean feature: one label a class is enough.
+
+    The distance is Euclidean and squared, as in Prototypical Networks (eq. 2), but nothing is trained: the backbone
+    stays what it is (pretrained, that of ``--init``, or else taught by MoCo on the pool first), and the means are the
+    weights of a linear head. Distances of features that nobody trained for it have no scale of their own, so
+    confidences are in units of how far apart the means are: the temperature is a choice of ours.
+    """
+
+    settings = ("few-shot",)
+    paper = "Mensink et al., Distance-Based Image Classification, TPAMI 2013"
+    closed = True
+    pixels = False
+
+    def __init__(
+        self,
+        network: Network,
+        *,
+        temperature: Annotated[float, "softness of the confidences, in squared distances between class means"] = 0.1,
+    ):
+        super().__init__(network)
+        self.temperature = temperature
+
+    def survey(self, survey: Survey) -> None:
+        """Set the head to the means of the labelled items."""
+        known = survey.labels >= 0
+        features, labels = torch.from_numpy(survey.features[known]), torch.from_numpy(survey.labels[known])
+        assert isinstance(self.network.head, nn.Linear)
+        set_to_means(self.network.head, class_means(features, labels, survey.probabilities.shape[1]), self.temperature)

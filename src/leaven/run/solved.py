@@ -1,0 +1,87 @@
+"""A model out of a run that learnt no classes, and of a few labelled items: what few-shot learning is for."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from leaven.data import Pool, require_trainable
+from leaven.errors import LeavenError
+from leaven.evaluate.predict import describe
+from leaven.methods.base import Method
+from leaven.methods.registry import get, resolve
+from leaven.nn.heads import class_means, set_to_means
+from leaven.nn.network import Network
+from leaven.run import folder
+from leaven.run.model import Model
+from leaven.train.items import Items, to_float
+
+TEMPERATURE = 0.1  # of features that were not trained to lie near their class's mean, as ``nearest`` has it
+
+
+class Solved(nn.Module):
+    """A method with the support of one task: scores ``(N, K)`` of a batch ``(N, ...)``, see ``Method.solve``.
+
+    Parameters
+    ----------
+    support : floats ``(S, ...)`` as the network takes them
+    labels : int64 ``(S,)``
+    """
+
+    support: Tensor
+    labels: Tensor
+
+    def __init__(self, method: Method, support: Tensor, labels: Tensor):
+        super().__init__()
+        self.method = method
+        self.register_buffer("support", support)
+        self.register_buffer("labels", labels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The scores."""
+        with torch.inference_mode(False):  # a method may take gradients on the support
+            return self.method.solve(self.support, self.labels, x.clone())
+
+
+def solved(run: Path, model: Model, support: Pool) -> Model:
+    """The model by which a run tells the classes of ``support``: by nearest class mean, or as its method solves tasks.
+
+    Parameters
+    ----------
+    model : of the run, without classes
+    support : its labelled items; one of each class at least
+
+    Raises
+    ------
+    LeavenError : ``support`` lacks labels or has masks, or the method cannot tell so many classes apart
+    """
+    config = folder.read_config(run)
+    if support.dense:
+        raise LeavenError("The labelled items to go by have masks, expected a class each; leave the masks out.")
+    require_trainable(support)
+    support = support.subset(support.labels >= 0)
+    kind = get(config["method"])
+    spec = replace(model.spec, classes=support.num_classes)
+    if kind.solve is not Method.solve:
+        method = kind(model.network, **resolve(kind, config["hyperparameters"])).eval()  # type: ignore[arg-type]
+        ways = getattr(getattr(method, "episode", None), "ways", support.num_classes)
+        if ways < support.num_classes:
+            raise LeavenError(
+                f"{kind.__name__} in {run} has {ways} ways, but {support.num_classes} classes are to be told apart; "
+                f"train it with --ways {support.num_classes}, or start from it: leaven fit DATA --init {run} "
+                "--method nearest."
+            )
+        x = to_float(Items(support.items, torch.device("cpu"))[np.arange(len(support))])
+        return Model(Solved(method, x, torch.from_numpy(support.labels)), spec, support.classes)
+    _, features = describe(model.network, support.items)
+    network = copy.deepcopy(model.network)
+    assert isinstance(network, Network)
+    network.head = nn.Linear(features.shape[1], support.num_classes)
+    means = class_means(torch.from_numpy(features), torch.from_numpy(support.labels), support.num_classes)
+    set_to_means(network.head, means, None if kind.learns == "tasks" else TEMPERATURE)
+    return Model(network, spec, support.classes)
