@@ -16,6 +16,7 @@ import numpy as np
 from leaven.errors import LeavenError
 
 from .images import probe, standardise
+from .in_flight import MOST
 
 COMMON = 256  # pixels: images that share a size up to this keep it
 SIDE = 128  # pixels: the side that all others are brought to
@@ -133,8 +134,10 @@ def _settle(
 
 def reason(error: Exception) -> str:
     """Why an image cannot be read, in a few words."""
-    from PIL import UnidentifiedImageError
+    from PIL import Image, UnidentifiedImageError
 
+    if isinstance(error, Image.DecompressionBombError):
+        return f"more than {MOST:,} pixels; make the image smaller"
     if isinstance(error, UnidentifiedImageError):
         return "no image that Pillow knows"
     return getattr(error, "strerror", None) or str(error) or type(error).__name__

@@ -6,10 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .in_flight import PIXELS, decoding
+
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 GREY = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
+GAP = 3  # times the pixels asked for that are left to resample, of an image that is averaged first
+BAND = 2**22  # pixels of it on their way at a time
 ORIENTATION = 0x0112  # the EXIF tag; 5 to 8 are the ones that swap the sides
 
 
@@ -35,6 +39,8 @@ def standardise(image: Image, size: tuple[int, int], channels: int) -> np.ndarra
     The first frame of an animation; the EXIF rotation applied; 16-bit values divided by 257, floats taken as
     0..1; anything transparent laid on white; palettes, CMYK and the rest converted to RGB (colour profiles
     are not applied). Then scaled, antialiased (bicubic), until it covers ``size``, and cropped at the centre.
+    Threads that do this at once share a budget of pixels (`leaven.data.in_flight`), and an image above that budget is
+    averaged over blocks of pixels first, never to less than three times what is asked for.
 
     Parameters
     ----------
@@ -44,28 +50,63 @@ def standardise(image: Image, size: tuple[int, int], channels: int) -> np.ndarra
         Height and width, pixels.
     channels : int
         1 (grey: ITU-R 601 luma) or 3 (RGB).
+
+    Raises
+    ------
+    ValueError
+        The image has more pixels than are ever decoded.
     """
     from PIL import Image, ImageOps
 
     height, width = size
+    mode, whole = "L" if channels == 1 else "RGB", image.size
     if image.format in ("JPEG", "MPO"):
         # The decoder leaves fine frequencies out, which saves most of the work for a big photo. It is asked
         # for twice the size, so that the resampling below does the last step; the longer side, as the image
         # may be turned.
         most = 2 * max(height, width)
         image.draft("L" if channels == 1 else None, (most, most))
-    image.load()
-    ImageOps.exif_transpose(image, in_place=True)
+    with decoding(image, whole):
+        image.load()
+        if image.width * image.height > PIXELS:
+            image = averaged(image, mode, size)
+        ImageOps.exif_transpose(image, in_place=True)
+        image = _plain(image, mode)
+        if image.size != (width, height):
+            image = image.resize((width, height), Image.Resampling.BICUBIC, box=kept_part(image.size, size))
+        return np.asarray(image).reshape(height, width, channels)
+
+
+def averaged(image: Image, mode: str, size: tuple[int, int]) -> Image:
+    """A large, loaded image in ``mode``, each block of its pixels made one; not upright yet, if it was not.
+
+    It goes band by band, so that what is on the way from the one to the other stays small. At least `GAP` times as
+    many pixels a side are left as cover ``size`` (height, width), so that scaling these down looks the same to within
+    a few levels.
+    """
+    from PIL import Image
+
+    turn = image.getexif().get(ORIENTATION, 1)
+    down, across = size[::-1] if turn >= 5 else size
+    factor = max(1, int(min(image.width / across, image.height / down) / GAP))
+    rows = factor * max(1, BAND // (image.width * factor))
+    small = Image.new(mode, (-(-image.width // factor), -(-image.height // factor)))
+    for top in range(0, image.height, rows):
+        band = _plain(image.crop((0, top, image.width, min(top + rows, image.height))), mode)
+        small.paste(band.reduce(factor), (0, top // factor))
+    small.getexif()[ORIENTATION] = turn
+    return small
+
+
+def _plain(image: Image, mode: str) -> Image:
+    """In 8 bits, laid on white, and in this mode."""
+    from PIL import Image
+
     image = _eight_bits(image)
     if image.mode in ("LA", "La", "RGBA", "RGBa", "PA") or "transparency" in image.info:
         image = image.convert("LA" if image.mode == "La" else image.mode).convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    mode = "L" if channels == 1 else "RGB"
-    if image.mode != mode:
-        image = image.convert(mode)
-    if image.size != (width, height):
-        image = image.resize((width, height), Image.Resampling.BICUBIC, box=kept_part(image.size, size))
-    return np.asarray(image).reshape(height, width, channels)
+    return image if image.mode == mode else image.convert(mode)
 
 
 def kept_part(image: tuple[int, int], size: tuple[int, int]) -> tuple[float, float, float, float]:

@@ -16,6 +16,7 @@ from .cache import decoded
 from .decode import reason
 from .folder import File, digest, is_image, scan
 from .images import kept_part, probe
+from .in_flight import decoding
 from .mask_values import HIGHEST, OPTION, UNKNOWN, Coder, MaskValues, lost_values, packed, spelt
 from .names import listing
 from .pool import NO_CLASS
@@ -118,7 +119,8 @@ class MaskReader:
 
         try:
             mask = Image.open(path)
-            mask.load()
+            with decoding(mask):
+                mask.load()
             with Image.open(beside) as image:
                 height, width, _ = probe(image)
         except MemoryError:

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from leaven.data.decode import reason
+from leaven.data.images import averaged, probe
+from leaven.data.in_flight import PIXELS, decoding
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -196,12 +198,20 @@ class Thumbs:
 
 def scaled(image: Image, side: int) -> Image:
     """The opened image upright, in colours that a browser shows, at most ``side`` pixels on its longer side."""
+    whole = image.size
+    image.draft(None, (side, side))  # of a JPEG only as much is decoded as is needed
+    with decoding(image, whole):
+        return _scaled(image, side)
+
+
+def _scaled(image: Image, side: int) -> Image:
     from PIL import Image as Pillow
     from PIL import ImageOps
 
-    image.draft(None, (side, side))  # of a JPEG only as much is decoded as is needed
     image.load()
-    image = ImageOps.exif_transpose(image)
+    if image.width * image.height > PIXELS:
+        image = averaged(image, "L" if probe(image)[2] else "RGB", (side, side))
+    ImageOps.exif_transpose(image, in_place=True)
     if image.mode.startswith("I;16") or image.mode == "I":
         image = image.point(lambda value: value / 257).convert("L")
     elif image.mode == "F":
