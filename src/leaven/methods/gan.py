@@ -6,6 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from leaven.nn.distributed import differentiable_mean, global_mean
 from leaven.nn.network import of_domain
 
 
@@ -19,11 +20,12 @@ def mismatch(real: Tensor, made: Tensor, y: Tensor, classes: int) -> Tensor:
     """Feature matching (section 3.1), class by class: the squared distance of the mean feature of a class's real images
     to that of as many generated ones, weighted by its share.
 
-    Features are ``(N, D)``, row i of both of class ``y[i]``, int64 ``(N,)``.
+    Features are ``(N, D)``, row i of both of class ``y[i]``, int64 ``(N,)``; means are those of all processes.
     """
     member = F.one_hot(y, classes).float()
-    apart = member.T @ (real - made) / member.sum(0).clamp(min=1)[:, None]
-    return (apart.square().sum(1) * member.mean(0)).sum()
+    share = global_mean(member.mean(0))
+    apart = differentiable_mean(member.T @ (real - made) / len(y)) / share.clamp(min=1e-12)[:, None]
+    return (apart.square().sum(1) * share).sum()
 
 
 def known_domain(images: Tensor) -> Tensor:
