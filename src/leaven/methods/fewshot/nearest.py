@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from leaven.methods.base import Method, Survey
+from leaven.methods.ranges import POSITIVE
 from leaven.nn.heads import class_means, set_to_means
 from leaven.nn.network import Network
 
@@ -24,13 +25,14 @@ class Nearest(Method):
     settings = ("few-shot",)
     paper = "Mensink et al., Distance-Based Image Classification, TPAMI 2013"
     closed = True
-    pixels = False
 
     def __init__(
         self,
         network: Network,
         *,
-        temperature: Annotated[float, "softness of the confidences, in squared distances between class means"] = 0.1,
+        temperature: Annotated[
+            float, "softness of the confidences, in squared distances between class means", POSITIVE
+        ] = 0.1,
     ):
         super().__init__(network)
         self.temperature = temperature
