@@ -17,7 +17,9 @@ CONFIG = {
     "setting": "semi-supervised",
     "paper": "Sohn et al., FixMatch, NeurIPS 2020, arXiv 2001.07685",
     "hyperparameters": {"threshold": 0.95, "weight": 1.0, "ratio": 7, "alignment": False},
-    "network": {"name": "cnn", "width": 32, "parameters": 120_000},
+    "network": {"name": "cnn", "shape": [8, 8, 1], "classes": 10, "mean": [0.3], "std": [0.4]},
+    "flip": False,
+    "validation": 0.0,
     "plan": {"steps": 2000, "batch_size": 64, "lr": 0.03, "precision": "bf16-mixed", "seed": 0},
     "data": {
         "path": "photos/",

@@ -190,7 +190,7 @@ def test_checkpoint_of_another_network(tmp_path):
 def write(path: Path, steps: range, after: int = 0) -> None:
     table = Table(path, after=after)
     for step in steps:
-        table.write({"step": step, "loss": step / 3, "name": "x"})
+        table.write({"step": step, "loss": step / 3, "split": "x"})
 
 
 def test_table_goes_on_after_a_step(tmp_path):
@@ -201,7 +201,7 @@ def test_table_goes_on_after_a_step(tmp_path):
     after = path.read_text().splitlines()
     assert after[:8] == before
     assert [row["step"] for row in read_table(path)] == [str(n) for n in range(1, 10)]
-    assert read_table(path)[0] == {"step": "1", "loss": "0.333333", "name": "x"}
+    assert read_table(path)[0] == {"step": "1", "loss": "0.333333", "split": "x"}
     assert os.listdir(tmp_path) == ["metrics.csv"]
     write(path, range(1, 3))
     assert len(read_table(path)) == 2  # a new run, a new table

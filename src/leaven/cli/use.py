@@ -71,7 +71,7 @@ def _seconds(metrics: Path) -> float:
     from leaven.train.log import read_table
 
     rows = read_table(metrics)
-    return float(rows[-1]["seconds"]) if rows else float("nan")
+    return float(rows[-1].get("seconds") or "nan") if rows else float("nan")
 
 
 def _telling(

@@ -16,8 +16,11 @@ from leaven.data import Pool
 from leaven.data.pool import NO_CLASS
 from leaven.errors import LeavenError
 from leaven.evaluate.bootstrap import bounds, resampled
+from leaven.evaluate.evaluation import AGAIN
 from leaven.evaluate.intervals import Interval
 from leaven.evaluate.predict import passed, ready
+from leaven.utils.archive import read_archive, require_form, require_within
+from leaven.utils.reading import PathLike
 
 PICTURES = 8  # kept for the report
 SIDE = 256  # pixels; larger pictures are thinned
@@ -95,18 +98,34 @@ class DenseEvaluation:
         at = self._interval(lambda sums: _each(sums)[..., k])
         return Interval(at.value, at.low, at.high, int((self.sums[:, k, LABELLED] > 0).sum()))
 
-    def save(self, path: Path) -> None:
+    def save(self, path: PathLike) -> None:
         """Write to an ``.npz`` file."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
         columns = {name: getattr(self, name) for name in self.__dataclass_fields__}
         np.savez_compressed(path, **columns | {"classes": np.array(self.classes)})
 
     @classmethod
-    def load(cls, path: Path) -> DenseEvaluation:
-        """Read what ``save`` wrote; no code in the file is ever run."""
-        with np.load(path, allow_pickle=False) as z:
-            columns = {name: z[name] for name in cls.__dataclass_fields__}
-        return cls(**columns | {"classes": tuple(str(name) for name in columns["classes"])})
+    def load(cls, path: PathLike) -> DenseEvaluation:
+        """Read what ``save`` wrote; no code in the file is ever run.
+
+        Raises
+        ------
+        LeavenError : the file is damaged, or holds something else
+        """
+        z = read_archive(path, cls.__dataclass_fields__, AGAIN)
+        n, k, shown = len(z["known"]), len(z["classes"]), len(z["picture_rows"])
+        size = (shown, *z["pictures"].shape[1:3])
+        require_form(
+            path, AGAIN, ("counts", z["counts"], "iu", (n, k, k)), ("known", z["known"], "b", (n,)),
+            ("ids", z["ids"], "U", (n,)), ("classes", z["classes"], "U", (k,)),
+            ("picture_rows", z["picture_rows"], "iu", (shown,)), ("pictures", z["pictures"], "u", (*size, None)),
+            ("predicted", z["predicted"], "u", size), ("truth", z["truth"], "u", size),
+        )  # fmt: skip
+        require_within(path, AGAIN, "counts", z["counts"], 0, 2**53)
+        require_within(path, AGAIN, "predicted", z["predicted"], 0, k - 1)
+        require_within(path, AGAIN, "picture_rows", z["picture_rows"], 0, n - 1)
+        classes = tuple(z.pop("classes").tolist())
+        return cls(classes=classes, **z)
 
 
 def difference(first: DenseEvaluation, second: DenseEvaluation) -> Interval | None:

@@ -8,8 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from leaven.evaluate.intervals import Interval, proportion
+from leaven.utils.archive import read_archive, require_form, require_within
+from leaven.utils.reading import PathLike
 
 CONFIDENT = 0.95  # the confidence above which the curves count an item as one that a method would learn from
+AGAIN = "remove it and run `leaven evaluate` again, or train again if training made it"
 PICTURES = 24  # thumbnails kept for each of the two grids of the report
 
 
@@ -99,28 +102,29 @@ class Evaluation:
         rows = np.unique(np.concatenate([self.worst(), self.least_certain()]))
         return Evaluation(self.probabilities, self.labels, self.ids, self.classes, rows, np.asarray(items[rows]))
 
-    def save(self, path: Path) -> None:
+    def save(self, path: PathLike) -> None:
         """Write to an ``.npz`` file."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(
-            path,
-            probabilities=self.probabilities,
-            labels=self.labels,
-            ids=self.ids,
-            classes=np.array(self.classes),
-            picture_rows=self.picture_rows,
-            pictures=self.pictures,
-        )
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        columns = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        np.savez(path, **columns | {"classes": np.array(self.classes)})
 
     @classmethod
-    def load(cls, path: Path) -> Evaluation:
-        """Read what ``save`` wrote; no code in the file is ever run."""
-        with np.load(path, allow_pickle=False) as z:
-            return cls(
-                z["probabilities"],
-                z["labels"],
-                z["ids"],
-                tuple(str(c) for c in z["classes"]),
-                z["picture_rows"],
-                z["pictures"],
-            )
+    def load(cls, path: PathLike) -> Evaluation:
+        """Read what ``save`` wrote; no code in the file is ever run.
+
+        Raises
+        ------
+        LeavenError : the file is damaged, or holds something else
+        """
+        z = read_archive(path, cls.__dataclass_fields__, AGAIN)
+        n, k, shown = len(z["labels"]), len(z["classes"]), len(z["picture_rows"])
+        require_form(
+            path, AGAIN, ("probabilities", z["probabilities"], "f", (n, k)), ("labels", z["labels"], "iu", (n,)),
+            ("ids", z["ids"], "U", (n,)), ("classes", z["classes"], "U", (k,)),
+            ("picture_rows", z["picture_rows"], "iu", (shown,)), ("pictures", z["pictures"], "u", (shown, *[None] * 3)),
+        )  # fmt: skip
+        require_within(path, AGAIN, "probabilities", z["probabilities"], -1e-3, 1 + 1e-3)
+        require_within(path, AGAIN, "labels", z["labels"], -1, k - 1)
+        require_within(path, AGAIN, "picture_rows", z["picture_rows"], 0, n - 1)
+        classes = tuple(z.pop("classes").tolist())
+        return cls(classes=classes, **z)

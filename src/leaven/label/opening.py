@@ -90,7 +90,7 @@ def _begun(target: Path, out: Path | None, asked: dict[str, Any]) -> tuple[Path,
         if not same_folder(settings.data, target):
             raise LeavenError(f"{run} is a labelling of {settings.data}, not of {target}; choose another -o.")
         return run, replace(settings, **_as_given(asked))
-    if run.exists() and (not run.is_dir() or any(run.iterdir())):
+    if run.exists() and (not run.is_dir() or folder.occupied(run)):
         raise LeavenError(f"{run} exists and is no labelling, so it is left alone; choose another -o.")
     return run, Settings(**({"data": str(target.resolve()), "labels": ""} | _as_given(asked)))
 

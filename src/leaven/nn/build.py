@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import asdict, dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from torch import nn
@@ -20,6 +21,10 @@ VECTORS = ("mlp", "linear", "angular")  # networks that take feature vectors
 IMAGES = ("cnn", "conv4", "conv4-32", "deeplab")  # leaven's own that take images, beside wrn-D-W
 DEEPLAB = "deeplab-"  # before the name of a timm model, its encoder
 SMALL = 32  # pixels; images up to this size get the small network
+# What no network of use exceeds. A damaged description must not make one that fills the memory.
+MOST_SIDE, MOST_ITEM, MOST_CLASSES, MOST_MEMBERS = 2**14, 2**26, 2**20, 64
+MOST_DEPTH, MOST_WIDTH = 1000, 100  # of a Wide ResNet
+HEADS = ("linear", "cosine")
 
 
 @dataclass(frozen=True)
@@ -52,6 +57,26 @@ class Spec:
     head: str = "linear"
     members: int = 1
     dropout: float = 0.0
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}  # where it is read from a file
+
+    def __post_init__(self) -> None:
+        channels = self.shape[-1] if self.shape else 0
+        sides = self.shape[:-1]
+        for what, fits, range_ in (
+            ("shape", len(self.shape) in (1, 3) and channels >= 1 and all(1 <= n <= MOST_SIDE for n in sides)
+             and math.prod(self.shape) <= MOST_ITEM, "(height, width, channels) or (D,), not too large"),
+            ("classes", 0 <= self.classes <= MOST_CLASSES, f"0 to {MOST_CLASSES:,}"),
+            ("mean", all(map(math.isfinite, self.mean)), "finite numbers"),
+            ("std", len(self.std) == len(self.mean) and all(0 < v < math.inf for v in self.std), "a positive number "
+             "for each of mean"),
+            ("resolution", self.resolution is None or 1 <= self.resolution <= MOST_SIDE, f"1 to {MOST_SIDE:,} pixels"),
+            ("head", self.head in HEADS, " or ".join(HEADS)),
+            ("members", 1 <= self.members <= MOST_MEMBERS, f"1 to {MOST_MEMBERS}"),
+            ("dropout", 0 <= self.dropout < 1, "a number from 0 to under 1"),
+        ):  # fmt: skip
+            if not fits:
+                raise LeavenError(f"{what} of the network is {getattr(self, what)!r}, but {range_} was expected.")
 
     @property
     def dense(self) -> bool:
@@ -120,6 +145,11 @@ def backbone(spec: Spec, *, load: bool = True) -> nn.Module:
         found = re.fullmatch(r"wrn-(\d+)-(\d+)", spec.name)
         if not found or (int(found[1]) - 4) % 6:
             raise LeavenError(f"{spec.name!r} is no Wide ResNet; expected wrn-D-W with depth D = 6 n + 4, as wrn-28-2.")
+        if int(found[1]) > MOST_DEPTH or not 1 <= int(found[2]) <= MOST_WIDTH:
+            raise LeavenError(
+                f"{spec.name!r} is larger than any Wide ResNet of use; expected a depth up to {MOST_DEPTH} and a width "
+                f"from 1 to {MOST_WIDTH}."
+            )
         return WideResNet(int(found[1]), int(found[2]), channels)
     from leaven.nn.pretrained import timm_backbone
 

@@ -9,16 +9,18 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from leaven.errors import LeavenError
+from leaven.utils.reading import PathLike
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def whole(path: PathLike) -> Iterator[Path]:
     """The name to write under; at the end the file gets the name ``path``, or, where that failed, is removed.
 
     Raises
     ------
     LeavenError : it cannot be written (no permission, a full disk)
     """
+    path = Path(path)
     part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -31,13 +33,14 @@ def whole(path: Path) -> Iterator[Path]:
             part.unlink()
 
 
-def save_whole(path: Path, save: Callable[[Path], None]) -> None:
+def save_whole(path: PathLike, save: Callable[[Path], None]) -> None:
     """The same for what writes a file itself and is particular about its name.
 
     Raises
     ------
     LeavenError : it cannot be written
     """
+    path = Path(path)
     staged = path.parent / ".part" / path.name
     try:
         save(staged)
@@ -48,14 +51,14 @@ def save_whole(path: Path, save: Callable[[Path], None]) -> None:
         shutil.rmtree(staged.parent, ignore_errors=True)
 
 
-def require_writable(path: Path) -> None:
+def require_writable(path: PathLike) -> None:
     """Find out before hours of work whether a file or folder could be made at ``path``; nothing is made.
 
     Raises
     ------
     LeavenError : something that is no folder lies on the way, or the folder there lets us write nothing
     """
-    parent = path.absolute().parent
+    parent = Path(path).absolute().parent
     while not parent.exists():
         parent = parent.parent
     if not parent.is_dir():

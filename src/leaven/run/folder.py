@@ -10,6 +10,8 @@ from typing import Any
 
 from leaven.errors import LeavenError
 from leaven.run.files import require_writable, whole
+from leaven.train import schemas
+from leaven.utils.reading import PathLike
 
 CONFIG = "config.json"
 MODEL = "model.safetensors"
@@ -28,6 +30,7 @@ FOLDS = "folds.jsonl"  # of that search
 WORTH = "worth.json"
 WORTH_PAGE = "worth.html"
 WORTH_LINES = "worth.jsonl"
+PART = ".part"  # ends the name of what is being written
 KINDS = ("demo", "simulation", "bench")  # of folders that hold several runs; any other holds one
 # What training makes, and what starting anew removes; whatever else lies in the folder is the user's.
 FILES = (
@@ -44,20 +47,23 @@ FREE = {
     "data": ("path",), "init": ("path",), "plan": ("checkpoint_every", "probes", "accelerator", "snapshots"),
     "simulation": ("budgets", "strategies"), "auto": ("chosen", "why"),
 }  # fmt: skip
+LATER = ("content",)  # keys that runs of older versions lack: they go on by what they have
+DIGESTS = {"fingerprint": "names or labels of items", "content": "the items themselves, or their names or labels"}
 
 
-def claim(path: Path, config: dict[str, Any], *, resume: bool = False, overwrite: bool = False) -> None:
+def claim(path: PathLike, config: dict[str, Any], *, resume: bool = False, overwrite: bool = False) -> None:
     """Make ``path`` the folder of the run that ``config`` describes.
 
     Raises
     ------
     LeavenError : as ``check``, or the folder cannot be made
     """
+    path = Path(path)
     check(path, config, resume=resume, overwrite=overwrite)
     if resume:
         return
-    if (path / CONFIG).exists():
-        clear(path)
+    if path.is_dir():
+        clear(path, but=CONFIG)  # until the new one takes its place the folder is a run's: a kill may come here
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -67,7 +73,7 @@ def claim(path: Path, config: dict[str, Any], *, resume: bool = False, overwrite
     write_json(path / CONFIG, config)
 
 
-def check(path: Path, config: dict[str, Any], *, resume: bool = False, overwrite: bool = False) -> None:
+def check(path: PathLike, config: dict[str, Any], *, resume: bool = False, overwrite: bool = False) -> None:
     """Whether ``path`` can be claimed; nothing is changed.
 
     Raises
@@ -75,13 +81,18 @@ def check(path: Path, config: dict[str, Any], *, resume: bool = False, overwrite
     LeavenError : the folder holds a run (and neither ``resume`` nor ``overwrite`` was given), a run of another
         configuration (with ``resume``), or something that is no run at all; or nothing can be written there
     """
+    path = Path(path)
     if resume and overwrite:
         raise LeavenError("A run either goes on or starts anew; give --resume or --overwrite, not both.")
     if path.exists() and not path.is_dir():
         raise LeavenError(f"The run folder {path} is a file; choose another name with -o.")
     require_writable(path / CONFIG)
-    if path.is_dir() and any(path.iterdir()):
-        before = _config(path)
+    if occupied(path):
+        try:
+            before = _config(path)
+        except LeavenError as error:
+            _require_ours(path, error, overwrite)
+            return
         if before is None or any(bool(before.get(kind)) != bool(config.get(kind)) for kind in KINDS):
             kind = "no run of leaven" if before is None else "another kind of run"
             raise LeavenError(f"{path} exists and is {kind}, so it is left alone; choose another -o.")
@@ -93,22 +104,51 @@ def check(path: Path, config: dict[str, Any], *, resume: bool = False, overwrite
         raise LeavenError(f"There is no run in {path} to resume; leave --resume out to start one.")
 
 
-def clear(path: Path) -> None:
+def occupied(path: PathLike) -> bool:
+    """Whether a folder holds anything but what a process that was killed had not finished writing."""
+    path = Path(path)
+    return path.is_dir() and any(not file.name.endswith(PART) for file in path.iterdir())
+
+
+def clear(path: PathLike, *, but: str = "") -> None:
     """Remove what a run wrote into its folder, and nothing else."""
+    path = Path(path)
     for name in FOLDERS:
-        shutil.rmtree(path / name, ignore_errors=True)
+        if (path / name).is_dir() and not (path / name).is_symlink():
+            shutil.rmtree(path / name, ignore_errors=True)
+        else:
+            (path / name).unlink(missing_ok=True)
     for name in reversed(FILES):  # config.json last: until then the folder is a run's
-        (path / name).unlink(missing_ok=True)
-        (path / f"{name}.part").unlink(missing_ok=True)
+        for file in (path / name, path / f"{name}{PART}"):
+            if file.name == but:
+                continue
+            if file.is_dir() and not file.is_symlink():  # damage: nothing of leaven's makes one there
+                shutil.rmtree(file, ignore_errors=True)
+            else:
+                file.unlink(missing_ok=True)
 
 
 def _config(path: Path) -> dict[str, Any] | None:
-    """The configuration that leaven wrote into ``path``; ``None`` where it wrote none."""
+    """The configuration that leaven wrote into ``path``; ``None`` where it wrote none.
+
+    Raises
+    ------
+    LeavenError : what is there is damaged
+    """
     try:
-        found = json.loads((path / CONFIG).read_text())
-    except (OSError, ValueError):
+        found = schemas.read_object(path / CONFIG)
+    except FileNotFoundError:
         return None
-    return found if isinstance(found, dict) and "leaven" in found else None
+    return found if "leaven" in found else None
+
+
+def _require_ours(path: Path, error: LeavenError, overwrite: bool) -> None:
+    """Raise unless a folder with a damaged configuration holds what a run writes, and is to be started anew."""
+    names = {file.name.removesuffix(PART) for file in path.iterdir()} - {CONFIG}
+    if not names or not names <= {*FILES, *FOLDERS}:
+        raise LeavenError(f"{path} exists and is no run of leaven, so it is left alone; choose another -o.") from error
+    if not overwrite:
+        raise LeavenError(f"{str(error).rstrip('.')}, or start anew with --overwrite.") from error
 
 
 def _same(path: Path, before: dict[str, Any], config: dict[str, Any]) -> None:
@@ -117,47 +157,49 @@ def _same(path: Path, before: dict[str, Any], config: dict[str, Any]) -> None:
     for part in DECISIVE:
         if part not in now or part not in before:
             continue
-        old, new = ({part: side[part]} if not isinstance(side[part], dict) else side[part] for side in (before, now))
+        old, new = (side[part] if isinstance(side[part], dict) else {part: side[part]} for side in (before, now))
         for key in {**new, **old}:
-            if key not in FREE.get(part, ()) and new.get(key) != old.get(key):
+            if key in FREE.get(part, ()) or (key in LATER and key not in old):
+                continue
+            if new.get(key) != old.get(key):
                 is_, was = new.get(key), old.get(key)
-                words = "names or labels of items" if key == "fingerprint" else f"{key} was {was!r}, is {is_!r}"
+                words = DIGESTS.get(key) or f"{key} was {was!r}, is {is_!r}"
                 raise LeavenError(
                     f"The run in {path} cannot go on, for its {part} changed ({words}); give the same with --resume, "
                     "or start anew with --overwrite."
                 )
 
 
-def read_config(path: Path) -> dict[str, Any]:
+def read_config(path: PathLike) -> dict[str, Any]:
     """The configuration of the run in ``path``.
 
     Raises
     ------
-    LeavenError : there is no run, or it is the folder of the demo, which holds several
+    LeavenError : there is no run, its configuration is damaged, or it is the folder of the demo, which holds several
     """
+    path = Path(path)
     found = _config(path)
     if found is None:
-        raise LeavenError(f"{path} is not a run folder: it has no readable {CONFIG}; leaven fit makes one.")
+        raise LeavenError(f"{path} is not a run folder: it has no {CONFIG} of leaven's; leaven fit makes one.")
     if found.get("simulation"):
         raise LeavenError(f"{path} holds a simulation, which keeps no model; leaven fit makes a run with one.")
-    if "method" not in found:
+    if any(found.get(kind) for kind in KINDS):
         inner = sorted(str(f.parent) for f in path.glob(f"*/*/{CONFIG}") if f.parent.name != BASELINE)
         raise LeavenError(f"{path} holds several runs; give one of them, such as {(inner or ['its first'])[0]}.")
-    return found
+    return schemas.read_config(path / CONFIG)
 
 
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The figures of the run in ``path``; none where there are none yet."""
-    try:
-        found = json.loads((path / RESULT).read_text())
-    except FileNotFoundError:
-        return []
-    except ValueError as error:
-        raise LeavenError(f"{path / RESULT} is no readable JSON ({error}); remove it and evaluate again.") from error
-    return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
+def read_rows(path: PathLike) -> list[dict[str, Any]]:
+    """The figures of the run in ``path``; none where there are none yet.
+
+    Raises
+    ------
+    LeavenError : they are damaged
+    """
+    return schemas.read_rows(Path(path) / RESULT)
 
 
-def write_json(path: Path, content: Any) -> None:
+def write_json(path: PathLike, content: Any) -> None:
     """Write JSON atomically; what is no number is ``null``.
 
     Raises

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,9 @@ from leaven.nn.pretrained import freeze
 from leaven.run import folder
 from leaven.run.files import whole
 from leaven.run.look import look
+from leaven.utils.reading import PathLike, from_json, require_regular
+
+AGAIN = "copy it back from where it is whole, or train it again"
 
 
 class Model:
@@ -47,7 +51,7 @@ class Model:
         """
         return look(self.network, pool, **options)
 
-    def require_classes(self, run: Path) -> None:
+    def require_classes(self, run: PathLike) -> None:
         """Raise where the model is a backbone, or solves tasks, and so has no classes to tell apart.
 
         Raises
@@ -60,7 +64,7 @@ class Model:
                 f"another from it (leaven fit --init {run}), or look at it with leaven probe or leaven episodes."
             )
 
-    def save(self, path: Path) -> None:
+    def save(self, path: PathLike) -> None:
         """Write the weights to ``path`` (safetensors), with all that ``load_model`` needs in the header."""
         from safetensors.torch import save
 
@@ -77,36 +81,67 @@ def compose(spec: Spec, head: Network, body: nn.Module | None = None) -> Network
     return Network(freeze(body or backbone(spec)), head, spec.mean, spec.std)
 
 
-def load_model(path: str | Path) -> Model:
+def load_model(path: PathLike) -> Model:
     """The model of a run folder, or of a ``model.safetensors`` file. No code in it is ever run.
 
     Raises
     ------
     LeavenError : there is no model, or the file is damaged
     """
-    from safetensors import SafetensorError, safe_open
+    from safetensors import safe_open
 
     file = Path(path)
     file = file if file.suffix == ".safetensors" and not file.is_dir() else file / folder.MODEL
     if not file.exists():
         hint = "finish it with --resume" if (file.parent / folder.CONFIG).exists() else "leaven fit makes one"
         raise LeavenError(f"There is no model in {file.parent}: {file.name} is missing; {hint}.")
+    require_regular(file, AGAIN)
     try:
         with safe_open(file, "pt") as f:
-            header: Mapping[str, Any] = json.loads((f.metadata() or {})["leaven"])
+            header: Header = from_json((f.metadata() or {})["leaven"], Header, file, AGAIN)
             weights = {name: f.get_tensor(name) for name in f.keys()}  # noqa: SIM118
-        spec = Spec.from_dict(header["network"])
-        network = build(spec, load=False)
-        if spec.frozen:
-            inner = {n.removeprefix("head."): t for n, t in weights.items() if n.startswith("head.")}
-            network.head = feature_head(spec, inner)
+        require_size(header.network, weights)
+        network = _network(header.network, weights)
         network.load_state_dict(weights)
-    except LeavenError:
-        raise
-    except (SafetensorError, KeyError, RuntimeError, ValueError, TypeError, AttributeError) as error:
+    except Exception as error:  # a damaged file raises whatever its parser, or the network of its header, trips over
         reason = str(error).strip().split("\n")[0].rstrip(".:")
-        raise LeavenError(f"{file} is not a model of leaven, or it is damaged ({reason}); train it again.") from error
-    return Model(network, spec, header["classes"])
+        raise LeavenError(f"{file} is not a model of leaven, or it is damaged ({reason}); {AGAIN}.") from error
+    return Model(network, header.network, header.classes)
+
+
+@dataclass(frozen=True)
+class Header:
+    """What the header of a model file says beside the weights."""
+
+    network: Spec
+    classes: list[str]
+
+    def __post_init__(self) -> None:
+        if len(set(self.classes)) < len(self.classes) or len(self.classes) not in (0, self.network.classes):
+            raise ValueError(f"{self.network.classes} classes of different names were expected")
+        if self.network.shape[-1] not in (1, len(self.network.mean)):
+            raise ValueError(f"{self.network.shape[-1]} numbers of mean and std were expected")
+
+
+def _network(spec: Spec, weights: Mapping[str, torch.Tensor]) -> Network:
+    """The network that the weights are for."""
+    network = build(spec, load=False)
+    if spec.frozen:
+        inner = {n.removeprefix("head."): t for n, t in weights.items() if n.startswith("head.")}
+        network.head = feature_head(spec, inner)
+    return network
+
+
+def require_size(spec: Spec, weights: Mapping[str, torch.Tensor]) -> None:
+    """Raise where a network would be far larger than its weights, before any memory is taken for it."""
+    try:
+        with torch.device("meta"):
+            described = _network(spec, {name: tensor.to("meta") for name, tensor in weights.items()})
+    except NotImplementedError:  # a model that computes while it is built; timm has none that fills the memory
+        return
+    there, wanted = (sum(t.numel() for t in some) for some in (weights.values(), described.state_dict().values()))
+    if wanted > 2 * there:
+        raise ValueError(f"the network that it describes has {wanted:,} weights, but {there:,} are there")
 
 
 def feature_head(spec: Spec, weights: Mapping[str, torch.Tensor]) -> Network:

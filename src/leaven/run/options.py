@@ -126,9 +126,9 @@ def decide(options: Options, pool: Pool) -> Resolved:
         resolution=options.resolution,
         started=start is not None,
     )
-    spec = replace(spec, head=kind.head, members=kind.members, dropout=options.dropout)
     if not 0 <= options.dropout < 1:
         raise LeavenError(f"dropout is {options.dropout}, but a number from 0 to under 1 was expected.")
+    spec = replace(spec, head=kind.head, members=kind.members, dropout=options.dropout)
     if options.dropout and (kind.head != "linear" or kind.learns != "classes" or pool.dense):
         raise LeavenError(
             f"dropout is for a linear layer that scores whole items, which {kind.__name__} does not train here; leave "

@@ -3,16 +3,51 @@
 from __future__ import annotations
 
 import os
+import zipfile
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, ClassVar
 
 import torch
 
 from leaven.errors import LeavenError
+from leaven.utils.reading import PathLike, from_python, require_regular
+
+AGAIN = "remove it, or start anew with --overwrite"
 
 
-def save(path: Path, state: dict[str, Any]) -> None:
+@dataclass(frozen=True)
+class State:
+    """What a run goes on from; the form of ``checkpoint.pt``.
+
+    Parameters
+    ----------
+    step, seconds : done so far
+    method, ema, optimizer, precision, views : states of these
+    belonging : of each item of the pool, where it is asked for, ``(N,)``
+    sums, count : of the steps since the last line of the log
+    """
+
+    step: int
+    seconds: float
+    method: dict[str, Any]
+    ema: dict[str, torch.Tensor]
+    optimizer: dict[str, Any]
+    sums: dict[str, torch.Tensor]
+    count: int
+    precision: dict[str, Any] = field(default_factory=dict)
+    views: dict[str, Any] = field(default_factory=dict)
+    belonging: torch.Tensor | None = None
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"arbitrary_types_allowed": True, "allow_inf_nan": False}
+
+    def __post_init__(self) -> None:
+        if self.step < 0 or self.seconds < 0 or self.count < 0:
+            raise ValueError("step, seconds and count cannot be negative")
+
+
+def save(path: PathLike, state: dict[str, Any]) -> None:
     """Write ``state`` to ``path`` atomically: under another name, flushed to the disk, then renamed.
 
     Raises
@@ -22,16 +57,18 @@ def save(path: Path, state: dict[str, Any]) -> None:
     _write(path, lambda file: torch.save(state, file))
 
 
-def save_weights(path: Path, weights: Mapping[str, torch.Tensor]) -> None:
+def save_weights(path: PathLike, weights: Mapping[str, torch.Tensor]) -> None:
     """The same for weights alone, as safetensors; the folder is made where it is missing."""
     from safetensors.torch import save as dump
 
+    path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     content = dump({name: tensor.contiguous() for name, tensor in weights.items()})
     _write(path, lambda file: file.write(content))
 
 
-def _write(path: Path, dump: Callable[[BinaryIO], object]) -> None:
+def _write(path: PathLike, dump: Callable[[BinaryIO], object]) -> None:
+    path = Path(path)
     part = path.with_name(path.name + ".part")
     try:
         with open(part, "wb") as file:
@@ -47,14 +84,36 @@ def _write(path: Path, dump: Callable[[BinaryIO], object]) -> None:
         ) from error
 
 
-def load(path: Path) -> dict[str, Any]:
+def load(path: PathLike) -> dict[str, Any]:
     """Read a checkpoint; no code in it is ever run.
 
     Raises
     ------
     LeavenError : the file is no checkpoint or is damaged
     """
+    require_regular(path, AGAIN)
     try:
+        _require_intact(path)
         return dict(torch.load(path, map_location="cpu", weights_only=True))
     except Exception as error:  # a damaged file raises whatever its parser trips over
-        raise LeavenError(f"{path} is not a checkpoint of leaven; start anew with --overwrite.") from error
+        raise LeavenError(f"{path} is not a checkpoint of leaven; {AGAIN}.") from error
+
+
+def _require_intact(path: PathLike) -> None:
+    """Raise where a byte is not as it was written, which PyTorch does not look at: it would train on from there."""
+    with zipfile.ZipFile(path) as archive:
+        if (bad := archive.testzip()) is not None:
+            raise ValueError(f"{bad} is not as it was written")
+
+
+def load_state(path: PathLike) -> State:
+    """Read the checkpoint of a run.
+
+    Raises
+    ------
+    LeavenError : as ``load``, or it holds something else
+    """
+    found = load(path)
+    names = {one.name for one in fields(State)}
+    state: State = from_python({name: value for name, value in found.items() if name in names}, State, path, AGAIN)
+    return state

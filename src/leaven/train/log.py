@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import csv
 import os
+import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from leaven.data import LeavenWarning
 from leaven.errors import LeavenError
+from leaven.utils.reading import PathLike, read_bytes
+
+TEXT = ("split",)  # columns that are no numbers
 
 
 class Logger(Protocol):
@@ -28,10 +34,9 @@ class Table:
     does not know.
     """
 
-    def __init__(self, path: Path, after: int = 0):
-        self.path = path
-        whole = [row for row in read_table(path) if None not in row.values()]  # a full disk tears the last line
-        kept = [row for row in whole if int(row["step"]) <= after]
+    def __init__(self, path: PathLike, after: int = 0):
+        self.path = path = Path(path)
+        kept = [row for row in read_table(path) if int(row["step"]) <= after]
         self.columns = list(kept[0]) if kept else []
         if kept:
             part = path.with_name(path.name + ".part")
@@ -64,12 +69,56 @@ class Table:
         """Nothing to do: every line is on the disk."""
 
 
-def read_table(path: Path) -> list[dict[str, str]]:
-    """The lines of a CSV file; none where it is absent."""
-    if not path.exists():
+def read_table(path: PathLike) -> list[dict[str, str]]:
+    """The lines of a CSV file with a column ``step``; none where it is absent.
+
+    A line that a kill cut short is left out, a damaged one with a warning: the table tells of a run, which goes on
+    without it.
+
+    Raises
+    ------
+    LeavenError : it is no file
+    """
+    try:
+        lines = read_bytes(path, "remove it: the run goes on without").split(b"\n")
+    except FileNotFoundError:
         return []
-    with open(path, newline="") as file:
-        return list(csv.DictReader(file))
+    lines.pop()  # what follows the last end of a line is not whole
+    columns = _fields(lines[0]) if lines else None
+    if columns is None or "step" not in columns or len(set(columns)) < len(columns):
+        if lines:
+            warnings.warn(f"{path} is damaged (its first line) and counts as empty.", LeavenWarning, stacklevel=2)
+        return []
+    rows = [_row(columns, line) for line in lines[1:] if line.strip()]
+    kept = [row for row in rows if row is not None]
+    if lost := len(rows) - len(kept):
+        said = "A damaged line is" if lost == 1 else f"{lost} damaged lines are"
+        warnings.warn(f"{said} left out of {path}.", LeavenWarning, stacklevel=2)
+    return kept
+
+
+def _fields(line: bytes) -> list[str] | None:
+    """The fields of a line; ``None`` where it is damaged."""
+    try:
+        [fields] = csv.reader([line.decode().removesuffix("\r")], strict=True)
+    except (ValueError, csv.Error):
+        return None
+    return fields
+
+
+def _row(columns: Sequence[str], line: bytes) -> dict[str, str] | None:
+    """A line by columns, ``None`` where it is damaged: all but ``TEXT`` are numbers, or empty."""
+    fields = _fields(line)
+    if fields is None or len(fields) != len(columns):
+        return None
+    row = dict(zip(columns, fields, strict=True))
+    try:
+        for name, text in row.items():
+            if text and name not in TEXT:
+                float(text)
+    except ValueError:
+        return None
+    return row if re.fullmatch(r"\d{1,15}", row["step"], re.ASCII) else None
 
 
 class TensorBoard:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -72,7 +72,7 @@ class Loop:
         self.belonging: np.ndarray | None = None  # of each item of the pool, where it is asked for
         self.bad_step = torch.full((), -1, device=fabric.device, dtype=torch.long)
         if job.resume and job.folder is not None and (job.folder / CHECKPOINT).exists():
-            self._restore(checkpoint.load(job.folder / CHECKPOINT))
+            self._restore(checkpoint.load_state(job.folder / CHECKPOINT))
 
     # -- one step -------------------------------------------------------------------------------------------
 
@@ -244,23 +244,37 @@ class Loop:
             },
         )
 
-    def _restore(self, state: Mapping[str, Any]) -> None:
+    def _restore(self, state: checkpoint.State) -> None:
         try:
-            self.job.method.load_state_dict(state["method"])
-            self.ema.network.load_state_dict(state["ema"])
-            self.optimizer.load_state_dict(state["optimizer"])
-            self.fabric.strategy.precision.load_state_dict(state.get("precision", {}))
-            if self.learner is not None and state.get("views"):
-                self.learner.load_state_dict(state["views"])
-        except (KeyError, RuntimeError, ValueError) as error:
+            self.job.method.load_state_dict(state.method)
+            self.ema.network.load_state_dict(state.ema)
+            self._restore_optimizer(state.optimizer)
+            self.fabric.strategy.precision.load_state_dict(state.precision)
+            if self.learner is not None and state.views:
+                self.learner.load_state_dict(state.views)
+            if state.belonging is not None:
+                self.belonging = state.belonging.numpy().reshape(len(self.job.pool))
+                self.batches.weigh(self.belonging)
+            self.sums = {name: total.to(self.fabric.device).reshape(()) for name, total in state.sums.items()}
+            if state.step > self.plan.steps:
+                raise ValueError(f"{state.step} steps of {self.plan.steps}")
+        except Exception as error:  # each of these raises what it likes about a state that is not its own
             raise LeavenError(
-                f"The checkpoint in {self.job.folder} is of another method or network; start anew with --overwrite."
+                f"The checkpoint in {self.job.folder} is of another method or network, or damaged; start anew with "
+                "--overwrite."
             ) from error
-        if (weights := state.get("belonging")) is not None:
-            self.belonging = weights.numpy()
-            self.batches.weigh(self.belonging)
-        self.step, self.seconds, self.count = state["step"], state["seconds"], state["count"]
-        self.sums = {name: total.to(self.fabric.device) for name, total in state["sums"].items()}
+        self.step, self.seconds, self.count = state.step, state.seconds, state.count
+
+    def _restore_optimizer(self, state: dict[str, Any]) -> None:
+        """What it has summed up comes from the checkpoint, its settings from the plan; it checks neither itself."""
+        settings = [{k: v for k, v in group.items() if k != "params"} for group in self.optimizer.param_groups]
+        self.optimizer.load_state_dict(state)
+        for group, own in zip(self.optimizer.param_groups, settings, strict=True):
+            group.update(own)
+        for weight, kept in self.optimizer.state.items():
+            for name, value in kept.items():
+                if value is not None and (not torch.is_tensor(value) or value.shape not in ((), weight.shape)):
+                    raise ValueError(f"{name} of the optimiser does not have the shape {tuple(weight.shape)}")
 
 
 @contextmanager

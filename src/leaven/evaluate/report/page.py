@@ -14,11 +14,12 @@ from leaven.evaluate.paired import paired
 from leaven.evaluate.report import dense, figures, words
 from leaven.evaluate.report.run import Run, read_run
 from leaven.evaluate.report.sections import sections
+from leaven.utils.reading import PathLike
 
 NAME = "report.html"
 
 
-def write_report(run: Path) -> Path:
+def write_report(run: PathLike) -> Path:
     """Write ``report.html`` into a run folder: one file that asks the network for nothing.
 
     The same run folder gives the same file, byte for byte.
@@ -32,7 +33,7 @@ def write_report(run: Path) -> Path:
 
 def put(path: Path, text: str) -> Path:
     """Write a page, atomically."""
-    part = path.with_suffix(".part")
+    part = path.with_name(f"{path.name}.part")
     part.write_text(text, encoding="utf-8")
     os.replace(part, path)
     return path

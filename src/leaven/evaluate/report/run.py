@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import math
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -16,7 +13,9 @@ from leaven.errors import LeavenError
 from leaven.evaluate.dense import DenseEvaluation
 from leaven.evaluate.evaluation import Evaluation
 from leaven.evaluate.intervals import Interval
-from leaven.train.log import read_table
+from leaven.train import schemas
+from leaven.train.log import TEXT, read_table
+from leaven.utils.reading import PathLike
 
 Columns = dict[str, np.ndarray]
 HELD_OUT = ("test", "validation")  # the one further from training first
@@ -96,74 +95,48 @@ class Run:
         return {s: e.score() for s, e in sorted(self.evaluations.items()) if s != "unlabelled" and e.known.any()}
 
 
-def read_run(path: Path) -> Run:
+def read_run(path: PathLike) -> Run:
     """Read a run folder.
 
     Raises
     ------
     LeavenError : it is no run folder, or a file in it cannot be read
     """
-    if not (path / "config.json").is_file():
-        raise LeavenError(f"{path} is not a run folder: it has no config.json; give a folder that `leaven fit` wrote.")
-    return _read(path, with_baseline=True)
+    return _read(Path(path), with_baseline=True)
 
 
 def _read(path: Path, with_baseline: bool) -> Run:
     there = with_baseline and (path / "baseline").is_dir()
-    config = _config(path / "config.json")
-    dense = bool((config.get("data") or {}).get("dense"))
+    config = _config(path, needed=with_baseline)
+    kind = DenseEvaluation if (config.get("data") or {}).get("dense") else Evaluation
     return Run(
         path=path,
         config=config,
         metrics=_columns(path / "metrics.csv"),
         curve=_columns(path / "curve.csv"),
-        evaluations={f.stem: _evaluation(f, dense) for f in sorted((path / "evaluations").glob("*.npz"))},
+        evaluations={f.stem: kind.load(f) for f in sorted((path / "evaluations").glob("*.npz"))},
         baseline=_read(path / "baseline", False) if there else None,
-        result=_rows(path / "result.json") if with_baseline else [],
-        auto=_config(path / "auto.json"),
+        result=schemas.read_rows(path / "result.json") if with_baseline else [],
+        auto=schemas.read_auto(path / "auto.json"),
     )
 
 
-def _json(path: Path) -> Any:
-    if not path.exists():
-        return None
+def _config(path: Path, needed: bool) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise LeavenError(f"{path} is not valid JSON ({error}); run `leaven fit` again.") from error
-
-
-def _config(path: Path) -> dict[str, Any]:
-    found = _json(path)
-    if found is not None and not isinstance(found, dict):
-        raise LeavenError(f"{path} should hold a JSON object, not a {type(found).__name__}; run `leaven fit` again.")
-    return found or {}
-
-
-def _rows(path: Path) -> list[dict[str, Any]]:
-    found = _json(path)
-    return [row for row in found if isinstance(row, dict)] if isinstance(found, list) else []
-
-
-def _evaluation(path: Path, dense: bool) -> Evaluation | DenseEvaluation:
-    try:
-        return DenseEvaluation.load(path) if dense else Evaluation.load(path)
-    except (ValueError, KeyError, OSError, EOFError, BadZipFile) as error:
-        raise LeavenError(f"{path} cannot be read ({error}); run `leaven evaluate` again.") from error
+        return schemas.read_config(path / "config.json")
+    except FileNotFoundError:
+        if not needed:
+            return {}
+        raise LeavenError(
+            f"{path} is not a run folder: it has no config.json; give a folder that `leaven fit` wrote."
+        ) from None
 
 
 def _columns(path: Path) -> Columns:
-    """A CSV file by columns: numbers, NaN where there is none; ``split`` stays text."""
-    rows = [r for r in read_table(path) if math.isfinite(_number(r.get("step")))]  # the last line may be cut short
-    names = [n for n in (rows[0] if rows else []) if n]
+    """A CSV file by columns: numbers, NaN where there is none; those of ``TEXT`` stay text."""
+    rows = read_table(path)
     return {
-        n: np.array([str(r[n]) for r in rows]) if n == "split" else np.array([_number(r[n]) for r in rows])
-        for n in names
+        name: np.array([row[name] if name in TEXT else float(row[name] or "nan") for row in rows])
+        for name in (rows[0] if rows else ())
+        if name
     }
-
-
-def _number(text: str | None) -> float:
-    try:
-        return float(text or "nan")
-    except ValueError:
-        return float("nan")

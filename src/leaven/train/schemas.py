@@ -1,0 +1,221 @@
+"""The form of the JSON files of a run folder: one schema a file, checked whenever it is read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic_core import from_json
+
+from leaven.nn.build import Spec
+from leaven.train.plan import Plan
+from leaven.utils.reading import from_json as checked
+from leaven.utils.reading import read_bytes, read_json
+
+Count = Annotated[int, Field(ge=0)]
+Size = Annotated[int, Field(gt=0, le=2**24)]
+Share = Annotated[float, Field(ge=0, le=1)]
+AGAIN = "copy it back from where it is whole, or train the run again"
+OPTIONAL: dict[str, Any] = {"title": "", "learns": "classes", "init": None, "augment": None}  # of older runs
+
+
+class Form(BaseModel):
+    """What is common: no conversions, and keys of later versions are kept as they are."""
+
+    model_config = ConfigDict(strict=True, extra="allow", allow_inf_nan=False)
+
+
+class Data(Form):
+    """``data`` of a configuration: what was learnt from."""
+
+    path: str
+    items: Count
+    labelled: Count
+    shape: Annotated[list[Size], Field(min_length=1, max_length=3)]
+    unlabelled: Count = 0
+    source: Count | None = None
+    labels_per_class: list[Count] = []
+    dense: bool = False
+    trained_on: dict[str, Count] | None = None
+    fingerprint: str = ""
+    content: str = ""
+
+
+class Init(Form):
+    """``init``: the run, or the method, that a backbone started from."""
+
+    method: str | None = None
+    path: str | None = None
+    fingerprint: str = ""
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if (self.method is None) == (self.path is None):
+            raise ValueError("either a method or a path was expected")
+        return self
+
+
+class Inputs(Form):
+    """``inputs``: where ``leaven fit`` read the data, and how."""
+
+    data: str
+    labels: str | None
+    source: str | None
+    test: str | None
+    size: Size | tuple[Size, Size] | None
+    channels: Literal[1, 3] | None
+    strict: bool
+    per_class: Size | None
+    seed: Count | None
+    mask_values: dict[str, str] | None = None
+    background: str | None = None
+
+
+class Choice(Form):
+    """``auto``: among what a method is chosen, and which one was."""
+
+    candidates: list[str]
+    chosen: str = ""
+    why: str = ""
+
+
+class Config(Form):
+    """``config.json`` of a run."""
+
+    leaven: str
+    method: str
+    hyperparameters: dict[str, bool | int | float | str | None]
+    network: Spec
+    plan: Plan
+    flip: bool
+    validation: Annotated[float, Field(ge=0, lt=1)]
+    classes: list[str]
+    data: Data
+    title: str = ""
+    setting: list[str] | str = ""
+    paper: str = ""
+    learns: Literal["classes", "features", "tasks"] = "classes"
+    augment: str | None = None
+    init: Init | None = None
+    inputs: Inputs | None = None
+    auto: Choice | None = None
+    versions: dict[str, str] = {}
+    created: str = ""
+
+    @model_validator(mode="after")
+    def _together(self) -> Self:
+        if len(set(self.classes)) < len(self.classes):
+            raise ValueError("classes: a name stands there twice")
+        if len(self.data.labels_per_class) not in (0, len(self.classes)):
+            raise ValueError("data.labels_per_class: one number a class was expected")
+        return self
+
+
+class Row(Form):
+    """A row of ``result.json``."""
+
+    method: str
+    accuracy: Share | None
+    low: float | None
+    high: float | None
+    split: str | None = None
+    metric: str | None = None
+    n: Count | None = None
+    seconds: float | None = None
+    calibration_error: float | None = None
+
+    @model_validator(mode="after")
+    def _interval(self) -> Self:
+        if self.accuracy is not None and (self.low is None or self.high is None):
+            raise ValueError("an accuracy without its interval")
+        return self
+
+
+class Tried(Form):
+    """A row of ``auto.json``: ``leaven.run.evidence.Tried``."""
+
+    method: str
+    value: float
+    low: float
+    high: float
+    n: Count
+    difference: float | None
+    difference_low: float | None
+    difference_high: float | None
+    gained: Count | None
+    lost: Count | None
+    p: float | None
+    seconds: float
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if len({v is None for v in (self.difference, self.difference_low, self.difference_high, self.p)}) > 1:
+            raise ValueError("a difference without its interval")
+        return self
+
+
+class Auto(Form):
+    """``auto.json``: ``leaven.run.evidence.Evidence``."""
+
+    chosen: str
+    why: str
+    folds: Count
+    labels: Count
+    tried: list[Tried]
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """The ``config.json`` at ``path``, of a run; what older versions did not write yet is as it was then.
+
+    Raises
+    ------
+    LeavenError : it is damaged
+    FileNotFoundError : there is none
+    """
+    text = read_bytes(path, AGAIN)
+    checked(text, Config, path, AGAIN)
+    found = from_json(text)
+    return OPTIONAL | found | {"data": {"dense": False} | found["data"]}
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The JSON object at ``path``, whatever is in it.
+
+    Raises
+    ------
+    LeavenError : it is none
+    FileNotFoundError : nothing is there
+    """
+    found: dict[str, Any] = read_json(path, dict[str, Any], AGAIN)
+    return found
+
+
+def read_rows(path: Path) -> list[dict[str, Any]]:
+    """The figures of a ``result.json``; none where there are none yet.
+
+    Raises
+    ------
+    LeavenError : it is damaged
+    """
+    return _plain(path, list[Row], "remove it and evaluate again", [])
+
+
+def read_auto(path: Path) -> dict[str, Any]:
+    """How a method was chosen; nothing where it was not.
+
+    Raises
+    ------
+    LeavenError : it is damaged
+    """
+    return _plain(path, Auto, "remove it, for it only explains the choice", {})
+
+
+def _plain(path: Path, kind: Any, mend: str, absent: Any) -> Any:
+    """JSON as it stands in a file, once it was found to have its form."""
+    try:
+        text = read_bytes(path, mend)
+    except FileNotFoundError:
+        return absent
+    checked(text, kind, path, mend)
+    return from_json(text)
