@@ -4,8 +4,11 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
+here = Path(__file__).parent
+sys.path[:0] = [str(here), str(here / "store")]  # what tests are made of: planted files, a server, a small disk
 from planted import plant
+from postgres_server import Missing, running
+from small_disk import NoDisk, small_disk
 
 
 @pytest.fixture(scope="session")
@@ -28,3 +31,33 @@ def planted(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(("", os.environ.get("PYTHONPATH", ""))))  # empty: this folder too
     yield folder
     assert not mark.exists(), f"executed: {mark.read_text()}"
+
+
+@pytest.fixture(scope="session")
+def postgres_running():
+    """A server for this process; skips where there can be none."""
+    # what the tests kill are processes, not the machine, so none of them need wait for the disk
+    context = running("fsync=off", "shared_buffers=16MB", "autovacuum=off")
+    try:
+        one = context.__enter__()
+    except Missing as error:
+        pytest.skip(f"no PostgreSQL server: {error}")
+    yield one
+    context.__exit__(None, None, None)
+
+
+@pytest.fixture
+def mortal(postgres_running):
+    """The server, to be killed: it is there again afterwards, with what it held."""
+    yield postgres_running
+    postgres_running.start()
+
+
+@pytest.fixture
+def disk(tmp_path):
+    """A disk that can be filled."""
+    try:
+        with small_disk(tmp_path / "disk") as one:
+            yield one
+    except NoDisk as error:
+        pytest.skip(str(error))

@@ -59,12 +59,12 @@ class Served:
         ]
 
 
-def real_session(folder, classes):
+def real_session(folder, classes, store=None):
     """The session that the command has, without its worker."""
     from leaven.label.opening import open_session
 
     settings = {"train": False, "labels": "none"}
-    return open_session(folder / "images", folder / "run", classes=classes, train=False, options=settings)
+    return open_session(folder / "images", folder / "run", classes=classes, store=store, train=False, options=settings)
 
 
 @pytest.fixture
@@ -72,11 +72,11 @@ def served(tmp_path):
     """Make a server: ``served(classes, count=20)``."""
     made = []
 
-    def make(classes=("cat", "dog", "bird"), count=20, size=(28, 28), real=False, **options):
+    def make(classes=("cat", "dog", "bird"), count=20, size=(28, 28), real=False, store=None, **options):
         folder = tmp_path / f"run{len(made)}"
         folder.mkdir()
         paint(folder / "images", count, size)
-        session = real_session(folder, classes) if real else FakeSession(folder / "images", folder, classes)
+        session = real_session(folder, classes, store) if real else FakeSession(folder / "images", folder, classes)
         made.append(Served(session, folder, **options))
         return made[-1]
 

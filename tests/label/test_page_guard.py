@@ -236,6 +236,7 @@ def test_what_cannot_be_written_is_not_said_to_be_kept(site, monkeypatch):
     )
     ids = client.session.items.ids
     entries = [e for i in range(3) for e in answer(client, event=str(i + 1) * 32, item=ids[i])["entries"]]
-    found = client.post("/api/send", json={"entries": entries}, headers=HERE).json()
-    assert len(found["results"]) == 1
-    assert found["stopped"]
+    found = client.post("/api/send", json={"entries": entries}, headers=HERE)
+    assert found.status_code == 503
+    assert len(found.json()["results"]) == 1
+    assert "cannot be kept at the moment" in found.json()["error"]

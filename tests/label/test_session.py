@@ -3,13 +3,12 @@
 import threading
 from collections import Counter
 
-import numpy as np
 import pytest
-from helpers_label import begin, blank, event, say, tell
+from helpers_label import begin, blank, event, half, say, tell
 
 from leaven.errors import LeavenError
 from leaven.label.opening import open_session
-from leaven.store import Conflict
+from leaven.store import Conflict, Unavailable
 
 
 @pytest.fixture
@@ -17,14 +16,6 @@ def session(tmp_path):
     made = begin(tmp_path)
     yield made
     made.close()
-
-
-def half(session, classes=2):
-    """Probabilities by which item i is of class i mod K, the surer the larger i."""
-    n = len(session.items)
-    p = np.full((n, classes), 0.0)
-    p[np.arange(n), np.arange(n) % classes] = 0.5 + np.arange(n) / (2 * n)
-    return p + (1 - p.sum(1, keepdims=True)) / classes
 
 
 def test_questions_are_held_and_not_repeated(session):
@@ -69,6 +60,61 @@ def test_the_same_event_twice_is_one_answer(session):
     with pytest.raises(LeavenError, match="dog"):
         session.answer("bob", event=event(), kind="label", item=session.items.ids[5], label="dog")
     assert session.store.state().labels() == {question.name: "wolf"}
+
+
+def test_the_same_event_with_other_content_is_a_conflict(session):
+    tell(session, 1, ("cat", "dog"), half(session), range(100))
+    one, two = session.questions("ann", 2)
+    id_, back, pair, name = event(), event(), event(), event()
+    said = {"event": id_, "kind": "label", "item": one.item, "label": "dog"}
+    receipt = session.answer("ann", **said)
+    for who, other in (
+        ("ann", {"label": "cat"}), ("ann", {"item": two.item}), ("ann", {"kind": "skip"}), ("bob", {}),
+    ):  # fmt: skip
+        with pytest.raises(Conflict, match=f"{id_} was given to another one"):
+            session.answer(who, **said | other)
+    with pytest.raises(Conflict):
+        session.undo("ann", event=id_)
+    with pytest.raises(Conflict):
+        session.change_class("ann", event=id_, kind="class_add", label="owl")
+    with pytest.raises(Conflict):
+        session.accept("ann", label="cat", items=[(id_, one.item)])
+    assert session.answer("ann", **said) == receipt
+    session.accept("ann", label="cat", items=[(pair, two.item)])
+    with pytest.raises(Conflict):
+        session.accept("ann", label="dog", items=[(pair, two.item)])
+    session.change_class("ann", event=name, kind="class_add", label="owl")
+    with pytest.raises(Conflict):
+        session.change_class("ann", event=name, kind="class_add", label="wolf")
+    session.undo("ann", event=back)
+    with pytest.raises(Conflict):
+        session.undo("bob", event=back)
+    assert session.store.state().labels() == {one.name: "dog"}
+
+
+def test_an_answer_that_is_kept_although_its_receipt_was_lost_is_ok_whatever_the_model_says_by_now(
+    session, monkeypatch
+):
+    (question,) = session.questions("ann", 1)
+    said = {"event": event(), "kind": "label", "item": question.item, "label": "dog", "seconds": 0.25}
+    dialect = session.store._engine.dialect
+    commit = dialect.do_commit
+
+    def lost(connection):
+        commit(connection)
+        raise dialect.loaded_dbapi.OperationalError("the connection broke")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(dialect, "do_commit", lost)
+        with pytest.raises(Unavailable):
+            session.answer("ann", **said)
+    tell_ = session._refresh
+    monkeypatch.setattr(session, "_refresh", lambda: None)  # nobody has read it yet
+    tell(session, 1, ("cat", "dog"), half(session), range(100))
+    session._ask.queue.holds.clear()
+    monkeypatch.setattr(session, "_refresh", tell_)
+    assert session.answer("ann", **said)["labelled"] == 1
+    assert [e.label for e in session.store.events() if e.kind == "label"] == ["dog"]
 
 
 def test_every_fifth_is_an_audit_item_of_a_random_sample(tmp_path):

@@ -1,27 +1,15 @@
-import sys
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from postgres_server import Missing, server
+from postgres_server import new_place
 
 from leaven.store import Event, Store
 
 
 @pytest.fixture(scope="session")
-def postgresql():
-    """URL of a server for this process; skips where there can be none."""
-    # what the tests kill is who writes, not the server or the machine, so it need not wait for the disk
-    context = server("fsync=off", "shared_buffers=16MB", "autovacuum=off")
-    try:
-        url = context.__enter__()
-    except Missing as error:
-        pytest.skip(f"no PostgreSQL server: {error}")
-    yield url
-    context.__exit__(None, None, None)
+def postgresql(postgres_running):
+    """URL of the server for this process."""
+    return postgres_running.url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
@@ -56,13 +44,3 @@ def server_store(postgresql):
     with Store.open(new_place(postgresql)) as opened:
         opened.add_classes(["cat", "dog"], "ada")
         yield opened
-
-
-def new_place(url):
-    """URL of a new schema: much quicker than a new database."""
-    import psycopg
-
-    schema = f"s{uuid4().hex}"
-    with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f"CREATE SCHEMA {schema}")
-    return f"{url}?options=-csearch_path%3D{schema}"

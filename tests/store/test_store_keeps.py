@@ -4,7 +4,7 @@ import pytest
 import sqlalchemy
 
 from leaven.errors import LeavenError
-from leaven.store import Conflict, Event, Store
+from leaven.store import Conflict, Event, Store, Unavailable
 
 
 def raw(store):
@@ -95,10 +95,9 @@ def test_the_same_event_again_is_the_one_that_is_kept(store, event):
 
 def test_an_id_is_not_taken_by_another_event(store, event):
     store.add(event("label", "a.png", "cat", id="x"))
-    with pytest.raises(LeavenError, match="x is taken by another event") as caught:
+    with pytest.raises(Conflict, match="x is taken by another event"):
         store.add(event("label", "a.png", "dog", id="x"))
-    assert not isinstance(caught.value, Conflict)
-    with pytest.raises(LeavenError, match="taken"):
+    with pytest.raises(Conflict, match="taken"):
         store.add(event("label", "a.png", "cat", id="x", by="bob"))
     assert store.state().labels() == {"a.png": "cat"}
 
@@ -128,7 +127,7 @@ def test_the_table_of_what_stands_is_made_anew(store, event):
     with raw(store) as connection, connection.begin():
         connection.exec_driver_sql("UPDATE leaven_standing SET event = 'nonsense' WHERE item = 'a.png'")
         connection.exec_driver_sql("DELETE FROM leaven_standing WHERE item = 'b.png'")
-    with pytest.raises(Conflict, match=r"Store\.rebuild"):
+    with pytest.raises(Unavailable, match=r"Store\.rebuild"):  # not the answer's fault
         store.add(event("label", "a.png", "dog", replaces="x"))
     assert store.rebuild() == 2
     assert table() == good

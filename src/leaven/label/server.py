@@ -10,7 +10,7 @@ import socket
 import sys
 import threading
 import webbrowser
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
@@ -25,7 +25,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from leaven.errors import LeavenError
-from leaven.store import Conflict
+from leaven.store import Conflict, Unavailable
 
 from .ahead import Ahead
 from .messages import Bad, annotator_name, ids, read_entries, read_json, text, whole_number
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 STATIC = Path(__file__).with_name("static")
 TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 SIDES = {"grid": GRID, "view": VIEW}
+RETRY = 1  # seconds after which the page may ask a store again that was out of reach
 PORTS = range(20_000, 30_000)  # a run has one of its own, so that a page that was left open finds it again
 
 
@@ -118,7 +119,8 @@ def create_app(
 
     async def send(request: Request) -> Response:
         entries = read_entries(await read_json(request))
-        return JSONResponse(await run_in_threadpool(_take, session, entries))
+        results, stopped = await run_in_threadpool(_take, session, entries)
+        return _later(stopped, results) if stopped else JSONResponse({"results": results})
 
     routes = [
         Route("/", page),
@@ -132,17 +134,24 @@ def create_app(
     ]
     handlers: dict[Any, Callable[[Request, Exception], Awaitable[Response]]] = {
         Bad: _told(400), Conflict: _told(409), LeavenError: _told(400), Unreadable: _told(422), KeyError: _missing,
+        Unavailable: _unavailable,
     }  # fmt: skip
     guard = Middleware(Guard, token=token, cookie=f"leaven_{port}", host=host)
     return Starlette(routes=routes, middleware=[guard], exception_handlers=handlers)
 
 
-def _take(session: Session, entries: list[dict[str, Any]]) -> dict[str, Any]:
-    """What the page did, in its order; it ends at the first that could not be kept, which the page sends again."""
+def _take(session: Session, entries: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], str]:
+    """What the page did, in its order: what became of each, up to the first that cannot be kept yet, and why not.
+
+    An answer that is refused is refused for good. Where the store is out of reach nothing is wrong with the answer: the
+    page keeps it and all that follow, and sends them again.
+    """
     results: list[dict[str, Any]] = []
     for entry in entries:
         try:
             results.append({"ok": True} | _do(session, **entry))
+        except Unavailable as error:
+            return results, str(error)
         except Conflict as error:
             results.append({"ok": False, "conflict": True, "error": str(error)})
         except KeyError:
@@ -151,8 +160,8 @@ def _take(session: Session, entries: list[dict[str, Any]]) -> dict[str, Any]:
             results.append({"ok": False, "error": str(error)})
         except Exception as error:
             print(f"not kept, it will be sent again: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
-            return {"results": results, "stopped": "The labels cannot be written at the moment."}
-    return {"results": results}
+            return results, f"Answers cannot be kept at the moment ({type(error).__name__}): see the terminal."
+    return results, ""
 
 
 def _do(session: Session, *, type: str, annotator: str, **said: Any) -> dict[str, Any]:
@@ -190,6 +199,15 @@ def _told(status: int) -> Callable[[Request, Exception], Awaitable[Response]]:
         return _error(status, str(error))
 
     return handler
+
+
+def _later(why: str, results: Sequence[dict[str, Any]] = ()) -> Response:
+    """Not now: what became of the first entries, and when to send the others again."""
+    return JSONResponse({"error": why, "results": list(results)}, 503, {"Retry-After": str(RETRY)})
+
+
+async def _unavailable(request: Request, error: Exception) -> Response:
+    return _later(str(error))
 
 
 async def _missing(request: Request, error: Exception) -> Response:

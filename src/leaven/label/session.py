@@ -24,13 +24,16 @@ from leaven.label.settings import Settings
 from leaven.label.tally import Tally
 from leaven.label.trainer import Trainer
 from leaven.label.writer import Writer
-from leaven.store import Event, Store
+from leaven.store import Conflict, Event, Store, Unavailable
 
 __all__ = ["Question", "Session"]
 
 PATIENCE = 8.0  # seconds that the first ranking is waited for
+STORE = 4.0  # seconds that an answer waits for a store that is busy or silent: the page keeps it and asks again
+AGAIN = 1.0  # seconds after which a store that was out of reach is asked again by those who only look
 PAUSE = 20.0  # seconds without an answer after which people are taken to rest
 GRID = "grid"
+SAID = ("kind", "annotator", "item", "label", "old", "undoes", "seconds")  # by the person; the rest by the model
 
 
 class Session:
@@ -63,7 +66,7 @@ class Session:
         self._own = Lock(self.folder)
         where = str(store or self.folder / "labels.db")
         self.items = items or Items(self.settings.data, self.folder / "made")
-        self.store = Store.open(where)
+        self.store = Store.open(where, patience=STORE)
         self._writer = Writer(self.store)
         self._lock = threading.RLock()
         self._since = time.monotonic()
@@ -77,6 +80,7 @@ class Session:
         self._failed_at: int | None = None  # labels that there were when a training failed
         self._answered = time.monotonic()
         self._version = 0
+        self._trouble, self._asked = "", 0.0  # why the store could not be read when it was asked last, and when
         self._refresh()
         found = rounds.newest(self.folder)
         if found is not None:
@@ -95,7 +99,7 @@ class Session:
     def classes(self) -> tuple[str, ...]:
         """Names of the classes, in the order in which they were added."""
         with self._lock:
-            self._refresh()
+            self._look()
             return self._tally.state.classes
 
     def questions(self, annotator: str, n: int, held: Collection[str] = ()) -> list[Question]:
@@ -106,7 +110,7 @@ class Session:
         back to whoever skipped it when nothing else is left.
         """
         with self._lock:
-            self._refresh()
+            self._look()
             self._ask.queue.sweep()
             mine = {row for id_ in held if (row := self._row(id_)) is not None}
             for row in mine:
@@ -140,33 +144,47 @@ class Session:
         Raises
         ------
         KeyError : there is no such item
-        Conflict : the annotator answered it before, and the answer does not replace that one
+        Conflict : the annotator answered it before, and the answer does not replace that one; or the event is another
+        Unavailable : the store cannot be written at the moment
         LeavenError : there is no such class or kind
         """
         row = self.items.row(item)
         with self._lock:
             known = self._tally.events.get(event)
-            if known is not None:
-                return self._receipt(known)
             made = self._event(annotator, event, kind, row, label, shown, seconds, replaces)
-        (kept,) = self._writer.add(made)
-        return self._after([(row, annotator)], kept)[0]
+        if known is None:
+            try:
+                return self._after([(row, annotator)], *self._write(made))[0]
+            except Conflict:
+                known = self._kept(event)  # its receipt was lost, and what the model says of the item changed since
+                if known is None:
+                    raise
+        self._require_same(known, made)
+        with self._lock:
+            return self._receipt(known)
 
     def undo(self, annotator: str, *, event: str) -> dict[str, Any] | None:
         """Undo the annotator's newest standing answer; ``None`` where there is none.
 
         The receipt has the item's ``question``, which is the annotator's again, and what was ``undone``.
+
+        Raises
+        ------
+        Conflict : the event is another
+        Unavailable : the store cannot be written at the moment
         """
         with self._lock:
             self._refresh()
             before = self._tally.events.get(event)
+            if before is not None:
+                self._require_same(before, Event(event, "undo", annotator, item=before.item, undoes=before.undoes))
             last = self._tally.events.get(before.undoes) if before else self._tally.state.last(annotator)
         if last is None:
             return None
         if before is None:
-            self._writer.add(Event(event, "undo", annotator, item=last.item, undoes=last.id))
+            self._write(Event(event, "undo", annotator, item=last.item, undoes=last.id))
         with self._lock:
-            self._refresh()
+            self._look()
             row = self.items.rows.get(last.item)
             receipt: dict[str, Any] = {"event": event, "undone": {"kind": last.kind, "label": last.label},
                                        "labelled": len(self._tally.labelled)}  # fmt: skip
@@ -183,7 +201,7 @@ class Session:
         Without ``label`` it is the class that most open items are taken for. Audit items are never among them.
         """
         with self._lock:
-            self._refresh()
+            self._look()
             news = self._ask.news
             if news is None or not news.by_class:
                 return {"label": label or "", "questions": [], "choices": []}
@@ -207,6 +225,11 @@ class Session:
         """Keep one class for several items of the grid, all or none; ``items`` are pairs of an event and an item.
 
         What the annotator answered meanwhile is left as it is.
+
+        Raises
+        ------
+        Conflict : an event is another
+        Unavailable : the store cannot be written at the moment
         """
         receipts, made, rows = [], [], []
         with self._lock:
@@ -216,6 +239,7 @@ class Session:
                 known = self._tally.events.get(event)
                 stands = self._tally.standing(row, annotator)
                 if known is not None:
+                    self._require_same(known, self._event(annotator, event, "label", row, label, True, None, ""))
                     receipts.append(self._receipt(known))
                 elif stands is None or stands.kind == "skip":
                     question = self._ask.queue.held(row, annotator)
@@ -223,7 +247,7 @@ class Session:
                         self._ask.queue.hold(row, annotator, self._ask.question(row, GRID))
                     made.append(self._event(annotator, event, "label", row, label, True, None, ""))
                     rows.append((row, annotator))
-        kept = self._writer.add(*made) if made else []
+        kept = self._write(*made) if made else []
         return receipts + self._after(rows, *kept)
 
     def change_class(self, annotator: str, *, event: str, kind: str, label: str, old: str = "") -> list[str]:
@@ -231,17 +255,21 @@ class Session:
 
         Raises
         ------
-        Conflict : there is a class of that name already
+        Conflict : there is a class of that name already, or the event is another
+        Unavailable : the store cannot be written at the moment
         LeavenError : there is no such class
         """
+        made = Event(event, kind, annotator, label=label if kind != "class_remove" else "", old=old)
         with self._lock:
             self._refresh()
+            known = self._tally.events.get(event)
             there = self._tally.state.classes
-            nothing_new = event in self._tally.events or (kind == "class_add" and label in there)
-        if not nothing_new:
-            self._writer.add(Event(event, kind, annotator, label=label if kind != "class_remove" else "", old=old))
+        if known is not None:
+            self._require_same(known, made)
+        elif kind != "class_add" or label not in there:
+            self._write(made)
         with self._lock:
-            self._refresh()
+            self._look()
             self._consider()
             return list(self._tally.state.classes)
 
@@ -254,7 +282,7 @@ class Session:
     def status(self, annotator: str) -> dict[str, Any]:
         """How it goes, for the page, which asks every now and then: so a pause is noticed here."""
         with self._lock:
-            self._refresh()
+            self._look()
             self._consider()
             mine: Mapping[str, int] = self._tally.kinds.get(annotator, {})
             state = self._tally.state
@@ -272,6 +300,7 @@ class Session:
                 "ranking": dict(trainer.ranking) if trainer else {"state": "done", "done": 0, "of": 0},
                 "version": self._version,
                 "notes": self._ask.notes[-3:],
+                "store": self._trouble,
             } | self._accuracy(training["state"] in ("training", "scoring"))
 
     def close(self) -> None:
@@ -303,13 +332,32 @@ class Session:
             seconds=seconds, audit=judged,
         )  # fmt: skip
 
+    def _write(self, *events: Event) -> list[Event]:
+        kept = self._writer.add(*events)
+        self._trouble = ""  # the store is there
+        return kept
+
+    def _kept(self, event: str) -> Event | None:
+        """The event as the store has it by now."""
+        with self._lock:
+            self._refresh()
+            return self._tally.events.get(event)
+
+    def _require_same(self, kept: Event, asked: Event) -> None:
+        """What is asked to be kept under an id must be what is kept under it, whatever the model says by now."""
+        if any(getattr(kept, name) != getattr(asked, name) for name in SAID):
+            raise Conflict(
+                f"The event id {kept.id} was given to another one ({kept.kind} of {kept.annotator}) before, so this "
+                "one is not kept: make a new id for every event."
+            )
+
     def _after(self, rows: Sequence[tuple[int, str]], *kept: Event) -> list[dict[str, Any]]:
         with self._lock:
             self._answered = time.monotonic()
             for row, annotator in rows:
                 self._ask.queue.release(row, annotator)
             if any(event.seq > self._last_kept for event in kept):  # where threads piled up, one reads for all
-                self._refresh()
+                self._look()
                 self._consider()
             return [self._receipt(event) for event in kept]
 
@@ -317,6 +365,20 @@ class Session:
         row = self.items.rows.get(event.item)
         return {"event": event.id, "item": "" if row is None else self.items.ids[row], "label": event.label,
                 "seq": event.seq, "labelled": len(self._tally.labelled)}  # fmt: skip
+
+    def _look(self) -> None:
+        """Read what came since where the store can be reached; else go on by what is known, and say so in the status.
+
+        Questions are asked meanwhile: the page keeps the answers.
+        """
+        if self._trouble and time.monotonic() - self._asked < AGAIN:
+            return
+        self._trouble = ""
+        try:
+            self._refresh()
+        except Unavailable as error:
+            self._trouble = str(error)
+        self._asked = time.monotonic()
 
     def _refresh(self) -> None:
         changes = len(self._tally.renames)
@@ -373,7 +435,7 @@ class Session:
             with self._lock:
                 self._failed_at = len(self._tally.labelled)
         with self._lock:
-            self._refresh()
+            self._look()
             self._consider()
 
     def _take(self, found: says.Says) -> None:

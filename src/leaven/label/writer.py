@@ -6,7 +6,7 @@ import threading
 from concurrent.futures import Future
 
 from leaven.errors import LeavenError
-from leaven.store import Event, Store
+from leaven.store import Event, Store, Unavailable
 
 
 class Writer:
@@ -37,8 +37,9 @@ class Writer:
         try:
             kept = iter(self.store.add(*(event for events, _ in together for event in events)))
         except LeavenError as error:
-            if len(together) == 1:
-                together[0][1].set_exception(error)
+            if len(together) == 1 or isinstance(error, Unavailable):  # one by one each would wait as long again
+                for _, done in together:
+                    done.set_exception(error)
             else:  # one of them does not fit: the others shall not suffer
                 for one in together:
                     self._write([one])

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .event import Conflict, Event
+    from .event import Conflict, Event, Unavailable
     from .state import State
     from .store import Store
 
-__all__ = ["Conflict", "Event", "State", "Store"]
-_WHERE = {"Conflict": "event", "Event": "event", "State": "state", "Store": "store"}
+__all__ = ["Conflict", "Event", "State", "Store", "Unavailable"]
+_WHERE = {"Conflict": "event", "Event": "event", "State": "state", "Store": "store", "Unavailable": "event"}
 
 
 def __getattr__(name: str) -> Any:

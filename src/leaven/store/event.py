@@ -20,7 +20,15 @@ NEEDED = {  # what an event of a kind says, beside its id and its annotator
 
 
 class Conflict(LeavenError):
-    """The event goes out from what does not stand any more: another answer came first."""
+    """The event goes out from what does not stand any more, or has the id of another one that is kept."""
+
+
+class Unavailable(LeavenError):
+    """The store cannot be read or written at the moment; the same call may do when it is there again.
+
+    Nothing is wrong with the events themselves. Whether they were kept is not known where the connection broke while
+    they were written, so they are added again under the same ids.
+    """
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,8 +18,8 @@ from sqlalchemy import Connection, Engine, and_, bindparam, delete, insert, sele
 from leaven.errors import LeavenError
 
 from . import tables
-from .engine import make_engine, reading, writing
-from .event import NAMES, Conflict, Event, checked, same
+from .engine import PATIENCE, make_engine, reading, writing
+from .event import NAMES, Conflict, Event, Unavailable, checked, same
 from .fold import Change, Fold
 from .place import place
 from .state import State
@@ -42,7 +42,7 @@ class Store:
         self.name = name
 
     @classmethod
-    def open(cls, where: str | os.PathLike[str], *, create: bool = True) -> Store:
+    def open(cls, where: str | os.PathLike[str], *, create: bool = True, patience: float = PATIENCE) -> Store:
         """Open a store.
 
         Parameters
@@ -51,13 +51,17 @@ class Store:
             An SQLite file, a run folder (its ``labels.db``), or ``postgresql://user@host/database``.
         create : bool
             Make it where it is not there.
+        patience : float
+            Seconds after which what waits for other writers, or for a server to answer, is `Unavailable`.
 
         Raises
         ------
+        Unavailable
+            It cannot be reached, read or written at the moment.
         LeavenError
             It cannot be opened or made, is damaged, is no store, or is of a newer leaven.
         """
-        engine, name = make_engine(place(where))
+        engine, name = make_engine(place(where), patience)
         if engine.dialect.name == "sqlite":
             _make_way(Path(name), create)
         store = cls(engine, name)
@@ -100,9 +104,12 @@ class Store:
         Raises
         ------
         Conflict
-            An event goes out from what does not stand any more.
+            An event goes out from what does not stand any more, or has the id of one that says something else.
+        Unavailable
+            The store cannot be written at the moment: nothing of it was kept as far as is known, and the same events
+            are kept once when they are added again.
         LeavenError
-            An event cannot be kept, names what is not there, or has the id of one that says something else.
+            An event cannot be kept, or names what is not there.
         """
         asked = [checked(event) for event in events]
         with self._turn() as connection:
@@ -156,7 +163,7 @@ class Store:
                 self._fold.apply(event)
             except LeavenError as error:
                 self._fold = Fold()
-                raise LeavenError(
+                raise Unavailable(
                     f"The label store {self.name} is damaged at event {event.seq} ({str(error).rstrip('.')}): take a "
                     "copy of it that is whole."
                 ) from None
@@ -176,7 +183,7 @@ class Store:
                 known[event.id] = event
                 new.append(event)
             elif not same(known[event.id], event):
-                raise LeavenError(f"The event id {event.id} is taken by another event: make a new id for every event.")
+                raise Conflict(f"The event id {event.id} is taken by another event: make a new id for every event.")
             kept.append(known[event.id])
         if new:
             connection.execute(insert(tables.events), [_row(event) for event in new])
@@ -224,7 +231,7 @@ def _put(connection: Connection, changed: Change) -> None:
 
     Raises
     ------
-    Conflict
+    Unavailable
         The table has something else than what the events say.
     """
     table = tables.standing
@@ -238,7 +245,7 @@ def _put(connection: Connection, changed: Change) -> None:
     moved = update(table).where(this).values(event=bindparam("is"))
     for statement, part in ((delete(table).where(this), gone), (moved, other)):
         if part and connection.execute(statement, part).rowcount not in (len(part), -1):
-            raise Conflict("The table of what stands does not fit the events: make it anew with Store.rebuild.")
+            raise Unavailable("The table of what stands does not fit the events: make it anew with Store.rebuild.")
     if new:
         connection.execute(
             insert(table), [{"annotator": row["who"], "item": row["what"], "event": row["is"]} for row in new]

@@ -1,7 +1,8 @@
 // Requests to the server that this page came from.
 
+// The server answered, and not with yes. `told` is what it said, `retry` after how many ms to ask again.
 export class Refused extends Error {
-  constructor(status, message) { super(message); this.status = status; }
+  constructor(status, message, told = {}, retry = 0) { super(message); Object.assign(this, { status, told, retry }); }
 }
 
 export const me = { name: "", place: "", stamp: "" };
@@ -17,7 +18,8 @@ export async function ask(path, body, patience = 20000) {
   const answer = await fetch(`/api/${path}`, options);
   if (!answer.ok) {
     const told = await answer.json().catch(() => ({}));
-    throw new Refused(answer.status, told.error ?? `The server answered ${answer.status}.`);
+    const retry = 1000 * (Number(answer.headers.get("Retry-After")) || 0);
+    throw new Refused(answer.status, told.error ?? `The server answered ${answer.status}.`, told, retry);
   }
   return answer.json();
 }

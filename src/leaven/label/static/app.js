@@ -47,6 +47,7 @@ async function begin() {
     }
   }
   banner("");
+  outbox.heard(true, status.store);
   poll();
 }
 
@@ -66,8 +67,8 @@ async function poll() {
     await new Promise((go) => setTimeout(go, wait));
     if (document.hidden) continue;
     try {
-      take(await ask("status", undefined, 8000));
-      outbox.heard(true);
+      take(await ask("status", undefined, 12000));
+      outbox.heard(true, status.store);
       stage.fill();
     } catch (error) {
       if (error instanceof Refused && [401, 403, 421].includes(error.status)) outbox.closed ||= error.message;
@@ -80,6 +81,8 @@ async function poll() {
 function tell(error) { banner(outbox.closed ? closedText() : error.message); }
 
 const unsent = () => (outbox.entries.length ? ` ${plural(outbox.entries.length, "answer")} kept here until it is back.` : "");
+const lostText = () => `${outbox.why || "Connection lost, trying again."}${outbox.full
+  ? ` ${plural(outbox.entries.length, "answer")} wait here; no more are taken until it is back.` : unsent()}`;
 const closedText = () => `${outbox.closed}${unsent()}`;
 
 function banner(text) {
@@ -89,10 +92,11 @@ function banner(text) {
 
 outbox.addEventListener("change", () => {
   if (outbox.closed) banner(closedText());
-  else if (outbox.lost) banner(`Connection lost, trying again.${outbox.full ? ` ${plural(outbox.entries.length, "answer")} wait here; no more are taken until it is back.` : unsent()}`);
+  else if (outbox.lost) banner(lostText());
   else banner("");
 });
-outbox.addEventListener("back", () => toast("The connection is back, and every answer has arrived."));
+outbox.addEventListener("back", () => toast("All is well again, and every answer has arrived."));
+outbox.addEventListener("refused", (event) => toast(`Not kept: ${event.detail}`)); // of a page that was closed
 
 // ---- classes
 
@@ -162,7 +166,7 @@ function accept(when) { if (guessed()) answer("label", guessed(), when); }
 async function answer(kind, label, when) {
   const entry = stage.current;
   if (undoing || !stage.takes(when)) return;
-  if (outbox.full) { say("No more answers are taken until the connection is back."); return; }
+  if (outbox.full) { say("No more answers are taken until those that wait have arrived."); return; }
   const shown = Boolean(guessed()), seconds = Math.max(0, when - entry.paintedAt) / 1000;
   const event = newId(), item = entry.question.item;
   stage.leave();

@@ -9,7 +9,8 @@ const BATCH = 25;
 
 export class Outbox extends EventTarget {
   entries = [];
-  lost = false; // the connection
+  lost = false; // what is sent does not arrive
+  why = ""; // what the server says of that: the labels cannot be written; empty where there is no connection
   closed = ""; // why the server will not take any more
   #sending = false;
   #wait = 300;
@@ -21,7 +22,9 @@ export class Outbox extends EventTarget {
   open() {
     this.#own = `outbox.${me.place}.${newId()}`;
     for (const key of memory.keys(`outbox.${me.place}.`)) {
-      for (const entry of memory.get(key, [])) this.entries.push({ entry, settle() {} });
+      for (const entry of memory.get(key, [])) {
+        this.entries.push({ entry, settle: (result) => { if (!result.ok) this.dispatchEvent(new CustomEvent("refused", { detail: result.error })); } });
+      }
       memory.set(key, null);
     }
     this.#save();
@@ -56,19 +59,24 @@ export class Outbox extends EventTarget {
     try {
       while (this.entries.length) {
         const batch = this.#batch();
-        const { results, stopped } = await ask("send", { entries: batch.map(({ entry }) => entry) });
-        const known = this.entries.splice(0, results.length);
-        this.#save();
-        known.forEach(({ settle }, i) => settle(results[i]));
-        if (stopped) throw new Error(stopped);
+        const { results } = await ask("send", { entries: batch.map(({ entry }) => entry) });
+        this.#known(results);
         this.#single = false;
-        this.#back();
+        this.#wait = 300;
       }
+      this.#back();
     } catch (error) {
       this.#failed(error);
     }
     this.#sending = false;
     this.#tell();
+  }
+
+  // The server has said what becomes of the first of them.
+  #known(results) {
+    const known = this.entries.splice(0, results.length);
+    this.#save();
+    known.forEach(({ settle }, i) => settle(results[i]));
   }
 
   #batch() {
@@ -81,19 +89,19 @@ export class Outbox extends EventTarget {
     const status = error instanceof Refused ? error.status : 0;
     if ([400, 413, 415].includes(status)) { // of one that the server does not understand the others must not suffer
       if (this.#single || this.entries.length === 1) {
-        const [{ settle }] = this.entries.splice(0, 1);
-        this.#save();
-        settle({ ok: false, error: error.message });
+        this.#known([{ ok: false, error: error.message }]);
       }
       this.#single = true;
       this.#wait = 50;
     } else if ([401, 403, 421].includes(status)) {
       this.closed = error.message;
     } else {
+      if (error.told?.results?.length) { this.#known(error.told.results); this.#wait = 300; }
       this.lost = true;
+      this.why = status === 503 ? error.message : "";
     }
     if (this.closed || !this.entries.length) return;
-    this.#timer = setTimeout(() => this.now(), this.#wait);
+    this.#timer = setTimeout(() => this.now(), Math.max(this.#wait, error.retry ?? 0));
     this.#wait = Math.min(1.6 * this.#wait, 4000);
   }
 
@@ -101,14 +109,16 @@ export class Outbox extends EventTarget {
     this.#wait = 300;
     if (!this.lost) return;
     this.lost = false;
+    this.why = "";
     this.dispatchEvent(new Event("back"));
   }
 
-  // The poll found the server there, or not.
-  heard(there) {
-    if (!there) this.lost = true;
-    else if (this.entries.length) this.now();
-    else this.#back();
+  // The poll found the server there, or not; `why` the labels cannot be read, where they cannot.
+  heard(there, why = "") {
+    const connected = there && this.lost && !this.why;
+    if (!there || why) Object.assign(this, { lost: true, why });
+    else if (!this.entries.length) this.#back();
+    else if (connected) this.now(); // a store that could not be written is tried by the timer, as slowly as it says
     this.#tell();
   }
 
