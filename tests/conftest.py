@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-here = Path(__file__).parent
-sys.path[:0] = [str(here), str(here / "store")]  # what tests are made of: planted files, a server, a small disk
+# what tests are made of: planted files, a server, a small disk
+sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent / "store"))
 from planted import plant
 from postgres_server import Missing, running
 from small_disk import NoDisk, small_disk
