@@ -53,7 +53,11 @@ def test_fit_says_that_there_is_no_figure(leaven, place, tmp_path):
     assert said.code == 0
     assert "No accuracy can be stated" in said.out
     assert "leaven evaluate" in said.out
-    assert said.err == ""
+    assert said.err.splitlines() == [
+        "24 images of 8 x 8 pixels, 1 channel, 3 classes; 9 labels.",
+        f"Network cnn (from random weights); method FixMatch, 3 steps of 6, into {tmp_path / 'run'}.",
+        "Images are mirrored too; --no-flip, where a mirrored one is of another class.",
+    ]
     again = leaven(*words, "--overwrite", "--json")
     content = json.loads(again.out)
     assert content["rows"] == []
@@ -153,6 +157,7 @@ def test_report_is_made_anew(leaven, run):
 @pytest.mark.parametrize("form", ["onnx", "torch", "safetensors"])
 def test_export(leaven, run, tmp_path, form):
     import torch
+    from safetensors import safe_open
 
     if form == "onnx":
         runtime = pytest.importorskip("onnxruntime")
@@ -172,6 +177,20 @@ def test_export(leaven, run, tmp_path, form):
         else:
             other = load_model(out).network(x).detach()
         np.testing.assert_allclose(other, own, atol=1e-5)
+    about = {"classes": list(model.classes), "input": {
+        "layout": "NCHW", "height": 8, "width": 8, "channels": 1, "range": [0, 1], "colours": "grey"}}  # fmt: skip
+    if form == "onnx":
+        told = runtime.InferenceSession(out).get_modelmeta().custom_metadata_map
+        found = {name: json.loads(text) for name, text in told.items()}
+    elif form == "torch":
+        extra = {"about.json": ""}
+        torch.export.load(out, extra_files=extra)
+        found = json.loads(extra["about.json"])
+    else:
+        with safe_open(out, "pt") as file:
+            found = json.loads(file.metadata()["leaven"])
+            assert found.pop("network")["name"] == "cnn"
+    assert found == about
 
 
 def test_export_into_the_run_folder(leaven, run):

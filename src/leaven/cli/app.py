@@ -50,7 +50,9 @@ Strict = Annotated[bool, Of("--strict", help="An image that cannot be read is an
 # what trains is told alike by `fit` and `simulate`
 Size = Annotated[int | None, Of(help="Pixels a side to keep of each image.")]
 Channels = Annotated[int | None, Of(help="1 grey, 3 colour; by default what the images are.")]
-Flip = Annotated[bool | None, Of("--flip/--no-flip", help="Mirror images; by default colour ones.")]
+Flip = Annotated[
+    bool | None, Of("--flip/--no-flip", help="Mirror images; by default unless classes are digits, letters.")
+]
 NetworkName = Annotated[str, Net(help="auto, cnn, wrn-28-2, mlp, linear, or a timm model.")]
 Pretrained = Annotated[bool | None, Net("--pretrained/--no-pretrained", help="Load pretrained weights.")]
 Frozen = Annotated[bool | None, Net("--frozen/--tuned", help="Keep the backbone's weights.")]
@@ -100,7 +102,7 @@ def fit(
     data: Annotated[
         Path, typer.Argument(help="Images (a subfolder a class, images/ and masks/, or --labels), or .npz.")
     ],
-    out: Annotated[Path, typer.Option("--out", "-o", help="Run folder to make.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Run folder to make (runs/NAME).")] = None,
     labels: Labels = None,
     source: Annotated[Path | None, Of(help="Labelled folder of another domain to learn from.")] = None,
     test: Annotated[Path | None, Of(help="Labelled folder to report on; it chooses nothing.")] = None,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 from dataclasses import fields, replace
@@ -12,7 +13,10 @@ from leaven.cli.show import emit
 from leaven.errors import LeavenError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from leaven.methods.base import Method
+    from leaven.run.fit import Fitted
     from leaven.run.inputs import Pixels
 
 PATHS = ("data", "labels", "source", "test")
@@ -48,7 +52,7 @@ def run(given: dict[str, Any], hyperparameters: dict[str, str]) -> int:
     given = given | {"mask_values": said.values}
     pool, where = _pool(given)
     record = {"inputs": _inputs(given)}
-    out, test = Path(given["out"]), None
+    out, test = _run_folder(given), None
     if given["test"] is not None:
         test = read_like(
             given["test"],
@@ -59,7 +63,8 @@ def run(given: dict[str, Any], hyperparameters: dict[str, str]) -> int:
         )
         if not (test.labels >= 0).any():
             raise LeavenError(f"The test data {given['test']} have no labels; give a subfolder a class, or an .npz.")
-    again = {"resume": given["resume"], "overwrite": given["overwrite"], "loggers": tuple(given["logger"] or ())}
+    again: dict[str, Any] = {name: given[name] for name in ("resume", "overwrite")}
+    again |= {"loggers": tuple(given["logger"] or ()), "announce": True}
     try:
         if auto:
             fitted, evidence = fit_auto(pool, out, options, test=test, source=where, record=record, **again)
@@ -73,26 +78,63 @@ def run(given: dict[str, Any], hyperparameters: dict[str, str]) -> int:
         return STOPPED
     if first():
         rows = [row for one in fitted for row in one.figures()]
-        emit(rows, given["as_json"], f"{method} in {out}", _together(why, _note(rows, out, kind)), report=out / REPORT)
+        emit(
+            rows,
+            given["as_json"],
+            f"{method} in {out}",
+            _together(why, _note(fitted, rows, out, kind)),
+            report=out / REPORT,
+        )
     return 0
 
 
-def _note(rows: list[dict[str, Any]], out: Path, kind: type[Method]) -> str | None:
+def _run_folder(given: dict[str, Any]) -> Path:
+    """Where the run goes: as told, or ``runs/NAME``, or the next of that name that is free.
+
+    Several processes that were started apart would each find another one free.
+    """
+    from leaven.run.folder import automatic
+
+    if given["out"] is not None:
+        return Path(given["out"])
+    if any(int(os.environ.get(name) or 1) > 1 for name in ("WORLD_SIZE", "SLURM_NTASKS")):
+        raise LeavenError("Several processes train one run, and none of them can name it for all; name it with -o.")
+    return automatic(given["data"], again=given["resume"] or given["overwrite"])
+
+
+def _note(fitted: Sequence[Fitted], rows: list[dict[str, Any]], out: Path, kind: type[Method]) -> str | None:
     """What a person should know that the figures do not say by themselves."""
+    from leaven.evaluate.evaluation import Evaluation
+    from leaven.evaluate.report.words import not_learnt
+
     if kind.learns == "features":
         return f"A backbone to start from: `leaven probe {out} DATA` says what it is worth, --init {out} uses it."
     if kind.learns == "tasks":
-        return f"`leaven episodes {out} NEW_CLASSES` says how well it learns classes that it has not seen."
+        return (
+            f"`leaven episodes {out} NEW_CLASSES` says how well it learns classes that it has not seen; "
+            f"`leaven predict {out} IMAGES --support LABELLED` tells them."
+        )
     if not rows:
+        if fitted[-1].labels.get("source_labels") and not fitted[-1].labels["labels"]:
+            return (
+                "No accuracy can be stated, for no label of the target is known: give labelled items of it with "
+                f"--test, or run `leaven evaluate {out} FOLDER`."
+            )
         return (
             "No accuracy can be stated, for every label was learnt from: give --test or --validation, or run "
             f"`leaven evaluate {out} FOLDER`."
         )
+    chance = [split for split, found in fitted[-1].evaluations.items()
+              if split != "unlabelled" and isinstance(found, Evaluation) and found.at_chance]  # fmt: skip
+    said = [not_learnt(type(fitted[-1].trained).__name__).replace("`", "")] if chance else []
     best = {row["split"]: row for row in sorted(rows, key=lambda row: row["accuracy"])}
     behind = [split for split, row in best.items() if row["method"] == "supervised"]
-    if not behind or rows[-1]["method"] == "supervised":
-        return None
-    return f"The supervised baseline is ahead on {', '.join(behind)}: train longer, or use the model in {out}/baseline."
+    if behind and rows[-1]["method"] != "supervised":
+        said.append(
+            f"The supervised baseline is ahead on {', '.join(behind)}: train longer, or use the model in "
+            f"{out}/baseline."
+        )
+    return _together(*said)
 
 
 def _together(*notes: str | None) -> str | None:

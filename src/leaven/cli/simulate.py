@@ -56,7 +56,7 @@ def _game(given: dict[str, Any], hyperparameters: dict[str, str]) -> Game:
     from leaven.methods.registry import get
     from leaven.query.select import strategy_name
     from leaven.query.simulate import Game
-    from leaven.run.options import Options, decide
+    from leaven.run.options import Options, as_begun, decide
     from leaven.train.plan import Plan
 
     strategies = tuple(strategy_name(name) for name in given["strategies"].split(",") if name.strip())
@@ -70,6 +70,8 @@ def _game(given: dict[str, Any], hyperparameters: dict[str, str]) -> Game:
         )
     plan = {f.name: given[f.name] for f in fields(Plan) if given.get(f.name) is not None}
     options = Options(method, hyperparameters, plan=plan, **{name: given[name] for name in ALIKE})
+    if given["resume"]:
+        options = as_begun(options, Path(given["out"]))
     pool, test = _pools(given)
     decide(options, pool)  # what cannot be trained is found out first
     least = 0 if pool.two_domains else pool.num_classes

@@ -65,7 +65,8 @@ class LeavenClassifier(ClassifierMixin, BaseEstimator):
         Other fields of ``leaven.train.plan.Plan``: ``optimizer``, ``weight_decay``, ``accelerator``, ... A search
         reaches each as ``plan__weight_decay``.
     flip : bool, default=None
-        Whether a mirrored image is of the same class; None: colour images are.
+        Whether a mirrored image is of the same class; None: unless all classes are numbers or single letters,
+        as those of written signs are. (So give True where numbers stand for kinds of things.)
     augment : str, default=None
         How strong views of images are drawn, ``"randaugment"`` or ``"ctaugment"``; None: as the method has it.
     unlabelled : default=-1

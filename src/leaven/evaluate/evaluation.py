@@ -68,6 +68,12 @@ class Evaluation:
         """The figure that a run is judged by: its accuracy."""
         return self.accuracy()
 
+    @property
+    def at_chance(self) -> bool:
+        """Whether its accuracy cannot be told from what always naming the commonest label would have."""
+        labels = self.labels[self.known]
+        return bool(len(labels)) and self.accuracy().low <= np.bincount(labels).max() / len(labels)
+
     def per_class(self) -> list[Interval]:
         """Recall of each class: right predictions among the items that have its label."""
         return [self.accuracy(self.labels == k) for k in range(len(self.classes))]

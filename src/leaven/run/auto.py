@@ -20,7 +20,8 @@ from leaven.run.evidence import Evidence, Tried, judge, unseen
 from leaven.run.figures import trained_on
 from leaven.run.fit import Fitted, fit, teach
 from leaven.run.lines import Lines
-from leaven.run.options import Options, configuration, decide
+from leaven.run.opening import opening
+from leaven.run.options import Options, as_begun, configuration, decide
 from leaven.run.rank import first
 from leaven.run.start import Start
 
@@ -70,6 +71,7 @@ def fit_auto(
     overwrite: bool = False,
     loggers: tuple[str, ...] = (),
     progress: bool = True,
+    announce: bool = False,
     candidates: Sequence[Candidate] = CANDIDATES,
 ) -> tuple[list[Fitted], Evidence]:
     """Choose a method by cross-validation over the labels, then train it on all of them with ``fit``.
@@ -87,7 +89,7 @@ def fit_auto(
     LeavenError : the pool has masks, or hyper-parameters were given; ``resume`` of a run that was begun otherwise; or
         as ``fit`` raises it
     """
-    options = options or Options()
+    options = as_begun(options or Options(), run) if resume else options or Options()
     _require(pool, options)
     few = not pool.two_domains and (_counts(pool) > FEW).sum() < 2
     if few:
@@ -114,6 +116,9 @@ def fit_auto(
     folds = np.zeros(len(part), np.int64) if few else assign(part, default.plan.seed)
     claimed = bool(folds.any())
     if claimed:
+        if announce and first():
+            said = opening(default, pool, len(pool) - len(part), run, f"{AUTO}, of {', '.join(asked)}")
+            print("\n".join(said), file=sys.stderr, flush=True)
         lines = Lines(run / folder.FOLDS if run is not None and resume else None, ("candidate", "fold"))
         if writes is None:  # another process writes
             lines.path = None
@@ -142,6 +147,7 @@ def fit_auto(
     fitted = fit(
         pool, run, asked[evidence.chosen], test=test, source=source, record=record, loggers=loggers, progress=progress,
         resume=resume or (claimed and run is not None), overwrite=overwrite and not claimed,
+        announce=announce,
     )  # fmt: skip
     if not claimed and writes is not None:
         from leaven.evaluate.report import write_report

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import io
+import json
 import warnings
 from pathlib import Path
 
@@ -34,6 +35,9 @@ def export(model: Model, form: str, out: Path | None, run: Path) -> Path:
     """Write ``model`` in a format; the exported graph takes any number of items at once.
 
     Input ``input``: float32 ``(N, C, H, W)`` pixels in 0..1, or ``(N, D)``. Output ``scores``: float32 ``(N, K)``.
+    The names of the classes and the size, channels and range of the input stand in the file (``Model.about``, as JSON):
+    in ONNX as the metadata ``classes`` and ``input``, in ``torch.export`` as the extra file ``about.json``, in the
+    header of safetensors under ``leaven``.
 
     Raises
     ------
@@ -60,7 +64,8 @@ def export(model: Model, form: str, out: Path | None, run: Path) -> Path:
 
 def _program(model: Model, example: torch.Tensor) -> bytes:
     file = io.BytesIO()
-    torch.export.save(torch.export.export(model.network, (example,), dynamic_shapes=({0: _batch()},)), file)
+    program = torch.export.export(model.network, (example,), dynamic_shapes=({0: _batch()},))
+    torch.export.save(program, file, extra_files={"about.json": json.dumps(model.about())})
     return file.getvalue()
 
 
@@ -75,7 +80,10 @@ def _onnx(model: Model, example: torch.Tensor) -> bytes:
         output_names=["scores"], verbose=False,
     )  # fmt: skip
     assert program is not None
-    return program.model_proto.SerializeToString()
+    content = program.model_proto
+    for name, value in model.about().items():
+        content.metadata_props.add(key=name, value=json.dumps(value, ensure_ascii=False))
+    return content.SerializeToString()
 
 
 def _batch() -> torch.export.Dim:

@@ -15,6 +15,18 @@ def trained_on(pool: Pool) -> dict[str, int]:
     return {"labels": target, "source_labels": source} if pool.two_domains else {"labels": source}
 
 
+def counted(pool: Pool, held: int) -> str:
+    """How many labels were given, and what becomes of them, in words; ``held`` of them judge the model."""
+    there = pool.rows("target_labelled" if pool.two_domains else "labelled")
+    what = "mask" if pool.dense else "label"
+    said = f"{len(there):,} {what}{'' if len(there) == 1 else 's'}" + (" of the target" if pool.two_domains else "")
+    if held:
+        said += f", of which {len(there) - held:,} are learnt from and {held:,} judge the model"
+    if pool.two_domains:
+        said += f"; {len(pool.rows('source')):,} of the source"
+    return said
+
+
 def figures(
     method: str, evaluations: Mapping[str, Evaluation], labels: Mapping[str, int], seconds: float
 ) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,8 @@ from leaven.run.files import save_whole
 from leaven.run.limits import device_for, require_loggers
 from leaven.run.look import look
 from leaven.run.model import Model, compose
-from leaven.run.options import Options, Resolved, configuration, decide
+from leaven.run.opening import opening
+from leaven.run.options import Options, Resolved, as_begun, configuration, decide
 from leaven.run.prepare import Prepared, encode_plain, prepare
 from leaven.run.rank import first
 from leaven.run.start import Start
@@ -69,6 +71,7 @@ def fit(
     overwrite: bool = False,
     loggers: tuple[str, ...] = (),
     progress: bool = True,
+    announce: bool = False,
 ) -> list[Fitted]:
     """Train a method; before it, the supervised baseline with the same labels, network and plan.
 
@@ -80,6 +83,7 @@ def fit(
     run : the run folder; ``None``: nothing is written
     source : where the pool came from, for the record
     record : what else ``config.json`` shall say
+    announce : say what is about to be trained, on standard error
 
     Returns
     -------
@@ -89,7 +93,7 @@ def fit(
     ------
     LeavenError : as the parts raise it
     """
-    options = options or Options()
+    options = as_begun(options or Options(), run) if resume else options or Options()
     require_loggers(loggers)
     chosen = decide(options, pool)
     if test is not None and chosen.method.learns != "classes":
@@ -110,6 +114,9 @@ def fit(
     if writes is not None:
         folder.check(writes, configured(chosen), resume=resume, overwrite=overwrite)
     pretrain = chosen.start.method if chosen.start else None
+    if announce and first():
+        said = opening(chosen, whole_pool, len(parts.get("validation", ())), run)
+        print("\n".join(said), file=sys.stderr, flush=True)
     if pretrain and writes is not None:
         folder.claim(writes, configured(chosen), resume=resume, overwrite=overwrite)
     body = _body(chosen, options, pool, run, resume, loggers, progress)

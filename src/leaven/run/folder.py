@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import shutil
@@ -168,6 +169,33 @@ def _same(path: Path, before: dict[str, Any], config: dict[str, Any]) -> None:
                     f"The run in {path} cannot go on, for its {part} changed ({words}); give the same with --resume, "
                     "or start anew with --overwrite."
                 )
+
+
+def begun(path: PathLike | None) -> dict[str, Any]:
+    """The configuration of what leaven began in ``path``; empty where it began nothing, or that is damaged."""
+    try:
+        return (path and _config(Path(path))) or {}
+    except LeavenError:
+        return {}
+
+
+def automatic(data: Path, *, again: bool = False) -> Path:
+    """The run folder of a run on ``data`` that nobody named one for: ``runs/NAME``, or ``runs/NAME-2``, ... if taken.
+
+    ``again``: the newest of those that hold a run, to go on or to start anew there.
+    """
+    first = Path("runs") / data.resolve().stem
+
+    def numbered(number: int) -> Path:
+        return first if number == 1 else first.with_name(f"{first.name}-{number}")
+
+    free = next(n for n in itertools.count(1) if not _taken(numbered(n)))
+    runs = [n for n in range(1, free) if "method" in begun(numbered(n))]
+    return numbered(runs[-1] if again and runs else 1 if again else free)
+
+
+def _taken(path: Path) -> bool:
+    return path.exists() and (not path.is_dir() or occupied(path))
 
 
 def read_config(path: PathLike) -> dict[str, Any]:

@@ -64,12 +64,23 @@ class Model:
                 f"another from it (leaven fit --init {run}), or look at it with leaven probe or leaven episodes."
             )
 
+    def about(self) -> dict[str, Any]:
+        """What another program needs to know of input and output, as files for other programs have it."""
+        shape = self.spec.shape
+        if len(shape) == 3:
+            height, width, channels = shape
+            taken = {"layout": "NCHW", "height": height, "width": width, "channels": channels, "range": [0, 1],
+                     "colours": "RGB" if channels == 3 else "grey"}  # fmt: skip
+        else:
+            taken = {"layout": "ND", "columns": shape[0]}
+        return {"classes": list(self.classes), "input": taken}
+
     def save(self, path: PathLike) -> None:
         """Write the weights to ``path`` (safetensors), with all that ``load_model`` needs in the header."""
         from safetensors.torch import save
 
         # one entry only: several stand in the file in a random order, and the same model shall be the same file
-        header = {"leaven": json.dumps({"network": self.spec.asdict(), "classes": self.classes})}
+        header = {"leaven": json.dumps({"network": self.spec.asdict()} | self.about())}
         with whole(path) as part:
             part.write_bytes(save({k: v.contiguous() for k, v in self.network.state_dict().items()}, metadata=header))
 

@@ -18,7 +18,7 @@ from leaven.errors import LeavenError
 from leaven.methods.base import Method
 from leaven.methods.registry import get, name_of, resolve
 from leaven.nn.build import Spec, describe
-from leaven.run import held
+from leaven.run import folder, held
 from leaven.run.limits import augment_for, require_possible
 from leaven.run.start import Start
 from leaven.train.plan import Plan
@@ -38,7 +38,7 @@ class Options:
     pretrained, frozen, resolution : of a timm network
     dropout : share of the features before the last layer that training sets to 0
     plan : fields of ``Plan`` that differ from the method's own
-    flip : whether mirrored images are of the same class; ``None``: colour images are
+    flip : whether mirrored images are of the same class; ``None``: unless classes are written signs, see ``mirrors``
     augment : how strong views of images are drawn, ``randaugment`` or ``ctaugment``; ``None``: as the method has it
     validation : share of the labels to hold out; ``None``: a fifth of the classes that have ten labels, where two have
     baseline : train the supervised baseline beside the method
@@ -106,7 +106,6 @@ def decide(options: Options, pool: Pool) -> Resolved:
         raise LeavenError(f"{kind.__name__} makes and compares images, but these are feature vectors; choose another.")
     if pool.dense and plan.outliers:
         raise LeavenError("outliers are looked for among whole images, but the pool has masks; leave --outliers out.")
-    colour = pool.kind == "images" and pool.items.shape[3] == 3
     frozen = options.frozen
     if kind.learns != "classes":
         if frozen:
@@ -145,12 +144,33 @@ def decide(options: Options, pool: Pool) -> Resolved:
         hyperparameters,
         spec if start is None else start.fit_to(spec),
         plan,
-        colour if options.flip is None else options.flip,
+        mirrors(pool) if options.flip is None else options.flip,
         held.share(pool, options.validation) if kind.learns == "classes" else 0.0,
         held.least(options.validation),
         start,
         augment,
     )
+
+
+def mirrors(pool: Pool) -> bool:
+    """Whether images are mirrored where nobody says: unless all classes are numbers or single letters.
+
+    Such are written signs, or codes of which nothing is known. Colour says nothing about it.
+    """
+    if pool.kind != "images":
+        return False
+    signs = [name.isdecimal() or (len(name) == 1 and name.isalpha()) for name in pool.classes]
+    return pool.dense or not signs or not all(signs)
+
+
+def as_begun(options: Options, run: Path | None) -> Options:
+    """Options of a run that goes on: what nobody asks for is as the run began it, whatever the default is by now."""
+    before = folder.begun(run)
+    if options.flip is None and isinstance(before.get("flip"), bool):
+        options = replace(options, flip=before["flip"])
+    if options.validation is None and "validation" in before and "validation_least" not in before:
+        options = replace(options, validation=before["validation"])
+    return options
 
 
 def _kept(

@@ -40,7 +40,7 @@ def content(run: Run) -> dict[str, Any]:
 
 
 def _headline(run: Run) -> str:
-    labelled = run.of("data", "labelled")
+    labelled = run.learnt
     with_ = f" with {labelled:,} labelled {words.plural(labelled, 'image')}" if isinstance(labelled, int) else ""
     if run.held_out is None:
         return f"{run.title}{with_}: how good it is cannot be said"

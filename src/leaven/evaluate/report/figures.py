@@ -50,7 +50,7 @@ def rows_of(run: Run) -> list[dict[str, Any]]:
             "low": at.low,
             "high": at.high,
             "n": at.n,
-            "labels": who.of("data", "labelled"),
+            "labels": who.learnt,
             "seconds": who.seconds,
             "metric": run.metric if run.dense else None,
         }
@@ -132,9 +132,13 @@ def tiles(run: Run, pair: Paired | None) -> list[Tile]:
 def of_training(run: Run) -> list[Tile]:
     """What the figures cost: labels and time."""
     found = []
-    labelled, items = run.of("data", "labelled"), run.of("data", "items")
-    if isinstance(labelled, int):
-        found.append(Tile(f"{labelled:,}", "labels", f"of {items:,} items" if isinstance(items, int) else ""))
+    given, items = run.of("data", "labelled"), run.of("data", "items")
+    if (learnt := run.learnt) is not None:
+        notes = [] if run.source_learnt is None else [f"and {run.source_learnt:,} of the source"]
+        held = (given if isinstance(given, int) else learnt) - learnt - (run.source_learnt or 0)
+        notes += [f"{held:,} more were held out"] if held > 0 else []
+        notes += [f"of {items:,} items"] if isinstance(items, int) else []
+        found.append(Tile(f"{learnt:,}", "labels learnt from", "; ".join(notes)))
     if not math.isnan(run.seconds):
         steps = run.of("plan", "steps")
         found.append(Tile(duration(run.seconds), "of training", f"{steps:,} steps" if isinstance(steps, int) else ""))

@@ -99,7 +99,7 @@ def balance(run: Run) -> Section:
         predicted = _counts(pool.predicted, pool)
         labels = given if given.shape == predicted.shape else np.zeros_like(predicted)
         alarms += [f"Unlabelled items. {w}" for w in warnings(predicted, labels, pool.classes)]
-        panels += _bars("Unlabelled items", pool.classes, predicted, labels, "labels given for training")
+        panels += _bars("Unlabelled items", pool.classes, predicted, labels, "labels given")
     notes = [] if pool is not None else [words.no_pool()]
     lead = "Shares of the predictions beside the shares of the labels; the number is how many were predicted."
     return Section("balance", "Predictions of each class", lead if panels else "", panels, notes, alarms)

@@ -84,6 +84,18 @@ class Run:
         return part.get(key) if isinstance(part, dict) else None
 
     @property
+    def learnt(self) -> int | None:
+        """Labels that it learnt from, those of a source apart; ``None`` where nothing says."""
+        found = (self.of("data", "trained_on") or {}).get("labels", self.of("data", "labelled"))
+        return found if isinstance(found, int) else None
+
+    @property
+    def source_learnt(self) -> int | None:
+        """Labels of the source that it learnt from; ``None`` where there is no source."""
+        found = (self.of("data", "trained_on") or {}).get("source_labels")
+        return found if isinstance(found, int) else None
+
+    @property
     def seconds(self) -> float:
         """Training time as logged, NaN where nothing was."""
         logged = self.metrics.get("seconds", np.zeros(0))

@@ -38,7 +38,7 @@ def verdict(run: Run, pair: Paired | None) -> list[str]:
     if run.held_out is None:
         return [no_labels(run)]
     other = run.baseline.accuracies.get(str(run.split)) if run.baseline else None
-    said = []
+    said = [not_learnt(run.title)] if run.held_out.at_chance else []
     if other is None:
         said += [no_baseline(run)] if not run.supervised else []
     elif pair is None:
@@ -95,9 +95,14 @@ def same_budget(run: Run, baseline: Run) -> str:
 
 def no_labels(run: Run) -> str:
     """Nothing to measure accuracy on."""
+    if run.config.get("learns", "classes") != "classes":
+        return f"No accuracy can be stated: {run.title} learns no classes. `leaven evaluate --support` shows it some."
+    evaluating = f"`leaven evaluate {_path(run)} TESTFOLDER`"
+    if run.source_learnt is not None and not run.learnt:
+        return f"No accuracy can be stated: no label of the target is known. Label some of it, and run {evaluating}."
     return (
-        "No accuracy can be stated: every label was used for training. "
-        f"Run `leaven evaluate {_path(run)} TESTFOLDER`, or fit with `--validation 0.2`."
+        f"No accuracy can be stated: every label was used for training. Run {evaluating}, or fit with "
+        "`--validation 0.2`."
     )
 
 
@@ -172,11 +177,21 @@ def one_or_many(one: str, names: Sequence[str]) -> str:
 
 
 def _labels(run: Run) -> str:
-    labelled = run.of("data", "labelled")
-    if not isinstance(labelled, int):
+    """How many labels it learnt from, those of the source apart: as the table of figures counts them."""
+    if (learnt := run.learnt) is None:
         return ""
-    source = " (those of the source included)" if run.of("data", "source") else ""
-    return f" with {labelled:,} {plural(labelled, 'label')}{source}"
+    if (source := run.source_learnt) is None:
+        return f" with {learnt:,} {plural(learnt, 'label')}"
+    return f" with {learnt:,} {plural(learnt, 'label')} of the target and {source:,} of the source"
+
+
+def not_learnt(title: str) -> str:
+    """What to do about a model at chance."""
+    return (
+        f"{title} cannot be told from always naming the commonest class: it has not learnt yet, or too few items are "
+        "held out to tell. Train longer (`--steps`), label more, or give a pretrained `--network`; if the loss does "
+        "not fall, try another `--lr`."
+    )
 
 
 def _list(words: list[str]) -> str:
