@@ -182,7 +182,11 @@ def _alive(pid):
         return False
 
 
-def test_a_run_of_fit_suggests_at_once(tmp_path):
+def test_a_run_of_fit_suggests_at_once(tmp_path, monkeypatch):
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "own_way.py").write_text("from leaven.query.margin import margin\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path / "code"))
+    monkeypatch.syspath_prepend(tmp_path / "code")
     truth = write_digits(tmp_path / "all", 90)
     for number, (name, label) in enumerate(truth.items()):
         where = tmp_path / "images" / (label if number < 12 else "unlabelled")
@@ -194,7 +198,7 @@ def test_a_run_of_fit_suggests_at_once(tmp_path):
     pool = read_folder(tmp_path / "images", progress=False)
     fit(pool, tmp_path / "run", options, source=inputs["data"], record={"inputs": inputs}, progress=False)
     before = (tmp_path / "run" / "model.safetensors").read_bytes()
-    session = open_session(tmp_path / "run", options={"plan": SHORT, "every": 8})
+    session = open_session(tmp_path / "run", options={"plan": SHORT, "every": 8, "strategy": "own_way:margin"})
     assert session.classes == CLASSES
     assert session.status("ann")["items"] == 78
     until(lambda: rounds.finished(session.folder) == [0])
@@ -202,6 +206,7 @@ def test_a_run_of_fit_suggests_at_once(tmp_path):
     asked = session.questions("ann", 8)
     assert all(q.name.startswith("unlabelled/") for q in asked)
     assert all(q.suggestion in CLASSES for q in asked if q.strategy != "audit")
+    assert "own_way:margin" in {q.strategy for q in asked}  # told to this start, so the worker was told too
     for question in asked:
         say(session, "ann", question, label=truth[Path(question.name).name])
     rested(session, 1)
@@ -211,4 +216,4 @@ def test_a_run_of_fit_suggests_at_once(tmp_path):
     assert (session.folder / "model.safetensors").read_bytes() != before
     session.close()
     assert json.loads((session.folder / "label.json").read_text())["labels"] == "run"
-    open_session(session.folder, train=False).close()
+    open_session(session.folder, train=False, options={"strategy": "default"}).close()

@@ -59,7 +59,7 @@ def open_session(
     if store and not _plain(store):
         Path(store).parent.mkdir(parents=True, exist_ok=True)
     settings.save(run)
-    session = Session(run, items=items, known=found, store=store, train=False)
+    session = Session(run, items=items, known=found, store=store, strategy=settings.strategy, train=False)
     try:
         wanted = [*classes, *(name for name in _in_order(found.values()))]
         if wanted:
@@ -77,7 +77,7 @@ def _begun(target: Path, out: Path | None, asked: dict[str, Any]) -> tuple[Path,
     if (target / FILE).is_file():
         if out is not None and not same_folder(out, target):
             raise LeavenError(f"{target} is a labelling itself and goes on where it is; leave -o {out} out.")
-        return target, replace(Settings.load(target), **_as_given(asked))
+        return target, replace(Settings.load(target, asked.get("strategy")), **_as_given(asked))
     if (target / folder.CONFIG).is_file():
         if out is not None and not same_folder(out, target):
             raise LeavenError(f"{target} is a run and is labelled where it is; leave -o {out} out.")
@@ -86,7 +86,7 @@ def _begun(target: Path, out: Path | None, asked: dict[str, Any]) -> tuple[Path,
         raise LeavenError(f"{target} does not exist, expected a folder of images, an .npz, or a run: check the path.")
     run = out or Path("runs") / target.resolve().stem
     if (run / FILE).is_file():
-        settings = Settings.load(run)
+        settings = Settings.load(run, asked.get("strategy"))
         if not same_folder(settings.data, target):
             raise LeavenError(f"{run} is a labelling of {settings.data}, not of {target}; choose another -o.")
         return run, replace(settings, **_as_given(asked))

@@ -45,6 +45,7 @@ class Session:
     items : what is labelled; by default what the settings name
     known : classes that were known before, by item; these are not asked about
     store : path or URL of the labels; by default ``labels.db`` of the folder
+    strategy : what chooses the questions; by default what the settings say, see ``Settings.load``
     train : whether the worker is started; without, questions come in a random order
 
     Raises
@@ -59,10 +60,11 @@ class Session:
         items: Items | None = None,
         known: Mapping[str, str] | None = None,
         store: str | Path | None = None,
+        strategy: str | None = None,
         train: bool = True,
     ):
         self.folder = Path(folder)
-        self.settings = Settings.load(self.folder)
+        self.settings = Settings.load(self.folder, strategy)
         self._own = Lock(self.folder)
         where = str(store or self.folder / "labels.db")
         self.items = items or Items(self.settings.data, self.folder / "made")
@@ -92,7 +94,7 @@ class Session:
         """Start the worker, where there is anything for it to do."""
         if self._trainer is None and (self.settings.train or self._ask.news is None):
             self._since = time.monotonic()
-            self._trainer = Trainer(self.folder, self._where, self._heard)
+            self._trainer = Trainer(self.folder, self._where, self.settings.strategy, self._heard)
             self._trainer.start()
 
     @property

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,20 +64,31 @@ class Settings:
             part.write_text(json.dumps(asdict(self), indent=2) + "\n")
 
     @classmethod
-    def load(cls, run: Path) -> Settings:
+    def load(cls, run: Path, strategy: str | None = None) -> Settings:
         """The settings of a run folder.
+
+        ``strategy`` is the one that this start was told, in place of the file's. One's own, ``module:function``, is
+        code: it is imported because somebody said so now, never because a folder says so, which may be a stranger's.
 
         Raises
         ------
-        LeavenError : there are none, or they are damaged
+        LeavenError : there are none, or they are damaged; or the strategy is one's own and was not told now
         """
         try:
             found = json.loads((run / FILE).read_text())
             known = {f.name for f in fields(cls)}
-            return cls(**{name: value for name, value in found.items() if name in known})
+            settings = cls(**{name: value for name, value in found.items() if name in known})
         except FileNotFoundError:
             raise LeavenError(
                 f"{run} is no labelling, for it has no {FILE}: `leaven label FOLDER` begins one."
             ) from None
         except (OSError, ValueError, TypeError, AttributeError) as error:
             raise LeavenError(f"{run / FILE} cannot be read ({error}): mend it, or remove it and begin anew.") from None
+        if strategy is not None:
+            return replace(settings, strategy=strategy)
+        if ":" in str(settings.strategy):
+            raise LeavenError(
+                f"The labelling in {run} asks by the strategy {settings.strategy}, which is code and is only imported "
+                f"where this start says so: give --strategy {settings.strategy} if it is yours, or --strategy default."
+            )
+        return settings

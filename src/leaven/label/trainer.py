@@ -25,11 +25,13 @@ class Trainer:
     ----------
     run : the run folder
     store : where the labels are, a path or a URL; told through a pipe, for it may hold a password
+    strategy : what chooses the questions
     heard : called, on a thread of its own, with everything that the worker says
     """
 
-    def __init__(self, run: Path, store: str, heard: Callable[[dict[str, Any]], None]):
-        self.run, self.store, self._heard = run, store, heard
+    def __init__(self, run: Path, store: str, strategy: str, heard: Callable[[dict[str, Any]], None]):
+        self.run, self._heard = run, heard
+        self._first = {"store": store, "strategy": strategy}
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
         self._closing = False
@@ -51,7 +53,7 @@ class Trainer:
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, start_new_session=True,
             )  # fmt: skip
         self._process = process
-        self._send({"store": self.store})
+        self._send(self._first)
         assert process.stdout is not None
         threading.Thread(target=self._listen, args=(process, process.stdout), name="worker", daemon=True).start()
 

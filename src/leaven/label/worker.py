@@ -36,17 +36,18 @@ class Worker:
     ----------
     run : the run folder
     store : where the labels are
+    strategy : what chooses the questions
     out : where it says what it does
     """
 
-    def __init__(self, run: Path, store: str, out: IO[str], orders: queue.SimpleQueue[dict[str, Any]]):
+    def __init__(self, run: Path, store: str, strategy: str, out: IO[str], orders: queue.SimpleQueue[dict[str, Any]]):
         from leaven.label.items import Items
         from leaven.label.known import read_known
         from leaven.label.settings import Settings
         from leaven.store import Store
 
         self.run, self._out, self._orders = run, out, orders
-        self.settings = Settings.load(run)
+        self.settings = Settings.load(run, strategy)
         self.items = Items(self.settings.data, run / "made")
         self.known = read_known(self.settings, self.items, run)
         self.store = Store.open(store)
@@ -179,7 +180,7 @@ def main() -> None:
             out.flush()
 
     try:
-        worker = Worker(run, first["store"], out, orders)
+        worker = Worker(run, **first, out=out, orders=orders)
         worker.begin()
         worker.rest()
     except Exception as error:
@@ -187,7 +188,7 @@ def main() -> None:
     while True:
         order = orders.get()
         try:
-            worker = worker or Worker(run, first["store"], out, orders)
+            worker = worker or Worker(run, **first, out=out, orders=orders)
             worker.train()
         except Exception as error:
             tell(training={"state": "failed", "error": _sentence(error), "round": order["train"]})
