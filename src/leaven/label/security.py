@@ -9,6 +9,7 @@ had. No answer has a CORS header, so no other page can read one.
 from __future__ import annotations
 
 import hmac
+import html
 import ipaddress
 import socket
 from collections.abc import Iterable
@@ -37,6 +38,8 @@ CLOSED = """<!doctype html><html lang="en"><meta charset="utf-8"><title>leaven</
 <main class="closed"><h1>This page needs its link</h1>
 <p>Open the link that <code>leaven label</code> printed in the terminal: it holds a key that is new at every start.</p>
 <p>You came by that link? <a href="/">Go on</a></p></main></html>"""
+
+ENTERED = '<!doctype html><title>leaven</title><meta http-equiv="refresh" content="0; url={0}"><a href="{0}">Go on</a>'
 
 
 def is_loopback(host: str) -> bool:
@@ -87,7 +90,7 @@ class Guard:
             await send(message)
 
         headers = Headers(scope=scope)
-        answer = self._refused(scope, headers) or self._entered(scope) or self._unknown(scope, headers)
+        answer = self._refused(scope, headers) or self._entered(scope, headers) or self._unknown(scope, headers)
         if answer is not None:
             await answer(scope, receive, told)
         elif scope["method"] == "POST":
@@ -117,7 +120,7 @@ class Guard:
                 return _no(415, "Expected JSON.")
         return None
 
-    def _entered(self, scope: Scope) -> Response | None:
+    def _entered(self, scope: Scope, headers: Headers) -> Response | None:
         """The printed link: its key goes from the address bar into a cookie."""
         query = parse_qs(scope["query_string"].decode("latin-1"))
         if scope["path"] != "/" or "token" not in query:
@@ -125,7 +128,12 @@ class Guard:
         if not self._is_token(query.pop("token")[-1]):
             return HTMLResponse(CLOSED, 403)
         rest = urlencode(query, doseq=True)
-        answer = RedirectResponse(f"/?{rest}" if rest else "/", 303)
+        page = f"/?{rest}" if rest else "/"
+        answer: Response = RedirectResponse(page, 303)
+        if headers.get("sec-fetch-site") not in (None, "same-origin", "none"):
+            # from the file that the browser was given, or a chat: a redirect would still count as that one's step, and
+            # go without the cookie
+            answer = HTMLResponse(ENTERED.format(html.escape(page)))
         answer.set_cookie(self.cookie, self.token, httponly=True, samesite="strict", path="/")
         return answer
 

@@ -11,7 +11,7 @@ import sys
 import threading
 import webbrowser
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,7 @@ from leaven.errors import LeavenError
 from leaven.store import Conflict, Unavailable
 
 from .ahead import Ahead
+from .link import link_file
 from .messages import Bad, annotator_name, ids, read_entries, read_json, text, whole_number
 from .security import Guard, is_loopback
 from .thumbs import GRID, VIEW, Picture, Thumbs, Unreadable
@@ -281,15 +282,15 @@ def serve(
             file=sys.stderr,
         )
     print(f"Label at {url}\nStop with Ctrl-C; labels are kept as they come.", flush=True)
-    if browser:
-        threading.Thread(target=_show, args=(url,), daemon=True).start()
     config = uvicorn.Config(
         app, log_level="error", access_log=False, lifespan="off", ws="none", server_header=False,
         timeout_graceful_shutdown=2, timeout_keep_alive=75,
     )  # fmt: skip
     ahead = Ahead(session.items, thumbs.path)
     try:
-        with suppress(KeyboardInterrupt):
+        with suppress(KeyboardInterrupt), link_file(folder, url) if browser else nullcontext("") as link:
+            if link:
+                threading.Thread(target=_show, args=(link,), daemon=True).start()
             uvicorn.Server(config).run(sockets=[listener])
     finally:
         ahead.close()
