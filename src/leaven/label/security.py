@@ -8,6 +8,7 @@ had. No answer has a CORS header, so no other page can read one.
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 import html
 import ipaddress
@@ -20,6 +21,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+PATIENCE = 60.0  # seconds without a byte of a request's body
 MOST = 64 * 1024  # bytes of a request's body: 200 answers need a third of it
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
@@ -92,6 +94,7 @@ class Guard:
         headers = Headers(scope=scope)
         answer = self._refused(scope, headers) or self._entered(scope, headers) or self._unknown(scope, headers)
         if answer is not None:
+            answer.headers["Connection"] = "close"  # who has no key takes up no connection
             await answer(scope, receive, told)
         elif scope["method"] == "POST":
             await self._read(scope, headers, receive, told)
@@ -159,7 +162,13 @@ class Guard:
             return
         body, more = b"", True
         while more:
-            message = await receive()
+            try:
+                message = await asyncio.wait_for(receive(), PATIENCE)
+            except TimeoutError:
+                answer = _no(408, "The rest of the request did not come.")
+                answer.headers["Connection"] = "close"
+                await answer(scope, receive, send)
+                return
             if message["type"] == "http.disconnect":
                 return
             body += message.get("body", b"")

@@ -256,6 +256,8 @@ def serve(
     """
     import uvicorn
 
+    from .connections import AT_ONCE, Connection, Server
+
     folder = Path(session.folder if folder is None else folder)
     listener = listen(host, port, str(folder.resolve()))
     port = listener.getsockname()[1]
@@ -283,15 +285,15 @@ def serve(
         )
     print(f"Label at {url}\nStop with Ctrl-C; labels are kept as they come.", flush=True)
     config = uvicorn.Config(
-        app, log_level="error", access_log=False, lifespan="off", ws="none", server_header=False,
-        timeout_graceful_shutdown=2, timeout_keep_alive=75,
+        app, http=Connection, backlog=AT_ONCE, log_level="error", access_log=False, lifespan="off", ws="none",
+        server_header=False, timeout_graceful_shutdown=2, timeout_keep_alive=75,
     )  # fmt: skip
     ahead = Ahead(session.items, thumbs.path)
     try:
         with suppress(KeyboardInterrupt), link_file(folder, url) if browser else nullcontext("") as link:
             if link:
                 threading.Thread(target=_show, args=(link,), daemon=True).start()
-            uvicorn.Server(config).run(sockets=[listener])
+            Server(config).run(sockets=[listener])
     finally:
         ahead.close()
         thumbs.close()
