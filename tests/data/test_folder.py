@@ -136,7 +136,7 @@ BAD_TABLES = {
     ),
     "one unknown file": ("file,label\na.png,x\nq.png,y\n", r"names a file that is not in .*\(q.png\)"),
     "an unknown first file": ("q.png,x\na.png,y\n", r"\(q.png\)"),
-    "duplicate rows": ("a.png,x\nb.png,y\na.png,x\n", r"names the file a.png twice \(again on line 3\)"),
+    "two labels": ("a.png,x\nb.png,y\na.png,z\n", r"a.png twice, as x on line 1 and as z on line 3"),
     "other columns": ("name,species\na.png,x\n", r"has the columns name, species, expected a header"),
     "no label column": ("file,species\na.png,x\n", r"has the columns file, species, expected a header"),
     "three columns": ("a.png,x,1\nb.png,y,2\n", r"has 3 columns and no header"),

@@ -80,3 +80,29 @@ def test_score_needs_a_label():
     model = LeavenClassifier(**SMALL).fit(X, TRUTH)
     with pytest.raises(LeavenError, match="nothing to score"):
         model.score(X, np.full(60, -1))
+
+
+@pytest.mark.parametrize(
+    "y",
+    [
+        pd.Series([1, 2, None, 2, 1], dtype="Int64"),
+        pd.Series([1, 2, -1, 2, 1], dtype="Int32"),
+        pd.Series([1, 2, None, 2, 1], dtype="Int8"),
+        np.array([1, 2, -1, 2, 1], np.int16),
+        pd.Series(["a", "b", None, "b", "a"], dtype="string"),
+        np.array(["a", "b", "NA", "b", "a"]),
+        pd.Series([True, False, None, False, True], dtype="boolean"),
+        pd.Series([1, 2, None, 2, 1], dtype="category"),
+    ],
+    ids=str,
+)
+def test_predictions_are_of_the_type_of_y(y):
+    """None of these was taken so before: NA was a crash, "NA" a class, and whole numbers came back as floats."""
+    rows = np.array([[0.0, 0], [9, 9], [5, 5], [8, 9], [1, 0]])
+    model = LeavenClassifier("supervised", steps=2, random_state=0).fit(rows, y)
+    kind = getattr(y.dtype, "numpy_dtype", np.dtype("int64") if str(y.dtype) == "category" else y.dtype)
+    kind = np.dtype(object) if str(y.dtype) == "string" else kind
+    assert model.classes_.dtype == kind
+    assert model.predict(rows).dtype == kind
+    assert len(model.classes_) == 2
+    assert model.model_.classes in {("1", "2"), ("a", "b"), ("False", "True")}

@@ -46,6 +46,9 @@ Support = Annotated[
     Path | None,
     Of(help="For few-shot runs: labelled images (a subfolder a class) of the classes to tell; else the run's own."),
 ]
+Unlabelled = Annotated[
+    str | None, Of(metavar="TEXT", help="What stands for no label; by default -1, nan, NA, None, unlabelled, ...")
+]
 Strict = Annotated[bool, Of("--strict", help="An image that cannot be read is an error, not a warning.")]
 # what trains is told alike by `fit` and `simulate`
 Size = Annotated[int | None, Of(help="Pixels a side to keep of each image.")]
@@ -114,6 +117,7 @@ def fit(
     channels: Channels = None,
     flip: Flip = None,
     strict: Strict = False,
+    unlabelled: Unlabelled = None,
     network: NetworkName = "auto",
     pretrained: Pretrained = None,
     frozen: Frozen = None,
@@ -312,6 +316,7 @@ def simulate(
     channels: Channels = None,
     flip: Flip = None,
     strict: Strict = False,
+    unlabelled: Unlabelled = None,
     network: NetworkName = "auto",
     pretrained: Pretrained = None,
     frozen: Frozen = None,

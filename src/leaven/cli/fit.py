@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from leaven.run.inputs import Pixels
 
 PATHS = ("data", "labels", "source", "test")
-FORM = ("size", "channels", "strict")
+FORM = ("size", "channels", "strict", "unlabelled")
 ALIKE = (
     "network", "pretrained", "frozen", "resolution", "dropout", "flip", "augment", "validation", "baseline", "init",
 )  # fmt: skip
@@ -147,7 +147,7 @@ def _inputs(given: dict[str, Any]) -> dict[str, Any]:
 
     paths = {name: recorded(given[name]) for name in PATHS if given[name] is not None}
     masks = {"mask_values": _meaning(given), "background": given["background"]}
-    return dict.fromkeys(PATHS) | paths | {name: given[name] for name in (*FORM, "per_class", "seed")} | masks
+    return dict.fromkeys(PATHS) | paths | {name: given.get(name) for name in (*FORM, "per_class", "seed")} | masks
 
 
 def _meaning(given: dict[str, Any]) -> dict[str, str] | None:
@@ -183,7 +183,7 @@ def _pool(given: dict[str, Any]) -> tuple[Any, str]:
     from leaven.run.inputs import Pixels, read_data
 
     data, labels, per_class = given["data"], given["labels"], given["per_class"]
-    form: dict[str, Any] = {name: given[name] for name in FORM}
+    form: dict[str, Any] = {name: given.get(name) for name in FORM}
     pixels = _pixels(given)
     if given["source"] is None:
         pool = read_data(data, labels, pixels=pixels, **form)

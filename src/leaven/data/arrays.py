@@ -11,15 +11,22 @@ import numpy as np
 
 from leaven.errors import LeavenError
 
-from .names import listing, number
+from .names import class_name, composed_array, listing, number
 from .pool import NO_CLASS, Pool
 from .storage import bytes_each, parts
+from .unlabelled import STANDARD, as_text, is_unlabelled
 
 X_KEYS = ("x", "images", "data", "arr_0")
 Y_KEYS = ("y", "labels", "arr_1")
 
 
-def read_arrays(X: Any, y: Any = None, classes: Sequence[object] | None = None, ids: Any = None) -> Pool:
+def read_arrays(
+    X: Any,
+    y: Any = None,
+    classes: Sequence[object] | None = None,
+    ids: Any = None,
+    unlabelled: Any = STANDARD,
+) -> Pool:
     """Pool from NumPy or torch arrays.
 
     Parameters
@@ -29,12 +36,14 @@ def read_arrays(X: Any, y: Any = None, classes: Sequence[object] | None = None, 
         with C = 1 or 3; uint8, other integers in 0..255, or floats in 0..1. Features: ``(N, D)``, kept as
         float32. A uint8 ``(N, H, W, C)`` array, memory-mapped or not, is not copied.
     y : array of shape (N,), optional
-        Class names (empty or None: unknown), or integers (-1 or NaN: unknown): with ``classes`` the index of
-        the class, else any numbers, which become the names of the classes.
+        Class names, or whole numbers of any type: with ``classes`` the index of the class, else any numbers, which
+        become the names of the classes. What stands for no label, `leaven.data.unlabelled` says: -1, NaN, None, ...
     classes : sequence of str, optional
         Names of the classes; by default those that occur in ``y``, in order.
     ids : array of shape (N,), optional
         Names of the items; by default their row numbers.
+    unlabelled : default=-1
+        What stands for no label in ``y``, see `leaven.data.unlabelled.is_unlabelled`.
 
     Raises
     ------
@@ -43,16 +52,16 @@ def read_arrays(X: Any, y: Any = None, classes: Sequence[object] | None = None, 
         a label is not among ``classes``, or two ids are the same.
     """
     items = _items(_array(X, "X"))
-    labels, names = _labels(y, classes, len(items))
+    labels, names = _labels(y, classes, len(items), unlabelled)
     if ids is not None:
-        ids = np.asarray(ids).astype(str)
+        ids = composed_array(np.asarray(ids).astype(str))
         values, counts = np.unique(ids, return_counts=True)
         if (counts > 1).any():
             raise LeavenError(f"The id {values[counts > 1][0]} stands twice in ids, expected one for each item.")
     return Pool(items, labels, ids, None, names)  # type: ignore[arg-type]
 
 
-def read_npz(path: str | os.PathLike[str], classes: Sequence[object] | None = None) -> Pool:
+def read_npz(path: str | os.PathLike[str], classes: Sequence[object] | None = None, unlabelled: Any = STANDARD) -> Pool:
     """Pool from an ``.npz`` file; never unpickles.
 
     Items stand under ``x``, ``images``, ``data`` or ``arr_0``; labels, where there are any, under ``y``,
@@ -92,7 +101,7 @@ def read_npz(path: str | os.PathLike[str], classes: Sequence[object] | None = No
     try:
         if masks is not None:
             return _dense(columns[x], masks, columns[y] if y else None, classes, columns.get("ids"))
-        return read_arrays(columns[x], columns[y] if y else None, classes, columns.get("ids"))
+        return read_arrays(columns[x], columns[y] if y else None, classes, columns.get("ids"), unlabelled)
     except LeavenError as error:
         raise LeavenError(f"{path}: {error}") from None
 
@@ -118,7 +127,8 @@ def _array(value: Any, name: str) -> np.ndarray:
         value = value.detach().cpu()
         value = value.float().numpy() if str(value.dtype) == "torch.bfloat16" else value.numpy()
     try:
-        array = np.asanyarray(value)
+        mixed = isinstance(value, (list, tuple)) and any(isinstance(one, str) for one in value)
+        array = np.array(value, dtype=object) if mixed else np.asanyarray(value)  # ["cat", -1] stays what it is
     except ValueError:
         array = np.empty(0, dtype=object)
     if name == "X" and array.dtype.kind not in "buif":
@@ -163,8 +173,10 @@ def _items(X: np.ndarray) -> np.ndarray:
     return pixels
 
 
-def _labels(y: Any, classes: Sequence[object] | None, count: int) -> tuple[np.ndarray, tuple[str, ...]]:
-    names = None if classes is None else tuple(str(name) for name in classes)
+def _labels(
+    y: Any, classes: Sequence[object] | None, count: int, unlabelled: Any
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    names = None if classes is None else tuple(class_name(str(name)) for name in classes)
     if y is None:
         return np.full(count, -1, dtype=np.int64), names or ()
     y = _array(y, "y")
@@ -176,31 +188,37 @@ def _labels(y: Any, classes: Sequence[object] | None, count: int) -> tuple[np.nd
             "item, "
             "-1 where it is unknown."
         )
-    if y.dtype.kind in "OUS":
-        missing = [v is None or v == "" or v != v or (isinstance(v, int) and v == -1) for v in y.tolist()]
-        texts = ["" if gone else _text(v) for v, gone in zip(y.tolist(), missing, strict=True)]
-        return number(texts, names, "y")
+    if y.dtype.kind == "O":
+        known = [value for value in y.tolist() if not is_unlabelled(value, unlabelled, names)]
+        numbers = all(isinstance(value, (int, float, np.number)) and not isinstance(value, bool) for value in known)
+        if not numbers or (names is not None and {as_text(value) for value in known} <= set(names)):
+            return number(y.tolist(), names, "y", unlabelled)
+        gone = np.array([is_unlabelled(value, unlabelled) for value in y.tolist()], dtype=bool)
+        y = np.array([0 if none else value for value, none in zip(y.tolist(), gone.tolist(), strict=True)])
+    elif y.dtype.kind in "US":
+        return number(y.tolist(), names, "y", unlabelled)
+    elif y.dtype.kind == "b":
+        names, gone = names or ("False", "True"), np.zeros(count, dtype=bool)
+    else:
+        gone = np.isnan(y) if y.dtype.kind == "f" else np.zeros(count, dtype=bool)
+        if unlabelled is not None:
+            gone = gone | np.isin(y, [value for value in np.unique(y) if is_unlabelled(value, unlabelled)])
     if y.dtype.kind == "f":
-        y = np.where(np.isnan(y), -1, y)
-        if not (y == np.rint(y)).all():
-            raise LeavenError(f"y holds the number {y[y != np.rint(y)][0]}, expected whole numbers or class names.")
-    if y.dtype.kind == "b" and names is None:
-        names = ("False", "True")
+        odd = ~gone & (y != np.rint(y))
+        if odd.any():
+            raise LeavenError(f"y holds the number {y[odd][0]}, expected whole numbers or class names.")
+        y = np.where(gone, 0, y)
     y = y.astype(np.int64)
-    if len(y) and y.min() < -1:
-        raise LeavenError(f"y holds the label {y.min()}, expected -1 where it is unknown and else 0 or more.")
+    low, high = (int(y[~gone].min()), int(y[~gone].max())) if not gone.all() else (0, 0)
+    if low < 0 and (names is not None or unlabelled == STANDARD):
+        raise LeavenError(f"y holds the label {low}, expected -1 where it is unknown and else 0 or more.")
     if names is None:
-        values = np.unique(y[y >= 0])
-        names = tuple(str(v) for v in values)
-        return np.where(y < 0, -1, np.searchsorted(values, y)), names
-    if len(y) and y.max() >= len(names):
+        values = np.unique(y[~gone])
+        return np.where(gone, -1, np.searchsorted(values, y)), tuple(str(value) for value in values)
+    if high >= len(names):
         raise LeavenError(
-            f"y holds the label {y.max()} and there are {len(names)} classes, expected labels up to "
+            f"y holds the label {high} and there are {len(names)} classes, expected labels up to "
             f"{len(names) - 1}: "
             "name every class in `classes`."
         )
-    return y, names
-
-
-def _text(value: object) -> str:
-    return value.decode() if isinstance(value, bytes) else str(value)
+    return np.where(gone, -1, y), names

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -11,8 +12,9 @@ from leaven.errors import LeavenError
 
 from .mask_values import FILE, OPTION, one_class
 from .masks import pixel_counts, renumbered
-from .names import listing, unknown_class
+from .names import class_name, listing, unknown_class
 from .pool import NO_CLASS, Pool
+from .unlabelled import is_unlabelled
 
 
 def require_trainable(pool: Pool) -> None:
@@ -74,7 +76,7 @@ def match_classes(pool: Pool, classes: Sequence[str], where: str = "the test dat
     LeavenError
         An item carries a class that is not among ``classes``.
     """
-    classes = tuple(classes)
+    classes = tuple(class_name(name) for name in classes)
     if pool.classes == classes:
         return pool
     if pool.masks is not None:
@@ -100,3 +102,16 @@ def _match_pixels(pool: Pool, masks: np.ndarray, classes: tuple[str, ...], where
     to = np.full(256, NO_CLASS, np.uint8)
     to[painted] = [classes.index(pool.classes[k]) for k in painted]
     return replace(pool, classes=classes, masks=renumbered(masks, known, to))
+
+
+def without_unlabelled(pool: Pool, unlabelled: Any) -> Pool:
+    """The pool without the classes whose names stand for no label; their items have none.
+
+    For names that come with the data, such as those of folders; names that a user gives are classes as they are.
+    """
+    to = np.full(pool.num_classes + 1, -1, dtype=np.int64)  # [-1] stays unknown
+    kept = [k for k, name in enumerate(pool.classes) if not is_unlabelled(name, unlabelled)]
+    if len(kept) == pool.num_classes:
+        return pool
+    to[kept] = np.arange(len(kept))
+    return pool.with_labels(to[pool.labels], [pool.classes[k] for k in kept])

@@ -6,24 +6,23 @@ import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, NamedTuple
-from unicodedata import normalize
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
 from leaven.errors import LeavenError
 
 from .cache import decoded
-from .names import number
+from .names import composed, number
 from .pool import Pool
 from .table import fitting, read_table
+from .unlabelled import STANDARD
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 IMAGES = "avif bmp gif jfif jp2 jpe jpeg jpg pbm pgm png pnm ppm tga tif tiff webp"
 SUFFIXES = frozenset("." + end for end in IMAGES.split())
-UNLABELLED = frozenset({"unlabelled", "unlabeled"})
 
 
 class File(NamedTuple):
@@ -44,11 +43,12 @@ def read_folder(
     cache: str | os.PathLike[str] | None = None,
     progress: bool = True,
     classes: Sequence[str] | None = None,
+    unlabelled: Any = STANDARD,
 ) -> Pool:
     """Pool from a folder of images.
 
     The images are decoded once into a memory-mapped cache; a second call opens that and no image. The ids are
-    the paths relative to the folder, with forward slashes, and the rows stand in their order.
+    the paths relative to the folder, with forward slashes and in NFC, and the rows stand in their order.
 
     Parameters
     ----------
@@ -73,6 +73,8 @@ def read_folder(
         Show a progress bar on a terminal while decoding.
     classes : sequence of str, optional
         The classes to number after, such as those of training; by default those that occur, in natural order.
+    unlabelled : default=-1
+        What stands for no label, see `leaven.data.unlabelled.is_unlabelled`; names of subfolders too.
 
     Returns
     -------
@@ -111,7 +113,8 @@ def read_folder(
         texts = [table.get(name, "") for name in names]
     else:
         texts = ["" if labels is False else _folder_class(name) for name in names]
-    numbers, classes = number(texts, classes, "The labels" if isinstance(labels, Mapping) else str(labels or folder))
+    where = "The labels" if isinstance(labels, Mapping) else str(labels or folder)
+    numbers, classes = number(texts, classes, where, unlabelled)
     return Pool(items, numbers[kept], np.array(names)[kept], None, classes)  # type: ignore[arg-type]
 
 
@@ -148,7 +151,21 @@ def scan(folder: Path) -> list[File]:
             "read: "
             "check its permissions."
         ) from None
+    _require_different(folder, files)
     return files
+
+
+def _require_different(folder: Path, files: Sequence[File]) -> None:
+    """See that no two names are one name in two forms of Unicode, which nothing could tell apart."""
+    seen: dict[str, str] = {}
+    for file in files:
+        if not file.name.isascii():
+            first = seen.setdefault(composed(file.name), file.name)
+            if first != file.name:
+                raise LeavenError(
+                    f"The folder {folder} has two files {file.name} that differ in nothing but how the disk writes "
+                    "their accents, expected one: rename or remove one."
+                )
 
 
 def digest(files: Sequence[File], *options: object) -> str:
@@ -195,9 +212,9 @@ def decode_files(
 
 def on_disk(folder: Path) -> dict[str, Path]:
     """Id of every file under a folder, its relative path in NFC → the file as the disk calls it."""
-    return {normalize("NFC", file.name): folder / file.name for file in scan(folder)}
+    return {composed(file.name): folder / file.name for file in scan(folder)}
 
 
 def _folder_class(name: str) -> str:
     first, slash, _ = name.partition("/")
-    return first if slash and first.lower() not in UNLABELLED else ""
+    return first if slash else ""

@@ -13,8 +13,10 @@ from leaven.errors import LeavenError
 
 from .arrays import read_arrays
 from .cache import decoded_rows
+from .checks import without_unlabelled
 from .names import listing
 from .pool import Pool
+from .unlabelled import STANDARD
 
 
 def read_huggingface(
@@ -28,6 +30,7 @@ def read_huggingface(
     cache: str | os.PathLike[str] | None = None,
     progress: bool = True,
     classes: Sequence[object] | None = None,
+    unlabelled: Any = STANDARD,
 ) -> Pool:
     """Pool from one split of a Hugging Face data set.
 
@@ -37,12 +40,13 @@ def read_huggingface(
         With an ``Image`` column. Its fingerprint keys the decoding cache if it stands on the disk; one made
         in memory is decoded anew each time.
     image, label : str
-        Names of the columns; ``label=None``: no labels. A `ClassLabel`, numbers or strings; -1, None or an
-        empty string is unknown.
+        Names of the columns; ``label=None``: no labels. A `ClassLabel`, numbers or strings.
     size, channels, strict, cache, progress
         As for `read_folder`.
     classes : sequence of str, optional
         Names of the classes; by default those of the `ClassLabel`, or the labels that occur.
+    unlabelled : default=-1
+        What stands for no label, see `leaven.data.unlabelled.is_unlabelled`.
 
     Raises
     ------
@@ -84,11 +88,10 @@ def read_huggingface(
     key = f"{dataset._fingerprint}-{image}" if dataset.cache_files else None
     options: dict[str, Any] = {"size": size, "channels": channels, "strict": strict, "cache": cache}
     items, kept = decoded_rows(len(dataset), open_image, key, progress=progress, **options)
-    labels = None
+    labels, names = None, classes
     if label is not None:
         labels = np.asarray(dataset[label][:], dtype=object)[kept]
         if classes is None and isinstance(dataset.features[label], datasets.ClassLabel):
-            classes = dataset.features[label].names
-        if all(value is None or isinstance(value, int) for value in labels):
-            labels = np.array([-1 if value is None else value for value in labels], dtype=np.int64)
-    return read_arrays(items, labels, classes, kept)
+            names = dataset.features[label].names
+    pool = read_arrays(items, labels, names, kept, unlabelled)
+    return pool if classes is not None else without_unlabelled(pool, unlabelled)

@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
-from unicodedata import normalize
 
 import numpy as np
 
@@ -18,7 +17,7 @@ from .folder import File, digest, is_image, scan
 from .images import kept_part, probe
 from .in_flight import decoding
 from .mask_values import HIGHEST, OPTION, UNKNOWN, Coder, MaskValues, lost_values, packed, spelt
-from .names import listing
+from .names import composed, listing
 from .pool import NO_CLASS
 
 if TYPE_CHECKING:
@@ -37,7 +36,7 @@ def pair(files: Sequence[File], root: Path, folder: Path) -> dict[str, File]:
     """
     found: dict[str, File] = {}
     for mask in scan(root):
-        stem, end = os.path.splitext(normalize("NFC", mask.name))
+        stem, end = os.path.splitext(composed(mask.name))
         if end[1:].lower() in LOSSLESS:
             if stem in found:
                 raise LeavenError(
@@ -46,7 +45,7 @@ def pair(files: Sequence[File], root: Path, folder: Path) -> dict[str, File]:
             found[stem] = mask
     stems: dict[str, str] = {}
     for file in files:
-        stem = os.path.splitext(normalize("NFC", file.name))[0]
+        stem = os.path.splitext(composed(file.name))[0]
         if stem in stems and stem in found:
             raise LeavenError(
                 f"The images {stems[stem]} and {file.name} in {folder} share the mask {found[stem].name}: rename one."

@@ -7,13 +7,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
-from unicodedata import normalize
 
 import numpy as np
 
 from leaven.errors import LeavenError
 
-from .names import listing
+from .names import composed, listing
 from .pool import NO_CLASS
 
 Value = int | str  # a number, or a colour as "#rrggbb"
@@ -101,8 +100,8 @@ def stated(
     """
     base = None if root is None else read_names(root)
     if classes is not None:
-        base = _listed([normalize("NFC", str(name)) for name in classes], "`classes`")
-    said = {_value(value): normalize("NFC", str(name)).strip() for value, name in (values or {}).items()}
+        base = _listed([composed(str(name)) for name in classes], "`classes`")
+    said = {_value(value): composed(str(name)).strip() for value, name in (values or {}).items()}
     said |= {_value(number): "" for number in ignore}
     if not said:
         return base
@@ -125,7 +124,7 @@ def read_names(root: Path) -> MaskValues | None:
     if not path.is_file():
         return None
     try:
-        lines = [line.strip() for line in normalize("NFC", path.read_text("utf-8-sig")).rstrip().splitlines()]
+        lines = [line.strip() for line in composed(path.read_text("utf-8-sig")).rstrip().splitlines()]
     except (UnicodeDecodeError, OSError) as error:
         raise LeavenError(f"{path} is no readable text ({error}): save it as UTF-8.") from None
     if not lines or "" in lines:

@@ -1,13 +1,44 @@
-"""Small helpers for class names and for naming things in messages."""
+"""How names of classes and of files are compared, numbered and told.
+
+The same accented letter may be one code point or two (macOS writes the second into file names), so names are compared
+in Unicode's composed form, NFC. A file is opened by the name that the disk has.
+"""
 
 from __future__ import annotations
 
 import re
+import warnings
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
+from unicodedata import normalize
 
 from leaven.errors import LeavenError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+def composed(name: str) -> str:
+    """A name as it is compared: in NFC."""
+    return name if name.isascii() else normalize("NFC", name)
+
+
+def class_name(name: str) -> str:
+    """The name of a class as it is compared: in NFC, without spaces around it."""
+    return composed(name).strip()
+
+
+def composed_array(names: np.ndarray) -> np.ndarray:
+    """An array of text with every name in NFC; the same one where nothing changes."""
+    import numpy as np
+
+    if not names.size or names.dtype.itemsize == 0:
+        return names
+    points = np.ascontiguousarray(names).view(np.uint32)
+    if points.max() < 0xC0:  # quick for millions of plain names
+        return names
+    return np.array([composed(name) for name in names.ravel().tolist()]).reshape(names.shape)
 
 
 def natural_key(name: str) -> list[tuple[int, int, str]]:
@@ -23,17 +54,21 @@ def listing(names: Iterable[object], most: int = 3) -> str:
     return text if len(texts) <= most else f"{text} and {len(texts) - most} more"
 
 
-def number(names: Sequence[str], classes: Sequence[str] | None, where: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Number class names; an empty name is unknown.
+def number(
+    names: Sequence[Any], classes: Sequence[str] | None, where: str, unlabelled: Any = -1
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Number class names.
 
     Parameters
     ----------
-    names : sequence of str
-        Class name of each item, ``""`` where unknown.
+    names : sequence
+        Class name of each item, or what stands for none, see `leaven.data.unlabelled`.
     classes : sequence of str or None
         The classes to number after; by default those that occur, in natural order.
     where : str
         Where the names stand, for the message.
+    unlabelled : default=-1
+        What stands for no class, see `leaven.data.unlabelled.is_unlabelled`.
 
     Returns
     -------
@@ -45,15 +80,45 @@ def number(names: Sequence[str], classes: Sequence[str] | None, where: str) -> t
     LeavenError
         A name is not among the given classes.
     """
-    present = {name for name in names if name}
-    if classes is None:
-        classes = sorted(present, key=natural_key)
-    classes = tuple(str(name) for name in classes)
-    index = {"": -1, **{name: k for k, name in enumerate(classes)}}
+    import numpy as np
+
+    from .unlabelled import as_text, is_unlabelled, say_words, without_points
+
+    given = None if classes is None else tuple(class_name(str(name)) for name in classes)
+    gone = {name: is_unlabelled(name, unlabelled, given) for name in set(names)}
+    say_words((str(name) for name in names if gone[name] and isinstance(name, str)), where)
+    texts = {name: "" if none else as_text(name) for name, none in gone.items()}
+    present = {text for text in texts.values() if text}
+    shorter = without_points(present if given is None else [*present, *given])
+    if given is not None:  # "1.0" is the class 1 where there is no class 1.0
+        shorter = {text: short for text, short in shorter.items() if text not in given}
+    texts = {name: shorter.get(text, text) for name, text in texts.items()}
+    present = {text for text in texts.values() if text}
+    if given is None:
+        given = tuple(sorted(present, key=natural_key))
+        _say_alike(given, where)
+    index = {"": -1, **{name: k for k, name in enumerate(given)}}
     unknown = sorted(present.difference(index), key=natural_key)
     if unknown:
-        raise LeavenError(unknown_class(unknown, classes, where))
-    return np.array([index[name] for name in names], dtype=np.int64), classes
+        raise LeavenError(unknown_class(unknown, given, where))
+    return np.array([index[texts[name]] for name in names], dtype=np.int64), given
+
+
+def _say_alike(classes: Sequence[str], where: str) -> None:
+    """Warn of classes whose names differ in capitals or spaces alone: most often they are one."""
+    from .cache import LeavenWarning
+
+    alike: dict[str, list[str]] = defaultdict(list)
+    for name in classes:
+        alike["".join(name.casefold().split())].append(name)
+    for names in alike.values():
+        if len(names) > 1:
+            warnings.warn(
+                f"The classes {' and '.join(names)} of {where} differ in capitals or spaces alone, and are taken for "
+                f"{len(names)} classes; name them alike if they are one.",
+                LeavenWarning,
+                stacklevel=4,
+            )
 
 
 def unknown_class(unknown: Sequence[str], classes: Sequence[str], where: str) -> str:

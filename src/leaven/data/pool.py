@@ -10,6 +10,7 @@ import numpy as np
 
 from leaven.errors import LeavenError
 
+from .names import class_name, composed_array
 from .storage import gather
 
 NO_CLASS = 255  # in a mask: the pixel does not count
@@ -28,11 +29,11 @@ class Pool:
     labels : numpy.ndarray of int64, shape (N,), optional
         ``-1`` unknown; label *k* is ``classes[k]``. All unknown where left out.
     ids : numpy.ndarray of str, shape (N,), optional
-        Fixed names: the path relative to the folder, or the row number (the default).
+        Fixed names, kept in NFC: the path relative to the folder, or the row number (the default).
     domain : numpy.ndarray of int64, shape (N,), optional
         Positive source, negative target (as skada has it); all ``-1`` where there is one domain.
     classes : tuple of str
-        Names of the classes; may be empty where no label is known.
+        Names of the classes, kept in NFC; may be empty where no label is known.
     masks : numpy.ndarray of uint8, shape (N, H, W), optional
         The class of every pixel, `NO_CLASS` (255) where it does not count. A pool with masks is dense: its classes
         are those of pixels, and ``labels`` only say whether a mask is known (0) or not to be looked at (-1).
@@ -71,8 +72,8 @@ class Pool:
         ids = np.arange(count).astype(str) if self.ids is None else np.asarray(self.ids)
         if ids.shape != (count,):
             raise LeavenError(f"A Pool of {count} items was given ids of shape {ids.shape}, expected ({count},).")
-        set_(self, "ids", ids if ids.dtype.kind == "U" else ids.astype(str))
-        classes = tuple(str(name) for name in self.classes)
+        set_(self, "ids", composed_array(ids if ids.dtype.kind == "U" else ids.astype(str)))
+        classes = tuple(class_name(str(name)) for name in self.classes)
         if len(set(classes)) < len(classes):
             twice = next(name for name in classes if classes.count(name) > 1)
             raise LeavenError(

@@ -15,8 +15,10 @@ from leaven.errors import LeavenError
 
 from .arrays import read_arrays
 from .cache import decoded_rows
+from .checks import without_unlabelled
 from .folder import File, decode_files
 from .pool import Pool
+from .unlabelled import STANDARD
 
 
 def read_torchvision(
@@ -28,13 +30,14 @@ def read_torchvision(
     cache: str | os.PathLike[str] | None = None,
     progress: bool = True,
     classes: Sequence[object] | None = None,
+    unlabelled: Any = STANDARD,
 ) -> Pool:
     """Pool from a torchvision classification data set, or a `torch.utils.data.Subset` of one.
 
     Its ``transform`` is not applied: a pool holds plain pixels. Three ways, the first that fits: arrays in
     ``data`` and ``targets`` (or ``labels``) are taken as they are, unless ``size`` or ``channels`` asks
     otherwise; files in ``samples`` (`ImageFolder`) go through the decoding cache; any other items, pairs of
-    image and int, are decoded into the cache's folder anew each time. The target -1 is unknown.
+    image and int, are decoded into the cache's folder anew each time.
 
     Parameters
     ----------
@@ -45,6 +48,8 @@ def read_torchvision(
     classes : sequence of str, optional
         Names of the classes; by default the data set's own (MNIST's ``"0 - zero"`` becomes ``"0"``), or the
         targets that occur.
+    unlabelled : default=-1
+        What stands for no label, see `leaven.data.unlabelled.is_unlabelled`.
 
     Raises
     ------
@@ -54,19 +59,27 @@ def read_torchvision(
     if hasattr(dataset, "indices") and hasattr(dataset, "dataset"):
         rows = np.asarray(dataset.indices, dtype=np.int64)
         options: dict[str, Any] = {"size": size, "channels": channels, "strict": strict}
-        whole = read_torchvision(dataset.dataset, cache=cache, progress=progress, classes=classes, **options)
+        options |= {"cache": cache, "progress": progress, "classes": classes, "unlabelled": unlabelled}
+        whole = read_torchvision(dataset.dataset, **options)
         if len(whole) == len(dataset.dataset):
             return whole.subset(rows)
         raise LeavenError("A Subset of a data set with unreadable images has no fixed rows: mend them first.")
-    names = classes if classes is not None else _class_names(dataset)
+    pool = _read(dataset, classes if classes is not None else _class_names(dataset), unlabelled, {
+        "size": size, "channels": channels, "strict": strict, "cache": cache, "progress": progress,
+    })  # fmt: skip
+    return pool if classes is not None else without_unlabelled(pool, unlabelled)
+
+
+def _read(dataset: Any, names: Sequence[object] | None, unlabelled: Any, options: dict[str, Any]) -> Pool:
+    """The pool, in the first of the three ways that fits."""
+    size, channels = options["size"], options["channels"]
     targets = getattr(dataset, "targets", getattr(dataset, "labels", None))
     target_transform = getattr(dataset, "target_transform", None)
     if targets is not None and target_transform is not None:
         targets = [target_transform(target) for target in np.asarray(targets).tolist()]
-    options = {"size": size, "channels": channels, "strict": strict, "cache": cache, "progress": progress}
     data = getattr(dataset, "data", None)
     if targets is not None and data is not None and hasattr(data, "shape") and len(data.shape) in (3, 4):
-        pool = read_arrays(data, targets, names)
+        pool = read_arrays(data, targets, names, unlabelled=unlabelled)
         pixels = pool.items
         if (size is None or _pair(size) == pixels.shape[1:3]) and channels in (None, pixels.shape[3]):
             return pool
@@ -82,11 +95,11 @@ def read_torchvision(
         ]
         items, kept = decode_files(root, files, **options)
         ids = np.array([file.name for file in files])[kept]
-        return read_arrays(items, np.asarray(targets)[kept], names, ids)
-    return _read_items(dataset, names, options)
+        return read_arrays(items, np.asarray(targets)[kept], names, ids, unlabelled)
+    return _read_items(dataset, names, unlabelled, options)
 
 
-def _read_items(dataset: Any, names: Sequence[object] | None, options: dict[str, Any]) -> Pool:
+def _read_items(dataset: Any, names: Sequence[object] | None, unlabelled: Any, options: dict[str, Any]) -> Pool:
     """Any data set of pairs, item by item."""
     plain = copy.copy(dataset)
     for name in ("transform", "transforms"):
@@ -102,15 +115,15 @@ def _read_items(dataset: Any, names: Sequence[object] | None, options: dict[str,
             "classification data "
             "set: wrap it so that dataset[i] answers (image, int)."
         )
-    targets: dict[int, Any] = {}
+    targets = np.full(len(plain), None, dtype=object)
 
     def open_image(row: int) -> Any:
         picture, target = plain[row]
-        targets[row] = int(target)
+        targets[row] = target.item() if hasattr(target, "item") else target
         return _picture(picture)
 
     items, kept = decoded_rows(len(plain), open_image, None, **options)
-    return read_arrays(items, np.array([targets[row] for row in kept.tolist()]), names, kept)
+    return read_arrays(items, targets[kept], names, kept, unlabelled)
 
 
 def _picture(value: Any) -> Any:

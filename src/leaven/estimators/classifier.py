@@ -17,6 +17,7 @@ from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from leaven.data import Pool, read_arrays
+from leaven.data.unlabelled import as_text
 from leaven.errors import LeavenError
 from leaven.estimators.targets import classes_of, domains, labelled
 from leaven.methods.base import Method
@@ -35,7 +36,8 @@ _NESTED = ("hyperparameters", "plan")
 class LeavenClassifier(ClassifierMixin, BaseEstimator):
     """Learn a classifier from few labels and many unlabelled rows.
 
-    ``y == -1`` marks unlabelled rows, as in ``sklearn.semi_supervised``; None, NaN and empty text do too. Features
+    ``y == -1`` marks unlabelled rows, as in ``sklearn.semi_supervised``; so does all else that
+    ``leaven.data.unlabelled`` lists, as for every reader: None, NaN, pandas' NA, "unlabelled", ... Features
     are standardised inside the network, so no scaler is needed. The command line trains through the same code.
 
     Parameters
@@ -70,8 +72,8 @@ class LeavenClassifier(ClassifierMixin, BaseEstimator):
     augment : str, default=None
         How strong views of images are drawn, ``"randaugment"`` or ``"ctaugment"``; None: as the method has it.
     unlabelled : default=-1
-        The value of ``y`` that marks unlabelled rows. With None, -1 can be a class, and only None, NaN and empty
-        text are unlabelled.
+        The value of ``y`` that marks unlabelled rows; -1 stands for the whole list. With another value, or None, -1 and
+        words such as "None" can be classes, and beside that value only None, NaN, NA and empty text are unlabelled.
     random_state : int, RandomState instance or None, default=None
         An int gives the same model each time on one machine, and is the ``--seed`` of the command line.
     verbose : bool, default=False
@@ -151,7 +153,7 @@ class LeavenClassifier(ClassifierMixin, BaseEstimator):
             Features ``(N, D)``; or images ``(N, H, W)``, ``(N, H, W, C)`` with C = 1 or 3, uint8 or floats in
             0..1.
         y : array-like of shape (N,)
-            Numbers or text, -1 where unlabelled.
+            Numbers or text, -1 where unlabelled. Predictions are of the same type.
         sample_domain : array-like of int, shape (N,), default=None
             Positive for rows of the source, negative for the target, as skada has it. The labels of target rows
             may all be -1.
@@ -173,7 +175,7 @@ class LeavenClassifier(ClassifierMixin, BaseEstimator):
         labels = np.full(len(y), -1, dtype=np.int64)
         labels[known] = numbers
         domain = domains(sample_domain, len(y))
-        pool = Pool(items, labels, domain=domain, classes=tuple(map(str, self.classes_.tolist())))  # type: ignore[arg-type]
+        pool = Pool(items, labels, domain=domain, classes=tuple(map(as_text, self.classes_.tolist())))  # type: ignore[arg-type]
         with _alone(threads=1 if self.image_shape_ is None else None):
             if self.method == AUTO:
                 fitted, self.evidence_ = fit_auto(pool, None, options, progress=bool(self.verbose))

@@ -2,30 +2,31 @@
 
 from __future__ import annotations
 
-from numbers import Number
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from sklearn.utils import check_array, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 
+from leaven.data.names import class_name
+from leaven.data.unlabelled import is_unlabelled
 from leaven.errors import LeavenError
 
 
 def labelled(y: Any, marker: Any = -1) -> tuple[np.ndarray, np.ndarray]:
     """Tell labelled rows from unlabelled ones.
 
-    A row is unlabelled where ``y`` is the marker, None, NaN, pandas' NA or an empty string. Text equal to the
-    marker counts too, for ``np.array(["cat", -1])`` is an array of text.
+    What stands for "unlabelled", ``leaven.data.unlabelled`` says, for the estimator as for every reader.
 
     Parameters
     ----------
     y : array-like of shape (N,); a column ``(N, 1)`` is taken with a warning
-    marker : what stands for "unlabelled" beside those; ``None``: nothing else
+    marker : what stands for "unlabelled" beside what is missing, see ``leaven.data.unlabelled.is_unlabelled``
 
     Returns
     -------
-    y : array of shape (N,)
+    y : array of shape (N,), of the type that was given; text in NFC, without spaces around it
     known : bool ``(N,)``
 
     Raises
@@ -36,19 +37,16 @@ def labelled(y: Any, marker: Any = -1) -> tuple[np.ndarray, np.ndarray]:
         raise LeavenError(
             "LeavenClassifier requires y to be passed, but the target y is None; give labels, -1 where unknown."
         )
-    y = column_or_1d(_array(y), warn=True)
-    if y.dtype.kind in "biu":
-        missing = np.zeros(len(y), dtype=bool)
-    elif y.dtype.kind == "f":
-        missing = np.isnan(y)
+    y, missing = _array(y)
+    y = column_or_1d(y, warn=True)
+    if y.dtype.kind in "biuf":
+        missing = (np.isnan(y) if y.dtype.kind == "f" else np.zeros(len(y), dtype=bool)) | missing
+        if marker is not None and y.dtype.kind != "b":
+            missing = missing | np.isin(y, [value for value in np.unique(y) if is_unlabelled(value, marker)])
     else:
-        missing = np.array([_missing(value) for value in y.tolist()], dtype=bool)
-    if marker is not None and y.dtype.kind != "b":
-        if y.dtype.kind in "iuf":
-            missing |= y == marker if isinstance(marker, Number) else False
-        else:
-            texts = (marker, str(marker))
-            missing |= np.array([any(_same(value, text) for text in texts) for value in y.tolist()], dtype=bool)
+        missing = np.array([is_unlabelled(value, marker) for value in y.tolist()], dtype=bool)
+        names = [class_name(value) if isinstance(value, str) else value for value in y.tolist()]
+        y = np.array(names, dtype=y.dtype) if y.dtype.kind == "U" else _objects(names)
     return y, ~missing
 
 
@@ -100,23 +98,28 @@ def domains(sample_domain: Any, count: int) -> np.ndarray | None:
     return domain
 
 
-def _array(y: Any) -> Any:
-    """A list of labels as an array that keeps numbers and text apart: ``["cat", -1]`` stays what it is."""
+def _array(y: Any) -> tuple[Any, Any]:
+    """Labels that keep their type, and which of them are missing as far as another array than ``y`` says so.
+
+    A list keeps numbers and text apart: ``["cat", -1]`` stays what it is. Of pandas, ``Int64`` stays whole numbers, and
+    so does a categorical of them with gaps.
+    """
     if isinstance(y, list | tuple) and any(isinstance(value, str) for value in y):
-        array = np.empty(len(y), dtype=object)
-        array[:] = y
-        return array
-    return y
+        return _objects(y), False
+    kind = getattr(getattr(y, "dtype", None), "numpy_dtype", None)
+    if kind is not None and hasattr(y, "isna"):
+        missing = np.asarray(y.isna())
+        return (y.to_numpy(kind, na_value=0) if missing.any() else y.to_numpy(kind)), missing
+    if type(getattr(y, "dtype", None)).__name__ == "CategoricalDtype":
+        names, codes = getattr(y, "cat", y).categories.tolist(), np.asarray(getattr(y, "cat", y).codes)
+        return _objects([names[k] if k >= 0 else None for k in codes.tolist()]), False
+    return y, False
 
 
-def _missing(value: Any) -> bool:
-    if value is None or type(value).__name__ in ("NAType", "NaTType"):
-        return True
-    return value == "" if isinstance(value, str) else isinstance(value, Number) and value != value
-
-
-def _same(value: Any, marker: Any) -> bool:
-    return isinstance(value, str) == isinstance(marker, str) and value == marker
+def _objects(values: Sequence[Any]) -> np.ndarray:
+    array = np.empty(len(values), dtype=object)
+    array[:] = values
+    return array
 
 
 def _marked(marker: Any) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leaven.data.folder import is_image, scan
+from leaven.data.names import composed
 from leaven.errors import LeavenError
 
 if TYPE_CHECKING:
@@ -44,10 +45,11 @@ class Items:
     def __init__(self, data: str | Path, made: str | Path | None = None):
         self.data, self.made = Path(data), None if made is None else Path(made)
         self.pixels: np.ndarray | None = None  # of an .npz, uint8 (N, H, W, C)
+        self._files: dict[str, str] = {}  # names as the disk has them, where these are other ones
         own = self._read_npz() if self.data.suffix.lower() == ".npz" and not self.data.is_dir() else self._list()
         self.count = len(own)  # of them lie in ``data``; the others were made
         known = set(own)
-        new = [f"{MADE}/{name}" for name in _images(self.made)] if self.made and self.made.is_dir() else []
+        new = [f"{MADE}/{name}" for name in self._images(self.made)] if self.made and self.made.is_dir() else []
         self.names: list[str] = own + [name for name in new if name not in known]
 
     @cached_property
@@ -101,7 +103,7 @@ class Items:
 
     def path(self, row: int) -> Path:
         """Where the file of an item lies."""
-        name = self.names[row]
+        name = self._files.get(self.names[row], self.names[row])
         if row >= self.count:
             assert self.made is not None
             return self.made / name.removeprefix(f"{MADE}/")
@@ -111,7 +113,7 @@ class Items:
         if not self.data.is_dir():
             what = "is a file" if self.data.exists() else "does not exist"
             raise LeavenError(f"{self.data} {what}, expected a folder of images, an .npz, or a run: check the path.")
-        names = _images(self.data)
+        names = self._images(self.data)
         if not names:
             raise LeavenError(f"The folder {self.data} has no images, expected files such as .png or .jpg: add some.")
         return names
@@ -127,10 +129,12 @@ class Items:
         names: list[str] = pool.ids.tolist()
         return names
 
-
-def _images(folder: Path) -> list[str]:
-    """Names of the images in a folder and its subfolders, sorted as the readers of pools sort them."""
-    return sorted(file.name for file in scan(folder) if is_image(file.name))
+    def _images(self, folder: Path) -> list[str]:
+        """Names of the images in a folder and its subfolders, in NFC, in the order in which pools have them."""
+        files = sorted(file.name for file in scan(folder) if is_image(file.name))
+        names = [composed(name) for name in files]
+        self._files |= {name: file for name, file in zip(names, files, strict=True) if name != file}
+        return names
 
 
 def first_parts(names: Sequence[str]) -> set[str]:

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from leaven.data.folder import UNLABELLED
 from leaven.data.table import read_table
+from leaven.data.unlabelled import is_unlabelled, says_unlabelled
 from leaven.label.items import Items, first_parts
 from leaven.label.settings import FOLDERS, NONE, Settings
 from leaven.run import folder
@@ -21,7 +21,7 @@ def default(items: Items) -> str:
     """
     if items.pixels is not None:
         return NPZ
-    return FOLDERS if {part.lower() for part in first_parts(items.names[: items.count])} & UNLABELLED else NONE
+    return FOLDERS if any(map(says_unlabelled, first_parts(items.names[: items.count]))) else NONE
 
 
 def read_known(settings: Settings, items: Items, run: Path) -> dict[str, str]:
@@ -36,7 +36,7 @@ def read_known(settings: Settings, items: Items, run: Path) -> dict[str, str]:
         return {}
     if settings.labels == FOLDERS:
         parts = {name: name.partition("/")[0] for name in names if "/" in name}
-        return {name: part for name, part in parts.items() if part.lower() not in UNLABELLED}
+        return {name: part for name, part in parts.items() if not is_unlabelled(part)}
     if settings.labels == NPZ:
         from leaven.data import read_npz
 
@@ -45,7 +45,7 @@ def read_known(settings: Settings, items: Items, run: Path) -> dict[str, str]:
     if settings.labels == RUN:
         return _learnt(run)
     table = read_table(settings.labels, Path(settings.data), dict.fromkeys(names))
-    return {name: label for name, label in table.items() if label}
+    return {name: label for name, label in table.items() if not is_unlabelled(label)}
 
 
 def _learnt(run: Path) -> dict[str, str]:

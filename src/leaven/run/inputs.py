@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from leaven.data import Pool, match_classes, read
 from leaven.data.mask_values import OPTION, Value, parse, read_names, stated
 from leaven.data.pool import NO_CLASS
+from leaven.data.unlabelled import MARKERS, is_unlabelled
 from leaven.errors import LeavenError
 from leaven.store.place import is_store, without_password
 
@@ -112,13 +113,14 @@ def read_data(
     use : of a label store, whether the items that are there to judge a model by are left out, alone in it, or in it too
     pixels : how masks are read
     told : whether classes of which no mask has a pixel are named
-    form : ``size``, ``channels`` and ``strict`` of images
+    form : ``size``, ``channels`` and ``strict`` of images; ``unlabelled``, what stands for no label
 
     Raises
     ------
     LeavenError : it cannot be read, or an option was given that has no meaning for it
     """
     form = {name: value for name, value in form.items() if value is not None}
+    words = {"unlabelled": form.pop("unlabelled") or None} if "unlabelled" in form else {}
     pixels = pixels or Pixels()
     if both := mask_folders(path, labels):
         from leaven.data import read_masks
@@ -131,15 +133,15 @@ def read_data(
 
         return read_stored(path, labels, use, **form)
     if path.is_dir():
-        return read(image_folder(path), labels=labels, **form)
+        return read(image_folder(path), labels=labels, **form, **words)
     if labels:
         raise LeavenError(f"{path} is no folder, so --labels has nothing to name in it; leave --labels out.")
     if path.suffix.lower() in (".csv", ".tsv"):
-        return read(path, **form)
+        return read(path, **form, **words)
     given = [name for name in ("size", "channels") if path.suffix.lower() == ".npz" and name in form]
     if given:
         raise LeavenError(f"The items of {path} stay as they are, so --{given[0]} has no meaning; leave it out.")
-    return read(path)
+    return read(path, **words)
 
 
 def read_like(
@@ -162,14 +164,18 @@ def read_like(
     ------
     LeavenError : the items cannot be read, have another form, or have a class that is not among ``classes``
     """
+    # a class that the model knows by name is one, whatever its name stands for elsewhere
+    odd: dict[str, Any] = {}
+    if any(map(is_unlabelled, classes or ())):
+        odd = {"unlabelled": MARKERS.difference(classes or ())}
     if source.suffix.lower() != ".npz" and source.exists():
         if len(shape) != 3:
             raise LeavenError(f"{source} holds images, but the model takes feature vectors; give an .npz file.")
         form: dict[str, Any] = {"size": tuple(shape[:2]), "channels": shape[2], "strict": strict}
         unlabelled = classes is None and labels is None and not own_classes and source.is_dir()
-        pool = read_data(source, False if unlabelled else labels, use=use, pixels=pixels, told=False, **form)
+        pool = read_data(source, False if unlabelled else labels, use=use, pixels=pixels, told=False, **form, **odd)
     else:
-        pool = read_data(source, labels, use=use, pixels=pixels)
+        pool = read_data(source, labels, use=use, pixels=pixels, **odd)
     if tuple(pool.items.shape[1:]) != tuple(shape):
         raise LeavenError(
             f"The items of {source} have the shape {pool.items.shape[1:]}, but {tuple(shape)} was trained on; "

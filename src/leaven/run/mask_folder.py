@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from unicodedata import normalize
 
 import numpy as np
 
@@ -12,6 +11,7 @@ from leaven.data import Pool
 from leaven.data.images import probe, standardise
 from leaven.data.mask_files import places
 from leaven.data.mask_values import FILE, write_names
+from leaven.data.names import composed
 from leaven.data.palette import save_mask
 from leaven.evaluate.dense import predicted_masks
 from leaven.run.files import whole
@@ -51,7 +51,7 @@ def _predicted(model: Model, pool: Pool, files: Mapping[str, Path] | None) -> It
     """Names and masks in the images' own sizes, uint8 ``(H, W)``; of an ``.npz`` in the items' size."""
     trained = model.spec.shape[0], model.spec.shape[1]
     names = pool.ids.tolist()
-    of = {} if files is None else {name: files[normalize("NFC", name)] for name in names}
+    of = {} if files is None else {name: files[composed(name)] for name in names}
     sizes = [_size(of[name]) if of else trained for name in names]
     same = np.array([_covering(size, trained) == trained for size in sizes], dtype=bool)
     alike = np.flatnonzero(same)

@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from leaven.data import Pool
+from leaven.data.names import class_name
 from leaven.errors import LeavenError
 from leaven.evaluate.predict import predict
 from leaven.nn.build import Spec, backbone, build
@@ -39,7 +40,7 @@ class Model:
     def __init__(self, network: nn.Module, spec: Spec, classes: Sequence[str]):
         self.network = network.eval()
         self.spec = spec
-        self.classes = tuple(classes)
+        self.classes = tuple(map(class_name, classes))
 
     def predict_proba(self, items: np.ndarray, **options: Any) -> np.ndarray:
         """Class probabilities, float32 ``(N, K)``, of items as a ``Pool`` holds them; options as for ``predict``."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from leaven.data import LeavenWarning, Pool, read
-from leaven.data.names import number
+from leaven.data.names import composed, number
 from leaven.errors import LeavenError
 from leaven.store import Store
 from leaven.store.place import is_url, store_file, without_password
@@ -26,7 +26,7 @@ def read_stored(path: Path, where: str | Path, use: Use, **form: Any) -> Pool:
     """
     labels, name, notes = known_labels(where, use)
     if path.is_dir():
-        pool = read(path, labels=labels, **form)
+        pool = read(path, labels=labels, unlabelled=None, **form)  # what is no class, the store leaves out
     elif path.suffix.lower() == ".npz":
         pool = _of_arrays(read(path), path, labels, name)
     else:
@@ -37,10 +37,11 @@ def read_stored(path: Path, where: str | Path, use: Use, **form: Any) -> Pool:
 
 
 def _of_arrays(pool: Pool, path: Path, labels: Mapping[str, str], name: str) -> Pool:
+    labels = {composed(item): label for item, label in labels.items()}
     texts = [labels.get(item, "") for item in pool.ids.tolist()]
     if labels and not any(texts):
         raise LeavenError(f"None of the {len(labels)} items that {name} has labels of is in {path}; give their data.")
-    numbers, classes = number(texts, None, name)
+    numbers, classes = number(texts, None, name, None)
     return replace(pool, labels=numbers, classes=classes)
 
 

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
+from leaven.data.names import composed
+from leaven.data.unlabelled import never_a_class
 from leaven.errors import LeavenError
 
 ANSWERS = ("label", "skip", "unsure", "mask")
@@ -76,13 +78,14 @@ class Event:
 
 
 TEXTS = tuple(field.name for field in fields(Event) if field.type == "str")
+COMPARED = ("item", "label", "old", "suggestion", "annotator", "mask")  # in NFC; a mask names its classes
 NUMBERS = ("score", "confidence", "seconds")
 NAMES = tuple(field.name for field in fields(Event))
 SET_BY_STORE = ("at", "seq")
 
 
 def checked(event: Event) -> Event:
-    """The event in the form in which it is kept: numbers as Python has them, ``None`` where one is not finite.
+    """The event in the form in which it is kept: names in NFC, numbers as Python has them, ``None`` where not finite.
 
     Raises
     ------
@@ -100,8 +103,20 @@ def checked(event: Event) -> Event:
         _require_text(name, getattr(event, name))
     if event.kind in ("class_add", "class_rename") and event.label != event.label.strip():
         raise LeavenError(f"The class name {event.label!r} begins or ends with a space: leave it out.")
+    if event.kind in ("class_add", "class_rename") and never_a_class(event.label):
+        raise LeavenError(f"The name {event.label!r} stands for an item without a label: choose another for the class.")
     numbers: dict[str, Any] = {name: _finite(getattr(event, name)) for name in NUMBERS}
-    return replace(event, shown=bool(event.shown), audit=bool(event.audit), seq=0, **numbers)
+    return replace(in_nfc(event), shown=bool(event.shown), audit=bool(event.audit), seq=0, **numbers)
+
+
+def in_nfc(event: Event) -> Event:
+    """The event with its names as they are compared; the same one where nothing changes."""
+    changed = {}
+    for name in COMPARED:
+        text = getattr(event, name)
+        if not text.isascii() and (now := composed(text)) != text:
+            changed[name] = now
+    return replace(event, **changed) if changed else event  # type: ignore[arg-type]
 
 
 def same(kept: Event, asked: Event) -> bool:

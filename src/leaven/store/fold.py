@@ -57,6 +57,16 @@ class Fold:
         self._state = None
         return changed
 
+    def as_one(self, event: Event) -> Event:
+        """An answer as one that replaces what stands: items that were two became one, for their names are the same."""
+        stands = self._answers.get(event.item, {}).get(event.annotator)
+        return replace(event, replaces="" if stands is None else stands.id) if event.kind in ANSWERS else event
+
+    def pass_over(self, event: Event) -> None:
+        """Count an event that changes nothing."""
+        self.seq = event.seq
+        self._state = None
+
     def completed(self, event: Event) -> Event:
         """An undo with the item of what it undoes, so that it stands in that item's history."""
         target = self._undoable.get(event.undoes) if event.kind == UNDO and not event.item else None

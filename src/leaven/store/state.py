@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from leaven.data.unlabelled import never_a_class
+
 from .consensus import Consensus, agreed
 from .event import Event
 
@@ -38,10 +40,17 @@ class State:
 
     @cached_property
     def votes(self) -> dict[str, dict[str, str]]:
-        """Item → annotator → class, of items with a label; who skipped or was unsure is not in it."""
+        """Item → annotator → class, of items with a label; who skipped or was unsure is not in it.
+
+        Nor is a label that stands for none, such as ``-1``, which older stores took for a class.
+        """
         found: dict[str, dict[str, str]] = {}
         for item, by in self.answers.items():
-            given = {annotator: event.label for annotator, event in by.items() if event.kind == "label"}
+            given = {
+                annotator: event.label
+                for annotator, event in by.items()
+                if event.kind == "label" and not never_a_class(event.label)
+            }
             if given:
                 found[item] = given
         return found

@@ -15,11 +15,12 @@ from uuid import uuid4
 
 from sqlalchemy import Connection, Engine, and_, bindparam, delete, insert, select, update
 
+from leaven.data.names import class_name
 from leaven.errors import LeavenError
 
 from . import tables
 from .engine import PATIENCE, make_engine, reading, writing
-from .event import NAMES, Conflict, Event, Unavailable, checked, same
+from .event import NAMES, Conflict, Event, Unavailable, checked, in_nfc, same
 from .fold import Change, Fold
 from .place import place
 from .state import State
@@ -39,6 +40,8 @@ class Store:
         self._lock = threading.RLock()
         self._fold = Fold()
         self._ahead = False  # the fold has events that are not on disk yet
+        self._mixed = False  # names came that are not in NFC, as an older leaven kept them,
+        self._stale = False  # and the table of what stands has them still
         self.name = name
 
     @classmethod
@@ -119,14 +122,14 @@ class Store:
         """Add the classes that are not there yet; the answer is all classes."""
         with self._turn() as connection:
             there = set(self._fold.state().classes)
-            new = [name for name in dict.fromkeys(names) if name not in there]
+            new = [name for name in dict.fromkeys(map(class_name, names)) if name not in there]
             self._keep(connection, [checked(Event(uuid4().hex, "class_add", annotator, label=name)) for name in new])
             return self._fold.state().classes
 
     def events(self, after: int = 0) -> list[Event]:
         """All events in their order, or those after the one of the number ``after``."""
         with reading(self._engine, self.name) as connection:
-            return _read(connection, after)
+            return [in_nfc(event) for event in _read(connection, after)]
 
     def state(self) -> State:
         """What stands now; only events that came since the last call are read."""
@@ -137,10 +140,13 @@ class Store:
     def rebuild(self) -> int:
         """Make the table of what stands anew from the events; the answer is how many answers stand."""
         with self._turn() as connection:
-            stands = self._fold.standing()
-            connection.execute(delete(tables.standing))
-            _put(connection, {pair: ("", event) for pair, event in stands.items()})
-            return len(stands)
+            return self._stand_anew(connection)
+
+    def _stand_anew(self, connection: Connection) -> int:
+        stands = self._fold.standing()
+        connection.execute(delete(tables.standing))
+        _put(connection, {pair: ("", event) for pair, event in stands.items()})
+        return len(stands)
 
     @contextlib.contextmanager
     def _turn(self) -> Iterator[Connection]:
@@ -149,7 +155,10 @@ class Store:
             try:
                 with writing(self._engine, self.name) as connection:
                     self._catch_up(connection)
+                    if self._stale:
+                        self._stand_anew(connection)
                     yield connection
+                self._stale = False
             except BaseException:
                 if self._ahead:
                     self._fold = Fold()  # made anew from what is on disk, when it is needed
@@ -158,10 +167,16 @@ class Store:
                 self._ahead = False
 
     def _catch_up(self, connection: Connection) -> None:
-        for event in _read(connection, self._fold.seq):
+        for kept in _read(connection, self._fold.seq):
+            event = in_nfc(kept)
+            if event is not kept:
+                self._mixed = self._stale = True
             try:
-                self._fold.apply(event)
+                self._fold.apply(self._fold.as_one(event) if self._mixed else event)
             except LeavenError as error:
+                if self._mixed and isinstance(error, Conflict):  # about what two forms of one name made two things of
+                    self._fold.pass_over(event)
+                    continue
                 self._fold = Fold()
                 raise Unavailable(
                     f"The label store {self.name} is damaged at event {event.seq} ({str(error).rstrip('.')}): take a "
@@ -182,7 +197,7 @@ class Store:
                 self._ahead = True
                 known[event.id] = event
                 new.append(event)
-            elif not same(known[event.id], event):
+            elif not same(in_nfc(known[event.id]), event):
                 raise Conflict(f"The event id {event.id} is taken by another event: make a new id for every event.")
             kept.append(known[event.id])
         if new:

@@ -6,7 +6,9 @@ import csv
 from collections.abc import Callable
 from pathlib import Path
 
-from leaven.data.table import FILE_NAMES, LABEL_NAMES, table_lines
+from leaven.data.table import FILE_NAMES, LABEL_NAMES
+from leaven.data.table_text import table_lines
+from leaven.data.unlabelled import is_unlabelled, never_a_class, say_words
 from leaven.errors import LeavenError
 
 from ..event import ANSWERS, Event
@@ -19,6 +21,8 @@ EVERY = ("file", "label", "answer", "annotator", "at", "audit")
 
 def read(path: Path, annotator: str, name_of: Callable[[str], str]) -> list[Event]:
     """Answers of a CSV; a line without a label and without an answer says nothing.
+
+    What stands for no label, `leaven.data.unlabelled` says; its words are classes where the column ``answer`` says so.
 
     Raises
     ------
@@ -34,11 +38,15 @@ def read(path: Path, annotator: str, name_of: Callable[[str], str]) -> list[Even
             f"{path} has the columns {', '.join(lines[0][1][:6])}, expected a header with {' or '.join(FILE_NAMES)} "
             f"and {' or '.join(LABEL_NAMES)}: name the columns so."
         )
-    answers = []
+    answers, words = [], []
     for row, cells in lines[1:]:
         line = dict(zip(header, cells, strict=False))
         name, label = line.get(header[files[0]], ""), line.get(header[labels[0]], "")
-        kind = line.get("answer") or ("label" if label else "")
+        kind = line.get("answer", "")
+        if never_a_class(label) or (not kind and is_unlabelled(label)):
+            words.append(label)
+            kind, label = "" if kind == "label" and label else kind, ""
+        kind = kind or ("label" if label else "")
         if not name:
             raise LeavenError(f"{path} has no file name on line {row}, expected one on every line: fill it in.")
         if not kind:
@@ -48,6 +56,7 @@ def read(path: Path, annotator: str, name_of: Callable[[str], str]) -> list[Even
         who = line.get("annotator") or annotator
         audit = line.get("audit", "").lower() in ("1", "yes", "true")
         answers.append(answer(name_of(name), who, kind, label=label, at=line.get("at", ""), audit=audit))
+    say_words(words, str(path))
     return answers
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from leaven.errors import LeavenError
 
-from ..event import ANSWERS, Event, from_dict, to_dict
+from ..event import ANSWERS, Event, from_dict, in_nfc, to_dict
 from ..store import Store
 from .taken import Taken
 
@@ -42,7 +42,7 @@ def _event(line: str, where: str) -> Event:
         content = json.loads(line)
     except (ValueError, RecursionError) as error:
         raise LeavenError(f"{where} is no file of JSON lines ({error}): give one that leaven wrote.") from None
-    return from_dict(content, where)
+    return in_nfc(from_dict(content, where))
 
 
 def take(store: Store, given: Sequence[Event]) -> Taken:

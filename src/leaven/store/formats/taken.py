@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID, uuid4, uuid5
 
+from leaven.data.names import class_name
+from leaven.data.unlabelled import never_a_class
 from leaven.errors import LeavenError
 
-from ..event import Event, to_dict
-from ..pixels import parsed
+from ..event import Event, in_nfc, to_dict
+from ..pixels import parsed, written
 from ..store import Store
 
 
@@ -44,7 +46,20 @@ def answer(item: str, annotator: str, kind: str = "label", **more: object) -> Ev
     texts = (item, annotator, kind, *(value for name, value in more.items() if name in ("label", "at")))
     if not all(isinstance(text, str) for text in texts):
         raise TypeError("a name is no text")
-    return Event("", kind, annotator, item, **more)  # type: ignore[arg-type]
+    return in_nfc(Event("", kind, annotator, item, **more))  # type: ignore[arg-type]
+
+
+def without_markers(answers: Sequence[Event]) -> list[Event]:
+    """The answers without those labels, and those areas of masks, whose class stands for no label."""
+    kept = []
+    for event in answers:
+        if event.kind == "mask":
+            size, runs = parsed(event.mask)
+            named = {name: of for name, of in runs.items() if not never_a_class(name)}
+            event = event if len(named) == len(runs) else replace(event, mask=written(size, named))
+        if event.kind != "label" or not never_a_class(event.label):
+            kept.append(event)
+    return kept
 
 
 def require_one_each(answers: Sequence[Event], where: str) -> None:
@@ -105,7 +120,7 @@ def take(
             )
     named = [name for event in events for name in _classes(event)]
     if events or not answers:  # else what the file names was renamed or removed since
-        named = [*classes, *named]
+        named = [*(name for name in map(class_name, classes) if not never_a_class(name)), *named]
     new = [name for name in dict.fromkeys(named) if name not in state.classes]
     who = answers[0].annotator if answers else "import"
     store.add(*(Event(uuid4().hex, "class_add", who, label=name) for name in new), *events)

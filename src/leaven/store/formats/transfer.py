@@ -17,7 +17,7 @@ from ..store import Store
 from . import json_lines
 from .names import namer
 from .outside import LeftOut, sizer
-from .taken import Taken, require_one_each, take
+from .taken import Taken, require_one_each, take, without_markers
 
 if TYPE_CHECKING:
     from leaven.data.mask_values import Value
@@ -143,6 +143,7 @@ def read_labels(
             raise LeavenError(f"Which images the masks in {path} are of is not said: name their folder with --images.")
         answers, classes, absent = mask_folder.read(masks, beside, annotator, values, background)
         notes += [absent] if absent else []
+    answers = without_markers(answers)
     require_one_each(answers, where)
     if background is not None and background not in classes:
         classes = [background, *classes]
