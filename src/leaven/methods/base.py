@@ -44,6 +44,7 @@ class Stream:
     views : how the items are seen: ``weak``, ``strong``, ``plain``, ``cropped``, or any method of the run's views; a
         number makes it one more view of the same items, drawn anew: ``("strong", "strong_2")``
     optional : the stream is left out of the batch where the pool has no such rows
+    alone : whether its items pass the network once by themselves, in one view: then batch norm needs two of them
     episode : draw whole episodes of this form, from the rows whose label is known; items stand episode by episode,
         in it class by class, and labels are numbers 0 .. ways - 1 within the episode
     """
@@ -52,6 +53,7 @@ class Stream:
     ratio: float = 1.0
     views: tuple[str, ...] = ("weak",)
     optional: bool = False
+    alone: bool = False
     episode: Episode | None = None
 
 

@@ -32,6 +32,7 @@ from leaven.run.rank import first
 from leaven.run.start import Start
 from leaven.train.engine import train
 from leaven.train.job import Job
+from leaven.train.rehearse import rehearse
 
 # What a training before the run takes over from the run's own plan.
 SHARED = ("steps", "seed", "precision", "accelerator", "devices", "nodes", "checkpoint_every", "probes")
@@ -133,6 +134,7 @@ def fit(
             _method(one, prepared, body), prepared.pool, one.plan, prepared.views, where, resume,
             Curve(seen, where) if seen else None, loggers, label, progress,
         )  # fmt: skip
+        rehearse(job)
         runs.append((one, job))
     if not pretrain and writes is not None:
         folder.claim(writes, configured(chosen), resume=resume, overwrite=overwrite)

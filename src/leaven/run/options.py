@@ -103,7 +103,7 @@ def decide(options: Options, pool: Pool) -> Resolved:
     require_possible(plan, hyperparameters)
     kind.check(pool.num_classes, hyperparameters)
     if not kind.vectors and pool.kind == "features":
-        raise LeavenError(f"{kind.__name__} makes and compares images, but these are feature vectors; choose another.")
+        raise LeavenError(f"{kind.__name__} learns from images alone, but these are feature vectors; choose another.")
     if pool.dense and plan.outliers:
         raise LeavenError("outliers are looked for among whole images, but the pool has masks; leave --outliers out.")
     frozen = options.frozen
@@ -135,7 +135,7 @@ def decide(options: Options, pool: Pool) -> Resolved:
         )
     if not kind.vectors and spec.frozen:
         raise LeavenError(
-            f"{kind.__name__} makes and compares images, but over a frozen backbone it sees none; train "
+            f"{kind.__name__} learns from images alone, but over a frozen backbone it sees none; train "
             "that as well (--tuned), or choose another network."
         )
     augment = augment_for(options.augment, kind, pool, spec.frozen)

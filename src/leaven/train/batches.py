@@ -24,6 +24,39 @@ if TYPE_CHECKING:
 UNSEEN = ("unlabelled", "hidden", "any")  # roles whose labels no method sees
 
 
+def samplers(
+    pool: Pool, streams: Mapping[str, Stream], plan: Plan, rank: int, processes: int, reader: str
+) -> dict[str, Sampler | EpisodeSampler]:
+    """Which rows each stream draws; optional streams that find none are left out. Parameters are those of ``Batches``.
+
+    Raises
+    ------
+    LeavenError : a stream that is not optional has no rows to draw from, or too few for its episodes
+    """
+    found: dict[str, Sampler | EpisodeSampler] = {}
+    for number, (name, stream) in enumerate(streams.items()):
+        rows = pool.rows(stream.role)
+        size = max(1, round(plan.batch_size / processes * stream.ratio))
+        if not len(rows):
+            if stream.optional:
+                continue
+            wanted = "labelled" if stream.role == "source" and not pool.two_domains else stream.role
+            raise LeavenError(
+                f"{reader} draws {wanted} items, but the pool has none; "
+                "give labels (and, for adaptation, a source) or choose another method."
+            )
+        key = (plan.seed, number, rank, processes)
+        if stream.episode is None:
+            found[name] = Sampler(rows, size, *key)
+            continue
+        try:
+            found[name] = EpisodeSampler(pool.labels, rows, stream.episode, size, *key)
+        except LeavenError as error:
+            hint = "nearest (leaven fit --method nearest) needs one labelled item of each class, and no episodes"
+            raise LeavenError(f"{str(error).removesuffix('.')}; or take another method: {hint}.") from error
+    return found
+
+
 class Batches:
     """Makes the batches of a run; one is a function of the step, and of PyTorch's generator for the views.
 
@@ -57,27 +90,7 @@ class Batches:
         self.items, self.domain = Items(pool.items, device), torch.from_numpy(pool.domain)
         self.labels = torch.from_numpy(pool.labels).to(device)
         self.masks = None if pool.masks is None else Items(pool.masks[..., None], device)
-        self.samplers: dict[str, Sampler | EpisodeSampler] = {}
-        for number, (name, stream) in enumerate(self.streams.items()):
-            rows = pool.rows(stream.role)
-            size = max(1, round(plan.batch_size / processes * stream.ratio))
-            if not len(rows):
-                if stream.optional:
-                    continue
-                wanted = "labelled" if stream.role == "source" and not pool.two_domains else stream.role
-                raise LeavenError(
-                    f"{reader} draws {wanted} items, but the pool has none; "
-                    "give labels (and, for adaptation, a source) or choose another method."
-                )
-            key = (plan.seed, number, rank, processes)
-            if stream.episode is None:
-                self.samplers[name] = Sampler(rows, size, *key)
-                continue
-            try:
-                self.samplers[name] = EpisodeSampler(pool.labels, rows, stream.episode, size, *key)
-            except LeavenError as error:
-                hint = "nearest (leaven fit --method nearest) needs one labelled item of each class, and no episodes"
-                raise LeavenError(f"{str(error).removesuffix('.')}; or take another method: {hint}.") from error
+        self.samplers = samplers(pool, self.streams, plan, rank, processes, reader)
         self.probed = None
         if (learner := getattr(views, "learner", None)) is not None:
             rows, size = pool.rows("labelled"), plan.batch_size // processes

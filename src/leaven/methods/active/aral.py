@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Annotated, Any, ClassVar
 
 import torch
@@ -74,8 +75,9 @@ class ARAL(Supervised):
 
     @property
     def streams(self) -> dict[str, Stream]:
-        """The baseline's, each seen plainly too, and unlabelled items."""
-        return with_hidden(super().streams, self.ratio)
+        """The baseline's, each seen plainly too, and unlabelled items; as many generated images pass by themselves."""
+        drawn = with_hidden(super().streams, self.ratio)
+        return {name: replace(stream, alone=True) for name, stream in drawn.items()}
 
     @property
     def phases(self) -> tuple[Phase, ...]:

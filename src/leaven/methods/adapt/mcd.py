@@ -42,7 +42,10 @@ class MCD(Method):
     @property
     def streams(self) -> dict[str, Stream]:
         """Labelled source seen weakly and strongly, unlabelled target seen weakly."""
-        return {"source": Stream("source", views=("weak", "strong")), "target": Stream("unlabelled", self.ratio)}
+        return {
+            "source": Stream("source", views=("weak", "strong")),
+            "target": Stream("unlabelled", self.ratio, alone=True),
+        }
 
     @property
     def phases(self) -> tuple[Phase, ...]:

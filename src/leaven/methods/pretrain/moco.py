@@ -62,7 +62,7 @@ class MoCo(Method):
     @property
     def streams(self) -> dict[str, Stream]:
         """Any items, cropped and recoloured twice."""
-        return {"items": Stream("any", views=("cropped", "cropped_2"))}
+        return {"items": Stream("any", views=("cropped", "cropped_2"), alone=True)}
 
     def setup(self, run: Setup) -> None:
         """The key encoder begins as a copy; it trails by a third of the run at most.

@@ -27,6 +27,7 @@ class Rotation(Method):
     paper = "Gidaris et al., Learning by Predicting Image Rotations, ICLR 2018, arXiv 1803.07728"
     learns = "features"
     pixels = True
+    vectors = False
     plan: ClassVar = {"lr": 0.1}
 
     def __init__(self, network: Network):

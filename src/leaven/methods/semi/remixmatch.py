@@ -65,7 +65,7 @@ class ReMixMatch(Method):
         seen = "strong" if self.anchoring else "weak"
         return {
             "labelled": Stream("labelled", views=(seen,)),
-            "unlabelled": Stream("unlabelled", self.ratio, self.views),
+            "unlabelled": Stream("unlabelled", self.ratio, self.views, alone=self.anchoring),
         }
 
     def setup(self, run: Setup) -> None:

@@ -51,7 +51,7 @@ class VAT(Method):
     @property
     def streams(self) -> dict[str, Stream]:
         """Labelled and unlabelled items, seen weakly."""
-        return {"labelled": Stream("labelled"), "unlabelled": Stream("unlabelled", self.ratio)}
+        return {"labelled": Stream("labelled"), "unlabelled": Stream("unlabelled", self.ratio, alone=True)}
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """H(y, p) + α · KL(p(u) ‖ p(u + r_adv)) + the entropy of p(u) (eq. 5, 8 and 20)."""
