@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from typing import Any
 
 from leaven.bench.cell import Cell, Found
 from leaven.run.lines import Kept
@@ -12,9 +11,7 @@ from leaven.run.lines import Kept
 class Cells(Kept[Found]):
     """A line for each cell; what a cell is about is its recipe, so one that changed is another."""
 
-    def made(self, found: dict[str, Any]) -> Found:
-        """A cell."""
-        return Found(**found)
+    form = Found
 
     def key(self, line: Found) -> Hashable:
         """The fingerprint of its recipe."""

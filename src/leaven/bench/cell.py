@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leaven.errors import LeavenError
+from leaven.utils.reading import damaged
 
 if TYPE_CHECKING:
     from leaven.data import Pool
@@ -90,6 +91,12 @@ class Found:
     memory: int | None = None
     note: str = ""
 
+    def __post_init__(self) -> None:
+        if not self.note and self.accuracy is None:
+            raise ValueError("neither an accuracy nor a note why there is none")
+        if self.accuracy is not None and not 0 <= self.accuracy <= 1:
+            raise ValueError(f"an accuracy of {self.accuracy}")
+
 
 def run(cell: Cell, root: Path, out: Path) -> Found:
     """Train and test; a training that was stopped in the middle goes on.
@@ -145,9 +152,12 @@ def last_tests(where: Path) -> dict[str, Any]:
     from leaven.run.folder import CURVE
     from leaven.train.log import read_table
 
-    rows = [row for row in read_table(where / CURVE) if row["split"] == "test"][-LAST:]
-    n = int(rows[-1]["n"])
-    right = [round(float(row["accuracy"]) * n) for row in rows]
+    try:
+        rows = [row for row in read_table(where / CURVE) if row["split"] == "test"][-LAST:]
+        n = int(rows[-1]["n"])
+        right = [round(float(row["accuracy"]) * n) for row in rows]
+    except (KeyError, ValueError, IndexError) as error:
+        raise damaged(where / CURVE, "it tells of no tests", f"remove {where} to train the cell again") from error
     return {"accuracy": statistics.median(right) / n, "n": n, "checkpoints": len(rows)}
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -66,13 +67,11 @@ def _item(path: Path, model: Model) -> np.ndarray:
 def _go_on(asker: StreamQuery, path: Path) -> None:
     if not path.exists():
         return
-    try:
-        found = json.loads(path.read_text())
-    except (OSError, ValueError):
-        found = None
-    if not isinstance(found, dict) or "seen" not in found:
-        raise LeavenError(f"{path} is no state of a stream; name another file, or remove it to begin anew.")
-    asker.load_state_dict(found)
+    from leaven.query.stream import State
+    from leaven.utils.reading import read_json
+
+    mend = "it is no state of a stream: name another file, or remove it to begin anew"
+    asker.load_state_dict(asdict(read_json(path, State, mend)))
 
 
 def _keep(asker: StreamQuery, path: Path) -> None:

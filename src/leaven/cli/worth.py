@@ -31,6 +31,7 @@ def run(
     from leaven.run.weigh import weigh
     from leaven.run.weighed import content, sentences, write_page
     from leaven.run.worth import train_all
+    from leaven.train.schemas import Training
 
     task = _task(run, test, strict)
     require_writable(run / folder.WORTH)
@@ -38,7 +39,7 @@ def run(
     counts = task.counts(most)
     lines = []
     try:
-        kept = Lines(run / folder.WORTH_LINES, ("method", "labels", "seed", "test"))
+        kept = Lines(run / folder.WORTH_LINES, ("method", "labels", "seed", "test"), Training)
         for line in train_all(task, kept, counts, seeds, method=method_curve):
             lines.append(line)
             told = f"{line['method']}, {line['labels']} labels, draw {line['seed'] + 1} of {seeds}"

@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 import contextlib
-import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from leaven.errors import LeavenError
 from leaven.label import audit, rounds
 from leaven.label.items import Items
 from leaven.label.schedule import left
 from leaven.label.sentence import waiting, worth
 from leaven.label.settings import Settings
 from leaven.label.tally import Tally
+from leaven.utils.reading import read_json
 
 NO_TRAINING = "No model is trained (--no-train): labels are kept for `leaven fit`."
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """The form of a round's ``audit.json``, see ``leaven.label.learn.finish``."""
+
+    labelled: int
+    seq: int
+    classes: list[str]
+    predicted: dict[str, int]
+
+    def __post_init__(self) -> None:
+        if not all(0 <= k < len(self.classes) for k in self.predicted.values()):
+            raise ValueError("a prediction that is none of the classes")
 
 
 class Figures:
@@ -36,8 +52,9 @@ class Figures:
         """What was kept of every round."""
         found = []
         for number in rounds.finished(run):
-            with contextlib.suppress(OSError, ValueError):
-                found.append(json.loads((rounds.path(run, number) / rounds.PREDICTED).read_text()))
+            with contextlib.suppress(LeavenError, FileNotFoundError):
+                path = rounds.path(run, number) / rounds.PREDICTED
+                found.append(asdict(read_json(path, Predicted, "its round is not drawn")))
         return found
 
     def now(self, per_class: dict[str, int], trains: bool, training: bool) -> dict[str, Any]:

@@ -5,13 +5,20 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from leaven.data import LeavenWarning
+from leaven.errors import LeavenError
+from leaven.utils.archive import require_form, require_within
+from leaven.utils.reading import damaged, read_json, require_regular
+
+AGAIN = "the next training makes it anew"
 FOLDER, ABOUT = "says", "about.json"  # about.json is written last of all: a round that has it is finished
 
 
@@ -60,29 +67,67 @@ class Says:
 
     @classmethod
     def load(cls, where: Path) -> Says | None:
-        """What was saved there; ``None`` where nothing whole is."""
+        """What was saved there; ``None`` where nothing whole is: a labelling goes on without, and says so."""
         folder = where / FOLDER
-        try:
-            about = json.loads((folder / ABOUT).read_text())
-            names, ranking = (np.load(folder / f"{n}.npy", allow_pickle=False) for n in ("names", "ranking"))
-            path, probabilities = folder / "probabilities.npy", None
-            if path.exists():
-                probabilities = np.load(path, mmap_mode="r", allow_pickle=False)
-            elif about["model"]:
-                return None  # an old round, of which only the figures were kept
-            return cls(about["model"], about["seq"], about["labelled"], about["strategy"], tuple(about["classes"]),
-                       names, ranking, probabilities)  # fmt: skip
-        except (OSError, ValueError, KeyError):
+        found = about(where)
+        if found is None:
             return None
+        path = folder / "probabilities.npy"
+        if found["model"] and not path.exists():
+            return None  # an old round, of which only the figures were kept
+        try:
+            arrays = {name: _array(folder / f"{name}.npy") for name in ("names", "ranking")}
+            if path.exists():
+                arrays["probabilities"] = _array(path, mmap_mode="r")
+            said = cls(**{name: found[name] for name in About.__annotations__} | arrays)
+            _require_whole(folder, replace(said, classes=tuple(said.classes)))
+        except (LeavenError, FileNotFoundError) as error:
+            warnings.warn(f"A ranking is passed over: {error}", LeavenWarning, stacklevel=2)
+            return None
+        return replace(said, classes=tuple(said.classes))
+
+
+@dataclass(frozen=True)
+class About:
+    """The form of ``about.json``; what else is in it is not looked at."""
+
+    model: str
+    seq: int
+    labelled: int
+    strategy: str
+    classes: list[str]
 
 
 def about(where: Path) -> dict[str, Any] | None:
     """The few words about a round; they stay when its arrays are removed."""
     try:
-        found = json.loads((where / FOLDER / ABOUT).read_text())
-    except (OSError, ValueError):
+        return asdict(read_json(where / FOLDER / ABOUT, About, AGAIN))
+    except (LeavenError, FileNotFoundError):
         return None
-    return found if isinstance(found, dict) else None
+
+
+def _array(path: Path, **options: Any) -> np.ndarray:
+    """An array of a file.
+
+    Raises
+    ------
+    LeavenError : it is damaged
+    """
+    require_regular(path, AGAIN)
+    try:
+        found: np.ndarray = np.load(path, allow_pickle=False, **options)
+        found.shape  # noqa: B018 - an archive has none
+    except Exception as error:  # a damaged header raises whatever Python's parser trips over
+        raise damaged(path, error, AGAIN) from error
+    return found
+
+
+def _require_whole(folder: Path, said: Says) -> None:
+    n, k = len(said.names), len(said.classes)
+    require_form(folder, AGAIN, ("names", said.names, "U", (n,)), ("ranking", said.ranking, "iu", (None,)))
+    require_within(folder, AGAIN, "ranking", said.ranking, 0, n - 1)
+    if said.probabilities is not None:
+        require_form(folder, AGAIN, ("probabilities", said.probabilities, "f", (n, k)))
 
 
 def named(now: Sequence[str | None]) -> np.ndarray:

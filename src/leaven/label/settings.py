@@ -3,15 +3,49 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 from leaven.errors import LeavenError
 from leaven.run.files import whole
+from leaven.train.plan import Plan
+from leaven.utils.reading import from_python, read_json
 
 FILE = "label.json"
+MOST_SIDE = 2**14  # pixels, as of a network
+AGAIN = "mend it, or remove it and begin anew: labels are kept"
 NONE, FOLDERS = "none", "folders"  # what --labels may say beside the path of a CSV
+
+
+@dataclass(frozen=True)
+class Network:
+    """What ``network`` may hold."""
+
+    network: str = "auto"
+    pretrained: bool | None = None
+    frozen: bool | None = None
+    resolution: int | None = None
+    flip: bool | None = None
+    augment: str | None = None
+    dropout: float = 0.0
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+
+@dataclass(frozen=True)
+class Form:
+    """What ``form`` may hold; no side is longer than ``MOST_SIDE``."""
+
+    size: int | tuple[int, int] | None = None
+    channels: Literal[1, 3] | None = None
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
+    def __post_init__(self) -> None:
+        sides = (self.size,) if isinstance(self.size, int) else self.size or ()
+        if not all(1 <= side <= MOST_SIDE for side in sides):
+            raise ValueError(f"sides of 1 to {MOST_SIDE:,} pixels were expected")
 
 
 @dataclass(frozen=True)
@@ -75,15 +109,13 @@ class Settings:
         LeavenError : there are none, or they are damaged; or the strategy is one's own and was not told now
         """
         try:
-            found = json.loads((run / FILE).read_text())
-            known = {f.name for f in fields(cls)}
-            settings = cls(**{name: value for name, value in found.items() if name in known})
+            settings: Settings = read_json(run / FILE, cls, AGAIN)
         except FileNotFoundError:
             raise LeavenError(
                 f"{run} is no labelling, for it has no {FILE}: `leaven label FOLDER` begins one."
             ) from None
-        except (OSError, ValueError, TypeError, AttributeError) as error:
-            raise LeavenError(f"{run / FILE} cannot be read ({error}): mend it, or remove it and begin anew.") from None
+        for part, kind in ((settings.plan, Plan), (settings.network, Network), (settings.form, Form)):
+            from_python(part, kind, run / FILE, AGAIN)
         if strategy is not None:
             return replace(settings, strategy=strategy)
         if ":" in str(settings.strategy):

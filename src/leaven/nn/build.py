@@ -1,11 +1,10 @@
-"""Networks by name, and the description that builds the same network again."""
+"""Networks by name, and by the description that builds the same network again."""
 
 from __future__ import annotations
 
-import math
 import re
-from dataclasses import asdict, dataclass, replace
-from typing import Any, ClassVar
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from torch import nn
@@ -16,91 +15,12 @@ from leaven.nn.committee import Bodies, Vote, halves
 from leaven.nn.heads import CosineHead, DroppedLinear, start_linear
 from leaven.nn.network import Network
 from leaven.nn.norm import with_our_norms
+from leaven.nn.spec import DEEPLAB, IMAGES, VECTORS, Spec, is_dense, is_timm
 
-VECTORS = ("mlp", "linear", "angular")  # networks that take feature vectors
-IMAGES = ("cnn", "conv4", "conv4-32", "deeplab")  # leaven's own that take images, beside wrn-D-W
-DEEPLAB = "deeplab-"  # before the name of a timm model, its encoder
+__all__ = ["DEEPLAB", "IMAGES", "VECTORS", "Spec", "backbone", "build", "describe", "is_dense", "is_timm"]
+
 SMALL = 32  # pixels; images up to this size get the small network
-# What no network of use exceeds. A damaged description must not make one that fills the memory.
-MOST_SIDE, MOST_ITEM, MOST_CLASSES, MOST_MEMBERS = 2**14, 2**26, 2**20, 64
 MOST_DEPTH, MOST_WIDTH = 1000, 100  # of a Wide ResNet
-HEADS = ("linear", "cosine")
-
-
-@dataclass(frozen=True)
-class Spec:
-    """All that is needed to build a network anew; it is part of a run's configuration.
-
-    Parameters
-    ----------
-    name : ``wrn-D-W``, ``cnn``, ``conv4``, ``conv4-32``, ``mlp``, ``linear``, ``angular`` (linear on vectors of one
-        length), or the name of a timm model; for pixels ``deeplab``, or ``deeplab-NAME`` over a timm model
-    shape : of one item: (height, width, channels) or (D,)
-    classes : K; 0 for a network that ends with its features
-    mean, std : normalisation, one number a channel
-    pretrained : start from pretrained weights (timm models)
-    frozen : the backbone keeps its weights; features are computed once and only a head is trained
-    resolution : pixels a side that a timm model sees the images at; ``None``: as they are
-    head : ``linear``, or ``cosine`` (``leaven.nn.heads.CosineHead``)
-    members : networks that vote, see ``leaven.nn.committee``; of two, each sees half of a feature vector
-    dropout : share of the features before a linear head that training sets to 0
-    """
-
-    name: str
-    shape: tuple[int, ...]
-    classes: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    pretrained: bool = False
-    frozen: bool = False
-    resolution: int | None = None
-    head: str = "linear"
-    members: int = 1
-    dropout: float = 0.0
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}  # where it is read from a file
-
-    def __post_init__(self) -> None:
-        channels = self.shape[-1] if self.shape else 0
-        sides = self.shape[:-1]
-        for what, fits, range_ in (
-            ("shape", len(self.shape) in (1, 3) and channels >= 1 and all(1 <= n <= MOST_SIDE for n in sides)
-             and math.prod(self.shape) <= MOST_ITEM, "(height, width, channels) or (D,), not too large"),
-            ("classes", 0 <= self.classes <= MOST_CLASSES, f"0 to {MOST_CLASSES:,}"),
-            ("mean", all(map(math.isfinite, self.mean)), "finite numbers"),
-            ("std", len(self.std) == len(self.mean) and all(0 < v < math.inf for v in self.std), "a positive number "
-             "for each of mean"),
-            ("resolution", self.resolution is None or 1 <= self.resolution <= MOST_SIDE, f"1 to {MOST_SIDE:,} pixels"),
-            ("head", self.head in HEADS, " or ".join(HEADS)),
-            ("members", 1 <= self.members <= MOST_MEMBERS, f"1 to {MOST_MEMBERS}"),
-            ("dropout", 0 <= self.dropout < 1, "a number from 0 to under 1"),
-        ):  # fmt: skip
-            if not fits:
-                raise LeavenError(f"{what} of the network is {getattr(self, what)!r}, but {range_} was expected.")
-
-    @property
-    def dense(self) -> bool:
-        """Whether it scores pixels, ``(N, K, H, W)``, rather than images."""
-        return is_dense(self.name)
-
-    def asdict(self) -> dict[str, Any]:
-        """All fields; dropout where there is some, so that runs that are older than it are still the same."""
-        return {name: value for name, value in asdict(self).items() if name != "dropout" or value}
-
-    @classmethod
-    def from_dict(cls, values: dict[str, Any]) -> Spec:
-        """What ``asdict`` gave, read back from JSON."""
-        return cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})  # type: ignore[arg-type]
-
-
-def is_timm(name: str) -> bool:
-    """Whether ``name`` is none of leaven's own networks."""
-    return name not in (*IMAGES, *VECTORS) and not name.startswith(("wrn-", DEEPLAB))
-
-
-def is_dense(name: str) -> bool:
-    """Whether the network of this name scores pixels."""
-    return name == "deeplab" or name.startswith(DEEPLAB)
 
 
 def backbone(spec: Spec, *, load: bool = True) -> nn.Module:

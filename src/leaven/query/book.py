@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from typing import Any
 
 from leaven.run.lines import Kept
 
@@ -25,6 +24,10 @@ class Line:
     seconds: float
     asked: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.right <= self.n or min(self.seed, self.round, self.labels) < 0:
+            raise ValueError("counts that cannot be")
+
     @property
     def accuracy(self) -> float:
         """Share of the test items."""
@@ -34,9 +37,7 @@ class Line:
 class Book(Kept[Line]):
     """The rounds of a simulation."""
 
-    def made(self, found: dict[str, Any]) -> Line:
-        """A round."""
-        return Line(**found | {"asked": tuple(found["asked"])})
+    form = Line
 
     def key(self, line: Line) -> Hashable:
         """Seed, strategy and number of the round."""

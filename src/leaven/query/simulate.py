@@ -178,6 +178,8 @@ def play(game: Game, seeds: int, book: Book, *, progress: bool = True) -> Iterat
                                 round(trained.seconds, 2), tuple(asked.tolist()))  # fmt: skip
                     book.add(line)
                 _require_same(line, known, budget)
+                if line.n != len(game.test) or not set(line.asked) <= place.keys():
+                    raise LeavenError(f"{book.path} tells of other items than there are; start anew with --overwrite.")
                 yield line
                 known[[place[name] for name in line.asked[:budget]]] = True
 

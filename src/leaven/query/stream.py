@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,22 @@ from leaven.errors import LeavenError
 RATE = 0.05  # of the threshold's steps
 
 Score = Callable[[np.ndarray], float]
+
+
+@dataclass(frozen=True)
+class State:
+    """Where a stream stands, in the form of its file: its settings, and how many items it saw and asked for."""
+
+    budget: float
+    score: str | None
+    rate: float
+    limit: int | None
+    seen: int
+    asked: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.asked <= self.seen:
+            raise ValueError("asked must lie from 0 to seen")
 
 
 class StreamQuery:

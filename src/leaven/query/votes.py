@@ -17,6 +17,8 @@ from leaven.nn.heads import DroppedLinear
 from leaven.nn.network import Network
 from leaven.run import folder
 from leaven.run.model import Model
+from leaven.train import checkpoint
+from leaven.utils.reading import PathLike
 
 DRAWS = 32  # of dropout
 RATE = 0.2  # of features set to 0 where the network was trained without dropout
@@ -88,34 +90,29 @@ def snapshot_votes(
 
     def each() -> Iterator[np.ndarray]:
         for weights in snapshots:
-            own.load_state_dict(weights)
+            try:
+                own.load_state_dict(weights)
+            except RuntimeError as error:
+                raise LeavenError("A snapshot is of another network than the model; train the run again.") from error
             yield predict(own, items, device=device)
 
     return _together(len(snapshots), each())
 
 
-def load_snapshots(run: Path) -> list[dict[str, Tensor]]:
+def load_snapshots(run: PathLike) -> list[dict[str, Tensor]]:
     """The weights that a run kept on the way (``leaven fit --snapshots``), in the order of their steps.
 
     Raises
     ------
     LeavenError : there are fewer than two, or one is damaged
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    files = sorted((run / folder.SNAPSHOTS).glob("*.safetensors"), key=lambda file: (len(file.stem), file.stem))
+    files = sorted((Path(run) / folder.SNAPSHOTS).glob("*.safetensors"), key=lambda file: (len(file.stem), file.stem))
     if len(files) < 2:
         raise LeavenError(
             f"The run {run} kept no snapshots to vote; train it with --snapshots 8, name other runs with --committee, "
             "or choose bald, which asks dropout."
         )
-    try:
-        return [load_file(file) for file in files]
-    except (OSError, SafetensorError) as error:
-        raise LeavenError(
-            f"A snapshot in {run / folder.SNAPSHOTS} is damaged ({error}); train the run again."
-        ) from error
+    return [checkpoint.load_weights(file, "remove it, or train the run again") for file in files]
 
 
 def same_classes(model: Model, other: Model, run: Path) -> np.ndarray:

@@ -24,6 +24,7 @@ from leaven.run.opening import opening
 from leaven.run.options import Options, as_begun, configuration, decide
 from leaven.run.rank import first
 from leaven.run.start import Start
+from leaven.train import schemas
 
 AUTO = "auto"
 MOST = 5  # folds
@@ -119,7 +120,7 @@ def fit_auto(
         if announce and first():
             said = opening(default, pool, len(pool) - len(part), run, f"{AUTO}, of {', '.join(asked)}")
             print("\n".join(said), file=sys.stderr, flush=True)
-        lines = Lines(run / folder.FOLDS if run is not None and resume else None, ("candidate", "fold"))
+        lines = Lines(run / folder.FOLDS if run is not None and resume else None, ("candidate", "fold"), schemas.Fold)
         if writes is None:  # another process writes
             lines.path = None
 
@@ -219,7 +220,9 @@ def _train_folds(
         hidden = folds == fold
         seen = pool.with_labels(np.where(hidden, -1, pool.labels))
         for name, own in asked.items():
-            if lines.get(name, fold) is not None:
+            if (line := lines.get(name, fold)) is not None:
+                if len(line["predicted"]) != hidden.sum() or max(line["predicted"]) >= pool.num_classes:
+                    raise LeavenError(f"{lines.path} tells of other labels than there are; {lines.mend}.")
                 continue
             quick = replace(own, plan=own.plan | {"probes": 0}, validation=0.0, baseline=False)
             [fitted] = fit(seen, None, quick, progress=progress)

@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from leaven.errors import LeavenError
 from leaven.run.files import whole
+from leaven.utils.reading import PathLike, from_json, read_bytes
 
 L = TypeVar("L")
 
@@ -24,25 +25,24 @@ class Kept(ABC, Generic[L]):
     """
 
     mend: ClassVar[str] = "start anew with --overwrite"  # what to do about a damaged file
+    form: Any  # of a line, as pydantic knows it: its schema
 
-    def __init__(self, path: Path | None = None):
-        self.path = path
+    def __init__(self, path: PathLike | None = None):
+        self.path = path = None if path is None else Path(path)
         self.lines: dict[Hashable, L] = {}
         if path is None or not path.exists():
             return
-        texts = path.read_text().split("\n")
+        texts = read_bytes(path, self.mend).split(b"\n")
         if texts.pop():  # what follows the last newline was torn as the work was stopped
             with whole(path) as part:
-                part.write_text("".join(f"{text}\n" for text in texts))
-        try:
-            for text in texts:
-                self._keep(self.made(json.loads(text)))
-        except (ValueError, TypeError, KeyError) as error:
-            raise LeavenError(f"{path} is damaged ({error}); {self.mend}.") from error
+                part.write_bytes(b"".join(text + b"\n" for text in texts))
+        for number, text in enumerate(texts, 1):
+            self._keep(self.made(from_json(text, self.form, f"Line {number} of {path}", self.mend)))
 
-    @abstractmethod
-    def made(self, found: dict[str, Any]) -> L:
-        """A line from what was written of it."""
+    def made(self, found: Any) -> L:
+        """A line from what its schema made of it."""
+        line: L = found
+        return line
 
     def written(self, line: L) -> dict[str, Any]:
         """What is written of a line: the fields of a dataclass."""
@@ -72,17 +72,17 @@ Line = dict[str, Any]
 
 
 class Lines(Kept[Line]):
-    """Plain ones; ``names`` are the entries that say what a line is about."""
+    """Plain ones; ``names`` are the entries that say what a line is about, ``form`` the schema of all entries."""
 
     mend = "remove it to train what it holds again"
 
-    def __init__(self, path: Path | None, names: tuple[str, ...]):
-        self.names = names
+    def __init__(self, path: PathLike | None, names: tuple[str, ...], form: Any = Line):
+        self.names, self.form = names, form
         super().__init__(path)
 
-    def made(self, found: Line) -> Line:
-        """Itself."""
-        return found
+    def made(self, found: Any) -> Line:
+        """Its entries, where the schema is a model."""
+        return found if isinstance(found, dict) else found.model_dump()
 
     def written(self, line: Line) -> Line:
         """Itself."""

@@ -22,6 +22,7 @@ from leaven.nn.pretrained import freeze
 from leaven.run import folder
 from leaven.run.files import whole
 from leaven.run.look import look
+from leaven.train.checkpoint import digest, require_digest
 from leaven.utils.reading import PathLike, from_json, require_regular
 
 AGAIN = "copy it back from where it is whole, or train it again"
@@ -81,9 +82,10 @@ class Model:
         from safetensors.torch import save
 
         # one entry only: several stand in the file in a random order, and the same model shall be the same file
-        header = {"leaven": json.dumps({"network": self.spec.asdict()} | self.about())}
+        weights = {k: v.contiguous() for k, v in self.network.state_dict().items()}
+        about = {"network": self.spec.asdict()} | self.about() | {"digest": digest(weights)}
         with whole(path) as part:
-            part.write_bytes(save({k: v.contiguous() for k, v in self.network.state_dict().items()}, metadata=header))
+            part.write_bytes(save(weights, metadata={"leaven": json.dumps(about)}))
 
 
 def compose(spec: Spec, head: Network, body: nn.Module | None = None) -> Network:
@@ -112,6 +114,7 @@ def load_model(path: PathLike) -> Model:
         with safe_open(file, "pt") as f:
             header: Header = from_json((f.metadata() or {})["leaven"], Header, file, AGAIN)
             weights = {name: f.get_tensor(name) for name in f.keys()}  # noqa: SIM118
+        require_digest(header.digest, weights)
         require_size(header.network, weights)
         network = _network(header.network, weights)
         network.load_state_dict(weights)
@@ -127,6 +130,7 @@ class Header:
 
     network: Spec
     classes: list[str]
+    digest: str = ""
 
     def __post_init__(self) -> None:
         if len(set(self.classes)) < len(self.classes) or len(self.classes) not in (0, self.network.classes):

@@ -169,6 +169,8 @@ def train_all(
                         "items": packed(found.predicted == found.labels),
                     }  # fmt: skip
                     lines.add(line)
+                if line["n"] != len(task.test):
+                    raise LeavenError(f"{lines.path} tells of other test items than there are; {lines.mend}.")
                 yield line
 
 

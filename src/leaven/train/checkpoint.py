@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import zipfile
 from collections.abc import Callable, Mapping
@@ -12,7 +13,7 @@ from typing import Any, BinaryIO, ClassVar
 import torch
 
 from leaven.errors import LeavenError
-from leaven.utils.reading import PathLike, from_python, require_regular
+from leaven.utils.reading import PathLike, damaged, from_python, require_regular
 
 AGAIN = "remove it, or start anew with --overwrite"
 
@@ -63,8 +64,49 @@ def save_weights(path: PathLike, weights: Mapping[str, torch.Tensor]) -> None:
 
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    content = dump({name: tensor.contiguous() for name, tensor in weights.items()})
+    weights = {name: tensor.contiguous() for name, tensor in weights.items()}
+    content = dump(weights, metadata={"digest": digest(weights)})
     _write(path, lambda file: file.write(content))
+
+
+def load_weights(path: PathLike, mend: str) -> dict[str, torch.Tensor]:
+    """What ``save_weights`` wrote.
+
+    Raises
+    ------
+    LeavenError : the file is damaged
+    """
+    from safetensors import safe_open
+
+    require_regular(path, mend)
+    try:
+        with safe_open(path, "pt") as file:
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+            require_digest((file.metadata() or {}).get("digest", ""), weights)
+    except Exception as error:  # a damaged file raises whatever its parser trips over
+        raise damaged(path, error, mend) from error
+    return weights
+
+
+def digest(weights: Mapping[str, torch.Tensor]) -> str:
+    """Of weights, for safetensors has no checksum: a flipped bit would give another network without a word."""
+    found = hashlib.blake2b(digest_size=8)
+    for name in sorted(weights):
+        tensor = weights[name].detach().cpu().contiguous()
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
+        found.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return found.hexdigest()
+
+
+def require_digest(written: str, weights: Mapping[str, torch.Tensor]) -> None:
+    """Raise unless the digest that was written with weights, if one was, is theirs.
+
+    Raises
+    ------
+    ValueError : it is not
+    """
+    if written and written != digest(weights):
+        raise ValueError("its weights are not as they were written")
 
 
 def _write(path: PathLike, dump: Callable[[BinaryIO], object]) -> None:

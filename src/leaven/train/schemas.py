@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import from_json
 
-from leaven.nn.build import Spec
+from leaven.nn.spec import Spec
 from leaven.train.plan import Plan
 from leaven.utils.reading import from_json as checked
 from leaven.utils.reading import read_bytes, read_json
@@ -163,6 +163,34 @@ class Auto(Form):
     folds: Count
     labels: Count
     tried: list[Tried]
+
+
+class Fold(Form):
+    """A line of ``folds.jsonl``: what a candidate took the labels for that were hidden from it."""
+
+    candidate: str
+    fold: Size
+    predicted: list[Count]
+    seconds: Annotated[float, Field(ge=0)]
+
+
+class Training(Form):
+    """A line of ``worth.jsonl``, see ``leaven.run.worth.train_all``."""
+
+    method: str
+    labels: Size
+    seed: Count
+    test: str
+    seconds: float
+    n: Size
+    right: Count
+    items: str
+
+    @model_validator(mode="after")
+    def _bits(self) -> Self:
+        if len(bytes.fromhex(self.items)) != -(-self.n // 8):
+            raise ValueError(f"items: bits of {self.n} items were expected")
+        return self
 
 
 def read_config(path: Path) -> dict[str, Any]:
