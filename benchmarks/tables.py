@@ -169,6 +169,14 @@ TABLES: dict[str, Columns] = {
         "audit items": text("audited"),
         "whole labelling": seconds(),
     },
+    "memory": {
+        "command": text("command"),
+        "photos": lambda row: f"{row['photos']:,} of {row['side']} px",
+        "largest process": lambda row: f"{row['largest'] / 1000:.2f} GB",
+        "all processes": lambda row: f"{row['together'] / 1000:.2f} GB",
+        "goal": lambda row: f"{row['goal'] / 1000:.1f} GB",
+        "seconds": seconds(),
+    },
     "query": {
         "strategy": text("strategy"),
         "seconds": lambda row: f"{row['seconds']:.2f}",

@@ -21,7 +21,7 @@ from .decode import Decoded, decode, reserve
 from .images import standardise
 from .storage import bytes_each, cache_folder, let_go, parts
 
-VERSION = 1  # of the cache's layout and of what `standardise` answers: raise it when either changes
+VERSION = 2  # of the cache's layout and of what `standardise` answers: raise it when either changes
 TRIES = 3  # where other processes replace an entry in the same moment
 
 

@@ -17,6 +17,7 @@ from leaven.errors import LeavenError
 
 from .images import probe, standardise
 from .in_flight import MOST
+from .storage import let_go
 
 COMMON = 256  # pixels: images that share a size up to this keep it
 SIDE = 128  # pixels: the side that all others are brought to
@@ -81,6 +82,7 @@ def decode(
             try:
                 for job in as_completed(jobs):
                     advance(job.result())
+                    let_go(items)
             except BaseException:  # Ctrl-C too: do not decode the rest first
                 pool.shutdown(wait=True, cancel_futures=True)
                 raise

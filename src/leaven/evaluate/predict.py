@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from leaven.data.storage import let_go, room
-from leaven.nn.memory import at_once
+from leaven.nn.memory import at_once, give_back
 from leaven.nn.network import Network
 from leaven.train.items import Items, to_float
 
@@ -42,6 +42,7 @@ def passed(
         stop = min(start + size, len(items))
         yield slice(start, stop), see(start, stop)
         let_go(items)
+    give_back()
 
 
 def fitting(look: Callable[[Tensor], T], items: np.ndarray, where: torch.device, precision: str = "32-true") -> int:
@@ -86,7 +87,7 @@ def predict(
     ----------
     network : maps float ``(B, C, H, W)`` in 0..1, or ``(B, D)``, to scores ``(B, K)``
     items : uint8 ``(N, H, W, C)``, float32 ``(N, D)`` or ``(N, V, D)``
-    batch_size : items a forward pass; ``None``: as many as fit into 256 MiB of activations, measured on the network
+    batch_size : items a forward pass; ``None``: as many as fit into 128 MiB of activations, measured on the network
     precision : ``32-true`` or ``bf16-mixed``
     device : where to compute; by default where the network is
     """

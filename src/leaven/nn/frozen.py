@@ -16,7 +16,7 @@ from leaven.data.decode import bar
 from leaven.data.storage import IN_MEMORY, bytes_each, cache_folder, let_go, parts, room
 from leaven.nn.build import Spec, backbone
 from leaven.nn.fuse import fused
-from leaven.nn.memory import at_once
+from leaven.nn.memory import at_once, give_back
 from leaven.nn.network import Network
 from leaven.nn.pretrained import freeze
 
@@ -77,6 +77,7 @@ def encode(
                     features[rows : rows + len(part), number] = found.numpy()
                 advance(len(x))
             let_go(items)
+    give_back()
     _keep(store, features)
     return features
 
