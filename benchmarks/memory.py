@@ -8,7 +8,8 @@
 
 ``largest`` is what the largest process ever had resident (imports and mapped files included), ``together`` the most
 that all processes of the command had at a time, the files that they map (libraries) counted once; megabytes of 10**6
-bytes. Nothing is cached beforehand. Data: ``LEAVEN_DATA`` (default ``../shared/data``). Linux. Needs the extra ``imagenet``.
+bytes. Nothing is cached beforehand. Data: ``LEAVEN_DATA`` (default ``../shared/data``). Linux. Needs the extra
+``imagenet``.
 """
 
 from __future__ import annotations
