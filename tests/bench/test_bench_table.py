@@ -3,8 +3,9 @@
 import pytest
 
 from leaven.bench.cell import Found
-from leaven.bench.suite import read
+from leaven.bench.suite import read, shipped
 from leaven.bench.table import brief, figures, markdown, over_control
+from leaven.cli.show import emit
 
 T2 = 4.302653  # Student's t of two degrees of freedom, 97.5 %
 
@@ -65,10 +66,25 @@ def test_what_failed_says_why_and_counts_nowhere(three):
     assert over_control(second) == "+10.0"
     assert (third["accuracy"], third["seconds"], third["seeds"]) == (None, None, 0)
     assert third["note"] == "seed 0: it broke; seed 1: it broke; seed 2: it broke"
-    assert brief(third)["images/s"] == ""
+    assert brief(third)["seconds"] is None
     # 0.6 and 0.7: half an interval is 12.7062 · 0.0707 / √2 = 0.635, cut at 1
     assert "| 65.0 % ± 63.5 |" in markdown(three, rows)
     assert "| 20 | supervised |  |  | 0 |  |  |  |  | seed 0: it broke; " in markdown(three, rows)
+
+
+def test_what_a_person_sees_fits_80_columns(monkeypatch, capsys):
+    """Of the suites that are shipped the longest titles, figures of full length, none in two lines."""
+    monkeypatch.setenv("COLUMNS", "80")
+    titles = {entry.title for suite in shipped() for entry in suite.entries}
+    numbers = {"accuracy": 0.954, "low": 0.937, "high": 0.972, "seconds": 43210.4, "difference": 0.052,
+               "difference_low": -0.103, "difference_high": 0.108}  # fmt: skip
+    rows = [{"data": "digits", "labels": 4000, "method": title} | numbers for title in sorted(titles)]
+    emit([brief(row) for row in rows], False, "suite, 3 seeds")
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 80
+    whole = [line for line in lines if "+5.2 (−10.3 to +10.8)" in line and "95.4 %  (93.7 to 97.2)" in line]
+    assert len(whole) == len(titles)
+    assert sum("supervised" in line.split("  ")[0] for line in whole) >= 2  # names that fit stand in one line
 
 
 def test_one_seed_has_wilsons_interval(three):

@@ -2,7 +2,7 @@ import json
 
 import numpy as np
 import pytest
-from helpers_cli import FAST, call, make_folder
+from helpers_cli import CLASSES, FAST, call, make_folder, write_csv
 from PIL import Image
 
 OTHER = ("smoke", "steam", "sleet")
@@ -56,9 +56,36 @@ def test_without_test_data_a_quarter_is_held_out(leaven, run, others):
     assert [(row["labels"], row["n"]) for row in content["rows"]] == [(18, 6)] * 4 + [(6, 6)] * 2
 
 
+def test_only_the_files_that_a_classifier_learnt_from_are_feared(leaven, refused, finished, place, others, tmp_path):
+    """The same files under another folder's name, and not files of the same names elsewhere."""
+    sentence = refused("probe", finished, place / "photos", "--labels", place / "labels.csv", *SMALL)
+    assert "9 of the labelled items of" in sentence
+    assert "learnt from (000.png, 001.png, 002.png and 6 more)" in sentence
+    assert "name others with --test" in sentence
+    (tmp_path / "again").symlink_to(place / "photos")
+    assert "9 of the" in refused("probe", finished, tmp_path / "again", "--labels", place / "labels.csv", *SMALL)
+    rest = {f"{i:03d}.png": CLASSES[i % 3] for i in range(9, 24)}
+    write_csv(tmp_path / "rest.csv", rest)
+    assert leaven("probe", finished, place / "photos", "--labels", tmp_path / "rest.csv", *SMALL).code == 0
+    truth = make_folder(tmp_path / "other", 24, seed=9)
+    write_csv(tmp_path / "other.csv", truth)
+    assert leaven("probe", finished, tmp_path / "other", "--labels", tmp_path / "other.csv", *SMALL).code == 0
+
+
+@pytest.mark.parametrize("columns", [80])
+def test_its_table_fits_the_terminal(leaven, run, others, monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    monkeypatch.chdir(others)
+    said = leaven("probe", run, "data", "--test", "test", *SMALL)
+    table = said.out.partition("Offline:")[0].splitlines()
+    assert max(map(len, table)) <= columns
+    for word in ("linear probe, offline", "k-NN, offline", "fine-tuning", "accuracy, 95 % interval"):
+        assert sum(word in line for line in table) == 1, said.out  # in one piece
+    assert sum(" %  (" in line for line in table) == 6
+
+
 def test_a_classifier_is_probed_on_named_test_data(leaven, refused, finished, others):
-    """The classes are those of the data, whatever the run learnt; what it learnt from may be among the data."""
-    assert "name others with --test" in refused("probe", finished, others / "data", *SMALL)
+    """The classes are those of the data, whatever the run learnt."""
     said = leaven("probe", finished, others / "data", "--test", others / "test", *SMALL, "--json")
     assert [row["backbone"] for row in json.loads(said.out)["rows"]] == ["fixmatch", "random"] * 3
 

@@ -54,6 +54,23 @@ def test_from_a_run_to_a_number_of_labels(leaven, refused, vectors, tmp_path, mo
     assert refused("worth", vectors).startswith("leaven: ")
 
 
+def test_what_is_lacking_is_said_before_anything_is_trained(leaven, refused, vectors, tmp_path, monkeypatch):
+    """One label a class and no more of them known: no curve; and without test data the pool is not even read."""
+    with np.load(vectors / "data.npz") as data:
+        first = np.array([np.flatnonzero(data["y"] == k)[0] for k in range(3)])
+        known = np.isin(np.arange(90), first)
+        np.savez(tmp_path / "few.npz", x=data["x"], y=np.where(known, data["y"], -1), ids=data["ids"])
+    out = tmp_path / "run"
+    words = ("fit", tmp_path / "few.npz", "-o", out, "--no-baseline", *SHORT)
+    assert leaven(*words, "--test", vectors / "test.npz").code == 0
+    monkeypatch.setattr("leaven.run.worth.fit", None)  # nothing is trained
+    assert "A curve needs two numbers of labels, but the run's 3 cannot be fewer" in refused("worth", out)
+    assert not (out / "worth.jsonl").exists()
+    assert leaven(*words, "--overwrite").code == 0
+    monkeypatch.setattr("leaven.cli.worth.read_pool", None)
+    assert "give labelled items with --test" in refused("worth", out)
+
+
 def test_what_is_refused(leaven, refused, vectors, tmp_path):
     out = tmp_path / "run"
     assert leaven("fit", vectors / "data.npz", "-o", out, "--per-class", 4, "--no-baseline", *SHORT).code == 0
@@ -68,11 +85,11 @@ def test_what_is_refused(leaven, refused, vectors, tmp_path):
 
 def test_auto_is_told_and_kept(leaven, refused, vectors, tmp_path):
     out = tmp_path / "run"
-    words = ("fit", vectors / "data.npz", "-o", out, "--per-class", 2, "--test", vectors / "test.npz", "--method",
+    words = ("fit", vectors / "data.npz", "-o", out, "--per-class", 3, "--test", vectors / "test.npz", "--method",
              "auto", *SHORT)  # fmt: skip
     said = leaven(*words)
     assert said.code == 0, said.err
-    assert "auto: fold 2 of 2, fixmatch with alignment: " in said.err
+    assert "auto: fold 3 of 3, fixmatch with alignment: " in said.err
     found = json.loads((out / "auto.json").read_text())
     assert found["why"] in said.out.replace("\n", " ")
     assert f"{found['chosen']}, chosen by auto," in said.out
@@ -84,4 +101,4 @@ def test_auto_is_told_and_kept(leaven, refused, vectors, tmp_path):
     assert "There is no option or hyper-parameter --threshold" in refused(*words, "--threshold", 0.5, "--overwrite")
     one = tmp_path / "one"
     words = ("fit", vectors / "data.npz", "-o", one, "--per-class", 1, "--method", "auto", *SHORT, "--json")
-    assert "no evidence is possible" in json.loads(leaven(*words).out)["note"]
+    assert "nearest, class means on features, was taken without any evidence" in json.loads(leaven(*words).out)["note"]

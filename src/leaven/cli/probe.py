@@ -8,6 +8,7 @@ from typing import Any
 from leaven.cli.show import emit
 
 HELD = 0.25  # share of the labels that is held out where no test data is given
+BRIEF = ("backbone", "labels", "seeds", "accuracy", "low", "high")  # what a person sees of a row
 NOTE = (
     "Offline: a classifier trained to its end on features of the finished backbone, in eval mode. "
     "random, or pretrained: the backbone before the run."
@@ -20,21 +21,35 @@ def run(
 ) -> None:  # fmt: skip
     """Evaluate the features of a run three ways, and print the figures."""
     from leaven.data import hold_out
+    from leaven.data.names import listing
     from leaven.errors import LeavenError
     from leaven.run import folder
     from leaven.run.inputs import read_like
+    from leaven.run.learnt import learnt
     from leaven.run.model import load_model
     from leaven.run.probe import probe
 
-    shape = load_model(run).spec.shape
+    shape, classifies = load_model(run).spec.shape, folder.read_config(run)["learns"] == "classes"
     pool = read_like(data, shape, labels=labels, strict=strict, own_classes=True)
     note = NOTE
     if test is None:
-        if folder.read_config(run)["learns"] == "classes":
-            raise LeavenError(f"{run} learnt from labels that may be among those of {data}; name others with --test.")
+        known = pool.ids[learnt(run, data, pool) & (pool.labels >= 0) & classifies]
+        if len(known):
+            raise LeavenError(
+                f"{len(known)} of the labelled items of {data} are files that {run} learnt from ({listing(known)}), so "
+                "it would be judged by what it knows; name others with --test."
+            )
         pool, held = hold_out(pool, HELD)
         note += f" {len(held)} of the labelled items of {data} were held out; --test names others."
     else:
         held = read_like(test, shape, pool.classes, strict=strict)
+        known = held.ids[learnt(run, test, held) & (held.labels >= 0) & classifies]
+        if len(known):
+            note += f" {len(known)} of the test items are files that {run} learnt from ({listing(known)})."
     rows: list[dict[str, Any]] = probe(run, pool, held, per_class=per_class, seeds=seeds, steps=steps)
-    emit(rows, as_json, f"{run} on {test or data}", note)
+    if as_json:
+        return emit(rows, True, note=note)
+    brief = [{"data": row["evaluation"]} | {name: row[name] for name in BRIEF} for row in rows]
+    items = f"{rows[0]['n']:,} test items"
+    note += " The intervals are over the test items, or over the seeds where there are several."
+    return emit(brief, False, f"{run} on {test or data}, {items}", note)

@@ -28,13 +28,18 @@ def emit(
 
     console = Console()
     if rows:
-        table = Table(title=title, title_justify="left", caption_justify="left", box=SIMPLE_HEAD)
+        table = Table(
+            title=title, title_justify="left", caption_justify="left", box=SIMPLE_HEAD, pad_edge=False,
+            padding=(0, 1, 0, 0),
+        )  # fmt: skip
         if "source_labels" in rows[0]:
             table.caption = "labels: of the target + of the source"
         shown = sorted((c for c in rows[0] if c not in DRAWN), key=lambda c: c != "method")  # the method first
         for column in shown:
             numeric = isinstance(rows[0].get(column), int | float)
-            table.add_column(HEADINGS.get(column, column), justify="right" if numeric else "left", overflow="fold")
+            justify: Any = "right" if numeric else "left"
+            wraps = column == shown[0]  # a name may; a figure in two lines cannot be read
+            table.add_column(HEADINGS.get(column, column), justify=justify, overflow="fold", no_wrap=not wraps)
         table.add_column(f"{rows[0].get('metric', 'accuracy')}, 95 % interval", justify="right", no_wrap=True)
         data = None
         for row in rows:
@@ -60,7 +65,7 @@ def _figure(row: dict[str, Any]) -> str:
 def _word(column: str, row: dict[str, Any]) -> str:
     value = row.get(column)
     if column == "seconds" and value is not None:
-        return f"{value:.1f} s"
+        return f"{value:.1f} s" if value < 1000 else f"{value:,.0f} s"
     if column == "labels" and "source_labels" in row:
         return f"{value} + {row['source_labels']}"
     return "" if value is None else str(value)

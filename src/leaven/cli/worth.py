@@ -30,13 +30,14 @@ def run(
     from leaven.run.weigh import rows as table
     from leaven.run.weigh import weigh
     from leaven.run.weighed import content, sentences, write_page
-    from leaven.run.worth import train_all
+    from leaven.run.worth import require_curve, train_all
     from leaven.train.schemas import Training
 
     task = _task(run, test, strict)
     require_writable(run / folder.WORTH)
-    right = _right(run, task)
     counts = task.counts(most)
+    require_curve(counts, len(task.rows))
+    right = _right(run, task)
     lines = []
     try:
         kept = Lines(run / folder.WORTH_LINES, ("method", "labels", "seed", "test"), Training)
@@ -65,12 +66,13 @@ def _task(run: Path, test: Path | None, strict: bool) -> Task:
     """Read again what the run was given, as it was given and with all labels, and what to judge by."""
     from leaven.run import folder
     from leaven.run.inputs import read_like
-    from leaven.run.worth import task_of
+    from leaven.run.worth import require_weighable, task_of
 
     config = folder.read_config(run)
     inputs = config.get("inputs")
     if inputs is None:
         raise LeavenError(f"The run {run} does not say how its data were read; make it again with `leaven fit`.")
+    require_weighable(run, config, test is not None or bool(inputs["test"]))
     pool: Pool = read_pool(inputs)
     known = pool if inputs["per_class"] is None else read_pool(inputs | {"per_class": None})
     where = test or (Path(inputs["test"]) if inputs["test"] else None)

@@ -73,7 +73,7 @@ class Evaluation:
     def at_chance(self) -> bool:
         """Whether its accuracy cannot be told from what always naming the commonest label would have."""
         labels = self.labels[self.known]
-        return bool(len(labels)) and self.accuracy().low <= np.bincount(labels).max() / len(labels)
+        return bool(len(labels) and self.accuracy().low <= np.bincount(labels).max() / len(labels))
 
     def per_class(self) -> list[Interval]:
         """Recall of each class: right predictions among the items that have its label."""

@@ -8,12 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from leaven.errors import LeavenError
 from leaven.evaluate.bootstrap import RESAMPLES
 from leaven.evaluate.intervals import Interval, mean_of_runs, proportion
 from leaven.run.lines import Line
 from leaven.run.power_law import ENOUGH, Curves, fit_curves
-from leaven.run.worth import BASE, unpacked
+from leaven.run.worth import BASE, require_curve, unpacked
 
 FAR = 8  # times the most labels measured: no further does a curve tell a number
 AHEAD = (2, 5)  # times the labels, of the forecast
@@ -98,11 +97,7 @@ def weigh(lines: Sequence[Line], right: np.ndarray, labels: int, seed: int = 0) 
                 table.setdefault(line["labels"], []).append(unpacked(line))
         if name != BASE:
             table[labels] = [right]
-        if len(table) < 2:
-            raise LeavenError(
-                f"A curve needs two numbers of labels, but the run's {labels} cannot be fewer (one a class), and the "
-                "data know no more; give a run with more labels."
-            )
+        require_curve(list(table), labels)
         curves[name] = _curve(table, weights, rng)
     base = curves[BASE]
     limit = FAR * int(base.labels.max())

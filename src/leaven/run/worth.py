@@ -95,6 +95,37 @@ def quotas(own: np.ndarray, count: int) -> np.ndarray:
     return found
 
 
+def require_weighable(run: Path, config: Mapping[str, Any], test: bool) -> None:
+    """Raise where a run cannot be weighed, from its configuration alone; ``test``: whether there is data to judge by.
+
+    Raises
+    ------
+    LeavenError : the run's method looks at labels only, or there is nothing to judge by
+    """
+    helped = config["learns"] == "classes" and config["method"] != BASE and not config.get("closed")
+    if not helped or config["data"]["dense"]:
+        raise LeavenError(
+            f"The run {run} did not sort whole items with the help of unlabelled ones, so there is nothing to weigh; "
+            "give a run of another method."
+        )
+    if not test and not config["validation"]:
+        raise LeavenError(f"The run {run} held no labels out to judge by; give labelled items with --test.")
+
+
+def require_curve(counts: Sequence[int], labels: int) -> None:
+    """Raise where the numbers of labels to train with make no curve; ``labels`` are those of the run.
+
+    Raises
+    ------
+    LeavenError : there is one number only
+    """
+    if len(counts) < 2:
+        raise LeavenError(
+            f"A curve needs two numbers of labels, but the run's {labels} cannot be fewer (one a class), and the "
+            "data know no more; give a run with more labels."
+        )
+
+
 def task_of(run: Path, pool: Pool, known: Pool, test: Pool | None) -> Task:
     """The task of a run whose data were read again: ``pool`` as the run was given it, ``known`` with all labels.
 
@@ -105,11 +136,7 @@ def task_of(run: Path, pool: Pool, known: Pool, test: Pool | None) -> Task:
     LeavenError : the run's method looks at labels only, its data changed, or there is nothing to judge by
     """
     config = folder.read_config(run)
-    if config["learns"] != "classes" or config["method"] == BASE or config["data"]["dense"]:
-        raise LeavenError(
-            f"The run {run} did not sort whole items with the help of unlabelled ones, so there is nothing to weigh; "
-            "give a run of another method."
-        )
+    require_weighable(run, config, test is not None)
     if fingerprint(pool) != config["data"]["fingerprint"]:
         raise LeavenError(f"The data of {run} changed since it was made (names or labels of items); make it again.")
     share, seed = config["validation"], config["plan"]["seed"]
@@ -118,8 +145,7 @@ def task_of(run: Path, pool: Pool, known: Pool, test: Pool | None) -> Task:
         _, validation = held.split(pool, share, seed, config.get("validation_least", 2))
         rows = np.flatnonzero(~np.isin(pool.ids, validation.ids))
         test = validation if test is None else test
-    if test is None:
-        raise LeavenError(f"The run {run} held no labels out to judge by; give labelled items with --test.")
+    assert test is not None
     start = None
     if config["init"] is not None:
         where = Path(config["init"]["path"]) if "path" in config["init"] else run / folder.INIT

@@ -1,0 +1,35 @@
+"""Which items of some data a run has learnt from already, by the files that they are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from leaven.data import Pool
+from leaven.evaluate.evaluation import Evaluation
+from leaven.run import folder
+from leaven.run.inputs import image_folder
+
+
+def learnt(run: Path, data: Path, pool: Pool) -> np.ndarray:
+    """Which rows of ``pool``, read from ``data``, are items whose labels the run was trained on, bool ``(N,)``.
+
+    The same file counts, under whatever folder it is named, and not the same name in another folder. Rows of an
+    ``.npz`` count by their ids in that file.
+    """
+    inputs = folder.read_config(run).get("inputs") or {}
+    known: set[str] = set()
+    kept = run / folder.EVALUATIONS / "unlabelled.npz"
+    if inputs.get("data") and kept.exists():
+        found = Evaluation.load(kept)
+        known = {_file(Path(inputs["data"]), name) for name in found.ids[found.known].tolist()}
+    source = None if not inputs.get("source") else _file(Path(inputs["source"]), "")
+    own = [_file(data, name) for name in pool.ids.tolist()]
+    return np.array([name in known or (source is not None and name.startswith(source)) for name in own], dtype=bool)
+
+
+def _file(data: Path, name: str) -> str:
+    """One text for each item, the same wherever it is named from."""
+    where = image_folder(data)
+    return f"{data.resolve()}#{name}" if where is None else f"{where.resolve()}/{name}"
