@@ -6,7 +6,9 @@ dropped ``detach``. Each changed copy of the package meets the tests named besid
 forked from one which has imported PyTorch already. What no test notices is a survivor. ``mutants.toml`` explains
 those that are left; one that it does not explain ends the command with 1, as do more than 2 in 100.
 
-Only statements inside functions are changed: what a default is, is a choice and not a formula.
+Only statements inside functions are changed: what a default is, is a choice and not a formula. Nor are numbers below
+1e-5, which guard a division or a logarithm, and the arguments of `GUARDS`, which change no value: they check, or save
+memory or time.
 ``--module NAME`` takes one module, ``--sample N`` about N changes of all, by a fixed draw; ``--json`` prints the rows.
 """
 
@@ -47,6 +49,9 @@ CALLS = {
     "max": "min", "min": "max", "any": "all", "all": "any", "floor": "ceil", "ceil": "floor",
     "logical_and": "logical_or", "minimum": "maximum", "maximum": "minimum",
 }  # fmt: skip
+GUARDS = ("strict", "validate_args", "inplace", "non_blocking")
+TINY = 1e-5
+UNCHANGED = "unchanged"
 
 
 @dataclass(frozen=True)
@@ -105,7 +110,10 @@ def changes(module: str, source: str) -> Iterator[Change]:
             case ast.UnaryOp(op=ast.USub()) if not isinstance(node.operand, ast.Constant):
                 start = starts[node.lineno - 1] + node.col_offset
                 yield change(start, start + 1, "", node.lineno)
-            case ast.Constant(value=value) if isinstance(value, bool | int | float):
+            case ast.Constant(value=value) | ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=value)) if (
+                isinstance(value, bool | int | float) and not 0 < value < TINY
+            ):
+                value = -value if isinstance(node, ast.UnaryOp) else value
                 start = starts[node.lineno - 1] + node.col_offset
                 stop = starts[node.end_lineno - 1] + node.end_col_offset
                 yield change(start, stop, str(_other(value)), node.lineno)
@@ -139,8 +147,11 @@ def _below(node: ast.AST) -> Iterator[ast.AST]:
             yield from _below(node.value)
         return
     yield node
+    if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant):
+        return  # a number with its sign is one number
     for child in ast.iter_child_nodes(node):
-        yield from _below(child)
+        if not (isinstance(child, ast.keyword) and child.arg in GUARDS):
+            yield from _below(child)
 
 
 def forked(source: Path, tests: list[str]) -> int:
@@ -196,7 +207,7 @@ def begin(trial: Trial) -> Trial:
     """Write the change and fork."""
     if trial.change is not None:
         change = trial.change
-        text = (ROOT / "src" / change.module).read_bytes()
+        text = (trial.folder.parent / UNCHANGED / change.module).read_bytes()
         (trial.folder / change.module).write_bytes(text[: change.start] + change.new.encode() + text[change.stop :])
     trial.started = time.monotonic()
     trial.process = forked(trial.folder, trial.tests)
@@ -212,7 +223,7 @@ def survivors(todo: list[tuple[Change, list[str], float]], folders: list[Path]) 
             running.append(begin(Trial(change, tests, free.pop(), limit=limit)))
         trial, code = finished(running)
         assert trial.change is not None
-        shutil.copyfile(ROOT / "src" / trial.change.module, trial.folder / trial.change.module)
+        shutil.copyfile(trial.folder.parent / UNCHANGED / trial.change.module, trial.folder / trial.change.module)
         free.append(trial.folder)
         yield trial.change, code == 0
 
@@ -237,7 +248,8 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory(prefix="mutants-") as scratch:
         folders = [Path(scratch) / str(k) for k in range(options.jobs)]
-        for folder in folders:
+        unchanged = Path(scratch) / UNCHANGED  # a copy, for the sources may be worked on meanwhile
+        for folder in (unchanged, *folders):
             shutil.copytree(ROOT / "src", folder, ignore=shutil.ignore_patterns("__pycache__"))
         todo = []
         for module, paths in tests.items():
@@ -246,7 +258,7 @@ def main() -> None:
             if code != 0:
                 raise SystemExit(f"The tests of {module} fail without any change (pytest ended with {code}): {paths}")
             limit = SECONDS + 3 * (time.monotonic() - clean.started)
-            found = list(dict.fromkeys(changes(module, (ROOT / "src" / module).read_text())))
+            found = list(dict.fromkeys(changes(module, (unchanged / module).read_text("utf-8"))))
             todo += [(change, paths, limit) for change in found]
         if options.sample:
             todo = random.Random(0).sample(todo, min(options.sample, len(todo)))
@@ -259,8 +271,13 @@ def main() -> None:
             if survived:
                 print(f"\nsurvived: {change}", file=sys.stderr, flush=True)
     unexplained = [one for one in left if (one.module, one.before, one.after) not in explained]
+    counted = {"changes": [change for change, *_ in todo], "survived": left, "unexplained": unexplained}
     result = {
         "changes": len(todo), "survived": len(left), "explained": len(left) - len(unexplained),
+        "modules": {
+            module: {key: sum(one.module == module for one in ones) for key, ones in counted.items()}
+            for module in tests
+        },
         "survivors": [str(one) for one in left],
     }  # fmt: skip
     print(

@@ -160,6 +160,36 @@ def test_resamples_do_not_depend_on_how_many_are_drawn_at_a_time(monkeypatch):
     assert (resampled(np.eye(7)) == whole).all()
 
 
+@pytest.mark.parametrize(("rows", "at_a_time", "drawn"), [(7, 7 * 33, 33), (7, 1, 1), (1, 10, 10)])
+def test_no_more_is_drawn_at_a_time_than_memory_is_meant_for(monkeypatch, rows, at_a_time, drawn):
+    from leaven.evaluate import bootstrap
+
+    sizes, rng = [], np.random.default_rng(0)
+
+    class Drawing:
+        def multinomial(self, n, shares, size):
+            sizes.append(size)
+            return rng.multinomial(n, shares, size=size)
+
+    monkeypatch.setattr(bootstrap, "AT_A_TIME", at_a_time)
+    monkeypatch.setattr(np.random, "default_rng", lambda seed: Drawing())
+    resampled(np.eye(rows))
+    assert set(sizes[:-1]) == {drawn}
+    assert sum(sizes) == 1000
+
+
+def test_void_is_no_class_of_255():
+    """Of 255 classes the number after the last is that of void."""
+    classes = tuple(map(str, range(255)))
+    found = evaluate_dense(Stub(255), dense_pool([[[254, 3]]], [[[254, 255]]], classes=classes))
+    assert found.counts.sum() == found.counts[0, 254, 254] == 1
+
+
+def test_a_difference_of_one_image_may_be_anything():
+    one = DenseEvaluation(np.eye(2, dtype=np.int64)[None], np.ones(1, bool), np.array(["a"]), ("x", "y"))
+    assert (difference(one, one).low, difference(one, one).high) == (-1.0, 1.0)
+
+
 def test_a_difference_is_of_the_same_images():
     rng = np.random.default_rng(2)
     one, other = random_evaluation(rng, 80), random_evaluation(rng, 80, better=0.15)
@@ -179,15 +209,18 @@ def test_a_difference_is_of_the_same_images():
 
 def test_saved_and_read_again(tmp_path):
     found = evaluate_dense(Stub(3), dense_pool(GUESS, TRUTH, labels=[0, -1]))
-    found.save(tmp_path / "deep" / "test.npz")
-    again = DenseEvaluation.load(tmp_path / "deep" / "test.npz")
+    for _ in range(2):  # the folder may be there already
+        found.save(tmp_path / "deeper" / "deep" / "test.npz")
+    again = DenseEvaluation.load(tmp_path / "deeper" / "deep" / "test.npz")
     assert again.classes == found.classes
     for name in ("counts", "known", "ids", "picture_rows", "pictures", "predicted", "truth"):
         one, other = getattr(again, name), getattr(found, name)
         assert one.dtype == other.dtype
         assert (one == other).all()
     assert again.miou() == found.miou()
-    with np.load(tmp_path / "deep" / "test.npz", allow_pickle=False) as file:  # nothing in it needs unpickling
+    with np.load(
+        tmp_path / "deeper" / "deep" / "test.npz", allow_pickle=False
+    ) as file:  # nothing in it needs unpickling
         assert all(file[name].dtype != object for name in file.files)
 
 

@@ -115,6 +115,15 @@ def test_alignment_and_threshold_by_hand(hard):
     assert terms["source"].item() == pytest.approx((-math.log(0.8) - math.log(0.2)) / 2, rel=1e-5)
 
 
+def test_as_sure_as_the_source_is_sure_enough():
+    """Equation 5 has ≥: with τ = 1 and all at (½, ½), guess and cutoff are ½."""
+    method = AdaMatch(Given(), threshold=1.0)
+    method.setup(Setup(steps=100, batch_size=1, classes=2))
+    views = {"weak": np.zeros((1, 2)), "strong": np.zeros((1, 2))}
+    terms = method(batch(1.0, source=draw([0], **views), target=draw(**views)))
+    assert terms["target"].item() == pytest.approx(math.log(2), rel=1e-5)
+
+
 @pytest.mark.parametrize("void", [0.0, 0.5, 1.0])
 def test_of_pixels_only_those_that_count_are_expected(void):
     """Source pixels say (0.95, 0.05), void ones (0.01, 0.99): expectation and threshold know the former alone."""

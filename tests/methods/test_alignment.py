@@ -4,7 +4,7 @@ import torch
 from stubs import softmax
 
 from leaven.errors import LeavenError
-from leaven.methods.alignment import Alignment
+from leaven.methods.alignment import Alignment, shares_of
 from leaven.methods.base import IGNORE, Setup
 
 RUN = Setup(steps=60, batch_size=4, classes=3)  # a window of 3 batches
@@ -56,9 +56,13 @@ def test_once_aligned_the_mean_is_nearer_to_what_is_wanted():
 def test_the_estimate_by_hand():
     """First the prior is uniform, so guesses stay; then their mean is the prior (Saerens et al. 2002, eq. 2.9)."""
     aligned = Alignment("estimated", RUN)
-    one, two = guesses(2)
+    one, two, three = guesses(3)
     np.testing.assert_allclose(aligned(torch.tensor(one).float(), NONE), one, rtol=1e-4)
-    np.testing.assert_allclose(aligned(torch.tensor(two).float(), NONE), scaled(two, one.mean(0) * 3), rtol=1e-3)
+    second = scaled(two, one.mean(0) * 3)
+    np.testing.assert_allclose(aligned(torch.tensor(two).float(), NONE), second, rtol=1e-3)
+    decay = 1 - 1 / (4 * 3)  # a memory of four windows of three batches
+    prior = (decay * one.mean(0) + second.mean(0)) / (decay + 1)
+    np.testing.assert_allclose(aligned(torch.tensor(three).float(), NONE), scaled(three, prior * 3), rtol=1e-3)
 
 
 def toy(prior: np.ndarray, n: int, seed: int) -> np.ndarray:
@@ -119,6 +123,11 @@ def test_it_goes_on_from_its_state(prior):
     two.load_state_dict(one.state_dict())
     for p in batches[3:]:
         assert torch.equal(one(p, NONE), two(p, NONE))
+
+
+def test_shares_add_up_to_one():
+    np.testing.assert_allclose(shares_of("uniform", 4), [0.25] * 4)
+    np.testing.assert_allclose(shares_of("2,1,0", 3), [2 / 3, 1 / 3, 0])  # a class may have none
 
 
 @pytest.mark.parametrize("prior", ["", "balanced", "0.5,0.5", "1,1,1,1", "0.5,-0.1,0.6", "0,0,0", "nan,1,1", "inf,1,1"])

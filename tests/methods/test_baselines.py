@@ -52,6 +52,13 @@ def test_pseudo_label(progress, rise):
     np.testing.assert_allclose(unlabelled.weak.grad, expected, atol=1e-6)
 
 
+def test_pseudo_label_at_the_threshold_and_without_a_rise():
+    """max p >= τ counts; without a rise the weight is what it is from the first step on."""
+    method = PseudoLabel(Given(), threshold=0.5, weight=3.0, warmup=0.0)
+    drawn = batch(0.0, labelled=draw([1], weak=np.zeros((1, 2))), unlabelled=draw(weak=np.zeros((1, 2))))
+    assert method(drawn)["unlabelled"].item() == pytest.approx(3 * math.log(2))
+
+
 def test_pseudo_label_streams():
     streams = PseudoLabel(Given(), ratio=4).streams
     assert [(s.role, s.ratio, s.views) for s in streams.values()] == [

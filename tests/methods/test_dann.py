@@ -53,6 +53,7 @@ def test_loss():
     terms = dann(one)
     assert set(terms) == {"source", "domain"}
     w = weights_of(dann)
+    assert w["domain.2.weight"].shape == (1, 5)  # one score: source or target
     assert terms["source"].item() == pytest.approx(source_loss(w, source, target), rel=1e-5)
     assert terms["domain"].item() == pytest.approx(domain_loss(w, source, target), rel=1e-5)
 
@@ -91,16 +92,16 @@ def test_at_first_the_features_learn_from_labels_alone():
 
 
 def test_logged_accuracy_counts_both_domains_alike():
-    """Of the source all told, of the target four of ten: (1 + 0.4) / 2."""
+    """Of the source four of six told, of the target three of ten: (2 / 3 + 0.3) / 2; a score of 0 tells nothing."""
     dann = DANN(Network(Linear(1, 1), nn.Linear(1, K), (0.0,), (1.0,)))
     dann.domain = nn.Identity()
     with torch.no_grad():
         dann.network.backbone.weight.fill_(1.0)
         dann.network.backbone.bias.zero_()
-    source = {view: np.full((3, 1), 2.0) for view in ("weak", "strong")}
-    target = {"weak": np.array([[-1.0], [-1], [1], [1], [1]]), "strong": np.array([[-1.0], [1], [1], [1], [-1]])}
+    source = {"weak": np.array([[2.0], [0.5], [0]]), "strong": np.array([[0.5], [-2], [3]])}
+    target = {"weak": np.array([[-0.5], [-1], [0.5], [1], [0]]), "strong": np.array([[-1.0], [0.5], [1], [1], [0]])}
     dann(batch(source=draw(LABELS, **source), target=draw(**target)))
-    assert dann.logged["domain_accuracy"].item() == pytest.approx(0.7)
+    assert dann.logged["domain_accuracy"].item() == pytest.approx((2 / 3 + 0.3) / 2)
 
 
 def test_both_domains_are_seen_alike():

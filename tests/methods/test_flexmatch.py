@@ -56,8 +56,21 @@ def test_thresholds_after_the_warmup():
 def test_without_warmup_the_best_class_has_the_highest_threshold():
     method = flexmatch(10, threshold=0.9, warmup=False)
     np.testing.assert_allclose(method._thresholds(3), [0, 0, 0])
+    method.learnt[0] = 0  # one item is all that any class has
+    np.testing.assert_allclose(method._thresholds(3), [0.9, 0, 0], rtol=1e-6)
     method.learnt[:3] = torch.tensor([0, 0, 1])
     np.testing.assert_allclose(method._thresholds(3), [0.9, 0.9 * 0.5 / 1.5, 0], rtol=1e-6)
+
+
+def test_at_a_threshold_an_item_is_left_out():
+    """Greater than, say eq. 8 and 11 both: at 0.5 nothing is learnt of it, nor from it."""
+    method = flexmatch(2, classes=2, threshold=0.5)
+    even = batch(labelled=draw([0], weak=np.zeros((1, 2))), unlabelled=seen([0, 1], np.zeros((2, 2)), np.zeros((2, 2))))
+    method(even)
+    assert method.learnt.tolist() == [-1, -1]
+    method.learnt.fill_(0)  # now the threshold of class 0 is the highest, 0.5
+    method(even)
+    assert method.logged["mask_rate"] == 0
 
 
 def test_a_row_that_is_drawn_twice():

@@ -103,6 +103,17 @@ def test_decays_follow_the_length_of_the_run(steps, decay):
     assert freematch(steps).expected.decay == pytest.approx(decay)
 
 
+def test_an_item_at_freematchs_threshold_counts():
+    """1[max q >= τ(argmax q)]: one item of (½, ½), whose confidence is the mean of all."""
+    method = freematch(40, classes=2)
+    method(
+        batch(
+            labelled=draw([0], weak=np.zeros((1, 2))), unlabelled=draw(weak=np.zeros((1, 2)), strong=np.zeros((1, 2)))
+        )
+    )
+    assert method.logged["mask_rate"] == 1
+
+
 def test_fairness_is_zero_where_nothing_is_learnt_from():
     method = freematch(10**6)  # a decay of 0.999
     method.confidence.total.fill_(0.99)

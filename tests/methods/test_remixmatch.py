@@ -150,6 +150,8 @@ def test_the_weights_rise_linearly(progress, rise):
     for name in ("unlabelled", "strong"):
         assert terms[name].item() == pytest.approx(rise * full[name].item(), rel=1e-5)
     assert terms["labelled"].item() == pytest.approx(full["labelled"].item())
+    at_once = step(method(alpha=0.0, warmup=0.0), progress)
+    assert at_once["unlabelled"].item() == pytest.approx(full["unlabelled"].item(), rel=1e-5)
 
 
 def test_no_gradient_flows_through_the_guess():

@@ -68,6 +68,14 @@ def test_training_signal_annealing(annealing, alpha):
     assert (labelled.weak.grad.abs().sum(1) > 0).tolist() == kept.tolist()
 
 
+def test_as_probable_as_it_may_be_still_counts():
+    """η = ½ at first, of two classes: p(y) = ½ is not above it."""
+    method = UDA(Given(), annealing="linear")
+    views = draw(weak=np.zeros((1, 2)), strong=np.zeros((1, 2)))
+    terms = method(batch(labelled=draw([0], weak=np.zeros((1, 2))), unlabelled=views))
+    assert terms["labelled"].item() == pytest.approx(math.log(2))
+
+
 def test_nothing_is_left_of_the_labelled_batch():
     """All are better known than they may be: 0, not a division by it."""
     method = UDA(Given(), annealing="linear")

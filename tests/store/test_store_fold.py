@@ -4,6 +4,7 @@ import pytest
 
 from leaven.errors import LeavenError
 from leaven.store import Conflict, Store
+from leaven.store.fold import Fold
 
 
 def test_a_second_answer_is_a_conflict_unless_it_says_what_it_replaces(store, event):
@@ -19,6 +20,20 @@ def test_a_second_answer_is_a_conflict_unless_it_says_what_it_replaces(store, ev
     store.add(event("unsure", "a.png", replaces=first.id))
     assert {who: e.kind for who, e in store.state().answers["a.png"].items()} == {"ada": "unsure", "bob": "label"}
     assert len(store.events()) == 5
+
+
+def test_before_the_first_event():
+    state = Fold().state()
+    assert (state.seq, state.classes, dict(state.answers)) == (0, (), {})
+
+
+def test_an_undo_stands_in_the_history_of_its_item(store, event):
+    """Unless it names an item itself, or undoes a change of classes."""
+    store.add(event("label", "a.png", "cat", id="a"), event("label", "b.png", "cat", id="b"))
+    store.add(event("class_add", label="bird", id="c"))
+    store.add(event("undo", undoes="a"), event("undo", "of b", undoes="b"), event("undo", undoes="c"))
+    assert [e.item for e in store.events() if e.kind == "undo"] == ["a.png", "of b", ""]
+    assert [e.item for e in store.events() if e.kind == "label"] == ["a.png", "b.png"]
 
 
 def test_undo_brings_back_what_was_replaced(store, event):
@@ -69,6 +84,18 @@ def test_renaming_a_class_renames_its_answers(store, event):
     store.add(event("undo", undoes="b"), event("undo", undoes="c"), event("undo", undoes="r"))
     assert store.state().classes == ("cat", "dog")
     assert store.state().labels() == {"a.png": "cat"}
+
+
+def test_a_renaming_is_not_undone_once_the_class_was_changed_again(store, event):
+    store.add(event("class_rename", label="tiger", old="cat", id="first"))
+    store.add(event("class_rename", label="lion", old="tiger", id="second"))
+    with pytest.raises(Conflict, match="was changed since"):
+        store.add(event("undo", undoes="first"))
+    store.add(event("class_remove", old="lion", id="gone"))
+    with pytest.raises(Conflict, match="was changed since"):
+        store.add(event("undo", undoes="second"))
+    store.add(event("undo", undoes="gone"), event("undo", undoes="second"), event("undo", undoes="first"))
+    assert store.state().classes == ("cat", "dog")
 
 
 def test_removing_a_class_opens_its_items_and_undo_brings_the_answers_back(store, event):

@@ -57,7 +57,7 @@ class Alignment(nn.Module):
 
         The network has learnt from labels of one number a class, so its own prior is uniform.
         """
-        uniform = torch.full_like(guess[0].flatten(1)[:, 0] if guess.ndim > 2 else guess[0], 1 / guess.shape[1])
+        uniform = torch.full_like(self.estimate.total, 1 / guess.shape[1])
         known = self.estimate.weight > 0
         prior = torch.where(known, self.estimate.total / self.estimate.weight.clamp(min=1e-12), uniform)
         aligned = align(guess, prior, uniform)

@@ -23,7 +23,7 @@ def cross_entropy(scores: Tensor, labels: Tensor) -> Tensor:
     """Mean of H(y, p) over the items, or over those pixels of all processes that count; 0 where none does."""
     if labels.ndim == 1:
         return F.cross_entropy(scores, labels)
-    counted = global_mean((labels != IGNORE).sum().float()).clamp(min=1)
+    counted = global_mean((labels != IGNORE).sum().float()).clamp(min=1e-6)
     return F.cross_entropy(scores, labels, ignore_index=IGNORE, reduction="sum") / counted
 
 

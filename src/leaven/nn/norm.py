@@ -158,11 +158,11 @@ class BatchNorm(nn.BatchNorm1d):
         count = (count.detach() * processes())[0]
         assert self.running_mean is not None
         assert self.running_var is not None
-        some = count > 0
-        mean = torch.where(some, total * processes() / count.clamp(min=1), self.running_mean)
+        some, least = count > 0, count.clamp(min=1)
+        mean = torch.where(some, total * processes() / least, self.running_mean)
         # About the mean, and so in a second round: E[x²] − E[x]² loses the variance where the mean is far from 0.
         squares = differentiable_mean((wide - mean.view(shape)).square().sum(dims))
-        variance = torch.where(some, squares * processes() / count.clamp(min=1), self.running_var)
+        variance = torch.where(some, squares * processes() / least, self.running_var)
         with torch.no_grad():
             momentum = (self.momentum or 0.0) * follow
             self.running_mean.lerp_(mean, momentum)
