@@ -16,10 +16,13 @@ from __future__ import annotations
 
 import argparse
 import ast
+import compileall
 import contextlib
+import gc
 import importlib
 import json
 import os
+import py_compile
 import random
 import shutil
 import signal
@@ -52,6 +55,7 @@ CALLS = {
 GUARDS = ("strict", "validate_args", "inplace", "non_blocking")
 TINY = 1e-5
 UNCHANGED = "unchanged"
+NEEDLESS = ("cacheprovider", "faulthandler", "unraisableexception")  # of pytest's plugins; half of a short test's time
 
 
 @dataclass(frozen=True)
@@ -160,7 +164,7 @@ def forked(source: Path, tests: list[str]) -> int:
     if process:
         return process
     os.setsid()  # so that what the tests start can be ended with them
-    os.environ |= {"PYTHONPATH": str(source), "PYTHONDONTWRITEBYTECODE": "1"}
+    os.environ |= {"PYTHONPATH": str(source), "PYTHONDONTWRITEBYTECODE": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     sys.path.insert(0, str(source))
     sys.dont_write_bytecode = True
     os.chdir(ROOT)
@@ -171,7 +175,7 @@ def forked(source: Path, tests: list[str]) -> int:
 
     code = 3
     with contextlib.suppress(BaseException):
-        code = pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", *tests])
+        code = pytest.main(["-x", "-q", *(f"-pno:{plugin}" for plugin in NEEDLESS), *tests])
     os._exit(int(code))
 
 
@@ -245,12 +249,15 @@ def main() -> None:
     explained = {(one["module"], one["before"], one["after"]): one["why"] for one in listed.get("survivor", [])}
     for slow in ("numpy", "pytest", "scipy.stats", "sklearn.metrics", "torch"):
         importlib.import_module(slow)  # once, before the forks
+    gc.freeze()  # what is there by now is no garbage, and need not be looked through in every fork
 
     with tempfile.TemporaryDirectory(prefix="mutants-") as scratch:
         folders = [Path(scratch) / str(k) for k in range(options.jobs)]
         unchanged = Path(scratch) / UNCHANGED  # a copy, for the sources may be worked on meanwhile
         for folder in (unchanged, *folders):
             shutil.copytree(ROOT / "src", folder, ignore=shutil.ignore_patterns("__pycache__"))
+            # by content: two changes within a second, of one size, would be taken for one by time and size
+            compileall.compile_dir(folder, quiet=2, invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH)
         todo = []
         for module, paths in tests.items():
             clean = begin(Trial(None, paths, folders[0]))
