@@ -1,10 +1,58 @@
 """What follows from events: one standing answer of each annotator, undo, and classes that change."""
 
+from dataclasses import replace
+from itertools import count
+
 import pytest
 
 from leaven.errors import LeavenError
-from leaven.store import Conflict, Store
+from leaven.store import Conflict, Event, Store
 from leaven.store.fold import Fold
+
+
+def folded(*events):
+    """A fold with the classes cat and dog and these events, and what each of them changed."""
+    fold, seq = Fold(), count(1)
+    given = (Event("1", "class_add", "ada", label="cat"), Event("2", "class_add", "ada", label="dog"), *events)
+    return fold, [fold.apply(replace(event, seq=next(seq))) for event in given][2:]
+
+
+def test_an_event_says_what_it_changed(event):
+    """The id of the answer that stood and of the one that stands; nothing where the same one does."""
+    pair = ("ada", "a.png")
+    fold, changed = folded(
+        event("label", "a.png", "cat", id="a"),
+        event("class_rename", label="tiger", old="cat"),
+        event("label", "a.png", "dog", id="b", replaces="a"),
+        event("class_remove", old="tiger"),  # of an answer below the one that stands
+        event("class_remove", old="dog", id="gone"),
+        event("undo", undoes="gone"),
+        event("undo", undoes="b"),
+    )
+    assert changed == [
+        {pair: ("", "a")},
+        {},
+        {pair: ("a", "b")},
+        {},
+        {pair: ("b", "")},
+        {pair: ("", "b")},
+        {pair: ("b", "")},
+    ]
+    assert fold.state().answers == {}  # the answer that stood before is of a class that is gone
+    assert fold.state().seq == 9
+
+
+def test_the_newest_answer_is_the_newest_that_stands(event):
+    """Of three the first is undone, and then the class of the last is gone."""
+    fold, _ = folded(
+        event("label", "a.png", "dog", id="a"),
+        event("label", "b.png", "dog", id="b"),
+        event("label", "c.png", "cat", id="c"),
+        event("undo", undoes="a"),
+    )
+    assert fold.state().last("ada").id == "c"
+    fold.apply(event("class_remove", old="cat"))
+    assert fold.state().last("ada").id == "b"
 
 
 def test_a_second_answer_is_a_conflict_unless_it_says_what_it_replaces(store, event):

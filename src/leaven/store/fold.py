@@ -207,7 +207,7 @@ class Fold:
         if event.kind == "mask" and meant:
             size, runs = parsed(event.mask)
             kept = {self._names[k]: runs[old] for old, k in zip(sorted(runs), meant, strict=True) if self._alive[k]}
-            return event if kept.keys() == runs.keys() and kept == runs else replace(event, mask=written(size, kept))
+            return event if kept == runs else replace(event, mask=written(size, kept))
         return event
 
     def _last(self, annotator: str) -> Event | None:
