@@ -1,5 +1,6 @@
 """Who is asked about what, and what comes of the answers; without a worker and without a browser."""
 
+import sys
 import threading
 from collections import Counter
 
@@ -7,6 +8,7 @@ import pytest
 from helpers_label import begin, blank, event, half, say, tell
 
 from leaven.errors import LeavenError
+from leaven.label.lock import Lock
 from leaven.label.opening import open_session
 from leaven.store import Conflict, Unavailable
 
@@ -359,3 +361,16 @@ def test_what_cannot_be_opened(tmp_path):
         with pytest.raises(LeavenError, match=words):
             open_session(target, out or tmp_path / "run", train=False, options=options)
         assert not (tmp_path / "run").exists()
+
+
+def test_two_servers_do_not_share_a_labelling_on_windows_either(session, monkeypatch):
+    monkeypatch.setitem(sys.modules, "fcntl", None)  # as there
+    lock = session._own
+    for _ in range(2):
+        with pytest.raises(LeavenError, match="is being labelled by another process already"):
+            Lock(session.folder)
+    closing = threading.Thread(target=lock.release)  # by whichever thread
+    closing.start()
+    closing.join()
+    another = Lock(session.folder)
+    another.release()

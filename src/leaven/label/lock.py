@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from filelock import FileLock, Timeout
+
 from leaven.errors import LeavenError
 
 FILE = "label.lock"
@@ -18,19 +20,14 @@ class Lock:
     """
 
     def __init__(self, run: Path):
-        self._file = open(run / FILE, "ab")  # noqa: SIM115 - closed by `release`, or by the end of the process
+        self._lock = FileLock(run / FILE, thread_local=False)  # whichever thread closes the labelling
         try:
-            import fcntl
-        except ImportError:  # Windows: it is not looked after there
-            return
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            self._file.close()
+            self._lock.acquire(blocking=False)
+        except Timeout:
             raise LeavenError(
                 f"{run} is being labelled by another process already: open the page that it shows, or stop it first."
             ) from None
 
     def release(self) -> None:
         """Let others have it."""
-        self._file.close()
+        self._lock.release()
