@@ -3,6 +3,8 @@
 import errno
 import os
 import pickle
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -231,3 +233,12 @@ def test_columns_are_those_of_the_first_line(tmp_path):
     table.write({"step": 1, "a": 1.0})
     table.write({"step": 2, "a": 2.0, "b": 3.0})
     assert read_table(table.path) == [{"step": "1", "a": "1"}, {"step": "2", "a": "2"}]
+
+
+def test_a_run_whose_folder_is_removed_says_so(tmp_path):
+    pool, folder = feature_pool(), tmp_path / "run"
+    folder.mkdir()
+    one = job(Supervised(network("linear", pool)), pool, folder, steps=40, probes=4)
+    one = replace(one, probe=lambda *_: shutil.rmtree(folder, ignore_errors=True))
+    with pytest.raises(LeavenError, match=r"run/\w+.\w+ could not be written \(its folder is gone.*start anew"):
+        train(one)

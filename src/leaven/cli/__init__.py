@@ -32,14 +32,25 @@ def _run() -> int:
     except LeavenError as error:
         return _say(str(error))
     except OSError as error:
-        name = f"{error.filename}: " if error.filename else ""
-        return _say(
-            f"{name}{error.strerror or error}; check that it is there, that you may use it, and the space left."
-        )
+        return _say(_system(error))
     except (KeyboardInterrupt, typer.Abort):
         return STOPPED
     except misuse as error:
         return _say(_usage(error))
+
+
+def _system(error: OSError) -> str:
+    """What no part of leaven expected of the system."""
+    if not error.filename:
+        return f"{error.strerror or error}; check the files that are named, that you may use them, and the space left."
+    if isinstance(error, FileNotFoundError):
+        return f"{error.filename} is not there; check the path."
+    from pathlib import Path
+
+    from leaven.utils.disks import unwritten
+
+    why, do = unwritten(Path(os.fsdecode(error.filename)), error)
+    return f"{error.filename} cannot be used ({why}); {do}."
 
 
 def _usage(error: Exception) -> str:

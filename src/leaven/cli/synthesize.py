@@ -6,6 +6,7 @@ from pathlib import Path
 
 from leaven.cli.show import tell
 from leaven.errors import LeavenError
+from leaven.utils.disks import unwritten
 
 MADE, TABLE = "made", "made.csv"
 
@@ -33,7 +34,8 @@ def synthesize(run: Path, n: int, out: Path | None, seed: int, as_json: bool) ->
         for name, item in zip(names, made.items, strict=True):
             Image.fromarray(item[..., 0] if item.shape[2] == 1 else item).save(out / name)
     except OSError as error:
-        raise LeavenError(f"The images cannot be written to {out} ({error.strerror or error}).") from error
+        why, do = unwritten(out / TABLE, error)
+        raise LeavenError(f"The images cannot be written to {out} ({why}); {do}.") from error
     classes = config["classes"]
     write_table(
         out / TABLE,

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from leaven.errors import LeavenError
+from leaven.utils.disks import unwritten
 from leaven.utils.reading import PathLike
 
 
@@ -68,5 +69,5 @@ def require_writable(path: PathLike) -> None:
 
 
 def _sentence(path: Path, error: OSError) -> str:
-    reason = error.strerror or str(error)
-    return f"{path} cannot be written ({reason}); make room there, mend its permissions, or choose another place."
+    why, do = unwritten(path, error)
+    return f"{path} cannot be written ({why}); {do}."

@@ -12,6 +12,7 @@ from typing import Any
 from leaven.errors import LeavenError
 from leaven.run.files import require_writable, whole
 from leaven.train import schemas
+from leaven.utils.disks import unwritten
 from leaven.utils.reading import PathLike
 
 CONFIG = "config.json"
@@ -68,9 +69,8 @@ def claim(path: PathLike, config: dict[str, Any], *, resume: bool = False, overw
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise LeavenError(
-            f"The run folder {path} cannot be made ({error.strerror or error}); choose another -o."
-        ) from error
+        why, _ = unwritten(path, error)
+        raise LeavenError(f"The run folder {path} cannot be made ({why}); choose another -o.") from error
     write_json(path / CONFIG, config)
 
 

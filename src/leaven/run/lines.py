@@ -11,6 +11,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from leaven.errors import LeavenError
 from leaven.run.files import whole
+from leaven.utils.disks import unwritten
 from leaven.utils.reading import PathLike, from_json, read_bytes
 
 L = TypeVar("L")
@@ -60,9 +61,8 @@ class Kept(ABC, Generic[L]):
                 with open(self.path, "a") as file:
                     file.write(json.dumps(self.written(line)) + "\n")
             except OSError as error:
-                raise LeavenError(
-                    f"{self.path} could not be written ({error}); free some space and go on with --resume."
-                ) from error
+                why, do = unwritten(self.path, error, "go on with --resume")
+                raise LeavenError(f"{self.path} could not be written ({why}); {do}.") from error
 
     def _keep(self, line: L) -> None:
         self.lines[self.key(line)] = line

@@ -6,6 +6,7 @@ import hashlib
 import os
 import zipfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
@@ -13,6 +14,7 @@ from typing import Any, BinaryIO, ClassVar
 import torch
 
 from leaven.errors import LeavenError
+from leaven.utils.disks import unwritten
 from leaven.utils.reading import PathLike, damaged, from_python, require_regular
 
 AGAIN = "remove it, or start anew with --overwrite"
@@ -119,11 +121,11 @@ def _write(path: PathLike, dump: Callable[[BinaryIO], object]) -> None:
             os.fsync(file.fileno())
         os.replace(part, path)
     except (OSError, RuntimeError) as error:  # torch reports a short write as RuntimeError
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()
         kept = "the one before it is kept" if path.exists() else "there is none before it"
-        raise LeavenError(
-            f"The checkpoint {path} could not be written ({error}), {kept}; free some space and go on with --resume."
-        ) from error
+        why, do = unwritten(path, error, "go on with --resume")
+        raise LeavenError(f"The checkpoint {path} could not be written ({why}), {kept}; {do}.") from error
 
 
 def load(path: PathLike) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 
 from leaven.data import LeavenWarning
 from leaven.errors import LeavenError
+from leaven.utils.disks import unwritten
 from leaven.utils.reading import PathLike, read_bytes
 
 TEXT = ("split",)  # columns that are no numbers
@@ -61,9 +62,8 @@ class Table:
                 for row in rows:
                     writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
         except OSError as error:
-            raise LeavenError(
-                f"The table {self.path} could not be written ({error}); free some space and go on with --resume."
-            ) from error
+            why, do = unwritten(self.path, error, "go on with --resume")
+            raise LeavenError(f"The table {self.path} could not be written ({why}); {do}.") from error
 
     def close(self) -> None:
         """Nothing to do: every line is on the disk."""
