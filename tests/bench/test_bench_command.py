@@ -86,7 +86,8 @@ def test_a_cell_that_fails_says_why_and_the_others_go_on(leaven, suite, tmp_path
     out = tmp_path / "out"
     suite.write_text(suite.read_text().replace('"pseudo_label"', '"label_spredding"'))
     said = leaven("bench", suite, "-o", out, "--labels", "10", "--seeds", "1", "--steps", "2")
-    assert said.code == 0, said
+    assert said.code == 1, said
+    assert "leaven: 1 of 2 trainings failed" in said.err
     assert "There is no method 'label_spredding'" in said.out
     failed = lines_of(out)
     assert {bool(line["note"]) for line in failed} == {True, False}
@@ -94,6 +95,8 @@ def test_a_cell_that_fails_says_why_and_the_others_go_on(leaven, suite, tmp_path
     assert "1 of 2 are there already." in again.err  # what failed is tried again
     row = json.loads((out / "result.json").read_text())[1]
     assert (row["accuracy"], row["seeds"]) == (None, 0)
+    asked = ("--only", "label_spredding", "--labels", "10", "--seeds", "1", "--steps", "2")
+    assert leaven("bench", suite, "-o", tmp_path / "none", *asked).code == 1  # where all failed, too
 
 
 def test_a_process_that_dies_is_a_note(suite, tmp_path, monkeypatch):

@@ -1,6 +1,7 @@
 """The classifier in scikit-learn's company: pipelines, searches, images, domains, new methods, errors."""
 
 import pickle
+import signal
 import subprocess
 import sys
 
@@ -193,3 +194,29 @@ def test_leaven_is_imported_without_torch():
     assert {"LeavenClassifier", "Method", "Pool", "load"} <= set(dir(leaven))
     with pytest.raises(AttributeError, match="no attribute 'Leaven'"):
         leaven.Leaven  # noqa: B018
+
+
+class Stopped(OnlyLabels):
+    """Somebody presses Ctrl-C in the middle of a step."""
+
+    def forward(self, batch):
+        signal.raise_signal(signal.SIGINT)
+        return super().forward(batch)
+
+
+def test_ctrl_c_is_a_keyboard_interrupt_and_leaves_the_estimator_as_it_was():
+    model = LeavenClassifier(Stopped, **SMALL)
+    with pytest.raises(KeyboardInterrupt) as stop:
+        model.fit(X, Y)
+    assert type(stop.value) is KeyboardInterrupt
+    assert not [name for name in vars(model) if name.endswith("_")]
+    model.set_params(method="supervised").fit(X, Y)
+    before, said = dict(vars(model)), model.predict(X)
+    model.set_params(method=Stopped)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X[:, :1], np.where(Y == 2, 7, Y))
+    assert vars(model) == before | {"method": Stopped}
+    assert_array_equal(model.predict(X), said)
+    with pytest.raises(LeavenError):
+        model.set_params(method="supervised").fit(X[:, :1], np.zeros(90))
+    assert_array_equal(model.predict(X), said)

@@ -3,6 +3,8 @@
 import csv
 import json
 import os
+import queue
+import re
 import signal
 import subprocess
 import sys
@@ -16,6 +18,7 @@ from leaven.data import read_folder
 from leaven.label import rounds
 from leaven.label.opening import open_session
 from leaven.label.says import Says
+from leaven.label.worker import Worker
 from leaven.run.fit import fit
 from leaven.run.folder import read_config
 from leaven.run.model import load_model
@@ -107,10 +110,15 @@ def test_the_end_of_the_worker_is_a_sentence(tmp_path):
     truth = write_digits(tmp_path / "images", 60)
     session = begin(tmp_path, classes=CLASSES, train=True, every=12, plan=SHORT | {"steps": 100_000})
     answer(session, truth, 12)
-    until(lambda: session.status("ann")["training"]["state"] == "training")
+    until(lambda: session.status("ann")["training"]["steps"] == 100_000)
     os.kill(session._trainer._process.pid, signal.SIGKILL)
     status = until(lambda: s if (s := session.status("ann"))["training"]["state"] == "failed" else None)
-    assert "signal 9" in status["training"]["error"]
+    assert "was killed (signal 9, SIGKILL), probably because memory ran out" in status["training"]["error"]
+    log = (session.folder / "worker.log").read_text()
+    assert re.search(r"worker started as process \d+: \S+, Python 3", log)
+    assert "worker told to train round 1" in log
+    assert "worker says state training, round 1, steps 100000" in log
+    assert re.search(r"worker was killed \(signal 9, SIGKILL\).*, at most \d+\.\d GB held, while training", log)
     answer(session, truth, 3)  # the page goes on
     assert session.status("ann")["labelled"] == 15
     assert session.status("ann")["training"]["state"] == "failed"  # no training every other moment
@@ -118,6 +126,62 @@ def test_the_end_of_the_worker_is_a_sentence(tmp_path):
     until(lambda: session.status("ann")["training"]["state"] == "training")  # a new one
     session.close()
     assert not rounds.finished(session.folder)
+
+
+class Ended(BaseException):
+    """Stands for the end of the process."""
+
+
+def trained_and_not_scored(session, monkeypatch, pool):
+    """A round whose process ended when its training was whole on the disk."""
+    from leaven.label import learn
+
+    def end(*_):
+        raise Ended
+
+    with monkeypatch.context() as patch:
+        patch.setattr(learn, "finish", end)
+        with pytest.raises(Ended):
+            learn.train(session.folder, session.settings, session.items, pool, {}, session.store.state(), lambda **_: 0)
+
+
+def test_a_round_that_was_trained_is_taken_up_after_the_end(tmp_path, monkeypatch):
+    from leaven.label import learn
+    from leaven.label.pools import read_pool
+
+    names = sorted(write_digits(tmp_path / "images", 40))
+    session = begin(tmp_path, classes=CLASSES, audit=0.0, plan=SHORT | {"steps": 3})
+    for i, name in enumerate(names[:9]):
+        question = session._ask.question(session.items.rows[name], "random")
+        say(session, "ann", question, label=CLASSES[i % 3])
+    pool = read_pool(session.settings)
+    trained_and_not_scored(session, monkeypatch, pool)
+    say(session, "ann", session._ask.question(session.items.rows[names[9]], "random"), label="1")  # after it
+    model = (rounds.path(session.folder, 1) / "model.safetensors").read_bytes()
+    assert not rounds.finished(session.folder)
+    monkeypatch.setattr(learn, "fit", None)  # nothing is trained again
+    heard = []
+    worker = Worker(session.folder, str(session.folder / "labels.db"), "margin", None, queue.SimpleQueue())
+    worker.tell = lambda **message: heard.append(message)
+    worker.begin()
+    assert {"says": 1} in heard
+    assert rounds.finished(session.folder) == [1]
+    assert (session.folder / "model.safetensors").read_bytes() == model
+    said = Says.load(rounds.path(session.folder, 1))
+    assert (said.model, said.labelled, said.seq) == ("0001", 9, session.store.state().seq - 1)
+    assert not set(said.names[said.ranking].tolist()) & set(names[:10])
+
+    monkeypatch.undo()
+    trained_and_not_scored(session, monkeypatch, pool)
+    where = rounds.path(session.folder, 2)
+    (where / rounds.TRIED).touch()  # the scoring ended the process a second time: it does not a third time
+    worker.begin()
+    assert not where.exists()
+    trained_and_not_scored(session, monkeypatch, pool)
+    (where / "model.safetensors").write_bytes(b"damaged")
+    worker.begin()
+    assert not where.exists()
+    session.close()
 
 
 def test_what_cannot_be_trained_is_a_sentence(tmp_path):

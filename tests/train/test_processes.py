@@ -2,6 +2,7 @@
 
 import atexit
 import os
+import signal
 from functools import partial
 
 import numpy as np
@@ -179,6 +180,37 @@ def test_full_disk_in_two_processes_is_a_sentence(processes, tmp_path, monkeypat
     one = job(get("supervised")(network("linear", pool)), pool, tmp_path, devices=2, steps=50, checkpoint_every=0.0)
     with pytest.raises(LeavenError, match=r"checkpoint.pt could not be written"):
         train(one)
+
+
+class IsKilled(get("supervised")):  # type: ignore[misc]
+    """The second process is ended by the system in the middle of a step."""
+
+    def forward(self, batch):
+        if dist.get_rank() == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().forward(batch)
+
+
+class Mistaken(get("supervised")):  # type: ignore[misc]
+    """A method of one's own with a mistake in it."""
+
+    def forward(self, batch):
+        raise RuntimeError("a mistake of mine")
+
+
+@pytest.mark.parametrize(
+    ("kind", "error", "words"),
+    [(IsKilled, LeavenError, r"^One of the 2 processes .* was lost.* killed.*; free some memory .* train again\.$"),
+     (Mistaken, Exception, "a mistake of mine")],
+)  # fmt: skip
+def test_a_process_that_is_killed_is_a_sentence(kind, error, words, processes, monkeypatch):
+    import lightning_fabric.strategies as strategies
+
+    quick = partial(strategies.DDPStrategy, start_method="forkserver")
+    monkeypatch.setattr(strategies, "DDPStrategy", lambda start_method, **options: quick(**options))
+    pool = feature_pool()
+    with pytest.raises(error, match=words):
+        train(job(kind(network("linear", pool)), pool, devices=2, steps=5))
 
 
 class AbortsAtTheEnd(get("supervised")):  # type: ignore[misc]

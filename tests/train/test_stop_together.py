@@ -11,7 +11,6 @@ from helpers_methods import job_for
 
 from leaven.train import checkpoint
 from leaven.train.engine import train
-from leaven.train.interrupt import Interrupted
 
 
 def worker(rank: int, port: int, folder: str) -> None:
@@ -29,7 +28,7 @@ def worker(rank: int, port: int, folder: str) -> None:
     job.method.register_forward_pre_hook(asked_in_the_third)
     try:
         train(job)
-    except Interrupted:
+    except KeyboardInterrupt:
         torch.save(steps, f"{folder}/steps{rank}")
 
 

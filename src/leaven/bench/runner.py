@@ -34,9 +34,7 @@ class Running:
             return Found(**json.loads(text))
         self.said.seek(0)
         words = self.said.read().strip().splitlines()[-1:]
-        code = self.process.returncode
-        ended = f"was ended by signal {-code} (out of memory?)" if code < 0 else f"ended with exit code {code}"
-        note = f"The process {ended}{': ' + words[0] if words else ''}."
+        note = f"The process {children.ended(self.process.returncode)}{': ' + words[0] if words else ''}."
         return Found(cell.fingerprint, cell.title, cell.labels, cell.seed, note=note)
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ import warnings
 
 from leaven.utils.look_up import forget_current_folder
 
+FAILED = 1  # exit code where some of many trainings failed
 STOPPED = 130  # exit code after Ctrl-C, as shells have it
 
 

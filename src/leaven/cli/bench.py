@@ -27,7 +27,7 @@ def run(given: dict[str, Any]) -> int:
     from leaven.bench.data import require
     from leaven.bench.suite import find
     from leaven.bench.table import brief, figures, markdown
-    from leaven.cli import STOPPED
+    from leaven.cli import FAILED, STOPPED
     from leaven.run import folder
     from leaven.run.files import whole
 
@@ -55,7 +55,14 @@ def run(given: dict[str, Any]) -> int:
         emit(rows, True, note="\n".join(notes), report=out / TABLE)
     else:
         emit([brief(row) for row in rows], False, title, "\n".join(notes), report=out / TABLE)
-    return 0
+    failed = sum(bool(line.note) for line in found.values())
+    if failed:
+        print(
+            f"leaven: {failed} of {len(found)} trainings failed, the table says why; the same command with --resume "
+            "tries them again.",
+            file=sys.stderr,
+        )
+    return FAILED if failed else 0
 
 
 def _run(suite: Suite, book: Cells, root: Path, out: Path, jobs: int | None) -> dict[str, Found]:

@@ -166,7 +166,17 @@ class LeavenClassifier(ClassifierMixin, BaseEstimator):
         ------
         LeavenError : (a ``ValueError``) an unknown method, hyper-parameter or network, labels of fewer than two
             classes, a value out of range, or a loss that became NaN
+        KeyboardInterrupt : Ctrl-C; as after every error, the estimator is what it was before
         """
+        before = dict(vars(self))
+        try:
+            return self._fit(X, y, sample_domain)
+        except BaseException:  # also Ctrl-C: the estimator is what it was, and not half another one
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+
+    def _fit(self, X: Any, y: Any, sample_domain: Any) -> LeavenClassifier:
         items = self._items(X, reset=True)
         options = self._options(images=self.image_shape_ is not None)
         y, known = labelled(y, self.unlabelled)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from leaven.data import Pool
+from leaven.errors import LeavenError
 from leaven.evaluate.predict import describe, wanted
 from leaven.label import audit, rounds
 from leaven.label.cold import in_lots
@@ -16,19 +17,19 @@ from leaven.label.items import Items
 from leaven.label.pools import judged, labelled, with_made
 from leaven.label.says import Says
 from leaven.label.settings import Settings
+from leaven.methods.base import Method
 from leaven.query.copies import content
 from leaven.query.said import Said
 from leaven.query.select import BY_VOTES, BY_WANTED, select
 from leaven.run import folder
 from leaven.run.files import whole
-from leaven.run.fit import Fitted, fit
+from leaven.run.fit import fit
 from leaven.run.limits import best_device
 from leaven.run.model import Model, load_model
 from leaven.run.options import Options
 from leaven.run.start import Start
 from leaven.store import State
 
-LABELS = "labels.csv"  # of a round: what it learnt from
 LOTS = 3  # of `every` questions in a ranking
 # A round, where nobody asked otherwise; tried on MNIST, see docs/results.md for how.
 SHORT = {"steps": 200, "batch_size": 16, "probes": 0}
@@ -56,23 +57,48 @@ def train(
     options = _options(run, settings)
     steps = options.plan["steps"]
     tell(training={"state": "training", "round": number, "steps": steps, "folder": str(where)})
-    record = {"inputs": _inputs(settings, where / LABELS), "labelling": {"round": number, "seq": state.seq}}
+    told = {"seq": state.seq, "labelled": len(state.votes)}
+    record = {"inputs": _inputs(settings, where / rounds.LEARNT), "labelling": told | {"round": number}}
     fitted = fit(
         pool, where, options, test=judged(pool, true), source=settings.data, record=record, progress=False
     )[-1]  # fmt: skip
-    _write_labels(where / LABELS, {name: labels[name] for name in pool.ids[pool.labels >= 0].tolist()})
+    _write_labels(where / rounds.LEARNT, {name: labels[name] for name in pool.ids[pool.labels >= 0].tolist()})
     tell(training={"state": "scoring", "round": number, "steps": steps})
-    finish(run, number, settings, items, pool, fitted.model, state, set(known), fitted)
+    finish(run, number, settings, items, pool, fitted.model, state, set(known), told, fitted.trained)
     rounds.publish(run, number)
     rounds.prune(run)
     return number
 
 
+def take_up(
+    run: Path, number: int, settings: Settings, items: Items, pool: Pool, known: Mapping[str, str | None], state: State,
+) -> None:  # fmt: skip
+    """Finish a round whose training is whole on the disk: score the pool and rank it.
+
+    Raises
+    ------
+    LeavenError : the round's files are damaged, or the strategy needs the method that is gone
+    """
+    where = rounds.path(run, number)
+    told = folder.read_config(where).get("labelling") or {}
+    if not all(isinstance(told.get(name), int) for name in ("seq", "labelled")):
+        raise LeavenError(f"{where / folder.CONFIG} does not say what the round knew.")
+    (where / rounds.TRIED).touch()  # once: where the scoring is what ended the process, it would end every one
+    given = state.labels(audit=False)
+    made = [name for name in given if name not in known and items.rows.get(name, 0) >= items.count]
+    finish(run, number, settings, items, with_made(pool, items, made), load_model(where), state, set(known), told)
+    rounds.publish(run, number)
+    rounds.prune(run)
+
+
 def finish(
     run: Path, number: int, settings: Settings, items: Items, pool: Pool, model: Model, state: State,
-    known: set[str], fitted: Fitted | None = None,
+    known: set[str], told: Mapping[str, int], trained: Method | None = None,
 ) -> None:  # fmt: skip
-    """What a model says of the pool, and the ranking that follows; with it the round is finished."""
+    """What a model says of the pool, and the ranking that follows; with it the round is finished.
+
+    ``told`` is what the model knew: the last event of the store (``seq``), and how many items had a label.
+    """
     where = rounds.path(run, number)
     network: Any = model.network
     probabilities, features = describe(network, pool.items, device=best_device())
@@ -84,14 +110,15 @@ def finish(
     answered = np.array([name in votes or name in known for name in names])
     columns = {"probabilities": probabilities, "features": features, "ids": pool.ids, "content": content(pool.items)}
     strategy = settings.strategy
-    if fitted is not None and fitted.trained is not None and fitted.trained.asks and strategy in BY_WANTED:
-        columns["wanted"] = wanted(fitted.trained, pool.items, device=best_device())
+    if trained is not None and trained.asks and strategy in BY_WANTED:
+        columns["wanted"] = wanted(trained, pool.items, device=best_device())
     rows = _rank(strategy, columns, np.flatnonzero(open_), answered, settings.every, settings.seed + 1000 * number)
     predicted = {name: int(probabilities[row].argmax()) for row, name in enumerate(names)
                  if name in set_aside or name in state.audit}  # fmt: skip
-    figures = {"labelled": len(votes), "seq": state.seq, "classes": list(model.classes), "predicted": predicted}
+    figures = {"labelled": told["labelled"], "seq": told["seq"], "classes": list(model.classes), "predicted": predicted}
     folder.write_json(where / rounds.PREDICTED, figures)
-    Says(f"{number:04d}", state.seq, len(votes), strategy, model.classes, pool.ids, rows, probabilities).save(where)
+    about = (f"{number:04d}", told["seq"], told["labelled"], strategy, model.classes)
+    Says(*about, pool.ids, rows, probabilities).save(where)
 
 
 def _rank(

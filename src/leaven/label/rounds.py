@@ -14,6 +14,8 @@ ROUNDS = "rounds"
 COLD = "cold"  # the ranking that was made before there was a model
 PREDICTED = "audit.json"  # of a round: what its model takes the audit items for; kept of every round
 HEAVY = (folder.MODEL, folder.CHECKPOINT, folder.EVALUATIONS)  # of older rounds they are removed
+LEARNT = "labels.csv"  # of a round: what it learnt from; the last that is written of a training
+TRIED = "scoring"  # a mark: its scoring was begun a second time, and ends the process perhaps again
 KEPT = 2  # rounds that are kept whole
 
 
@@ -40,6 +42,14 @@ def newest(run: Path) -> says.Says | None:
         if found is not None:
             return found
     return says.Says.load(cold(run))
+
+
+def trained(run: Path) -> int | None:
+    """The round whose training is whole on the disk and that was not scored: the process ended in between."""
+    number = max(finished(run), default=0) + 1
+    where = path(run, number)
+    whole = all((where / name).is_file() for name in (folder.CONFIG, folder.MODEL, folder.RESULT, LEARNT))
+    return number if whole and not (where / TRIED).exists() else None
 
 
 def discard(run: Path) -> None:

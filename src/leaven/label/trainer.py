@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import platform
 import subprocess
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
+import leaven
 from leaven.run.folder import METRICS
 from leaven.utils import children
 
@@ -52,6 +55,7 @@ class Trainer:
                 "leaven.label.worker", str(self.run), variables={"OMP_WAIT_POLICY": "PASSIVE", "PYTHONUNBUFFERED": "1"},
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, start_new_session=True,
             )  # fmt: skip
+        self._log(f"started as process {process.pid}: {leaven.__version__}, Python {platform.python_version()}")
         self._process = process
         self._send(self._first)
         assert process.stdout is not None
@@ -66,6 +70,7 @@ class Trainer:
             self._began, self._metrics = time.monotonic(), None
             if self._process is None or self._process.poll() is not None:
                 self.start()
+            self._log(f"told to train round {number}")
             self._send({"train": number})
 
     def status(self) -> dict[str, Any]:
@@ -103,6 +108,11 @@ class Trainer:
             self._process.stdin.write(json.dumps(message).encode() + b"\n")
             self._process.stdin.flush()
 
+    def _log(self, words: str) -> None:
+        """A line among those that the worker's libraries write."""
+        with suppress(OSError), open(self.run / LOG, "a", encoding="utf-8") as log:
+            log.write(f"{datetime.now().isoformat(sep=' ', timespec='seconds')} worker {words}\n")
+
     def _listen(self, process: subprocess.Popen[bytes], pipe: IO[bytes]) -> None:
         for line in pipe:
             with suppress(ValueError, KeyError, TypeError):
@@ -110,9 +120,11 @@ class Trainer:
         code = process.wait()
         if self._closing or self._process is not process:
             return
-        why = f"it was stopped by signal {-code}" if code < 0 else f"it ended with exit code {code}"
+        how, peak = children.ended(code), children.peak_of_children()
+        held = f", at most {peak / 1e9:.1f} GB held" if peak else ""
+        self._log(f"{how}{held}, while {self.training['state']}")
         error = (
-            f"The worker stopped ({why}); {self.run / LOG} says more. Labels are kept, and the next training starts it "
+            f"The worker {how}{held}; {self.run / LOG} says more. Labels are kept, and the next training starts it "
             "again."
         )
         self.training = {"state": "failed", "error": error, "round": self.training.get("round", 0)}
@@ -126,6 +138,7 @@ class Trainer:
         if "training" in message:
             before = self.training
             self.training = message["training"]
+            self._log(f"says {', '.join(f'{key} {value}' for key, value in self.training.items() if value)}")
             if self.training["state"] == "training":
                 self._metrics = Path(self.training["folder"]) / METRICS
             elif before["state"] in ("training", "scoring") and self.idle:

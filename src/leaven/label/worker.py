@@ -64,6 +64,7 @@ class Worker:
         from leaven.label import rounds
         from leaven.run import folder
 
+        self._take_up()
         rounds.discard(self.run)
         rounds.prune(self.run)
         done = rounds.finished(self.run)
@@ -107,6 +108,24 @@ class Worker:
                 self.tell(unreadable=dict.fromkeys(lost, "no image that can be decoded"))
         return self._pool
 
+    def _take_up(self) -> None:
+        """A round that was trained when the worker ended: what is left to do of it, which is its scoring."""
+        from leaven.label import rounds
+        from leaven.label.learn import take_up
+        from leaven.label.renames import called
+
+        number = rounds.trained(self.run)
+        if number is None:
+            return
+        self.tell(training={"state": "scoring", "round": number})
+        known, state = called(self.known, self.store.events()), self.store.state()
+        try:
+            take_up(self.run, number, self.settings, self.items, self.pool, known, state)
+        except Exception:  # it is damaged, and trained anew
+            traceback.print_exc()
+        else:
+            self.tell(says=number)
+
     def _adopt(self) -> None:
         """A run of `leaven fit`: its model is round 0, and suggests at once."""
         from leaven.label import rounds
@@ -115,7 +134,9 @@ class Worker:
 
         self.tell(ranking={"state": "running", "done": 0, "of": len(self.items)})
         model = load_model(rounds.adopt(self.run))
-        finish(self.run, 0, self.settings, self.items, self.pool, model, self.store.state(), set(self.known))
+        state = self.store.state()
+        told = {"seq": state.seq, "labelled": len(state.votes)}
+        finish(self.run, 0, self.settings, self.items, self.pool, model, state, set(self.known), told)
         self.tell(says=0, ranking={"state": "done", "done": len(self.items), "of": len(self.items)})
 
     def _rank(self) -> None:

@@ -18,10 +18,13 @@ from leaven.train.closed import solve
 from leaven.train.job import Job, Trained
 from leaven.train.loop import Loop
 from leaven.train.plan import resolve_precision
-from leaven.utils.children import safely
+from leaven.utils.children import ended, safely
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+
+# what the others say where one process is gone: gloo, NCCL, torch's store
+LOST = ("Connection closed by peer", "Connection reset by peer", "remote process exited", "Broken pipe")
 
 for _part in ("rank_zero", "distributed"):  # Fabric would tell the precision of every run, and of every process
     logging.getLogger(f"lightning_fabric.utilities.{_part}").setLevel(logging.WARNING)
@@ -32,7 +35,9 @@ def train(job: Job) -> Trained:
 
     Raises
     ------
-    LeavenError : a stream has no rows to draw from; the loss became NaN; a checkpoint could not be written
+    LeavenError : a stream has no rows to draw from; the loss became NaN; a checkpoint could not be written; one of
+        several processes was lost
+    KeyboardInterrupt : it was asked to stop (Ctrl-C, SIGTERM), and has written its checkpoint
     """
     if job.method.closed:
         return solve(job)
@@ -85,8 +90,10 @@ def _spawn(fabric: Fabric, job: Job) -> Trained:
         try:
             with safely():
                 fabric.launch(_spawned, pickle.dumps(job), answer)  # type: ignore[arg-type]
-        except ProcessException:
+        except ProcessException as error:
             if not answer.exists():
+                if sentence := _lost(error, job):
+                    raise LeavenError(sentence) from None
                 raise
         return Trained(**checkpoint.load(answer))
 
@@ -100,6 +107,19 @@ def _spawned(fabric: Fabric, job: bytes, answer: Path) -> None:
     # The interpreter's own end may abort under load, when threads of the process group are still alive ("terminate
     # called without an active exception"). Nothing is left to do by then.
     atexit.register(os._exit, 0)
+
+
+def _lost(error: Exception, job: Job) -> str:
+    """What to say where one of several processes ended without a word; nothing where it raised an error of its own."""
+    code = getattr(error, "exit_code", None)
+    if code is None and not any(words in str(error) for words in LOST):
+        return ""
+    how = f"Process {error.error_index + 1} {ended(code)}" if code is not None else "One was killed"  # type: ignore[attr-defined]
+    again = "go on with --resume" if job.folder is not None else "train again"
+    return (
+        f"One of the {job.plan.devices} processes of the training was lost, so the others were ended too ({how}); free "
+        f"some memory or use fewer devices, and {again}."
+    )
 
 
 def _launched_from_outside() -> bool:

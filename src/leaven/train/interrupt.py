@@ -10,10 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 
-class Interrupted(KeyboardInterrupt):
-    """The run was asked to stop and has written its checkpoint."""
-
-
 @dataclass
 class Stop:
     """Whether a stop was requested."""

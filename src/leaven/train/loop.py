@@ -21,7 +21,7 @@ from leaven.nn.ema import EMA
 from leaven.nn.norm import set_momentum, set_policy
 from leaven.train import checkpoint
 from leaven.train.batches import Batches
-from leaven.train.interrupt import Interrupted, interruptible
+from leaven.train.interrupt import interruptible
 from leaven.train.job import Job, Trained
 from leaven.train.log import LOGGERS, Logger, Table
 from leaven.train.outliers import SURVEYS, belonging
@@ -172,7 +172,7 @@ class Loop:
                     self._save()
                     saved = time.perf_counter()
                 if stopped:
-                    raise Interrupted
+                    raise KeyboardInterrupt  # held back until now
         for logger in loggers:
             logger.close()
         return Trained(self._weights(), self.step, self.seconds, row, snapshots=self.snapshots, rest=self._rest())

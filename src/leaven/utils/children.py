@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -44,3 +45,28 @@ def safely() -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
+
+
+def ended(code: int) -> str:
+    """How a process ended, after its name: ``ended with exit code 1``. ``code`` is as ``subprocess`` has it."""
+    number = -code if code < 0 else code - 128 if code in (128 + 9, 128 + 15) else 0  # the second: a shell between
+    if not number:
+        return f"ended with exit code {code}"
+    try:
+        name = f"signal {number}, {signal.Signals(number).name}"
+    except ValueError:
+        name = f"signal {number}"
+    if number == 9:
+        return f"was killed ({name}), probably because memory ran out"
+    if number in (2, 15):
+        return f"was told to end ({name})"
+    return f"crashed ({name})"
+
+
+def peak_of_children() -> int | None:
+    """Bytes that the largest child of this process has held, of those that have ended; ``None`` where nobody knows."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
