@@ -80,6 +80,12 @@ def test_no_copy_stands_in_a_batch(name, by_content):
     assert len(set(everything)) == (30 if by_content else 60)  # what only looks alike comes after all others
 
 
+def test_copies_of_labelled_items_alone_leave_nothing_to_choose():
+    said = make(3, labelled=0)
+    said = dataclasses.replace(said, content=np.zeros(3, np.int64), labelled=np.array([True, False, False]))
+    assert len(select("margin", said, 2)) == 0
+
+
 def test_copies_are_equal_byte_for_byte():
     x = np.random.default_rng(0).integers(0, 2, (5000, 3, 2, 1)).astype(np.uint8)  # 64 different ones, zeros at ends
     same = (x[:300, None] == x[None, :300]).all((2, 3, 4))
@@ -117,6 +123,8 @@ def test_mistakes_are_told(said):
         select("margn", said, 1)
     with pytest.raises(LeavenError, match="choose one of random, default, least_confident"):
         select("zzz", said, 1)
+    with pytest.raises(LeavenError, match="did you mean 'typiclust'"):
+        select("typical", said, 1)
     assert list(select("K-Center", said, 3)) == list(select("k_center", said, 3))
     for name in BY_VOTES:
         with pytest.raises(LeavenError, match=f"The strategy {name} needs several answers for each item"):
@@ -154,6 +162,7 @@ def test_keys_belong_to_the_id_alone():
     few, more = np.array(["a", "bc"]), np.array(["a", "a much longer name", "bc"])
     assert keys(few, 5)[1] == keys(more, 5)[2]
     assert keys(few, 5)[1] != keys(few, 6)[1]
+    assert len({int(keys(few, seed)[0]) for seed in (*range(-20, 20), 2**40, 2**63)}) == 42  # each seed is another
     many = keys(np.arange(200_000).astype(str), -1)
     assert len(np.unique(many)) == len(many)
     ones = np.unpackbits(many.view(np.uint8)).reshape(len(many), 64).mean(0)
@@ -178,12 +187,14 @@ def test_smallest_breaks_ties_by_key():
 def test_a_strategy_of_ones_own(said, monkeypatch, tmp_path):
     (tmp_path / "my_strategies.py").write_text(
         "def last(said, n, keys):\n    return said.unlabelled[::-1][:n]\n\n"
-        "def wrong(said, n, keys):\n    return said.unlabelled[:1].repeat(n)\n"
+        "def wrong(said, n, keys):\n    return said.unlabelled[:1].repeat(n)\n\n"
+        "def known(said, n, keys):\n    return [*said.labelled.nonzero()[0][:1], *said.unlabelled[1:n]]\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     assert select("my_strategies:last", said, 3).tolist() == said.unlabelled[::-1][:3].tolist()
-    with pytest.raises(LeavenError, match="did not give 3 different unlabelled rows"):
-        select("my_strategies:wrong", said, 3)
+    for name in ("wrong", "known"):
+        with pytest.raises(LeavenError, match="did not give 3 different unlabelled rows"):
+            select(f"my_strategies:{name}", said, 3)
     for name in ("my_strategies:none", "no_such_module:last"):
         with pytest.raises(LeavenError, match="cannot be imported"):
             select(name, said, 3)
