@@ -64,6 +64,23 @@ def test_labels_of_a_target(leaven, two, tmp_path):
     assert "3 + 12" in shown
 
 
+@pytest.mark.parametrize("method", ["adamatch", "mme"])
+def test_labels_of_some_of_the_sources_classes(leaven, two, tmp_path, method):
+    """Few labels of the target seldom name every class: a table of one class was refused."""
+    table = write_csv(tmp_path / "few.csv", {"stripes/002.png": "stripes", "stripes/005.png": "stripes"})
+    out = tmp_path / "run"
+    words = ("fit", two / "target", "--source", two / "source", "--labels", table, "-o", out, "--method", method, *FAST)
+    rows = json.loads(leaven(*words, "--test", two / "target", "--json").out)["rows"]
+    assert [(r["method"], r["labels"], r["source_labels"]) for r in rows] == [(method, 2, 12)]
+    assert json.loads((out / "config.json").read_text())["classes"] == list(CLASSES)
+    found = Evaluation.load(out / "evaluations" / "unlabelled.npz")
+    assert found.labels[found.known].tolist() == [2, 2]
+    write_csv(table, {"dark/000.png": "grey"})
+    said = leaven(*words, "--overwrite")
+    assert said.code == 2
+    assert "the class grey, expected only dark, light, stripes" in said.err
+
+
 def test_feature_vectors(leaven, tmp_path):
     rng = np.random.default_rng(0)
     y = np.arange(60) % 3

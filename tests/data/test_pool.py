@@ -207,12 +207,18 @@ def test_a_large_subset_goes_through_a_file(monkeypatch, cache):
     assert not list(cache.iterdir())
 
 
+def test_a_target_is_numbered_by_its_sources_classes():
+    two = features([0, 1, 2], ("cat", "dog", "yak"))
+    pool = adaptation(two, features([-1, 0, 1], ("yak", "cat")))
+    assert pool.classes == ("cat", "dog", "yak")
+    assert pool.labels.tolist() == [0, 1, 2, -1, 2, 0]
+    assert adaptation(two, features([-1, -1], ("ox",))).labels[3:].tolist() == [-1, -1]  # no item of it is one
+
+
 def test_adaptation_that_cannot_be():
     two = features([0, 1], ("cat", "dog"))
-    with pytest.raises(LeavenError, match=r"only the source has dog and only the target has yak"):
+    with pytest.raises(LeavenError, match=r"target has the class yak, expected only cat, dog"):
         adaptation(two, features([0, 1], ("cat", "yak")))
-    with pytest.raises(LeavenError, match=r"only the source has dog\)"):
-        adaptation(two, features([0], ("cat",)))
     with pytest.raises(LeavenError, match="None of the 2 source items has a class"):
         adaptation(features([-1, -1]), two)
     with pytest.raises(LeavenError, match=r"shape \(2,\) and the target's \(3,\)"):

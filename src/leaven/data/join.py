@@ -7,7 +7,6 @@ import numpy as np
 from leaven.errors import LeavenError
 
 from .checks import match_classes
-from .names import listing
 from .pool import NO_CLASS, Pool
 from .storage import bytes_each, parts, room
 
@@ -25,29 +24,18 @@ def adaptation(source: Pool, target: Pool) -> Pool:
     source : Pool
         With classes; labelled items only are of use.
     target : Pool
-        Of the same items' size; without classes, or with the same classes in any order.
+        Of the same items' size; its labelled items, if any, of some of the source's classes.
 
     Raises
     ------
     LeavenError
-        The classes differ, one pool holds images and the other features, or their sizes differ.
+        An item of the target has a class that the source lacks, one pool holds images and the other features, or their sizes differ.
     """
     if not source.classes:
         raise LeavenError(
             f"None of the {len(source)} source items has a class, expected a labelled source: give it labels "
             "(a folder for each class, or a CSV of file and label)."
         )
-    if target.classes:
-        only_source = [name for name in source.classes if name not in target.classes]
-        only_target = [name for name in target.classes if name not in source.classes]
-        if only_source or only_target:
-            sides = [("source", only_source), ("target", only_target)]
-            text = " and ".join(f"only the {side} has {listing(names, 5)}" for side, names in sides if names)
-            raise LeavenError(
-                f"Source and target have different classes ({text}), expected the same names in both: rename "
-                "or remove "
-                "those, or read the target with the source's classes or without labels."
-            )
     if target.dense and not source.dense:
         raise LeavenError("The target has masks and the source has none, expected masks in the source: give them.")
     target = match_classes(target, source.classes, "the target")
