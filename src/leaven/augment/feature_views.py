@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 class FeatureViews:
-    """Views of float32 ``(N, D)``, or of ``(N, V, D)``: V cached views of each item, view 0 the plain one.
+    """Views of float32 or float64 ``(N, D)``, or of ``(N, V, D)``: V cached views of each item, view 0 the plain one.
 
     * ``plain``: view 0.
     * ``weak``: one of the first ``weak_views`` views, drawn for each item, with slight Gaussian noise.
@@ -16,7 +16,8 @@ class FeatureViews:
 
     Where all views are weak ones, both kinds draw from all.
 
-    Answers are float32 ``(N, D)``. Randomness comes from the default generator of the batch's device.
+    Answers are ``(N, D)``, of the type of what is seen. Randomness comes from the default generator of the batch's
+    device.
 
     Args:
         scale: float ``(D,)``, standard deviation of each column over the pool, the unit of noise; None for 1.
@@ -46,7 +47,7 @@ class FeatureViews:
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout is {dropout}; it must be at least 0 and below 1.")
         self.scale = None if scale is None else scale.float()
-        self.center = None if center is None else center.float()
+        self.center = center
         self.noise, self.weak_noise, self.dropout, self.weak_views = noise, weak_noise, dropout, weak_views
 
     def plain(self, x: Tensor) -> Tensor:
@@ -65,8 +66,8 @@ class FeatureViews:
             return moved
         if self.center is None:
             return torch.nn.functional.dropout(moved, self.dropout)
-        if self.center.device != x.device:
-            self.center = self.center.to(x.device)
+        if (self.center.device, self.center.dtype) != (x.device, x.dtype):
+            self.center = self.center.to(x.device, x.dtype)
         return self.center + torch.nn.functional.dropout(moved - self.center, self.dropout)
 
     def cropped(self, x: Tensor) -> Tensor:
@@ -74,9 +75,9 @@ class FeatureViews:
         return self.strong(x)
 
     def _check(self, x: Tensor) -> None:
-        if x.dtype != torch.float32 or x.ndim not in (2, 3):
+        if x.dtype not in (torch.float32, torch.float64) or x.ndim not in (2, 3):
             shape = tuple(x.shape)
-            raise ValueError(f"feature views take float32 (N, D) or (N, V, D), not {x.dtype} {shape}.")
+            raise ValueError(f"feature views take float32 or float64 (N, D) or (N, V, D), not {x.dtype} {shape}.")
 
     def _pick(self, x: Tensor, weak: bool) -> Tensor:
         self._check(x)

@@ -17,6 +17,7 @@ from .storage import bytes_each, parts
 from .unlabelled import STANDARD, as_text, is_unlabelled
 
 X_KEYS = ("x", "images", "data", "arr_0")
+LOSS = 1e-3  # of a column's standard deviation, which float32 may round off
 Y_KEYS = ("y", "labels", "arr_1")
 
 
@@ -26,6 +27,7 @@ def read_arrays(
     classes: Sequence[object] | None = None,
     ids: Any = None,
     unlabelled: Any = STANDARD,
+    precise: bool = False,
 ) -> Pool:
     """Pool from NumPy or torch arrays.
 
@@ -34,7 +36,8 @@ def read_arrays(
     X : array
         Images: ``(N, H, W)``, ``(N, H, W, C)`` or, where the last axis is neither 1 nor 3, ``(N, C, H, W)``,
         with C = 1 or 3; uint8, other integers in 0..255, or floats in 0..1. Features: ``(N, D)``, kept as
-        float32. A uint8 ``(N, H, W, C)`` array, memory-mapped or not, is not copied.
+        float32, or as float64 where that tells rows apart that float32 does not (see `as_features`). A uint8
+        ``(N, H, W, C)`` array, memory-mapped or not, is not copied.
     y : array of shape (N,), optional
         Class names, or whole numbers of any type: with ``classes`` the index of the class, else any numbers, which
         become the names of the classes. What stands for no label, `leaven.data.unlabelled` says: -1, NaN, None, ...
@@ -45,13 +48,16 @@ def read_arrays(
     unlabelled : default=-1
         What stands for no label in ``y``, see `leaven.data.unlabelled.is_unlabelled`.
 
+    precise : bool
+        Keep float64 features as they are, for a trained network to centre.
+
     Raises
     ------
     LeavenError
         Shapes, lengths or types do not fit, pixels lie outside 0..1 or 0..255, a feature is NaN or infinite,
         a label is not among ``classes``, or two ids are the same.
     """
-    items = _items(_array(X, "X"))
+    items = _items(_array(X, "X"), precise)
     labels, names = _labels(y, classes, len(items), unlabelled)
     if ids is not None:
         ids = composed_array(np.asarray(ids).astype(str))
@@ -61,7 +67,12 @@ def read_arrays(
     return Pool(items, labels, ids, None, names)  # type: ignore[arg-type]
 
 
-def read_npz(path: str | os.PathLike[str], classes: Sequence[object] | None = None, unlabelled: Any = STANDARD) -> Pool:
+def read_npz(
+    path: str | os.PathLike[str],
+    classes: Sequence[object] | None = None,
+    unlabelled: Any = STANDARD,
+    precise: bool = False,
+) -> Pool:
     """Pool from an ``.npz`` file; never unpickles.
 
     Items stand under ``x``, ``images``, ``data`` or ``arr_0``; labels, where there are any, under ``y``,
@@ -101,7 +112,7 @@ def read_npz(path: str | os.PathLike[str], classes: Sequence[object] | None = No
     try:
         if masks is not None:
             return _dense(columns[x], masks, columns[y] if y else None, classes, columns.get("ids"))
-        return read_arrays(columns[x], columns[y] if y else None, classes, columns.get("ids"), unlabelled)
+        return read_arrays(columns[x], columns[y] if y else None, classes, columns.get("ids"), unlabelled, precise)
     except LeavenError as error:
         raise LeavenError(f"{path}: {error}") from None
 
@@ -136,17 +147,44 @@ def _array(value: Any, name: str) -> np.ndarray:
     return array
 
 
-def _items(X: np.ndarray) -> np.ndarray:
-    if X.ndim == 2:
-        with np.errstate(over="ignore"):
-            features = np.ascontiguousarray(X, dtype=np.float32)
-        bad = ~np.isfinite(features).all(axis=1)
-        if bad.any():
-            raise LeavenError(
-                f"X has NaN or infinite features in {bad.sum()} of its {len(X)} rows (the first is row "
-                f"{np.flatnonzero(bad)[0]}), expected finite numbers: fill them in or leave the rows out."
-            )
+def as_features(X: np.ndarray, precise: bool = False) -> np.ndarray:
+    """Numbers ``(N, D)`` as a pool holds them: float32, unless that loses what tells the rows apart.
+
+    float32 has 24 binary digits. Where its rounding of a column is more than a thousandth of the column's standard
+    deviation (time stamps, coordinates in metres, prices in cents), the float64 numbers are kept, and the network
+    centres them before it goes on in float32; with ``precise`` they are kept in any case.
+
+    Raises
+    ------
+    LeavenError
+        A feature is NaN or infinite, or too large for float32.
+    """
+    with np.errstate(over="ignore"):
+        features = np.ascontiguousarray(X, dtype=np.float32)
+    bad = ~np.isfinite(features).all(axis=1)
+    if bad.any():
+        raise LeavenError(
+            f"X has NaN or infinite features in {bad.sum()} of its {len(X)} rows (the first is row "
+            f"{np.flatnonzero(bad)[0]}), expected finite numbers: fill them in or leave the rows out."
+        )
+    wide = X.dtype.kind in "iu" or (X.dtype.kind == "f" and X.dtype.itemsize > 4)
+    if not wide or not X.size or not (precise or _loses(X)):
         return features
+    return np.ascontiguousarray(X, dtype=np.float64)
+
+
+def _loses(X: np.ndarray) -> bool:
+    for start in range(0, X.shape[1], 64):  # a few columns at a time, so that the float64 copy stays small
+        columns = np.asarray(X[:, start : start + 64], np.float64)
+        rounding = np.abs(columns).max(0) * 2.0**-24
+        if (rounding > LOSS * columns.std(0))[np.ptp(columns, axis=0) > 0].any():
+            return True
+    return False
+
+
+def _items(X: np.ndarray, precise: bool) -> np.ndarray:
+    if X.ndim == 2:
+        return as_features(X, precise)
     if X.ndim == 3:
         X = X[..., None]
     elif X.ndim == 4 and X.shape[3] not in (1, 3) and X.shape[1] in (1, 3):

@@ -29,7 +29,8 @@ def adaptation(source: Pool, target: Pool) -> Pool:
     Raises
     ------
     LeavenError
-        An item of the target has a class that the source lacks, one pool holds images and the other features, or their sizes differ.
+        An item of the target has a class that the source lacks, one pool holds images and the other features, or
+        their sizes differ.
     """
     if not source.classes:
         raise LeavenError(
@@ -59,7 +60,7 @@ def _join_masks(source: Pool, target: Pool) -> np.ndarray:
 
 
 def _join_items(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    if source.dtype != target.dtype or source.ndim != target.ndim:
+    if (source.dtype == np.uint8) != (target.dtype == np.uint8) or source.ndim != target.ndim:
         kinds = ["images" if items.dtype == np.uint8 else f"{items.ndim}-d features" for items in (source, target)]
         raise LeavenError(
             f"The source holds {kinds[0]} and the target {kinds[1]}, expected the same of both: read or "
@@ -82,7 +83,7 @@ def _join_items(source: np.ndarray, target: np.ndarray) -> np.ndarray:
             "item, expected the same: encode both with the same backbone and views."
         )
     whole = (len(source) + len(target), *shape)
-    joined = room(whole, source.dtype)
+    joined = room(whole, np.promote_types(source.dtype, target.dtype))
     for items, offset in ((source, 0), (target, len(source))):
         for start, stop in parts(len(items), bytes_each(items)):
             joined[offset + start : offset + stop] = items[start:stop]

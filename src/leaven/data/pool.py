@@ -25,7 +25,8 @@ class Pool:
     ----------
     items : numpy.ndarray
         uint8 ``(N, H, W, C)`` images with C = 1 or 3, in memory or memory-mapped; or float32 ``(N, D)``
-        feature vectors; or float32 ``(N, V, D)``: V cached views of each item (view 0 is the plain one).
+        feature vectors (float64 where float32 would lose what tells them apart, such as time stamps); or float32
+        ``(N, V, D)``: V cached views of each item (view 0 is the plain one).
     labels : numpy.ndarray of int64, shape (N,), optional
         ``-1`` unknown; label *k* is ``classes[k]``. All unknown where left out.
     ids : numpy.ndarray of str, shape (N,), optional
@@ -58,7 +59,9 @@ class Pool:
                 f"The items of a Pool must be a NumPy array, not {type(items).__name__}: use leaven.data.read_arrays."
             )
         image = items.dtype == np.uint8 and items.ndim == 4 and items.shape[3] in (1, 3)
-        feature = items.dtype == np.float32 and items.ndim in (2, 3)
+        feature = (items.dtype == np.float32 and items.ndim in (2, 3)) or (
+            items.dtype == np.float64 and items.ndim == 2
+        )
         if not image and not feature:
             raise LeavenError(
                 f"The items of a Pool are {items.dtype} {items.shape}, expected uint8 (N, H, W, 1 or 3) "
@@ -114,7 +117,7 @@ class Pool:
 
     @property
     def kind(self) -> Literal["images", "features"]:
-        """``"images"`` (uint8) or ``"features"`` (float32)."""
+        """``"images"`` (uint8) or ``"features"`` (floats)."""
         return "images" if self.items.dtype == np.uint8 else "features"
 
     @property

@@ -17,6 +17,7 @@ from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from leaven.data import Pool, read_arrays
+from leaven.data.arrays import as_features
 from leaven.data.unlabelled import as_text
 from leaven.errors import LeavenError
 from leaven.estimators.targets import classes_of, domains, labelled
@@ -300,7 +301,8 @@ class LeavenClassifier(ClassifierMixin, BaseEstimator):
         if len(shape) < 3:
             if not reset and self.image_shape_ is not None:
                 raise LeavenError(f"X has the shape {tuple(shape)}, but images {self.image_shape_} were trained on.")
-            items = validate_data(self, X, reset=reset, dtype=np.float32, order="C")
+            numbers = validate_data(self, X, reset=reset, dtype=(np.float64, np.float32), order="C")
+            items = as_features(numbers, precise=not reset and self.model_.spec.precise)
             if reset:
                 self.image_shape_ = None
             return items

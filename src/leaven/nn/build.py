@@ -82,14 +82,15 @@ def build(spec: Spec, *, load: bool = True) -> Network:
     if spec.members > 1 and not spec.frozen:  # over a frozen backbone it is the heads that vote
         return _committee(spec, load)
     body = backbone(spec, load=load)
-    return Network(body, _head(spec, int(body.num_features)), spec.mean, spec.std)  # type: ignore[arg-type]
+    return Network(body, _head(spec, int(body.num_features)), spec.mean, spec.std, spec.precise)  # type: ignore[arg-type]
 
 
 def _committee(spec: Spec, load: bool) -> Network:
     columns = halves(spec.shape[0]) if len(spec.shape) == 1 else None
     shapes = [spec.shape] * spec.members if columns is None else [(len(own),) for own in columns]
     bodies = Bodies([backbone(replace(spec, shape=shape), load=load) for shape in shapes], columns)
-    return Network(bodies, Vote([_head(spec, size) for size in bodies.sizes], bodies.sizes), spec.mean, spec.std)
+    vote = Vote([_head(spec, size) for size in bodies.sizes], bodies.sizes)
+    return Network(bodies, vote, spec.mean, spec.std, spec.precise)
 
 
 def _head(spec: Spec, features: int) -> nn.Module:
@@ -119,7 +120,8 @@ def statistics(items: Any, most: int = 2000) -> tuple[tuple[float, ...], tuple[f
     else:
         flat = sample.reshape(-1, sample.shape[-1]).astype(np.float64)
         mean, std = flat.mean(0), flat.std(0)
-    std = np.where(std > np.maximum(1e-30, 1e-6 * np.abs(mean)), std, 1.0)  # a constant column stays what it is
+    rounding = 1e-12 if sample.dtype == np.float64 else 1e-6
+    std = np.where(std > np.maximum(1e-30, rounding * np.abs(mean)), std, 1.0)  # a constant column stays what it is
     return tuple(map(float, mean)), tuple(map(float, std))
 
 
@@ -179,7 +181,7 @@ def describe(
     if not started and (pretrained or frozen):
         raise LeavenError(f"The network {name!r} has no pretrained weights to load or freeze; choose a timm model.")
     mean, std = statistics(items)
-    return Spec(name, shape, classes, mean, std, frozen=bool(frozen))
+    return Spec(name, shape, classes, mean, std, frozen=bool(frozen), precise=items.dtype.name == "float64")
 
 
 def _automatic(shape: tuple[int, ...], dense: bool) -> str:

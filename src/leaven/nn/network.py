@@ -24,16 +24,24 @@ class Network(nn.Module):
         features ``(N, num_features, h, w)``
     head : module, maps that to ``(N, K)`` or ``(N, K, h, w)``
     mean, std : one number a channel, in the units of the input (pixels in 0..1)
+    precise : the input may be float64 and is centred so; everything after that is float32
     """
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, backbone: nn.Module, head: nn.Module, mean: Sequence[float], std: Sequence[float]):
+    def __init__(
+        self,
+        backbone: nn.Module,
+        head: nn.Module,
+        mean: Sequence[float],
+        std: Sequence[float],
+        precise: bool = False,
+    ):
         super().__init__()
         self.backbone = backbone
         self.head = head
-        self.register_buffer("mean", torch.as_tensor(mean, dtype=torch.float32))
+        self.register_buffer("mean", torch.as_tensor(mean, dtype=torch.float64 if precise else torch.float32))
         self.register_buffer("std", torch.as_tensor(std, dtype=torch.float32))
 
     def features(self, x: Tensor) -> Tensor:
@@ -44,7 +52,12 @@ class Network(nn.Module):
     def normalised(self, x: Tensor) -> Tensor:
         """The batch as the backbone takes it."""
         shape = (1, -1) + (1,) * (x.ndim - 2)
-        return (x - self.mean.view(shape)) / self.std.view(shape)
+        if x.dtype == torch.float64:
+            x = x.to(self.mean.dtype)
+        centred = x - self.mean.view(shape)
+        if centred.dtype == torch.float64:
+            centred = centred.to(self.std.dtype)
+        return centred / self.std.view(shape)
 
     def forward(self, x: Tensor) -> Tensor:
         """Class scores (logits) ``(N, K)`` of a batch ``(N, C, ...)``; of pixels ``(N, K, H, W)``, at its size."""

@@ -13,6 +13,7 @@ IMAGES = ("cnn", "conv4", "conv4-32", "deeplab")  # leaven's own that take image
 DEEPLAB = "deeplab-"  # before the name of a timm model, its encoder
 # What no network of use exceeds. A damaged description must not make one that fills the memory.
 MOST_SIDE, MOST_ITEM, MOST_CLASSES, MOST_MEMBERS = 2**14, 2**26, 2**20, 64
+LATER = ("dropout", "precise")  # fields that came later
 HEADS = ("linear", "cosine")
 
 
@@ -33,6 +34,7 @@ class Spec:
     head : ``linear``, or ``cosine`` (``leaven.nn.heads.CosineHead``)
     members : networks that vote, see ``leaven.nn.committee``; of two, each sees half of a feature vector
     dropout : share of the features before a linear head that training sets to 0
+    precise : the items are float64 and are centred so, see ``leaven.nn.network.Network``
     """
 
     name: str
@@ -46,6 +48,7 @@ class Spec:
     head: str = "linear"
     members: int = 1
     dropout: float = 0.0
+    precise: bool = False
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}  # where it is read from a file
 
@@ -73,8 +76,8 @@ class Spec:
         return is_dense(self.name)
 
     def asdict(self) -> dict[str, Any]:
-        """All fields; dropout where there is some, so that runs that are older than it are still the same."""
-        return {name: value for name, value in asdict(self).items() if name != "dropout" or value}
+        """All fields; those of `LATER` where they say something, so that runs that are older are still the same."""
+        return {name: value for name, value in asdict(self).items() if name not in LATER or value}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Spec:

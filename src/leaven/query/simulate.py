@@ -122,7 +122,7 @@ class Game:
             flat = self.seen[:, 0] if self.seen.ndim == 3 else self.seen.reshape(count, -1)
             nothing = Said(
                 np.ones((count, 1), np.float32),
-                flat.astype(np.float32),
+                (flat if flat.dtype != np.float64 else flat - flat.mean(0)).astype(np.float32),
                 ids,
                 np.zeros(count, bool),
                 content=self.content,

@@ -34,7 +34,8 @@ def require_format(form: str) -> None:
 def export(model: Model, form: str, out: Path | None, run: Path) -> Path:
     """Write ``model`` in a format; the exported graph takes any number of items at once.
 
-    Input ``input``: float32 ``(N, C, H, W)`` pixels in 0..1, or ``(N, D)``. Output ``scores``: float32 ``(N, K)``.
+    Input ``input``: float32 ``(N, C, H, W)`` pixels in 0..1, or ``(N, D)``, float64 where the network is
+    ``precise``. Output ``scores``: float32 ``(N, K)``.
     The names of the classes and the size, channels and range of the input stand in the file (``Model.about``, as JSON):
     in ONNX as the metadata ``classes`` and ``input``, in ``torch.export`` as the extra file ``about.json``, in the
     header of safetensors under ``leaven``.
@@ -53,7 +54,11 @@ def export(model: Model, form: str, out: Path | None, run: Path) -> Path:
             model.save(path)
         return path
     shape = model.spec.shape
-    example = torch.rand(2, shape[2], *shape[:2]) if len(shape) == 3 else torch.rand(2, *shape)
+    example = (
+        torch.rand(2, shape[2], *shape[:2])
+        if len(shape) == 3
+        else torch.rand(2, *shape, dtype=torch.float64 if model.spec.precise else torch.float32)
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         content = _onnx(model, example) if form == "onnx" else _program(model, example)

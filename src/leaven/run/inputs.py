@@ -113,13 +113,15 @@ def read_data(
     use : of a label store, whether the items that are there to judge a model by are left out, alone in it, or in it too
     pixels : how masks are read
     told : whether classes of which no mask has a pixel are named
-    form : ``size``, ``channels`` and ``strict`` of images; ``unlabelled``, what stands for no label
+    form : ``size``, ``channels`` and ``strict`` of images; ``unlabelled``, what stands for no label;
+        ``precise``, whether float64 features of an ``.npz`` stay so
 
     Raises
     ------
     LeavenError : it cannot be read, or an option was given that has no meaning for it
     """
     form = {name: value for name, value in form.items() if value is not None}
+    precise = {"precise": True} if form.pop("precise", False) and path.suffix.lower() == ".npz" else {}
     words = {"unlabelled": form.pop("unlabelled") or None} if "unlabelled" in form else {}
     pixels = pixels or Pixels()
     if both := mask_folders(path, labels):
@@ -141,7 +143,7 @@ def read_data(
     given = [name for name in ("size", "channels") if path.suffix.lower() == ".npz" and name in form]
     if given:
         raise LeavenError(f"The items of {path} stay as they are, so --{given[0]} has no meaning; leave it out.")
-    return read(path, **words)
+    return read(path, **words, **precise)
 
 
 def read_like(
@@ -175,7 +177,7 @@ def read_like(
         unlabelled = classes is None and labels is None and not own_classes and source.is_dir()
         pool = read_data(source, False if unlabelled else labels, use=use, pixels=pixels, told=False, **form, **odd)
     else:
-        pool = read_data(source, labels, use=use, pixels=pixels, **odd)
+        pool = read_data(source, labels, use=use, pixels=pixels, precise=True, **odd)
     if tuple(pool.items.shape[1:]) != tuple(shape):
         raise LeavenError(
             f"The items of {source} have the shape {pool.items.shape[1:]}, but {tuple(shape)} was trained on; "

@@ -54,7 +54,7 @@ def prepare(
     so each image passes a frozen backbone once.
     """
     if pool.kind == "features":
-        center, scale = (torch.tensor(numbers) for numbers in statistics(pool.items))
+        center, scale = (torch.tensor(numbers, dtype=torch.float64) for numbers in statistics(pool.items))
         return Prepared(pool, FeatureViews(scale, center=center), spec)
     if not spec.frozen:
         return Prepared(pool, ImageViews(flip=flip, policy=CTAugment() if augment == "ctaugment" else None), spec)

@@ -8,17 +8,23 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from leaven.errors import LeavenError
+
 ON_DEVICE = 4 << 30  # bytes; a data set below this lives on the device whole
 
 
 class Items:
-    """Gathers rows of ``items`` onto ``device``: uint8 ``(B, C, H, W)`` channels-last, or float32 ``(B, D)``.
+    """Gathers rows of ``items`` onto ``device``: uint8 ``(B, C, H, W)`` channels-last, or floats ``(B, D)``.
 
     On the CPU they stay where they are (on the disk, when memory-mapped) and only the rows drawn are read. Elsewhere
     arrays below ``ON_DEVICE`` bytes are moved whole, once.
     """
 
     def __init__(self, items: np.ndarray, device: torch.device):
+        if device.type == "mps" and items.dtype == np.float64:
+            raise LeavenError(
+                "These features need float64, which Apple's graphics processors do not have: use --accelerator cpu."
+            )
         self.device = device
         self.images = items.dtype == np.uint8
         self.host = items
