@@ -87,7 +87,7 @@ def predict(
     ----------
     network : maps float ``(B, C, H, W)`` in 0..1, or ``(B, D)``, to scores ``(B, K)``
     items : uint8 ``(N, H, W, C)``, float32 ``(N, D)`` or ``(N, V, D)``
-    batch_size : items a forward pass; ``None``: as many as fit into 128 MiB of activations, measured on the network
+    batch_size : items a forward pass; ``None``: as many as fit into 64 MiB of activations, measured on the network
     precision : ``32-true`` or ``bf16-mixed``
     device : where to compute; by default where the network is
     """
