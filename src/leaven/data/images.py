@@ -127,9 +127,18 @@ def _eight_bits(image: Image) -> Image:
 
     if image.mode.startswith("I"):
         # 32-bit integers are how some decoders hand 16-bit greys over.
-        values = np.clip(np.asarray(image).astype(np.int64), 0, 65535)
+        values = np.asarray(image).astype(np.int64)
+        _require_range(values, 65535)
         return Image.fromarray(((values + 128) // 257).astype(np.uint8))
     if image.mode == "F":
         floats = np.nan_to_num(np.asarray(image))
-        return Image.fromarray(np.rint(np.clip(floats, 0, 1) * 255).astype(np.uint8))
+        _require_range(floats, 1)
+        return Image.fromarray(np.rint(floats * 255).astype(np.uint8))
     return image
+
+
+def _require_range(values: np.ndarray, top: int) -> None:
+    """Refuse what has no known black and white, as arrays are: cut off, it would be one colour without a word."""
+    low, high = values.min(), values.max()
+    if low < 0 or high > top:
+        raise ValueError(f"values from {low:g} to {high:g}, expected 0 to {top}; save it with 8 or 16 bits")
