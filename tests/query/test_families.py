@@ -59,6 +59,9 @@ def test_vote_entropy_by_hand():
     split = np.log(3) - 2 / 3 * np.log(2)
     np.testing.assert_allclose(hard(VOTES), [0, 0, split, split], atol=1e-12)
     assert set(select("vote_entropy", said_of(votes=VOTES), 2).tolist()) == {2, 3}
+    # of three classes: all for the first, whatever they think of the others; one for each
+    votes = np.array([[[0.6, 0.3, 0.1], [1, 0, 0]], [[0.6, 0.1, 0.3], [0, 1, 0]], [[0.4, 0.3, 0.3], [0, 0, 1]]])
+    np.testing.assert_allclose(hard(votes), [0, np.log(3)], atol=1e-12)
 
 
 def test_consensus_kl_by_hand():

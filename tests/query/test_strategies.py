@@ -32,6 +32,12 @@ def test_entropy_and_margin_by_hand():
     assert select("margin", said, 5).tolist() == [0, 1, 2, 3, 4]
 
 
+def test_margin_is_that_of_the_two_likeliest_of_many_classes():
+    p = np.random.default_rng(0).dirichlet(np.ones(100), 40).astype(np.float32)
+    two = np.sort(p, 1)[:, -2:]
+    assert select("margin", said_of(np.zeros((40, 1)), p), 40).tolist() == (two[:, 1] - two[:, 0]).argsort().tolist()
+
+
 def test_random_is_uniform():
     said = said_of(np.zeros((10, 1)), labelled=[3])
     counts = np.zeros(10)
