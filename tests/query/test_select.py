@@ -9,7 +9,7 @@ from said_query import make, permuted
 from leaven.errors import LeavenError
 from leaven.query import bait, batch_bald, error_reduction, prob_cover
 from leaven.query.copies import content
-from leaven.query.keys import exponential, keys, smallest
+from leaven.query.keys import _mix, exponential, keys, smallest
 from leaven.query.said import Said
 from leaven.query.select import BY_VOTES, NAMES, select
 
@@ -182,6 +182,16 @@ def test_smallest_breaks_ties_by_key():
     own = np.array([0, 9, 4, 7, 5], np.uint64)
     assert smallest(scores, own, 3).tolist() == [3, 2, 4]
     assert smallest(scores, own, 0).tolist() == []
+    assert smallest(scores, own, 1).tolist() == [3]
+    scores = np.random.default_rng(0).random(200)
+    for n in (1, 2, 50, 199, 200):
+        assert smallest(scores, np.arange(200, dtype=np.uint64), n).tolist() == scores.argsort()[:n].tolist()
+
+
+def test_keys_are_mixed_as_published():
+    """The first two numbers of SplitMix64 of seed 0, as Vigna's reference prints them."""
+    mixed = _mix(np.array([0, 0x9E3779B97F4A7C15], np.uint64))
+    assert [hex(x) for x in mixed] == ["0xe220a8397b1dcdaf", "0x6e789e6aa1b965f4"]
 
 
 def test_a_strategy_of_ones_own(said, monkeypatch, tmp_path):

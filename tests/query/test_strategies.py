@@ -34,6 +34,7 @@ def test_entropy_and_margin_by_hand():
 
 def test_margin_is_that_of_the_two_likeliest_of_many_classes():
     p = np.random.default_rng(0).dirichlet(np.ones(100), 40).astype(np.float32)
+    assert select("margin", said_of(np.zeros((3, 1)), [[0.5, 0.5], [0.9, 0.1], [0.7, 0.3]]), 3).tolist() == [0, 2, 1]
     two = np.sort(p, 1)[:, -2:]
     assert select("margin", said_of(np.zeros((40, 1)), p), 40).tolist() == (two[:, 1] - two[:, 0]).argsort().tolist()
 
