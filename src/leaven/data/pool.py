@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -11,7 +13,7 @@ import numpy as np
 from leaven.errors import LeavenError
 
 from .names import class_name, composed_array
-from .storage import gather
+from .storage import bytes_each, gather, let_go, parts
 
 NO_CLASS = 255  # in a mask: the pixel does not count
 ROLES = ("labelled", "unlabelled", "hidden", "source", "target_labelled", "any")
@@ -100,6 +102,22 @@ class Pool:
                 )
             if count and self.labels.max() > 0:
                 raise LeavenError("The labels of a Pool with masks are 0 (mask known) or -1, but others were given.")
+
+    @cached_property
+    def digest(self) -> str:
+        """Of all columns but the names of the classes, with their types and order: other content has another digest.
+
+        Computed once, a part at a time, so that a memory-mapped pool is never in memory as a whole.
+        """
+        found = hashlib.blake2b(digest_size=16)
+        for column in (self.items, self.labels, self.ids, self.domain, self.masks):
+            if column is None:
+                continue
+            found.update(f"{column.dtype.str} {column.shape} ".encode())
+            for start, stop in parts(len(column), bytes_each(column)):
+                found.update(np.ascontiguousarray(column[start:stop]).view(np.uint8).data)
+                let_go(column)
+        return found.hexdigest()
 
     def __len__(self) -> int:
         return len(self.items)

@@ -226,6 +226,7 @@ def configuration(chosen: Resolved, pool: Pool, labels: dict[str, int], source: 
             "dense": pool.dense,
             "trained_on": labels,
             "fingerprint": fingerprint(pool),
+            "content": pool.digest,
         },
         "leaven": leaven.__version__,
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},

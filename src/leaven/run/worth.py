@@ -137,8 +137,9 @@ def task_of(run: Path, pool: Pool, known: Pool, test: Pool | None) -> Task:
     """
     config = folder.read_config(run)
     require_weighable(run, config, test is not None)
-    if fingerprint(pool) != config["data"]["fingerprint"]:
-        raise LeavenError(f"The data of {run} changed since it was made (names or labels of items); make it again.")
+    data = config["data"]
+    if fingerprint(pool) != data["fingerprint"] or pool.digest != data.get("content", pool.digest):
+        raise LeavenError(f"The data of {run} changed since it was made (items, names or labels); make it again.")
     share, seed = config["validation"], config["plan"]["seed"]
     rows = np.arange(len(pool))
     if share:
