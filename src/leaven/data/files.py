@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 
 from leaven.errors import LeavenError
+from leaven.utils.reading import PathLike
 
 from .folder import File, decode_files
 from .pool import Pool
 
 
 def read_files(
-    paths: Sequence[Path], *, size: int | tuple[int, int] | None = None, channels: int | None = None,
+    paths: Sequence[PathLike], *, size: int | tuple[int, int] | None = None, channels: int | None = None,
     strict: bool = False,
 ) -> Pool:  # fmt: skip
     """Unlabelled pool of these image files, in their order; the ids are the paths as they were given.

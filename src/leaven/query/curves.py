@@ -14,6 +14,7 @@ from leaven.evaluate.report.parts import Panel
 from leaven.evaluate.report.summary import write_summary
 from leaven.query.book import Line
 from leaven.query.simulate import CONTROL
+from leaven.utils.reading import PathLike
 
 STYLES = ("a", "c", "d", "e", "f")  # of the page; the control has the one of baselines
 
@@ -80,8 +81,9 @@ def verdict(rows: Sequence[dict[str, Any]]) -> str:
     )
 
 
-def write_page(out: Path, title: str, rows: Sequence[dict[str, Any]], lead: str) -> Path:
+def write_page(out: PathLike, title: str, rows: Sequence[dict[str, Any]], lead: str) -> Path:
     """Write ``report.html``: all curves in one picture, each beside the control in one of its own, and the table."""
+    out = Path(out)
     strategies = list(dict.fromkeys(row["strategy"] for row in rows))
     others = [name for name in strategies if name != CONTROL]
     styles = {CONTROL: "b"} | {name: STYLES[i % len(STYLES)] for i, name in enumerate(others)}

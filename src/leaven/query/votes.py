@@ -115,7 +115,7 @@ def load_snapshots(run: PathLike) -> list[dict[str, Tensor]]:
     return [checkpoint.load_weights(file, "remove it, or train the run again") for file in files]
 
 
-def same_classes(model: Model, other: Model, run: Path) -> np.ndarray:
+def same_classes(model: Model, other: Model, run: PathLike) -> np.ndarray:
     """Where the columns of ``model`` stand in what ``other``, the model of ``run``, says; int64 ``(K,)``.
 
     Raises

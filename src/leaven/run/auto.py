@@ -25,6 +25,7 @@ from leaven.run.options import Options, as_begun, configuration, decide
 from leaven.run.rank import first
 from leaven.run.start import Start
 from leaven.train import schemas
+from leaven.utils.reading import PathLike
 
 AUTO = "auto"
 MOST = 5  # folds
@@ -62,7 +63,7 @@ FALLBACK = Candidate("nearest", "nearest")  # needs no more than one, and nothin
 
 def fit_auto(
     pool: Pool,
-    run: Path | None = None,
+    run: PathLike | None = None,
     options: Options | None = None,
     *,
     test: Pool | None = None,
@@ -90,6 +91,7 @@ def fit_auto(
     LeavenError : the pool has masks, or hyper-parameters were given; ``resume`` of a run that was begun otherwise; or
         as ``fit`` raises it
     """
+    run = None if run is None else Path(run)
     options = as_begun(options or Options(), run) if resume else options or Options()
     _require(pool, options)
     few = not pool.two_domains and (_counts(pool) > FEW).sum() < 2

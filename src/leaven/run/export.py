@@ -14,6 +14,7 @@ from leaven.errors import LeavenError
 from leaven.run.files import require_writable, whole
 from leaven.run.folder import MODEL
 from leaven.run.model import Model
+from leaven.utils.reading import PathLike
 
 FORMATS = {"onnx": "model.onnx", "torch": "model.pt2", "safetensors": MODEL}
 
@@ -31,7 +32,7 @@ def require_format(form: str) -> None:
         raise LeavenError(f"There is no format {form!r}; {hint}.")
 
 
-def export(model: Model, form: str, out: Path | None, run: Path) -> Path:
+def export(model: Model, form: str, out: PathLike | None, run: PathLike) -> Path:
     """Write ``model`` in a format; the exported graph takes any number of items at once.
 
     Input ``input``: float32 ``(N, C, H, W)`` pixels in 0..1, or ``(N, D)``, float64 where the network is
@@ -44,6 +45,8 @@ def export(model: Model, form: str, out: Path | None, run: Path) -> Path:
     ------
     LeavenError : the format is unknown, its packages are missing, or the file cannot be written
     """
+    out = None if out is None else Path(out)
+    run = Path(run)
     require_format(form)
     path = out or run / FORMATS[form]
     if path.is_dir():

@@ -33,6 +33,7 @@ from leaven.run.start import Start
 from leaven.train.engine import train
 from leaven.train.job import Job
 from leaven.train.rehearse import rehearse
+from leaven.utils.reading import PathLike
 
 # What a training before the run takes over from the run's own plan.
 SHARED = ("steps", "seed", "precision", "accelerator", "devices", "nodes", "checkpoint_every", "probes")
@@ -62,7 +63,7 @@ class Fitted:
 
 def fit(
     pool: Pool,
-    run: Path | None = None,
+    run: PathLike | None = None,
     options: Options | None = None,
     *,
     test: Pool | None = None,
@@ -94,6 +95,7 @@ def fit(
     ------
     LeavenError : as the parts raise it
     """
+    run = None if run is None else Path(run)
     options = as_begun(options or Options(), run) if resume else options or Options()
     require_loggers(loggers)
     chosen = decide(options, pool)
@@ -195,12 +197,13 @@ def teach(
     chosen: Resolved,
     options: Options,
     pool: Pool,
-    run: Path | None,
+    run: PathLike | None,
     resume: bool,
     loggers: tuple[str, ...],
     progress: bool,
 ) -> Model:
     """Train the method that learns features of the pool before the run's own, in a folder of its own."""
+    run = None if run is None else Path(run)
     assert chosen.start is not None
     plan = {name: getattr(chosen.plan, name) for name in SHARED}
     if chosen.method.learns == "classes" and "batch_size" in options.plan:  # elsewhere it counts episodes

@@ -179,11 +179,12 @@ def begun(path: PathLike | None) -> dict[str, Any]:
         return {}
 
 
-def automatic(data: Path, *, again: bool = False) -> Path:
+def automatic(data: PathLike, *, again: bool = False) -> Path:
     """The run folder of a run on ``data`` that nobody named one for: ``runs/NAME``, or ``runs/NAME-2``, ... if taken.
 
     ``again``: the newest of those that hold a run, to go on or to start anew there.
     """
+    data = Path(data)
     first = Path("runs") / data.resolve().stem
 
     def numbered(number: int) -> Path:

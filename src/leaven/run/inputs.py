@@ -13,6 +13,7 @@ from leaven.data.pool import NO_CLASS
 from leaven.data.unlabelled import MARKERS, is_unlabelled
 from leaven.errors import LeavenError
 from leaven.store.place import is_store, without_password
+from leaven.utils.reading import PathLike
 
 if TYPE_CHECKING:
     from leaven.run.stored import Use
@@ -45,8 +46,9 @@ class Pixels:
         """
         return cls(None if mask_values is None else parse(mask_values), background, like or {})
 
-    def of(self, masks: Path) -> dict[str, Any]:
+    def of(self, masks: PathLike) -> dict[str, Any]:
         """Arguments of ``read_masks`` for a folder of masks."""
+        masks = Path(masks)
         values = self.values
         if values is None and read_names(masks) is None:
             values = self.like.get("mask_values")
@@ -67,8 +69,9 @@ class Pixels:
                 raise LeavenError(f"{what} has no masks, so {option} has no meaning; leave it out.")
 
 
-def mask_folders(path: Path, labels: str | Path | Literal[False] | None) -> tuple[Path, Path] | None:
+def mask_folders(path: PathLike, labels: str | Path | Literal[False] | None) -> tuple[Path, Path] | None:
     """The folder of images and that of their masks; ``None`` where what is read has no masks."""
+    path = Path(path)
     if labels is False or (labels and is_store(labels)) or not path.is_dir():
         return None
     images = image_folder(path)
@@ -77,23 +80,25 @@ def mask_folders(path: Path, labels: str | Path | Literal[False] | None) -> tupl
     return (images or path, Path(labels)) if labels and Path(labels).is_dir() else None
 
 
-def image_folder(path: Path) -> Path | None:
+def image_folder(path: PathLike) -> Path | None:
     """The folder that ids of what is read are relative to; ``None`` where they are no files."""
+    path = Path(path)
     if not path.is_dir():
         return None if path.suffix.lower() == ".npz" else path.parent
     images, masks = path / IMAGES, path / MASKS
     return images if images.is_dir() and masks.is_dir() else path
 
 
-def meaning(path: Path, labels: str | Path | None, pixels: Pixels) -> dict[str, str] | None:
+def meaning(path: PathLike, labels: str | Path | None, pixels: Pixels) -> dict[str, str] | None:
     """What the numbers of the masks stand for, by the options and ``classes.txt``, for the record; ``None`` without."""
+    path = Path(path)
     both = mask_folders(path, labels)
     found = None if both is None else stated(both[1], pixels.values)
     return None if found is None else found.spelt()
 
 
 def read_data(
-    path: Path,
+    path: PathLike,
     labels: str | Path | Literal[False] | None = None,
     *,
     use: Use = "training",
@@ -120,6 +125,7 @@ def read_data(
     ------
     LeavenError : it cannot be read, or an option was given that has no meaning for it
     """
+    path = Path(path)
     form = {name: value for name, value in form.items() if value is not None}
     precise = {"precise": True} if form.pop("precise", False) and path.suffix.lower() == ".npz" else {}
     words = {"unlabelled": form.pop("unlabelled") or None} if "unlabelled" in form else {}
@@ -147,7 +153,7 @@ def read_data(
 
 
 def read_like(
-    source: Path,
+    source: PathLike,
     shape: Sequence[int],
     classes: Sequence[str] | None = None,
     *,
@@ -167,6 +173,7 @@ def read_like(
     LeavenError : the items cannot be read, have another form, or have a class that is not among ``classes``
     """
     # a class that the model knows by name is one, whatever its name stands for elsewhere
+    source = Path(source)
     odd: dict[str, Any] = {}
     if any(map(is_unlabelled, classes or ())):
         odd = {"unlabelled": MARKERS.difference(classes or ())}

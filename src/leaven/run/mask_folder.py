@@ -17,12 +17,13 @@ from leaven.evaluate.dense import predicted_masks
 from leaven.run.files import whole
 from leaven.run.limits import best_device
 from leaven.run.model import Model
+from leaven.utils.reading import PathLike
 
 Size = tuple[int, int]  # height and width
 LONGEST = 16  # sides of what was trained on, for a side of an image; a longer one is seen squeezed
 
 
-def write_masks(model: Model, pool: Pool, files: Mapping[str, Path] | None, out: Path) -> int:
+def write_masks(model: Model, pool: Pool, files: Mapping[str, Path] | None, out: PathLike) -> int:
     """Write a mask for every image under its name, as large as the image is; the answer is how many.
 
     A mask is a palette PNG of class numbers, whose names stand in ``classes.txt`` beside them, so that
@@ -38,6 +39,7 @@ def write_masks(model: Model, pool: Pool, files: Mapping[str, Path] | None, out:
     ------
     LeavenError : an image cannot be read, or two of them would have one mask
     """
+    out = Path(out)
     where = places(pool.ids.tolist(), out)
     for name, mask in _predicted(model, pool, files):
         with whole(where[name]) as part:

@@ -7,9 +7,10 @@ from pathlib import Path
 from leaven.data import Pool
 from leaven.run.figures import counted
 from leaven.run.options import Resolved, mirrors
+from leaven.utils.reading import PathLike
 
 
-def opening(chosen: Resolved, pool: Pool, held: int, run: Path | None, method: str = "") -> list[str]:
+def opening(chosen: Resolved, pool: Pool, held: int, run: PathLike | None, method: str = "") -> list[str]:
     """The data and their labels; network, method and steps; and of images, whether they are mirrored.
 
     Parameters
@@ -19,6 +20,7 @@ def opening(chosen: Resolved, pool: Pool, held: int, run: Path | None, method: s
     run : the folder that it is written to
     method : what to call it, where it is not a single one
     """
+    run = None if run is None else Path(run)
     said = [
         _data(pool, held),
         f"{_training(chosen, method or chosen.method.__name__)}{f', into {run}' if run else ''}.",

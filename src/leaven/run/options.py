@@ -22,6 +22,7 @@ from leaven.run import folder, held
 from leaven.run.limits import augment_for, require_possible
 from leaven.run.start import Start
 from leaven.train.plan import Plan
+from leaven.utils.reading import PathLike
 
 TEACHER = "moco"  # of a backbone that a method in closed form would else find random
 
@@ -163,8 +164,9 @@ def mirrors(pool: Pool) -> bool:
     return pool.dense or not signs or not all(signs)
 
 
-def as_begun(options: Options, run: Path | None) -> Options:
+def as_begun(options: Options, run: PathLike | None) -> Options:
     """Options of a run that goes on: what nobody asks for is as the run began it, whatever the default is by now."""
+    run = None if run is None else Path(run)
     before = folder.begun(run)
     if options.flip is None and isinstance(before.get("flip"), bool):
         options = replace(options, flip=before["flip"])

@@ -20,6 +20,7 @@ from leaven.run.limits import best_device
 from leaven.run.model import Model, load_model
 from leaven.run.options import Options
 from leaven.run.start import Start
+from leaven.utils.reading import PathLike
 
 OFFLINE = {"linear probe, offline": linear_probe, "k-NN, offline": neighbours}
 TUNED = "fine-tuning"  # of all weights
@@ -27,8 +28,15 @@ RANDOM, PRETRAINED = "random", "pretrained"  # what the control is called: what 
 
 
 def probe(
-    run: Path, pool: Pool, test: Pool, *, per_class: int = 10, seeds: int = 3, steps: int = 300, progress: bool = True
-) -> list[dict[str, Any]]:
+    run: PathLike,
+    pool: Pool,
+    test: Pool,
+    *,
+    per_class: int = 10,
+    seeds: int = 3,
+    steps: int = 300,
+    progress: bool = True,
+) -> list[dict[str, Any]]:  # fmt: skip
     """The three evaluations of the backbone in ``run``, each followed by that of the backbone as it was before.
 
     Parameters
@@ -48,6 +56,7 @@ def probe(
     ------
     LeavenError : a pool has masks, or too few labels or classes
     """
+    run = Path(run)
     if pool.dense or test.dense:
         raise LeavenError("A probe tells images apart, but the pool has masks; leave the masks out.")
     pool, test = pool.subset(pool.labels >= 0), test.subset(test.labels >= 0)

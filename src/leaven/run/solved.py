@@ -20,6 +20,7 @@ from leaven.nn.network import Network
 from leaven.run import folder
 from leaven.run.model import Model
 from leaven.train.items import Items, to_float
+from leaven.utils.reading import PathLike
 
 TEMPERATURE = 0.1  # of features that were not trained to lie near their class's mean, as ``nearest`` has it
 
@@ -48,7 +49,7 @@ class Solved(nn.Module):
             return self.method.solve(self.support, self.labels, x.clone())
 
 
-def solved(run: Path, model: Model, support: Pool) -> Model:
+def solved(run: PathLike, model: Model, support: Pool) -> Model:
     """The model by which a run tells the classes of ``support``: by nearest class mean, or as its method solves tasks.
 
     Parameters
@@ -60,6 +61,7 @@ def solved(run: Path, model: Model, support: Pool) -> Model:
     ------
     LeavenError : ``support`` lacks labels or has masks, or the method cannot tell so many classes apart
     """
+    run = Path(run)
     config = folder.read_config(run)
     if support.dense:
         raise LeavenError("The labelled items to go by have masks, expected a class each; leave the masks out.")

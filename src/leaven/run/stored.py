@@ -13,17 +13,19 @@ from leaven.data.names import composed, number
 from leaven.errors import LeavenError
 from leaven.store import Store
 from leaven.store.place import is_url, store_file, without_password
+from leaven.utils.reading import PathLike
 
 Use = Literal["training", "audit", "all"]  # of the items that are there to judge a model by: none, only these, too
 
 
-def read_stored(path: Path, where: str | Path, use: Use, **form: Any) -> Pool:
+def read_stored(path: PathLike, where: str | Path, use: Use, **form: Any) -> Pool:
     """A folder of images or an ``.npz`` with the labels that a store's annotators agree on.
 
     Raises
     ------
     LeavenError : the store cannot be opened or holds no such labels, the items cannot be read, or none of them has one
     """
+    path = Path(path)
     labels, name, notes = known_labels(where, use)
     if path.is_dir():
         pool = read(path, labels=labels, unlabelled=None, **form)  # what is no class, the store leaves out
@@ -92,8 +94,9 @@ def recorded(where: str | Path) -> str:
     return without_password(where) if is_url(where) else str(Path(where).resolve())
 
 
-def learnt_from(where: str | Path, run: Path, config: Mapping[str, Any]) -> bool:
+def learnt_from(where: str | Path, run: PathLike, config: Mapping[str, Any]) -> bool:
     """Whether a run learnt from this store."""
+    run = Path(run)
     inputs = config.get("inputs") or {}
     if recorded(where) == inputs.get("labels"):
         return True

@@ -6,17 +6,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from leaven.run.files import whole
+from leaven.utils.reading import PathLike
 
 SUFFIXES = (".parquet", ".csv")
 
 
-def write_table(path: Path, columns: Mapping[str, Sequence]) -> None:
+def write_table(path: PathLike, columns: Mapping[str, Sequence]) -> None:
     """Write columns of equal length to ``path``, atomically; its ending chooses the form.
 
     Raises
     ------
     LeavenError : it cannot be written
     """
+    path = Path(path)
     import pyarrow as pa
 
     table = pa.table({name: pa.array(values) for name, values in columns.items()})

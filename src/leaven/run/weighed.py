@@ -16,6 +16,7 @@ from leaven.run import folder
 from leaven.run.power_law import ENOUGH
 from leaven.run.weigh import Weighed
 from leaven.run.worth import BASE
+from leaven.utils.reading import PathLike
 
 DRAWN = 60  # points of a curve
 
@@ -69,8 +70,9 @@ def content(found: Weighed, said: Sequence[str], rows: Sequence[dict[str, Any]])
     }  # fmt: skip
 
 
-def write_page(run: Path, found: Weighed, title: str, said: Sequence[str], rows: Sequence[dict[str, Any]]) -> Path:
+def write_page(run: PathLike, found: Weighed, title: str, said: Sequence[str], rows: Sequence[dict[str, Any]]) -> Path:
     """Write ``worth.html``: the baseline's curve with the run's point, the method's curve, and the table."""
+    run = Path(run)
     base = found.curves[BASE]
     most = max(5 * found.labels, int(base.labels.max()))
     own = found.own

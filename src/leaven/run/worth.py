@@ -19,6 +19,7 @@ from leaven.run.lines import Line, Lines
 from leaven.run.model import load_model
 from leaven.run.options import Options, fingerprint
 from leaven.run.start import Start
+from leaven.utils.reading import PathLike
 
 BASE = "supervised"
 FRACTIONS = (4, 2)  # of the labels there are
@@ -95,7 +96,7 @@ def quotas(own: np.ndarray, count: int) -> np.ndarray:
     return found
 
 
-def require_weighable(run: Path, config: Mapping[str, Any], test: bool) -> None:
+def require_weighable(run: PathLike, config: Mapping[str, Any], test: bool) -> None:
     """Raise where a run cannot be weighed, from its configuration alone; ``test``: whether there is data to judge by.
 
     Raises
@@ -126,7 +127,7 @@ def require_curve(counts: Sequence[int], labels: int) -> None:
         )
 
 
-def task_of(run: Path, pool: Pool, known: Pool, test: Pool | None) -> Task:
+def task_of(run: PathLike, pool: Pool, known: Pool, test: Pool | None) -> Task:
     """The task of a run whose data were read again: ``pool`` as the run was given it, ``known`` with all labels.
 
     ``test`` is ``None`` where the part that the run held out for validation serves.
@@ -135,6 +136,7 @@ def task_of(run: Path, pool: Pool, known: Pool, test: Pool | None) -> Task:
     ------
     LeavenError : the run's method looks at labels only, its data changed, or there is nothing to judge by
     """
+    run = Path(run)
     config = folder.read_config(run)
     require_weighable(run, config, test is not None)
     data = config["data"]

@@ -124,7 +124,8 @@ def _row(columns: Sequence[str], line: bytes) -> dict[str, str] | None:
 class TensorBoard:
     """Scalars for TensorBoard."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: PathLike):
+        folder = Path(folder)
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
@@ -145,7 +146,8 @@ class TensorBoard:
 class WandB:
     """A run of Weights & Biases; ``WANDB_MODE=offline`` works without a network."""
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: PathLike):
+        folder = Path(folder)
         try:
             import wandb
         except ImportError as error:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -10,8 +9,8 @@ from pydantic_core import from_json
 
 from leaven.nn.spec import Spec
 from leaven.train.plan import Plan
+from leaven.utils.reading import PathLike, read_bytes, read_json
 from leaven.utils.reading import from_json as checked
-from leaven.utils.reading import read_bytes, read_json
 
 Count = Annotated[int, Field(ge=0)]
 Size = Annotated[int, Field(gt=0, le=2**24)]
@@ -193,7 +192,7 @@ class Training(Form):
         return self
 
 
-def read_config(path: Path) -> dict[str, Any]:
+def read_config(path: PathLike) -> dict[str, Any]:
     """The ``config.json`` at ``path``, of a run; what older versions did not write yet is as it was then.
 
     Raises
@@ -207,7 +206,7 @@ def read_config(path: Path) -> dict[str, Any]:
     return OPTIONAL | found | {"data": {"dense": False} | found["data"]}
 
 
-def read_object(path: Path) -> dict[str, Any]:
+def read_object(path: PathLike) -> dict[str, Any]:
     """The JSON object at ``path``, whatever is in it.
 
     Raises
@@ -219,7 +218,7 @@ def read_object(path: Path) -> dict[str, Any]:
     return found
 
 
-def read_rows(path: Path) -> list[dict[str, Any]]:
+def read_rows(path: PathLike) -> list[dict[str, Any]]:
     """The figures of a ``result.json``; none where there are none yet.
 
     Raises
@@ -229,7 +228,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     return _plain(path, list[Row], "remove it and evaluate again", [])
 
 
-def read_auto(path: Path) -> dict[str, Any]:
+def read_auto(path: PathLike) -> dict[str, Any]:
     """How a method was chosen; nothing where it was not.
 
     Raises
@@ -239,7 +238,7 @@ def read_auto(path: Path) -> dict[str, Any]:
     return _plain(path, Auto, "remove it, for it only explains the choice", {})
 
 
-def _plain(path: Path, kind: Any, mend: str, absent: Any) -> Any:
+def _plain(path: PathLike, kind: Any, mend: str, absent: Any) -> Any:
     """JSON as it stands in a file, once it was found to have its form."""
     try:
         text = read_bytes(path, mend)

@@ -31,8 +31,9 @@ def write_report(run: PathLike) -> Path:
     return put(Path(run) / NAME, render(read_run(Path(run))))
 
 
-def put(path: Path, text: str) -> Path:
+def put(path: PathLike, text: str) -> Path:
     """Write a page, atomically."""
+    path = Path(path)
     part = path.with_name(f"{path.name}.part")
     part.write_text(text, encoding="utf-8")
     os.replace(part, path)

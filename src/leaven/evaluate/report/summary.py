@@ -12,10 +12,11 @@ from leaven.evaluate.report import figures
 from leaven.evaluate.report.page import NAME, environment, put
 from leaven.evaluate.report.parts import Panel
 from leaven.evaluate.report.pictures import data_uri
+from leaven.utils.reading import PathLike
 
 
 def write_summary(
-    out: Path,
+    out: PathLike,
     title: str,
     lead: str,
     tables: Sequence[tuple[str, Sequence[dict[str, Any]]]],
@@ -34,6 +35,7 @@ def write_summary(
     pages : name and relative address of the runs' own pages
     panels : charts, above the tables
     """
+    out = Path(out)
     text = environment().get_template("summary.html").render(
         title=title,
         lead=lead,

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leaven.errors import LeavenError
+from leaven.utils.reading import PathLike
 
 from ..consensus import MAJORITY, WAYS
 from ..event import Event
@@ -40,7 +41,7 @@ def require_format(name: str) -> str:
     return name
 
 
-def found_format(path: Path) -> str:
+def found_format(path: PathLike) -> str:
     """The format of a file by its ending, and of JSON by what it holds.
 
     Raises
@@ -48,6 +49,7 @@ def found_format(path: Path) -> str:
     LeavenError
         It is not to be told.
     """
+    path = Path(path)
     suffix = path.suffix.lower()
     if path.is_dir():
         return MASKS
@@ -86,10 +88,10 @@ class Said:
 
 
 def read_labels(
-    path: Path,
+    path: PathLike,
     form: str,
     annotator: str,
-    images: Path | None = None,
+    images: PathLike | None = None,
     *,
     values: Mapping[Value, str] | None = None,
     background: str | None = None,
@@ -108,6 +110,8 @@ def read_labels(
     LeavenError
         The file is missing or no such file, or says what cannot be kept; or an option has no meaning for it.
     """
+    path = Path(path)
+    images = None if images is None else Path(images)
     if not path.exists():
         raise LeavenError(f"There is no file {path} to import, expected one of labels: check the path.")
     if values is not None and form != MASKS:
@@ -164,7 +168,7 @@ def _one_class(answers: Sequence[Event]) -> str:
     )
 
 
-def export_labels(store: Store, path: Path, form: str, by: str = MAJORITY, *, audit: bool = True) -> int:
+def export_labels(store: Store, path: PathLike, form: str, by: str = MAJORITY, *, audit: bool = True) -> int:
     """Write what the store holds; the answer is how many items, answers or events.
 
     Parameters
@@ -177,6 +181,7 @@ def export_labels(store: Store, path: Path, form: str, by: str = MAJORITY, *, au
     LeavenError
         The format cannot hold that, or the file cannot be written.
     """
+    path = Path(path)
     if by not in (*WAYS, EVERY):
         raise LeavenError(f"There is no consensus by {by}, expected {', '.join((*WAYS, EVERY))}: choose one.")
     if not audit and form not in (CSV, MASKS):
