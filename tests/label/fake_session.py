@@ -18,6 +18,7 @@ class Question:
     model: str = "round 1"
     suggestion: str = ""
     confidence: float | None = None
+    version: str = ""
 
 
 class FakeSession:
@@ -64,7 +65,7 @@ class FakeSession:
                     break
         return found
 
-    def answer(self, annotator, *, event, kind, item, label="", shown=False, seconds=None, replaces=""):
+    def answer(self, annotator, *, event, kind, item, label="", shown=False, seconds=None, replaces="", version=""):
         name = self.items.name(item)
         suggestion, confidence = self.guess(name)
         said = Event(
@@ -80,11 +81,13 @@ class FakeSession:
             "labelled": len(self.store.state().votes),
         }
 
-    def undo(self, annotator, *, event):
+    def undo(self, annotator, *, event, undoes=()):
         for kept in self.store.events():
             if kept.id == event:  # asked a second time
                 return {"item": self.items.id(kept.item), "question": self.question(self.items.id(kept.item))}
-        last = self.store.state().last(annotator)
+        state = self.store.state()
+        standing = {one.id: one for by in state.answers.values() for one in by.values()}
+        last = standing.get(undoes[0]) if undoes else state.last(annotator)
         if last is None:
             return None
         self.store.add(Event(event, "undo", annotator, item=last.item, undoes=last.id))
@@ -92,19 +95,22 @@ class FakeSession:
         self.holds[id_] = annotator
         return {"item": id_, "question": self.question(id_), "undone": last.label}
 
-    def grid(self, annotator, label, n):
+    def grid(self, annotator, label, n, held=()):
         answers = self.store.state().answers
         by: dict[str, list[Question]] = {}
         for id_, name in zip(self.items.ids, self.items.names, strict=True):
             question = self.question(id_)
-            if name not in answers and question.suggestion:
+            if name not in answers and question.suggestion and id_ not in held:
                 by.setdefault(question.suggestion, []).append(question)
         label = label or max(by, key=lambda c: len(by[c]), default="")
         chosen = sorted(by.get(label, []), key=lambda q: -q.confidence)[:n]
         return {"label": label, "questions": chosen, "choices": [{"label": c, "count": len(q)} for c, q in by.items()]}
 
-    def accept(self, annotator, *, label, items):
-        return [self.answer(annotator, event=event, kind="label", item=item, label=label) for event, item in items]
+    def accept(self, annotator, *, label, items, left_out=(), event=""):
+        return [self.answer(annotator, event=id_, kind="label", item=item, label=label) for id_, item, _ in items]
+
+    def add_classes(self, annotator, names):
+        return list(self.store.add_classes(names, annotator))
 
     def broken(self, item, reason):
         self.unreadable[item] = reason

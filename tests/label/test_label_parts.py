@@ -228,3 +228,18 @@ def test_one_writer_for_many_threads(tmp_path, monkeypatch):
     assert results == {i: str(i) for i in range(10)} | {7: "Conflict", 8: "LeavenError"}
     assert len(store.state().answers) == 8
     store.close()
+
+
+@pytest.mark.parametrize(
+    ("texts", "names"),
+    [
+        (("dog, elephant, guitar",), ["dog", "elephant", "guitar"]),
+        (("dog\nelephant", "guitar"), ["dog", "elephant", "guitar"]),
+        ((" dog ,, dog,\r\n,old shoe,",), ["dog", "old shoe"]),
+        (("",), []),
+    ],
+)
+def test_class_names_stand_in_lines_or_between_commas(texts, names):
+    from leaven.label.class_names import class_names
+
+    assert class_names(*texts) == names

@@ -1,5 +1,7 @@
 """The page in a real browser: what a person does, and what is then in the store."""
 
+import pytest
+
 
 def test_keys_label_skip_accept_and_undo_even_after_a_reload(served, visit, hand):
     server = served()
@@ -98,6 +100,62 @@ def test_without_classes_it_asks_for_them_and_names_are_never_taken_for_html(ser
     assert "broken" not in page.title()
 
 
+def test_names_in_one_line_are_as_many_classes_as_on_the_command_line(served, visit, hand):
+    server = served(classes=(), real=True)
+    page = visit(server.url, ready="#start:not([hidden])")
+    page.fill("#start-names", "dog, elephant,guitar\n\n dog\nold shoe ")
+    page.click("#start button")
+    page.wait_for_selector("#choices button:nth-child(4)")
+    assert server.session.classes == ("dog", "elephant", "guitar", "old shoe")
+    page.keyboard.press("e")
+    page.fill("#class-name", "owl, emu")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#class-rows li:nth-child(6)")
+    assert server.session.classes[4:] == ("owl", "emu")
+    assert page.input_value("#class-name") == ""
+
+
+def test_a_file_that_was_changed_after_it_was_shown_is_looked_at_anew(served, visit, hand):
+    from PIL import Image
+
+    server = served(real=True)
+    page = visit(server.url)
+    h = hand(page)
+    name = page.inner_text(".file")
+    before = page.get_attribute("#frame img", "src")
+    Image.new("RGB", (28, 28), "red").save(server.folder / "images" / name)
+    page.keyboard.press("1")
+    page.wait_for_selector("#toast:not([hidden])")
+    page.wait_for_function("name => document.querySelector('.file').innerText === name", arg=name)
+    assert f"{name} was changed after its picture was shown" in page.inner_text("#toast")
+    assert not server.answers
+    page.wait_for_selector("#frame img")
+    assert page.get_attribute("#frame img", "src") != before
+    pixel = """image => { const c = document.createElement("canvas").getContext("2d"); c.drawImage(image, 0, 0);
+        return [...c.getImageData(3, 3, 1, 1).data]; }"""
+    assert page.eval_on_selector("#frame img", pixel) == [255, 0, 0, 255]
+    h.press("2")
+    h.settled(lambda: server.answers == {name: ("ann", "label", "dog")})
+
+
+def test_a_file_that_is_changed_before_it_is_shown_is_shown_as_it_is(served, visit, hand):
+    from PIL import Image
+
+    server = served(real=True)
+    make, asked = server.thumbs.make, []
+    server.thumbs.make = lambda *arguments: asked.append(arguments) or 1 / 0  # the picture does not come yet
+    page = visit(server.url, ready="#choices button")
+    h = hand(page)
+    h.settled(lambda: asked)
+    for path in (server.folder / "images").iterdir():
+        Image.new("RGB", (30, 30), "blue").save(path)
+    server.thumbs.make = make
+    page.wait_for_selector("#frame img")
+    assert page.eval_on_selector("#frame img", "i => i.naturalWidth") == 30
+    h.press("1")
+    h.settled(lambda: len(server.answers) == 1)
+
+
 def test_classes_are_added_renamed_given_keys_and_removed_after_a_question(served, visit, hand):
     server = served()
     page = visit(server.url)
@@ -135,27 +193,6 @@ def test_classes_are_added_renamed_given_keys_and_removed_after_a_question(serve
     page.fill("#class-name", "bird")
     page.keyboard.press("Enter")
     page.wait_for_function("() => document.querySelector('#class-wrong').innerText.includes('already')")
-
-
-def test_the_grid_labels_at_once_what_is_not_left_out(served, visit, hand):
-    server = served()
-    page = visit(server.url)
-    h = hand(page)
-    page.keyboard.press("g")
-    page.wait_for_selector("#accept:enabled")
-    assert page.inner_text("#grid em") == "cat"
-    page.click(".cells button:nth-child(2)")
-    left_out = page.get_attribute(".cells button:nth-child(2)", "title")
-    shown = page.eval_on_selector_all(".cells button", "all => all.map(b => b.title)")
-    page.keyboard.press("Enter")
-    h.settled(lambda: len(server.answers) == len(shown) - 1)
-    assert set(server.answers) == set(shown) - {left_out}
-    assert {label for _, _, label in server.answers.values()} == {"cat"}
-    page.wait_for_selector(".cells button")
-    assert page.eval_on_selector_all(".cells button", "all => all.map(b => b.title)") == [left_out]
-    page.keyboard.press("Escape")
-    page.wait_for_selector("#stage:not([hidden])")
-    h.settled(lambda: page.inner_text(".file") not in server.answers)
 
 
 def test_the_end_of_the_pool_is_said_and_an_undo_leads_back(served, visit, hand):
@@ -282,6 +319,71 @@ def test_large_photos_are_scaled_and_small_ones_stay_square_pixels(served, visit
     assert visit(large.url).eval_on_selector(
         "#frame img", "i => [i.naturalWidth, getComputedStyle(i).imageRendering]"
     ) == [896, "auto"]
+
+
+def test_looking_closely_enlarges_what_is_small_and_says_how_to_close(served, visit, hand):
+    server = served()
+    page = visit(server.url)
+    page.keyboard.press("Space")
+    h = hand(page)
+    h.settled(lambda: page.eval_on_selector("#look[open] img", "i => i.complete && i.naturalWidth") == 28)
+    shown = page.eval_on_selector(
+        "#look img",
+        "i => { const b = i.getBoundingClientRect(), s = getComputedStyle(i); "
+        "return [s.objectFit, b.width, b.height, s.imageRendering]; }",
+    )
+    assert shown == ["contain", 1280, 800, "pixelated"]
+    assert page.inner_text("#look .leave") == "Back any key, or a click"
+    box = page.locator("#look .leave").bounding_box()
+    assert box["y"] + box["height"] <= 800
+    page.click("#look .leave")
+    page.wait_for_selector("#look:not([open])", state="attached")
+    assert not server.answers
+
+
+@pytest.mark.parametrize("width", [390, 360])
+def test_no_word_of_a_class_is_broken_on_a_phone(served, visit, width):
+    names = ["elephant", "wristwatch", "Washington", "grasshopper", "electric guitar", "pomegranate", "cat", "dog"]
+    names += ["brontosaurus", "Siberian husky", "windsor chair", "cellphone"]
+    server = served(classes=names)
+    page = visit(server.url, viewport={"width": width, "height": 780}, has_touch=True, is_mobile=True)
+    broken = page.evaluate(
+        """() => [...document.querySelectorAll("#choices span")].flatMap((span) => {
+        const text = span.firstChild, found = [];
+        for (const word of text.data.matchAll(/\\S+/g)) {
+            const range = document.createRange();
+            range.setStart(text, word.index);
+            range.setEnd(text, word.index + word[0].length);
+            if (new Set([...range.getClientRects()].map((box) => Math.round(box.top))).size > 1) found.push(word[0]);
+        }
+        return found;
+    })""".replace("\\\\", "\\")
+    )
+    assert broken == []
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+
+
+def test_the_labels_of_each_class_are_counted_on_the_page(served, visit, hand):
+    server = served(count=30, real=True)
+    page = visit(server.url)
+    h = hand(page)
+    for key in "1123s1":
+        h.press(key)
+    h.settled(lambda: len(server.answers) == 6)
+
+    def told():
+        names = page.locator(".classes dt").all_inner_texts()
+        return dict(zip(names, page.locator(".classes b").all_inner_texts(), strict=True))
+
+    h.settled(lambda: told() == {"cat": "3", "dog": "1", "bird": "1"})
+    server.session.answer(
+        "bob", event="0" * 32, kind="label", item=server.session.items.id(_of(server, "dog")), label="cat"
+    )
+    h.settled(lambda: told() == {"cat": "3", "dog": "0", "bird": "1", "divided": "1"})
+
+
+def _of(server, label):
+    return next(name for name, (_, _, said) in server.answers.items() if said == label)
 
 
 def test_space_shows_a_photo_as_large_as_it_is(served, visit, hand):

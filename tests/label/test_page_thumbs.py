@@ -1,6 +1,7 @@
 """Pictures of the page: made once, of the right size and way up, from one file."""
 
 import io
+import os
 import sqlite3
 import time
 
@@ -10,7 +11,7 @@ from PIL import Image
 
 from leaven.label import ahead
 from leaven.label.items import Items
-from leaven.label.thumbs import GRID, VIEW, Thumbs, Unreadable
+from leaven.label.thumbs import GRID, VIEW, Replaced, Thumbs, Unreadable
 
 
 @pytest.fixture
@@ -55,7 +56,10 @@ def test_a_photo_is_decoded_once_for_both_sizes_upright(pictures, tmp_path, monk
     monkeypatch.setattr(thumbs.items, "open", lambda id_: 1 / 0)
     grid = opened(thumbs.make(id_, GRID))
     assert grid.size == (168, 224)
-    assert pictures().kept(id_, VIEW).body == thumbs.kept(id_, VIEW).body  # of another start of the server
+    assert (
+        pictures().kept(id_, VIEW, thumbs.items.version(id_)).body
+        == thumbs.kept(id_, VIEW, thumbs.items.version(id_)).body
+    )  # of another start of the server
 
 
 @pytest.mark.parametrize(
@@ -96,7 +100,52 @@ def test_a_damaged_file_is_told_and_not_kept(pictures, tmp_path, content):
         thumbs.make(thumbs.items.ids[0], VIEW)
     with pytest.raises(KeyError):
         thumbs.make("0" * 16, VIEW)
-    assert thumbs.kept(thumbs.items.ids[0], VIEW) is None
+    assert thumbs.kept(thumbs.items.ids[0], VIEW, thumbs.items.version(thumbs.items.ids[0])) is None
+
+
+@pytest.mark.parametrize("size", [(28, 28), (400, 300)])
+def test_a_file_that_was_replaced_is_not_shown_as_it_was(pictures, tmp_path, size):
+    path = tmp_path / "images" / "a.png"
+    Image.new("RGB", size, "red").save(path)
+    thumbs = pictures()
+    (id_,) = thumbs.items.ids
+    before = thumbs.items.version(id_)
+    thumbs.make(id_, GRID, before)
+    Image.new("RGB", size, "blue").save(path)
+    os.utime(path, ns=(0, 12345))  # older than what it replaces
+    for one in (thumbs, pictures()):  # and after a restart
+        assert one.items.version(id_) != before
+        for side in (GRID, VIEW):
+            red, _, blue = opened(one.make(id_, side)).convert("RGB").getpixel((5, 5))
+            assert red < 5
+            assert blue > 250
+        with pytest.raises(Replaced):
+            one.make(id_, VIEW, before)
+        with pytest.raises(Replaced):
+            one.whole(id_, before)
+        assert one.kept(id_, VIEW, before) is None  # it does not stay in the file for ever
+
+
+def test_a_file_that_changes_while_it_is_decoded_is_not_kept(pictures, tmp_path, monkeypatch):
+    Image.new("RGB", (400, 300), "red").save(tmp_path / "images" / "a.png")
+    thumbs = pictures()
+    (id_,) = thumbs.items.ids
+    now = thumbs.items.version(id_)
+    versions = iter([now, "0" * 12])
+    monkeypatch.setattr(thumbs.items, "version", lambda id_: next(versions))
+    with pytest.raises(Replaced):
+        thumbs.make(id_, VIEW)
+    assert thumbs.kept(id_, VIEW, now) is None
+
+
+def test_thumbnails_of_an_older_leaven_are_made_anew(pictures, tmp_path):
+    Image.new("RGB", (28, 28)).save(tmp_path / "images" / "a.png")
+    with sqlite3.connect(tmp_path / "thumbs.db") as old:
+        old.execute("CREATE TABLE thumbs (id TEXT, side INTEGER, type TEXT, body BLOB, PRIMARY KEY (id, side))")
+    old.close()
+    thumbs = pictures()
+    assert thumbs.make(thumbs.items.ids[0], GRID).type == "image/png"
+    assert thumbs.kept(thumbs.items.ids[0], GRID, thumbs.items.version(thumbs.items.ids[0])) is not None
 
 
 def test_a_damaged_cache_is_made_anew(pictures, tmp_path):
@@ -112,7 +161,7 @@ def test_pictures_are_made_ahead(pictures, tmp_path):
     (tmp_path / "images" / "2.jpg").write_bytes(b"broken")
     thumbs = pictures()
     assert thumbs.make_ahead(5) == 4
-    there = [thumbs.kept(id_, GRID) is not None for id_ in thumbs.items.ids]
+    there = [thumbs.kept(id_, GRID, thumbs.items.version(id_)) is not None for id_ in thumbs.items.ids]
     assert there == [True, True, False, True, True, False]
     assert thumbs.make_ahead(6) == 1
 
@@ -132,10 +181,10 @@ def test_the_process_that_works_ahead_fills_the_file_and_ends_with_the_server(pi
     works = ahead.Ahead(thumbs.items, thumbs.path)
     try:
         for _ in range(600):
-            if all(thumbs.kept(id_, VIEW) for id_ in thumbs.items.ids):
+            if all(thumbs.kept(id_, VIEW, thumbs.items.version(id_)) for id_ in thumbs.items.ids):
                 break
             time.sleep(0.05)
-        assert all(thumbs.kept(id_, VIEW) for id_ in thumbs.items.ids)
+        assert all(thumbs.kept(id_, VIEW, thumbs.items.version(id_)) for id_ in thumbs.items.ids)
     finally:
         works.close()
     assert works._process.returncode is not None
@@ -151,6 +200,8 @@ def test_what_a_strangers_file_calls_something_else_than_a_picture_is_not_given_
     thumbs = pictures()
     (id_,) = thumbs.items.ids
     with sqlite3.connect(thumbs.path) as file:
-        file.executemany("INSERT INTO thumbs VALUES (?, ?, ?, ?)", [(id_, side, kind, body) for side in (0, GRID)])
-    assert thumbs.kept(id_, GRID) is None
+        version = thumbs.items.version(id_)
+        rows = [(id_, version, side, kind, body) for side in (0, GRID)]
+        file.executemany("INSERT INTO thumbs VALUES (?, ?, ?, ?, ?)", rows)
+    assert thumbs.kept(id_, GRID, version) is None
     assert thumbs.make(id_, GRID) == ("image/png", (tmp_path / "images" / "a.png").read_bytes())  # made anew

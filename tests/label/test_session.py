@@ -4,12 +4,14 @@ import sys
 import threading
 from collections import Counter
 
+import numpy as np
 import pytest
 from helpers_label import begin, blank, event, half, say, tell
 
 from leaven.errors import LeavenError
 from leaven.label.lock import Lock
 from leaven.label.opening import open_session
+from leaven.label.queue import Changed
 from leaven.store import Conflict, Unavailable
 
 
@@ -276,7 +278,118 @@ def test_grid_of_the_surest_and_never_of_audit_items(session):
     kept = [e for e in session.store.events() if e.kind == "label"]
     assert {(e.strategy, e.shown, e.audit) for e in kept} == {("grid", True, False)}
     assert len(kept) == 5
-    assert {c["label"]: c["count"] for c in session.grid("bob", "dog", 5)["choices"]}["dog"] == open_["dog"] - 5
+    assert {c["label"]: c["count"] for c in session.grid("ann", "dog", 5)["choices"]}["dog"] == open_["dog"] - 5
+    others = session.grid("bob", "dog", 5)  # ann has all other dogs before her
+    assert [c["label"] for c in others["choices"]] == [others["label"]] == ["cat"]
+
+
+def test_an_acceptance_is_undone_as_a_whole_and_another_one_is_not(session):
+    tell(session, 1, ("cat", "dog"), half(session), range(100))
+    (single,) = session.questions("ann", 1)
+    say(session, "ann", single)
+    grids = []
+    for _ in range(2):
+        shown = session.grid("ann", "dog", 6)["questions"]
+        grids.append([(event(), q.item, q.version) for q in shown[:4]])
+        session.accept("ann", label="dog", items=grids[-1], left_out=[q.item for q in shown[4:]])
+    session.change_class("ann", event=event(), kind="class_rename", label="wolf", old="dog")
+    say(session, "bob", session.questions("bob", 1)[0])
+    id_ = event()
+    back = session.undo("ann", event=id_)
+    assert set(back["items"]) == {item for _, item, _ in grids[1]}
+    assert (back["question"], back["undone"]["label"], back["labelled"]) == (None, "wolf", 6)
+    assert session.undo("ann", event=id_)["items"] == back["items"]  # sent again
+    assert sum(e.kind == "undo" for e in session.store.events()) == 4
+    named = session.undo("ann", event=event(), undoes=[one for one, _, _ in grids[0]])
+    assert len(named["items"]) == 4
+    assert session.undo("ann", event=event(), undoes=[grids[0][0][0]]) is None  # it does not stand any more
+    assert session.undo("bob", event=event(), undoes=[grids[0][0][0]]) is None
+    last = session.undo("ann", event=event())
+    assert last["item"] == single.item
+    assert session.undo("ann", event=event()) is None
+
+
+def test_what_was_left_out_of_a_class_is_offered_again_by_another_model_only(session):
+    tell(session, 1, ("cat", "dog"), half(session), range(100))
+    shown = session.grid("ann", "dog", 3)["questions"]
+    out = [q.item for q in shown[:2]]
+    session.accept("ann", label="dog", items=[(event(), shown[2].item)], left_out=out)
+    for who in ("ann", "bob"):
+        found = session.grid(who, "dog", 100)
+        assert not set(out) & {q.item for q in found["questions"]}
+        session._ask.queue.holds.clear()
+    left = {c["label"]: c["count"] for c in found["choices"]}
+    assert left["dog"] == len(found["questions"])
+    tell(session, 2, ("cat", "dog"), half(session), range(100))
+    assert {q.item for q in session.grid("ann", "dog", 2)["questions"]} == set(out)
+    alone = event()
+    assert session.accept("ann", label="dog", items=[], left_out=out, event=alone) == []
+    assert not set(out) & {q.item for q in session.grid("ann", "dog", 100)["questions"]}
+    assert session.undo("ann", event=event(), undoes=[alone])["items"] == []
+    assert {q.item for q in session.grid("ann", "dog", 2)["questions"]} == set(out)
+
+
+def test_the_next_class_opens_when_one_is_done(session):
+    tell(session, 1, ("cat", "dog"), half(session), range(100))
+    held = [q.item for q in session.grid("ann", "dog", 100)["questions"]]
+    assert session.grid("ann", "dog", 5, held)["label"] == "cat"  # those are on their way
+    session.accept("ann", label="dog", items=[(event(), item) for item in held])
+    found = session.grid("ann", "dog", 5)
+    assert (found["label"], len(found["questions"])) == ("cat", 5)
+    assert [c["label"] for c in found["choices"]] == ["cat"]
+
+
+def test_an_answer_to_a_picture_that_is_not_there_any_more_is_refused(session, tmp_path):
+    one, two, three = session.questions("ann", 3)
+    path = tmp_path / "images" / one.name
+    said = {"event": event(), "kind": "label", "item": one.item, "label": "cat", "version": one.version}
+    path.write_bytes(b"another picture")
+    with pytest.raises(Changed, match=f"{one.name} was changed after its picture was shown") as caught:
+        session.answer("ann", **said)
+    assert caught.value.question.item == one.item
+    assert caught.value.question.version != one.version
+    receipt = session.answer("ann", **said | {"version": caught.value.question.version})
+    path.write_bytes(b"and another one, when the answer was there already")
+    assert session.answer("ann", **said | {"version": caught.value.question.version}) == receipt
+    (tmp_path / "images" / two.name).unlink()
+    with pytest.raises(LeavenError, match="is not there any more"):
+        say(session, "ann", two, version=two.version)
+    (tmp_path / "images").rename(tmp_path / "away")  # a drive that is gone: nothing is wrong with the answer
+    with pytest.raises(Unavailable, match="cannot be reached"):
+        say(session, "ann", three, version=three.version)
+    (tmp_path / "away").rename(tmp_path / "images")
+    say(session, "ann", three, version=three.version)
+    assert set(session.store.state().answers) == {one.name, three.name}
+
+
+def test_an_npz_that_was_written_anew_takes_no_answers_for_what_nobody_saw(tmp_path):
+    path = tmp_path / "pool.npz"
+    images = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 1), dtype=np.uint8)
+    np.savez(path, images=images)
+    session = open_session(path, tmp_path / "run", classes=["cat"], train=False)
+    one, two = session.questions("ann", 2)
+    say(session, "ann", one, version=one.version)
+    np.savez(path, images=images[::-1].copy())
+    with pytest.raises(LeavenError, match="was changed since it was read: start"):
+        say(session, "ann", two, version=two.version)
+    session.close()
+    session = open_session(tmp_path / "run", train=False)
+    assert session._ask.question(session.items.row(two.item), "x").version != two.version
+    session.close()
+
+
+def test_labels_are_counted_by_class(session):
+    a, b, c = session.questions("ann", 3)
+    say(session, "ann", a)
+    say(session, "ann", b, label="dog")
+    say(session, "ann", c, "unsure")
+    assert session.status("ann")["counts"] == {"cat": 1, "dog": 1}
+    say(session, "bob", b)  # the two do not agree
+    found = session.status("ann")
+    assert (found["counts"], found["divided"], found["labelled"]) == ({"cat": 1, "dog": 0}, 1, 2)
+    session.change_class("ann", event=event(), kind="class_rename", label="lion", old="cat")
+    session.undo("bob", event=event())
+    assert session.status("ann")["counts"] == {"lion": 1, "dog": 1}
 
 
 def test_made_items_come_soon_and_are_no_audit(tmp_path):

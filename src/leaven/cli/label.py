@@ -15,6 +15,7 @@ def run(given: dict[str, Any], hyperparameters: dict[str, str]) -> int:
     import getpass
 
     from leaven.cli.show import print_json
+    from leaven.label.class_names import class_names
     from leaven.label.opening import open_session
     from leaven.label.server import serve
     from leaven.train.plan import Plan
@@ -27,7 +28,7 @@ def run(given: dict[str, Any], hyperparameters: dict[str, str]) -> int:
         "plan": ({"probes": 0} | plan) if plan else None,
         "hyperparameters": hyperparameters or None,
     }
-    classes = [name.strip() for name in (given["classes"] or "").split(",") if name.strip()]
+    classes = class_names(given["classes"] or "")
     try:
         annotator = given["annotator"] or getpass.getuser()
     except (KeyError, OSError):

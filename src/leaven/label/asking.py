@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -14,6 +15,7 @@ from leaven.label.queue import Order, Question, Queue
 from leaven.label.settings import Settings
 from leaven.label.tally import Tally
 from leaven.query.keys import keys
+from leaven.store import Unavailable
 
 EARLY = 2  # questions that are asked before the first ranking is there
 SYNTHESIS, RANDOM = "synthesis", "random"
@@ -101,7 +103,10 @@ class Asking:
 
     def question(self, row: int, strategy: str, score: float | None = None) -> Question:
         """The question about an item, with what the newest model takes it for where that may be seen."""
-        question = Question(self.items.ids[row], self.items.names[row], strategy, score)
+        item, version = self.items.ids[row], ""
+        with suppress(OSError, Unavailable):  # the picture will tell
+            version = self.items.version(item)
+        question = Question(item, self.items.names[row], strategy, score, version=version)
         news = self.news
         if news is None:
             return question

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from leaven.data.folder import is_image, scan
 from leaven.data.names import composed
 from leaven.errors import LeavenError
+from leaven.store import Unavailable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,6 +47,7 @@ class Items:
         self.data, self.made = Path(data), None if made is None else Path(made)
         self.pixels: np.ndarray | None = None  # of an .npz, uint8 (N, H, W, C)
         self._files: dict[str, str] = {}  # names as the disk has them, where these are other ones
+        self._stamp = b""  # of an .npz, when it was read
         own = self._read_npz() if self.data.suffix.lower() == ".npz" and not self.data.is_dir() else self._list()
         self.count = len(own)  # of them lie in ``data``; the others were made
         known = set(own)
@@ -101,6 +103,48 @@ class Items:
         path = self.path(row)
         return path.read_bytes(), mimetypes.guess_type(path.name)[0] or "application/octet-stream"
 
+    def version(self, id_: str) -> str:
+        """What the item's picture is made of now, 12 hexadecimal digits: another one when its file was changed.
+
+        Of an ``.npz`` it is of the pixels that were read.
+
+        Raises
+        ------
+        OSError : the item's file cannot be reached
+        Unavailable : nothing of the data can, as when a drive is gone
+        """
+        row = self.row(id_)
+        if self.pixels is not None and row < self.count:
+            content = self.pixels[row].tobytes()
+        else:
+            try:
+                content = _stamp(self.path(row))
+            except OSError as error:
+                if self.data.exists():
+                    raise
+                why = error.strerror or str(error)
+                raise Unavailable(f"{self.data} cannot be reached ({why}): see to the drive that it lies on.") from None
+        return hashlib.blake2b(content, digest_size=6).hexdigest()
+
+    def require_version(self, id_: str, version: str) -> None:
+        """See that the picture that was shown under a version is what lies there now.
+
+        Raises
+        ------
+        LeavenError : it was changed since, or is gone
+        Unavailable : as `version` has it
+        """
+        row = self.row(id_)
+        name = self.names[row]
+        try:
+            if self.pixels is not None and row < self.count and _stamp(self.data) != self._stamp:
+                raise LeavenError(f"{self.data} was changed since it was read: start `leaven label` again.")
+            now = self.version(id_)
+        except OSError as error:
+            raise LeavenError(f"{name} is not there any more ({error.strerror}): its answer is not kept.") from None
+        if now != version:
+            raise LeavenError(f"{name} was changed after its picture was shown: look at the new one and answer anew.")
+
     def path(self, row: int) -> Path:
         """Where the file of an item lies."""
         name = self._files.get(self.names[row], self.names[row])
@@ -121,11 +165,12 @@ class Items:
     def _read_npz(self) -> list[str]:
         from leaven.data import read_npz
 
+        stamp = _stamp(self.data) if self.data.is_file() else b""
         pool = read_npz(self.data)
         if pool.kind != "images" or pool.dense:
             what = "images with masks" if pool.dense else "feature vectors"
             raise LeavenError(f"{self.data} holds {what}, which no page can show to be labelled; give plain images.")
-        self.pixels = pool.items
+        self.pixels, self._stamp = pool.items, stamp
         names: list[str] = pool.ids.tolist()
         return names
 
@@ -135,6 +180,12 @@ class Items:
         names = [composed(name) for name in files]
         self._files |= {name: file for name, file in zip(names, files, strict=True) if name != file}
         return names
+
+
+def _stamp(path: Path) -> bytes:
+    """Size and time of change of a file."""
+    about = path.stat()
+    return f"{about.st_size} {about.st_mtime_ns}".encode()
 
 
 def first_parts(names: Sequence[str]) -> set[str]:

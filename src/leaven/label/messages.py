@@ -12,8 +12,12 @@ from starlette.requests import Request
 
 from leaven.errors import LeavenError
 
+from .class_names import class_names
+
 EVENT = re.compile(r"[0-9a-f]{32}")
 ITEM = re.compile(r"[0-9a-f]{16}")
+VERSION = re.compile(r"[0-9a-f]{12}")  # of an item's picture
+MOST = 200  # items of the grid
 ENTRIES = 100  # that one request may hold
 NAME, LABEL = 64, 200  # characters of an annotator's and of a class's name
 
@@ -88,15 +92,31 @@ def _entry(entry: Any) -> dict[str, Any]:
     if kind == "answer":
         return said | _answer(entry)
     if kind == "undo":
-        return said | {"event": _id(entry.get("event"), EVENT, "event")}
+        undoes = entry.get("undoes", [])
+        if not isinstance(undoes, list) or len(undoes) > MOST + 1:
+            raise Bad(f"undoes is not a list of at most {MOST + 1} ids of events.")
+        return said | {
+            "event": _id(entry.get("event"), EVENT, "event"),
+            "undoes": [_id(one, EVENT, "undoes") for one in undoes],
+        }
     if kind == "accept":
-        items = entry.get("items")
-        if not isinstance(items, list) or not 1 <= len(items) <= 200:
-            raise Bad("items is not a list of 1 to 200 pairs.")
-        if not all(isinstance(pair, list) and len(pair) == 2 for pair in items):
-            raise Bad("items does not hold pairs of an event and an item.")
-        pairs = [(_id(event, EVENT, "event"), _id(item, ITEM, "item")) for event, item in items]
-        return said | {"label": text(entry, "label", LABEL, needed=True), "items": pairs}
+        items, left_out = entry.get("items"), ids(entry, "left_out", MOST)
+        if not isinstance(items, list) or len(items) > MOST or not (items or left_out):
+            raise Bad(f"items is not a list of at most {MOST} triples, or nothing is in it.")
+        if not all(isinstance(one, list) and len(one) in (2, 3) for one in items):
+            raise Bad("items does not hold triples of an event, an item and a version.")
+        triples = [(_id(event, EVENT, "event"), _id(item, ITEM, "item"), *map(_version, more))
+                   for event, item, *more in items]  # fmt: skip
+        said["event"] = _id(entry["event"], EVENT, "event") if "event" in entry else ""
+        return said | {"label": text(entry, "label", LABEL, needed=True), "items": triples, "left_out": left_out}
+    if kind == "classes":
+        lines = entry.get("lines")
+        if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
+            raise Bad("lines is not a list of texts.")
+        names = class_names(*lines)
+        if not names:
+            raise Bad("No class is named.")
+        return said | {"names": [text({"name": name}, "name", LABEL) for name in names]}
     if kind == "class":
         change = entry.get("kind")
         if change not in ("class_add", "class_rename", "class_remove"):
@@ -104,7 +124,7 @@ def _entry(entry: Any) -> dict[str, Any]:
         label = text(entry, "label", LABEL, needed=change != "class_remove").strip()
         old = text(entry, "old", LABEL, needed=change != "class_add")
         return said | {"event": _id(entry.get("event"), EVENT, "event"), "kind": change, "label": label, "old": old}
-    raise Bad("type is none of answer, undo, accept, class.")
+    raise Bad("type is none of answer, undo, accept, class, classes.")
 
 
 def _answer(entry: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,7 +142,14 @@ def _answer(entry: Mapping[str, Any]) -> dict[str, Any]:
         "label": text(entry, "label", LABEL, needed=kind == "label"),
         "shown": shown,
         "seconds": seconds,
+        "version": _version(entry.get("version", "")),
     }
+
+
+def _version(value: Any) -> str:
+    if value != "" and (not isinstance(value, str) or not VERSION.fullmatch(value)):
+        raise Bad("version is no version of a picture.")
+    return str(value)
 
 
 def _id(value: Any, form: re.Pattern[str], name: str) -> str:

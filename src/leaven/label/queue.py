@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from leaven.errors import LeavenError
 from leaven.label.tally import Tally, argsorted
 
 HOLD = 600.0  # seconds for which a question that was handed out is nobody else's
@@ -23,6 +24,7 @@ class Question:
     name : path, or number of the row
     strategy, score, model : what chose it, and by which model
     suggestion, confidence : what the model takes it for; empty where that is hidden, or there is no model
+    version : of its picture, see ``Items.version``; an answer names it
     """
 
     item: str
@@ -32,6 +34,15 @@ class Question:
     model: str = ""
     suggestion: str = ""
     confidence: float | None = None
+    version: str = ""
+
+
+class Changed(LeavenError):
+    """The picture that was answered is not the item's any more; ``question`` asks about the new one."""
+
+    def __init__(self, why: str, question: Question):
+        super().__init__(why)
+        self.question = question
 
 
 @dataclass

@@ -30,8 +30,9 @@ from leaven.store import Conflict, Unavailable
 from .ahead import Ahead
 from .link import link_file
 from .messages import Bad, annotator_name, ids, read_entries, read_json, text, whole_number
+from .queue import Changed
 from .security import Guard, is_loopback
-from .thumbs import GRID, VIEW, Picture, Thumbs, Unreadable
+from .thumbs import GRID, VIEW, Picture, Replaced, Thumbs, Unreadable
 
 if TYPE_CHECKING:
     from .session import Session
@@ -81,15 +82,17 @@ def create_app(
         id_, kind = request.path_params["id"], request.path_params["kind"]
         if kind != "whole" and kind not in SIDES:
             return _error(404, "There is no such picture.")
+        version = request.query_params.get("v", "")
         try:
             if kind == "whole":
-                picture = await _threaded(thumbs, thumbs.whole, id_)
+                picture = await _threaded(thumbs, thumbs.whole, id_, version)
             else:
-                picture = thumbs.kept(id_, SIDES[kind]) or await _threaded(thumbs, thumbs.make, id_, SIDES[kind])
+                kept = thumbs.kept(id_, SIDES[kind], version) if version else None
+                picture = kept or await _threaded(thumbs, thumbs.make, id_, SIDES[kind], version)
         except Unreadable as error:
             await run_in_threadpool(session.broken, id_, str(error))  # nobody is asked about it again
             raise
-        headers = {"Cache-Control": "private, max-age=86400, immutable"}
+        headers = {"Cache-Control": "private, max-age=86400, immutable"} if version else {}
         return Response(picture.body, media_type=picture.type, headers=headers)
 
     async def opened(request: Request) -> Response:
@@ -114,7 +117,7 @@ def create_app(
         body = await read_json(request)
         who, n = _who(request, annotator), whole_number(body, "n", 1, 200)
         label = text(body, "label", 200) or None
-        found = dict(await run_in_threadpool(session.grid, who, label, n))
+        found = dict(await run_in_threadpool(session.grid, who, label, n, ids(body, "held", 3000)))
         found["questions"] = [asdict(question) for question in found["questions"]]
         return JSONResponse(found)
 
@@ -135,7 +138,7 @@ def create_app(
     ]
     handlers: dict[Any, Callable[[Request, Exception], Awaitable[Response]]] = {
         Bad: _told(400), Conflict: _told(409), LeavenError: _told(400), Unreadable: _told(422), KeyError: _missing,
-        Unavailable: _unavailable,
+        Unavailable: _unavailable, Replaced: _told(410),
     }  # fmt: skip
     guard = Middleware(Guard, token=token, cookie=f"leaven_{port}", host=host)
     return Starlette(routes=routes, middleware=[guard], exception_handlers=handlers)
@@ -153,6 +156,8 @@ def _take(session: Session, entries: list[dict[str, Any]]) -> tuple[list[dict[st
             results.append({"ok": True} | _do(session, **entry))
         except Unavailable as error:
             return results, str(error)
+        except Changed as error:
+            results.append({"ok": False, "error": str(error), "question": asdict(error.question)})
         except Conflict as error:
             results.append({"ok": False, "conflict": True, "error": str(error)})
         except KeyError:
@@ -172,6 +177,8 @@ def _do(session: Session, *, type: str, annotator: str, **said: Any) -> dict[str
         return {"undone": _plain(session.undo(annotator, **said))}
     if type == "accept":
         return {"receipts": session.accept(annotator, **said)}
+    if type == "classes":
+        return {"classes": session.add_classes(annotator, **said)}
     return {"classes": list(session.change_class(annotator, **said))}
 
 

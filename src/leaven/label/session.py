@@ -18,10 +18,10 @@ from leaven.label.figures import Figures
 from leaven.label.items import Items
 from leaven.label.lock import Lock
 from leaven.label.news import News
-from leaven.label.queue import Question
+from leaven.label.queue import Changed, Question
 from leaven.label.schedule import due
 from leaven.label.settings import Settings
-from leaven.label.tally import Tally
+from leaven.label.tally import GRID, Tally
 from leaven.label.trainer import Trainer
 from leaven.label.writer import Writer
 from leaven.store import Conflict, Event, Store, Unavailable
@@ -32,7 +32,6 @@ PATIENCE = 8.0  # seconds that the first ranking is waited for
 STORE = 4.0  # seconds that an answer waits for a store that is busy or silent: the page keeps it and asks again
 AGAIN = 1.0  # seconds after which a store that was out of reach is asked again by those who only look
 PAUSE = 20.0  # seconds without an answer after which people are taken to rest
-GRID = "grid"
 SAID = ("kind", "annotator", "item", "label", "old", "undoes", "seconds")  # by the person; the rest by the model
 
 
@@ -137,24 +136,28 @@ class Session:
         shown: bool = False,
         seconds: float | None = None,
         replaces: str = "",
+        version: str = "",
     ) -> dict[str, Any]:
         """Keep an answer; it is on the disk when this returns. The same event a second time is the same answer.
 
         ``kind`` is ``label``; ``unsure``, which is an answer that is shown and never learnt from; or ``skip``, which
-        passes the item on to others.
+        passes the item on to others. ``version`` is of the picture that was seen, as the question had it; without,
+        nobody looks whether it is still the item's.
 
         Raises
         ------
         KeyError : there is no such item
         Conflict : the annotator answered it before, and the answer does not replace that one; or the event is another
-        Unavailable : the store cannot be written at the moment
-        LeavenError : there is no such class or kind
+        Changed : the file was changed since that version
+        Unavailable : the store cannot be written, or the items not be reached, at the moment
+        LeavenError : there is no such class or kind, or the file is gone
         """
         row = self.items.row(item)
         with self._lock:
             known = self._tally.events.get(event)
             made = self._event(annotator, event, kind, row, label, shown, seconds, replaces)
         if known is None:
+            self._require_seen(annotator, row, version)
             try:
                 return self._after([(row, annotator)], *self._write(made))[0]
             except Conflict:
@@ -165,10 +168,12 @@ class Session:
         with self._lock:
             return self._receipt(known)
 
-    def undo(self, annotator: str, *, event: str) -> dict[str, Any] | None:
-        """Undo the annotator's newest standing answer; ``None`` where there is none.
+    def undo(self, annotator: str, *, event: str, undoes: Sequence[str] = ()) -> dict[str, Any] | None:
+        """Undo those of the annotator's answers that are named and stand; ``None`` where nothing is to be undone.
 
-        The receipt has the item's ``question``, which is the annotator's again, and what was ``undone``.
+        Of nothing named it is the newest; one that was accepted in the grid takes all with it that were accepted with
+        it. The receipt has what was ``undone``, all its ``items``, and of a single one its ``question``; they are the
+        annotator's again.
 
         Raises
         ------
@@ -180,27 +185,38 @@ class Session:
             before = self._tally.events.get(event)
             if before is not None:
                 self._require_same(before, Event(event, "undo", annotator, item=before.item, undoes=before.undoes))
-            last = self._tally.events.get(before.undoes) if before else self._tally.state.last(annotator)
-        if last is None:
-            return None
-        if before is None:
-            self._write(Event(event, "undo", annotator, item=last.item, undoes=last.id))
+                answers = [self._tally.events[one.undoes] for one in self._undos(event)]
+            elif undoes:
+                answers = [one for id_ in undoes if (one := self._tally.stands(id_)) and one.annotator == annotator]
+            else:
+                last = self._tally.state.last(annotator)
+                answers = [] if last is None else self._tally.together(last)
+        if before is None and answers:
+            self._write(*(Event(_nth(event, k), "undo", annotator, item=answer.item, undoes=answer.id)
+                          for k, answer in enumerate(answers)))  # fmt: skip
         with self._lock:
             self._look()
-            row = self.items.rows.get(last.item)
-            receipt: dict[str, Any] = {"event": event, "undone": {"kind": last.kind, "label": last.label},
-                                       "labelled": len(self._tally.labelled)}  # fmt: skip
-            if row is None:  # its file is gone
-                return receipt | {"item": "", "question": None}
-            question = self._ask.question(row, last.strategy or self._ask.strategy(row), last.score)
-            if before is None:
+            offered = self._offer_again({*undoes, *(answer.id for answer in answers)})
+            if not answers:
+                return {"event": event, "undone": {"kind": GRID, "label": ""}, "items": []} if offered else None
+            rows = {row: answer for answer in answers if (row := self.items.rows.get(answer.item)) is not None}
+            questions = [
+                self._ask.question(row, answer.strategy or self._ask.strategy(row), answer.score)
+                for row, answer in rows.items()
+            ]
+            for row, question in zip(rows, questions, strict=True) if before is None else ():
                 self._ask.queue.hold(row, annotator, question)
-            return receipt | {"item": self.items.ids[row], "question": question}
+            alone = questions[0] if len(answers) == 1 and questions else None  # none where its file is gone
+            return {"event": event, "undone": {"kind": answers[0].kind, "label": answers[0].label},
+                    "labelled": len(self._tally.labelled), "item": alone.item if alone else "", "question": alone,
+                    "items": [question.item for question in questions]}  # fmt: skip
 
-    def grid(self, annotator: str, label: str | None, n: int) -> dict[str, Any]:
+    def grid(self, annotator: str, label: str | None, n: int, held: Collection[str] = ()) -> dict[str, Any]:
         """Items that the model takes for the same class, the surest first, to be accepted together.
 
-        Without ``label`` it is the class that most open items are taken for. Audit items are never among them.
+        Without ``label``, and where nothing is left of it, it is the class that most open items are taken for. Audit
+        items are never among them, nor what was left out before by this model's guess, nor what others have before
+        them, nor ``held``, ids of items whose answers are on their way.
         """
         with self._lock:
             self._look()
@@ -209,48 +225,88 @@ class Session:
                 return {"label": label or "", "questions": [], "choices": []}
             guess, _ = news.guesses
             open_ = ~self._ask.queue.closed & ~self._ask.reserved
-            open_[list(self._tally.answers)] = False
+            with_others = (row for row in self._ask.queue.holds if not self._ask.queue.free(row, annotator))
+            away = (row for id_ in held if (row := self._row(id_)) is not None)
+            open_[[*self._tally.answers, *news.left_out, *with_others, *away]] = False
             counts = np.bincount(guess[open_ & (guess >= 0)], minlength=len(news.classes))
             order = sorted((k for k in news.by_class if counts[k]), key=lambda k: -counts[k])
             choices = [{"label": news.classes[k], "count": int(counts[k])} for k in order]
-            chosen = next((k for k in order if news.classes[k] == label), None) if label else next(iter(order), None)
-            found: list[Question] = []
-            for row in news.by_class[chosen].rows if chosen is not None else ():
-                if len(found) == n:
-                    break
-                if open_[row] and self._ask.queue.free(row, annotator):
-                    found.append(self._ask.queue.hold(row, annotator, self._ask.question(row, GRID)))
-            return {"label": label or (news.classes[chosen] if chosen is not None else ""), "questions": found,
+            chosen = next((k for k in order if news.classes[k] == label), next(iter(order), None))
+            rows = [] if chosen is None else [row for row in news.by_class[chosen].rows if open_[row]][:n]
+            found = [self._ask.queue.hold(row, annotator, self._ask.question(row, GRID)) for row in rows]
+            return {"label": (label or "") if chosen is None else news.classes[chosen], "questions": found,
                     "choices": choices}  # fmt: skip
 
-    def accept(self, annotator: str, *, label: str, items: Sequence[tuple[str, str]]) -> list[dict[str, Any]]:
-        """Keep one class for several items of the grid, all or none; ``items`` are pairs of an event and an item.
+    def accept(
+        self,
+        annotator: str,
+        *,
+        label: str,
+        items: Sequence[tuple[str, ...]],
+        left_out: Collection[str] = (),
+        event: str = "",
+    ) -> list[dict[str, Any]]:
+        """Keep one class for several items of the grid, all or none.
 
-        What the annotator answered meanwhile is left as it is.
+        Parameters
+        ----------
+        annotator : who
+        label : the class
+        items : triples of an event, an item and the version of its picture, or pairs where nobody looks at that
+        left_out : items that were shown with these and are not of this class: not to be offered as such again until
+            another model says so
+        event : by which an undo finds what was left out; by default the first of ``items``
+
+        What the annotator answered meanwhile is left as it is, and what was changed since its picture was shown stays
+        unanswered: neither has a receipt.
 
         Raises
         ------
         Conflict : an event is another
-        Unavailable : the store cannot be written at the moment
+        Unavailable : the store cannot be written, or the items not be reached, at the moment
         """
         receipts, made, rows = [], [], []
         with self._lock:
             self._refresh()
-            for event, item in items:
+            for id_, item, *version in items:
                 row = self.items.row(item)
-                known = self._tally.events.get(event)
+                known = self._tally.events.get(id_)
                 stands = self._tally.standing(row, annotator)
                 if known is not None:
-                    self._require_same(known, self._event(annotator, event, "label", row, label, True, None, ""))
+                    self._require_same(known, self._event(annotator, id_, "label", row, label, True, None, ""))
                     receipts.append(self._receipt(known))
                 elif stands is None or stands.kind == "skip":
                     question = self._ask.queue.held(row, annotator)
                     if question is None or question.strategy != GRID:
                         self._ask.queue.hold(row, annotator, self._ask.question(row, GRID))
-                    made.append(self._event(annotator, event, "label", row, label, True, None, ""))
-                    rows.append((row, annotator))
+                    with contextlib.suppress(Changed):
+                        self._require_seen(annotator, row, *version)
+                        made.append(self._event(annotator, id_, "label", row, label, True, None, ""))
+                        rows.append((row, annotator))
         kept = self._write(*made) if made else []
+        with self._lock:
+            news, key = self._ask.news, event or (items[0][0] if items else "")
+            for out in (self._row(item) for item in left_out):
+                if out is not None and news is not None:
+                    self._ask.queue.release(out, annotator)
+                    if news.suggestion(out)[0] == label:
+                        news.left_out[out] = key
         return receipts + self._after(rows, *kept)
+
+    def add_classes(self, annotator: str, names: Sequence[str]) -> list[str]:
+        """Add the classes that are not there yet, in their order; the answer is all classes.
+
+        Raises
+        ------
+        Unavailable : the store cannot be written at the moment
+        LeavenError : one of them is no name
+        """
+        self.store.add_classes(names, annotator)
+        self._trouble = ""
+        with self._lock:
+            self._look()
+            self._consider()
+            return list(self._tally.state.classes)
 
     def change_class(self, annotator: str, *, event: str, kind: str, label: str, old: str = "") -> list[str]:
         """Add, rename or remove a class; the answer is all classes.
@@ -303,6 +359,8 @@ class Session:
                 "version": self._version,
                 "notes": self._ask.notes[-3:],
                 "store": self._trouble,
+                "counts": {name: self._tally.classes[name] for name in state.classes},
+                "divided": self._tally.classes[""],
             } | self._accuracy(training["state"] in ("training", "scoring"))
 
     def close(self) -> None:
@@ -333,6 +391,34 @@ class Session:
             suggestion=suggestion, confidence=confidence, shown=shown and not judged and bool(question.suggestion),
             seconds=seconds, audit=judged,
         )  # fmt: skip
+
+    def _require_seen(self, annotator: str, row: int, version: str = "") -> None:
+        """See that the picture that was answered is the item's."""
+        if not version:
+            return
+        try:
+            self.items.require_version(self.items.ids[row], version)
+        except Unavailable:
+            raise
+        except LeavenError as error:
+            with self._lock:
+                question = self._ask.question(row, self._ask.strategy(row))
+                raise Changed(str(error), self._ask.queue.hold(row, annotator, question)) from None
+
+    def _undos(self, event: str) -> list[Event]:
+        """All events that an undo became, in their order."""
+        found: list[Event] = []
+        while (one := self._tally.events.get(_nth(event, len(found)))) is not None:
+            found.append(one)
+        return found
+
+    def _offer_again(self, ids: Collection[str]) -> bool:
+        """What was left out when these were accepted is offered again; whether there was any."""
+        left_out = {} if self._ask.news is None else self._ask.news.left_out
+        rows = [row for row, key in left_out.items() if key in ids]
+        for row in rows:
+            del left_out[row]
+        return bool(rows)
 
     def _write(self, *events: Event) -> list[Event]:
         kept = self._writer.add(*events)
@@ -466,3 +552,8 @@ class Session:
             return self.items.row(id_)
         except KeyError:
             return None
+
+
+def _nth(event: str, k: int) -> str:
+    """Ids of events that were asked for as one."""
+    return f"{event}-{k}" if k else event

@@ -10,6 +10,8 @@ import numpy as np
 from leaven.label.renames import Renames
 from leaven.store import Event, State, Store
 
+GRID = "grid"  # strategy of what was accepted with others
+
 
 class Tally:
     """Counts over the items, by row.
@@ -25,10 +27,12 @@ class Tally:
         self.state: State = State((), 0, {}, {})
         self.renames = Renames()
         self.events: dict[str, Event] = {}  # all, by id
+        self._accepted: dict[tuple[str, str, str], list[str]] = {}  # ids of what was accepted in one
         self.answers: dict[int, dict[str, Event]] = {}  # row → annotator → standing answer
         self.labelled: set[int] = set()  # rows with a label
         self.audited: set[int] = set()  # rows with an answer that is there to judge by
         self.kinds: dict[str, Counter[str]] = {}  # annotator → how many of each kind
+        self.classes: Counter[str] = Counter()  # class that most say → items; "" for those that people are divided over
         self.skipped, self.unsure = 0, 0  # rows without a label that somebody skipped, or was unsure of
 
     def refresh(self) -> list[int]:
@@ -38,6 +42,9 @@ class Tally:
             return []
         new = [event for event in self.store.events(self.state.seq) if event.seq <= state.seq]
         self.events |= {event.id: event for event in new}
+        for event in new:
+            if event.strategy == GRID:
+                self._accepted.setdefault(_acceptance(event), []).append(event.id)
         names = {event.item for event in new}
         if self.renames.add(new):  # answers of a class that was removed, or came back, change as well
             names = set(self.state.answers) | set(state.answers)
@@ -55,6 +62,19 @@ class Tally:
         """The annotator's answer to the item."""
         return self.answers.get(row, {}).get(annotator)
 
+    def together(self, event: Event) -> list[Event]:
+        """The annotator's standing answers that were accepted in one with this one, the oldest first."""
+        if event.strategy != GRID:
+            return [event]
+        found = [self.events[id_] for id_ in self._accepted[_acceptance(self.events[event.id])]]
+        return [now for other in found if (now := self.stands(other.id)) is not None]
+
+    def stands(self, id_: str) -> Event | None:
+        """The answer of this id, where it stands."""
+        kept = self.events.get(id_)
+        now = None if kept is None else self.state.answers.get(kept.item, {}).get(kept.annotator)
+        return now if now is not None and now.id == id_ else None
+
     def _put(self, row: int, by: Mapping[str, Event]) -> None:
         for event in self.answers.get(row, {}).values():
             self.kinds[event.annotator][event.kind] -= 1
@@ -70,10 +90,19 @@ class Tally:
         (self.audited.add if any(e.audit for e in by.values()) else self.audited.discard)(row)
 
     def _count(self, row: int, by: int) -> None:
-        kinds = {event.kind for event in self.answers.get(row, {}).values()}
+        given = self.answers.get(row, {}).values()
+        kinds = {event.kind for event in given}
+        votes = Counter(event.label for event in given if event.kind == "label").most_common(2)
+        if votes:
+            self.classes["" if len(votes) == 2 and votes[0][1] == votes[1][1] else votes[0][0]] += by
         if kinds and not kinds & {"label", "mask"}:
             self.skipped += by * ("skip" in kinds)
             self.unsure += by * ("unsure" in kinds)
+
+
+def _acceptance(event: Event) -> tuple[str, str, str]:
+    """What an acceptance of the grid is told by: all of it came at once."""
+    return event.annotator, event.at, event.label
 
 
 def argsorted(order: Sequence[int] | np.ndarray) -> list[int]:

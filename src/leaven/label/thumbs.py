@@ -10,7 +10,7 @@ import io
 import os
 import sqlite3
 import threading
-from collections.abc import Iterable
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from leaven.data.decode import reason
 from leaven.data.images import averaged, probe
 from leaven.data.in_flight import PIXELS, decoding
+from leaven.errors import LeavenError
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -29,11 +30,15 @@ SMALL_BYTES = 128 * 1024
 SHOWN = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp", "GIF": "image/gif"}  # by every browser
 FEW = 40  # that are made ahead before it is known whether a pool's images are small
 AHEAD = 20_000  # thumbnails that are made before they are asked for; the file stays under 2 GB
-TABLE = "CREATE TABLE IF NOT EXISTS thumbs (id TEXT, side INTEGER, type TEXT, body BLOB, PRIMARY KEY (id, side))"
+LAYOUT = 2  # of the file; one of another layout is made anew
+TABLE = (
+    "CREATE TABLE IF NOT EXISTS thumbs (id TEXT, version TEXT, side INTEGER, type TEXT, body BLOB, "
+    "PRIMARY KEY (id, version, side))"
+)
 # side 0: the original, whatever is asked for. The file may be of a stranger's folder: what is no picture is not there,
 # for a page of text/html that this server gave out could do all that ours can
 ASKED = (
-    "SELECT type, body FROM thumbs WHERE id = ? AND side IN (?, 0) AND typeof(body) = 'blob' "
+    "SELECT type, body FROM thumbs WHERE id = ? AND version = ? AND side IN (?, 0) AND typeof(body) = 'blob' "
     f"AND type IN ({', '.join(repr(kind) for kind in SHOWN.values())})"
 )
 
@@ -45,6 +50,8 @@ class Opens(Protocol):
     def ids(self) -> list[str]: ...  # noqa: D102
 
     def open(self, id_: str, /) -> Image: ...  # noqa: D102
+
+    def version(self, id_: str, /) -> str: ...  # noqa: D102
 
     def original(self, id_: str, /) -> tuple[bytes, str]: ...  # noqa: D102
 
@@ -58,6 +65,10 @@ class Picture(NamedTuple):
 
 class Unreadable(Exception):
     """The file is there and is no image; the message says why."""
+
+
+class Replaced(Exception):
+    """The file is not the one any more that the picture is asked of."""
 
 
 class Thumbs:
@@ -81,46 +92,52 @@ class Thumbs:
         try:
             self._open_writer()
         except sqlite3.DatabaseError:
+            self._writer.close()
             for end in ("", "-wal", "-shm"):
                 Path(f"{self.path}{end}").unlink(missing_ok=True)
             self._open_writer()
 
-    def kept(self, id_: str, side: int) -> Picture | None:
+    def kept(self, id_: str, side: int, version: str) -> Picture | None:
         """The picture if it is there already: some 20 µs, so that the server's one loop may ask."""
-        row = self._reader().execute(ASKED, (id_, side)).fetchone()
+        row = self._reader().execute(ASKED, (id_, version, side)).fetchone()
         return None if row is None else Picture(*row)
 
-    def make(self, id_: str, side: int) -> Picture:
-        """The picture, made now if it must be.
+    def make(self, id_: str, side: int, version: str = "") -> Picture:
+        """The picture, made now if it must be; of a version of its file (see ``Items.version``), or of what is there.
 
         Raises
         ------
         KeyError : there is no such item
-        Unreadable : its file is no image
+        Replaced : the file is of another version
+        Unreadable : it is no image
         """
-        return self.kept(id_, side) or self._made(id_)[side]
+        now = self._now(id_, version)
+        return self.kept(id_, side, now) or self._made(id_, now)[side]
 
-    def whole(self, id_: str) -> Picture:
+    def whole(self, id_: str, version: str = "") -> Picture:
         """The image as large as a screen shows it, for looking closely; raises as `make` does."""
+        now = self._now(id_, version)
         picture = self._original(id_)
-        if picture:
-            return picture
-        try:
-            with self.items.open(id_) as image:
-                return encoded(scaled(image, WHOLE))
-        except KeyError:
-            raise
-        except Exception as error:
-            raise Unreadable(reason(error)) from None
+        if not picture:
+            try:
+                with self.items.open(id_) as image:
+                    picture = encoded(scaled(image, WHOLE))
+            except KeyError:
+                raise
+            except Exception as error:
+                raise Unreadable(reason(error)) from None
+        self._now(id_, now)
+        return picture
 
     def make_ahead(self, count: int = AHEAD) -> int:
         """Make thumbnails of the first items, unless they turn out to be small; how many were made."""
         made, small = 0, 0
         for id_ in self.items.ids[:count]:
-            if self.kept(id_, GRID) is not None:
-                continue
-            with suppress(Unreadable, KeyError):
-                pictures = self._made(id_)
+            with suppress(Unreadable, Replaced, KeyError, LeavenError):
+                version = self._now(id_)
+                if self.kept(id_, GRID, version) is not None:
+                    continue
+                pictures = self._made(id_, version)
                 small += pictures[GRID] is pictures[VIEW]
                 made += 1
             if made == small == FEW:
@@ -138,11 +155,21 @@ class Thumbs:
         """The threads that pictures are made on."""
         return self._makers
 
-    def _made(self, id_: str) -> dict[int, Picture]:
-        """All sizes of an item, made and kept."""
+    def _now(self, id_: str, expected: str = "") -> str:
+        """The version of an item's file."""
+        try:
+            now = self.items.version(id_)
+        except OSError as error:
+            raise Unreadable(reason(error)) from None
+        if expected and now != expected:
+            raise Replaced(f"{id_} was changed meanwhile.")
+        return now
+
+    def _made(self, id_: str, version: str) -> dict[int, Picture]:
+        """All sizes of a version of an item, made and kept."""
         original = self._original(id_)
         if original:
-            self._keep([(id_, 0, *original)])
+            self._keep(id_, version, {0: original})
             return {GRID: original, VIEW: original}
         try:
             with self.items.open(id_) as image:
@@ -154,7 +181,7 @@ class Thumbs:
         grid = view.copy()
         grid.thumbnail((GRID, GRID))
         pictures = {GRID: encoded(grid), VIEW: encoded(view)}
-        self._keep([(id_, side, *picture) for side, picture in pictures.items()])
+        self._keep(id_, version, pictures)
         return pictures
 
     def _original(self, id_: str) -> Picture | None:
@@ -172,17 +199,27 @@ class Thumbs:
             raise Unreadable(reason(error)) from None
         return Picture(form, body) if len(body) <= SMALL_BYTES else None
 
-    def _keep(self, rows: Iterable[tuple[str, int, str, bytes]]) -> None:
+    def _keep(self, id_: str, version: str, pictures: Mapping[int, Picture]) -> None:
+        """Keep them in place of those of other versions."""
+        self._now(id_, version)  # the file was not changed while it was decoded
+        rows = [(id_, version, side, *picture) for side, picture in pictures.items()]
         # a full disk costs the cache, not the labelling
         with self._writing, suppress(sqlite3.Error), self._writer:
-            self._writer.executemany("INSERT OR REPLACE INTO thumbs VALUES (?, ?, ?, ?)", rows)
+            self._writer.execute("DELETE FROM thumbs WHERE id = ? AND version <> ?", (id_, version))
+            self._writer.executemany("INSERT OR REPLACE INTO thumbs VALUES (?, ?, ?, ?, ?)", rows)
 
     def _open_writer(self) -> None:
         self._writer = sqlite3.connect(self.path, check_same_thread=False, timeout=10)
+        tables, layout = self._writer.execute(
+            "SELECT count(*), (SELECT * FROM pragma_user_version) FROM sqlite_master"
+        ).fetchone()
+        if tables and layout != LAYOUT:
+            raise sqlite3.DatabaseError("another layout")
         for line in (
             "PRAGMA journal_mode=WAL",
             "PRAGMA synchronous=OFF",
             TABLE,
+            f"PRAGMA user_version={LAYOUT}",
             "SELECT count(*) FROM (SELECT 1 FROM thumbs LIMIT 1)",
         ):
             self._writer.execute(line)

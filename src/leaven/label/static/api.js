@@ -24,4 +24,5 @@ export async function ask(path, body, patience = 20000) {
   return answer.json();
 }
 
-export const picture = (id, kind = "view") => `/image/${kind}/${id}?${me.stamp}`;
+// Where the picture of a question is had: of the version of its file that the question is about.
+export const picture = ({ item, version = "" }, kind = "view") => `/image/${kind}/${item}?v=${version}&${me.stamp}`;

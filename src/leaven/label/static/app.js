@@ -18,7 +18,13 @@ const WHY = {
 
 const outbox = new Outbox(), stage = new Stage();
 let keys, classes = [], version = null, status = {}, undoing = false, hidden = memory.get("hide", false);
-const grid = new Grid(outbox, () => toGrid(false), (items) => stage.drop(items));
+const grid = new Grid(outbox, {
+  leave: () => toGrid(false), undo: () => undo(), accepted: (group) => stage.drop(group.items, group),
+  refused(group, some = false) {
+    stage.free(group.items);
+    if (!some) stage.before = stage.before.filter((other) => other !== group);
+  },
+});
 let editor;
 
 stage.held = () => outbox.items();
@@ -95,7 +101,10 @@ outbox.addEventListener("change", () => {
   else if (outbox.lost) banner(lostText());
   else banner("");
 });
-outbox.addEventListener("back", () => toast("All is well again, and every answer has arrived."));
+outbox.addEventListener("back", () => {
+  toast("All is well again, and every answer has arrived.");
+  if (grid.open) grid.show();
+});
 outbox.addEventListener("refused", (event) => toast(`Not kept: ${event.detail}`)); // of a page that was closed
 
 // ---- classes
@@ -127,8 +136,8 @@ function screens() {
 
 $("start-form").addEventListener("submit", async (event) => {
   event.preventDefault();
-  const names = [...new Set($("start-names").value.split("\n").map((name) => name.trim()).filter(Boolean))];
-  $("start-wrong").textContent = names.length ? await editor.add(names) : "Name one class at least.";
+  const text = $("start-names").value;
+  $("start-wrong").textContent = text.trim() ? await editor.add(text) : "Name one class at least.";
   document.activeElement?.blur();
 });
 
@@ -168,21 +177,26 @@ async function answer(kind, label, when) {
   if (undoing || !stage.takes(when)) return;
   if (outbox.full) { say("No more answers are taken until those that wait have arrived."); return; }
   const shown = Boolean(guessed()), seconds = Math.max(0, when - entry.paintedAt) / 1000;
-  const event = newId(), item = entry.question.item;
+  const event = newId(), { item, version } = entry.question;
+  entry.events = [event];
   stage.leave();
   say(kind === "label" ? label : kind);
   flash(kind, label);
-  const result = await outbox.push({ type: "answer", event, kind, item, label: kind === "label" ? label : "", shown, seconds });
+  const result = await outbox.push({ type: "answer", event, kind, item, version, label: kind === "label" ? label : "", shown, seconds });
   if (result.ok) {
     if (kind === "skip") stage.free([item]); // it comes back when nothing else is left
     const labelled = result.receipt?.labelled;
-    if (labelled != null) showPanel(status = { ...status, labelled });
+    if (labelled != null) showPanel(status = { ...status, labelled, counts: counted(label) });
     return;
   }
   stage.before = stage.before.filter((other) => other !== entry);
   if (!result.conflict) stage.free([item]);
+  if (result.question) { stage.back(entryOf(result.question)); stage.ended = false; screens(); }
   toast(result.conflict ? "That one was answered already, by you in another window; the first answer stands." : `Not kept: ${result.error}`);
 }
+
+// Until the server is asked again.
+const counted = (label) => ({ ...status.counts, ...(label in (status.counts ?? {}) ? { [label]: status.counts[label] + 1 } : {}) });
 
 function flash(kind, label) {
   const button = kind === "label" ? [...$("choices").children].find((b) => b.dataset.label === label) : $(kind);
@@ -193,19 +207,34 @@ function flash(kind, label) {
 async function undo() {
   if (undoing || outbox.closed) return;
   const entry = stage.before.pop();
-  if (entry) stage.back(fresh(entry));
-  else if (outbox.lost) { stage.before = []; return; }
-  else undoing = true;
-  const result = await outbox.push({ type: "undo", event: newId() });
-  undoing = false;
+  if (!entry && outbox.lost) { toast("What was answered before this page was opened is undone once the connection is back."); return; }
+  if (entry?.question) stage.back(fresh(entry));
+  undoing = !entry;
+  const sent = outbox.push({ type: "undo", event: newId(), undoes: entry?.events ?? [] });
+  if (entry && !entry.question) tellGroup(entry.items, entry.label);
+  const result = await sent;
+  if (!entry) undoing = false;
   if (!result.ok) { toast(`Not undone: ${result.error}`); return; }
-  if (!result.undone) { toast("There is nothing to undo."); return; }
-  say("Undone");
-  const { question } = result.undone;
-  if (question && (!entry || question.item !== entry.question.item)) { stage.before = []; stage.back(entryOf(question)); }
+  if (!result.undone) { if (!entry) toast("There is nothing to undo."); return; }
+  const { question, items = [], undone } = result.undone;
+  if (question) {
+    say("Undone");
+    if (!entry || (entry.question && entry.question.version !== question.version)) stage.back(entryOf(question));
+    stage.free(items);
+    if (grid.open) { toast(`Undone: ${undone.label || undone.kind} of ${question.name}`); grid.show(entry?.label); }
+  } else {
+    if (!entry) tellGroup(items, undone.label);
+    if (grid.open) grid.show(entry?.label || undone.label);
+  }
   stage.ended = false;
   screens();
   ask("status").then(take, () => {});
+}
+
+// What was accepted in the grid is open again.
+function tellGroup(items, label) {
+  stage.free(items);
+  toast(items.length ? `Undone: ${plural(items.length, "item")} labelled ${label}` : `Undone: what was left out of ${label} is offered again`);
 }
 
 // The same question again; the picture is there, but has to be painted anew before it counts.
@@ -247,10 +276,11 @@ document.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey) {
     if (key !== "z" || event.shiftKey || event.repeat) return;
     event.preventDefault();
-    if (!grid.open) undo();
+    undo();
     return;
   }
   if (event.altKey || event.repeat) return; // a key that is held down answers once
+  if (grid.open && ["z", "Backspace"].includes(key)) { event.preventDefault(); undo(); return; }
   if (grid.open && (grid.key(event) || key !== "?")) { if (["Enter", "Escape", "Backspace"].includes(key) && !document.activeElement?.matches("button:focus-visible")) event.preventDefault(); return; }
   const label = keys.named(key);
   if (["Enter", " "].includes(key) && document.activeElement?.matches("button:focus-visible, a:focus-visible")) return;

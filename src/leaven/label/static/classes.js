@@ -11,7 +11,7 @@ export class Classes {
     $("class-new").addEventListener("submit", (event) => {
       event.preventDefault();
       const name = $("class-name").value.trim();
-      if (name) this.#send("class_add", name).then((ok) => { if (ok) $("class-name").value = ""; });
+      if (name) this.#new(name).then((ok) => { if (ok) $("class-name").value = ""; });
       $("class-name").focus();
     });
     $("classes").addEventListener("keydown", (event) => this.#key(event));
@@ -30,13 +30,18 @@ export class Classes {
     $("classes").showModal();
   }
 
-  // Names for the beginning; says what is wrong, or nothing.
-  async add(names) {
-    const results = await Promise.all(names.map((name) =>
-      this.outbox.push({ type: "class", event: newId(), kind: "class_add", label: name, old: "" })));
-    const done = results.filter((result) => result.ok);
-    if (done.length) this.changed(done.at(-1).classes);
-    return results.find((result) => !result.ok)?.error ?? "";
+  // Names in lines or with commas between, which the server takes apart; says what is wrong, or nothing.
+  async add(text) {
+    const result = await this.outbox.push({ type: "classes", event: newId(), lines: text.split("\n") });
+    if (result.ok) this.changed(result.classes);
+    return result.error ?? "";
+  }
+
+  async #new(text) {
+    if (!text.includes(",")) return this.#send("class_add", text);
+    $("class-wrong").textContent = await this.add(text);
+    this.#draw();
+    return !$("class-wrong").textContent;
   }
 
   async #send(kind, label, old = "") {

@@ -1,6 +1,6 @@
 // Help, the closer look, and who labels.
 import { me, picture } from "./api.js";
-import { $, make, memory } from "./dom.js";
+import { $, TINY, make, memory, toast } from "./dom.js";
 
 export function showName() { $("to-name").textContent = me.name; $("to-name").setAttribute("aria-label", `You are ${me.name}; change`); }
 
@@ -33,12 +33,16 @@ export function help() {
   $("help").showModal();
 }
 
-// The image of a question, as large as it is; any key or click leads back.
+// The image of a question, as large as it is, and at least as large as the screen; any key or click leads back.
 export function look(entry) {
   if (!entry?.decoded) return;
-  const image = make("img", { src: picture(entry.question.item, "whole"), alt: "The item to label, larger" });
-  image.classList.toggle("tiny", entry.image.classList.contains("tiny"));
-  $("look").replaceChildren(image);
+  const image = make("img", { src: picture(entry.question, "whole"), alt: "The item to label, larger" });
+  image.addEventListener("load", () => {
+    image.classList.toggle("tiny", Math.max(image.naturalWidth, image.naturalHeight) <= TINY);
+    image.classList.toggle("large", image.naturalWidth > innerWidth || image.naturalHeight > innerHeight);
+  });
+  image.addEventListener("error", () => { $("look").close(); toast("The image cannot be shown at the moment; its file may have been changed."); });
+  $("look-image").replaceChildren(image);
   $("look").showModal();
 }
 

@@ -1,5 +1,7 @@
 // Small helpers. Texts are only ever set as text, never as HTML.
 
+export const TINY = 64; // pixels: up to here each pixel of an image is shown as a square
+
 export const $ = (id) => document.getElementById(id);
 
 export function make(tag, attributes = {}, ...children) {

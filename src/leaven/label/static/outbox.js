@@ -35,7 +35,7 @@ export class Outbox extends EventTarget {
   get full() { return this.entries.length >= MOST_UNSENT || Boolean(this.closed); }
 
   items() {
-    return this.entries.flatMap(({ entry }) => entry.item ?? entry.items?.map((pair) => pair[1]) ?? []);
+    return this.entries.flatMap(({ entry }) => entry.item ?? [...(entry.items?.map((triple) => triple[1]) ?? []), ...(entry.left_out ?? [])]);
   }
 
   // A promise of what the server says of it.

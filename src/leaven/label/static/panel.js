@@ -8,7 +8,7 @@ let last = "";
 
 export function showPanel(status) {
   const { audit = {}, training = {}, curve: points = [], sentence = "" } = status;
-  const seen = JSON.stringify([audit, training, points, sentence, status.labelled, status.skipped, status.unsure, status.items, status.ranking, status.notes]);
+  const seen = JSON.stringify([audit, training, points, sentence, status.labelled, status.skipped, status.unsure, status.items, status.ranking, status.notes, status.counts, status.divided]);
   if (seen === last) return;
   last = seen;
   const known = audit.n > 0 && audit.accuracy != null;
@@ -27,11 +27,24 @@ export function showPanel(status) {
     ...(status.notes ?? []).map((note) => make("p", { class: "work" }, note)),
     make("dl", { class: "tally" },
       ...row("Labelled", status.labelled), ...row("Skipped", status.skipped), ...row("Unsure", status.unsure), ...row("Images", status.items)),
+    perClass(status),
   );
   $("chip").hidden = !known;
   $("chip").textContent = known ? figure : "";
   $("chip").setAttribute("aria-label", known ? `Accuracy ${figure}; more` : "");
   $("count").replaceChildren(make("b", {}, count(status.labelled)), ` of ${count(status.items)} labelled`);
+}
+
+// How many items were given each class, with a bar beside it: what is rare is seen at once.
+function perClass({ counts = {}, divided = 0 }) {
+  const all = Object.entries(counts), most = Math.max(1, ...all.map(([, n]) => n));
+  if (!all.length) return null;
+  const line = (name, n, title = name) => {
+    const bar = make("progress", { max: most, value: n, "aria-hidden": "true" });
+    return [make("dt", { title }, name), make("dd", {}, bar, make("b", {}, count(n)))];
+  };
+  return make("dl", { class: "classes", "aria-label": "Labelled, by class" }, ...all.flatMap(([name, n]) => line(name, n)),
+    ...(divided ? line("divided", divided, "people do not agree on these") : []));
 }
 
 const row = (name, n) => [make("dt", {}, name), make("dd", {}, count(n))];

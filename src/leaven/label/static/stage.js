@@ -3,10 +3,9 @@
 // An answer counts only if it was given after its picture was painted: a key that was pressed while the picture before
 // was still there is not for this one, whenever the browser gets round to telling us.
 import { ask, picture } from "./api.js";
-import { $ } from "./dom.js";
+import { $, TINY } from "./dom.js";
 
 const AHEAD = 8, LOW = 5; // pictures that wait decoded; fewer than LOW are filled up
-export const TINY = 64; // pixels: up to here each pixel is shown as a square
 
 const soon = new MessageChannel(); // runs after the frame is drawn, where a timer would wait longer
 const waiting = [];
@@ -15,7 +14,7 @@ const afterPaint = (call) => requestAnimationFrame(() => { waiting.push(call); s
 
 export class Stage extends EventTarget {
   current = null;
-  before = []; // answered here, newest last: what an undo brings back at once
+  before = []; // answered here, newest last: what an undo brings back at once; a grid is one of them
   held = () => []; // items whose answers the server does not have yet
   ended = false;
   #queue = [];
@@ -30,7 +29,7 @@ export class Stage extends EventTarget {
   leave() {
     const entry = this.current;
     this.before.push(entry);
-    if (this.before.length > 60) this.before.shift().image.removeAttribute("src");
+    if (this.before.length > 60) this.before.shift().image?.removeAttribute("src");
     this.#answered.add(entry.question.item);
     this.#show(this.#queue.shift() ?? null);
     this.fill();
@@ -45,13 +44,13 @@ export class Stage extends EventTarget {
     this.#show(entry);
   }
 
-  // Items that were answered elsewhere on the page, in the grid.
-  drop(items) {
+  // Items that were answered elsewhere on the page, in the grid; `group` is how an undo knows them.
+  drop(items, group) {
     const gone = new Set(items);
     for (const item of gone) this.#answered.add(item);
     this.#queue = this.#queue.filter(({ question }) => !gone.has(question.item));
     if (this.current && gone.has(this.current.question.item)) this.#show(this.#queue.shift() ?? null);
-    this.before = [];
+    this.before.push(group);
     this.fill();
   }
 
@@ -95,6 +94,11 @@ export class Stage extends EventTarget {
     if (!entry.decoded) $("frame").replaceChildren();
     await entry.ready;
     if (this.current !== entry) return;
+    if (entry.replaced) { // another file lies there now: it is asked about anew
+      this.#show(this.#queue.shift() ?? null);
+      setTimeout(() => this.fill(), 300);
+      return;
+    }
     if (entry.broken) { // the server was told, and does not ask about it again
       this.#answered.add(entry.question.item);
       this.#show(this.#queue.shift() ?? null);
@@ -119,7 +123,7 @@ export function entryOf(question) {
   const entry = { question, image, paintedAt: Infinity, broken: false, decoded: false };
   image.alt = "The item to label";
   image.draggable = false;
-  image.src = picture(question.item);
+  image.src = picture(question);
   entry.ready = load(entry);
   return entry;
 }
@@ -132,12 +136,16 @@ async function load(entry, tries = 0) {
     entry.decoded = true;
   } catch {
     const status = await fetch(image.src).then((answer) => answer.status, () => 0);
+    if (status === 410) {
+      entry.replaced = true;
+      return;
+    }
     if (status === 422 || status === 404 || (status === 200 && tries > 2)) {
       entry.broken = true;
       return;
     }
     await new Promise((go) => setTimeout(go, Math.min(4000, 200 * 2 ** tries)));
-    image.src = `${picture(question.item)}-${tries}`;
+    image.src = `${picture(question)}-${tries}`;
     await load(entry, tries + 1);
   }
 }
