@@ -190,6 +190,7 @@ def test_export(leaven, run, tmp_path, form):
         with safe_open(out, "pt") as file:
             found = json.loads(file.metadata()["leaven"])
             assert found.pop("network")["name"] == "cnn"
+            assert len(found.pop("digest")) == 16
     assert found == about
 
 

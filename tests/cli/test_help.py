@@ -66,6 +66,7 @@ def test_help_imports_nothing_heavy():
 
 def test_a_baseline_that_is_ahead_is_told():
     from pathlib import Path
+    from types import SimpleNamespace
 
     from leaven.cli.fit import _note
     from leaven.methods.fewshot.maml import MAML
@@ -75,12 +76,13 @@ def test_a_baseline_that_is_ahead_is_told():
     def rows(*figures):
         return [{"method": m, "split": s, "accuracy": a} for m, s, a in figures]
 
-    ahead = _note(rows(("supervised", "test", 0.8), ("fixmatch", "test", 0.7)), Path("runs/x"), FixMatch)
+    fitted = [SimpleNamespace(labels={"labels": 8}, evaluations={}, trained=None)]
+    ahead = _note(fitted, rows(("supervised", "test", 0.8), ("fixmatch", "test", 0.7)), Path("runs/x"), FixMatch)
     assert ahead is not None
     assert "test" in ahead
     assert "runs/x/baseline" in ahead
-    assert _note(rows(("supervised", "test", 0.7), ("fixmatch", "test", 0.8)), Path("runs/x"), FixMatch) is None
-    assert _note(rows(("supervised", "test", 0.7)), Path("runs/x"), FixMatch) is None
-    assert "leaven evaluate runs/x" in str(_note([], Path("runs/x"), FixMatch))
-    assert "leaven probe runs/x" in str(_note([], Path("runs/x"), Rotation))
-    assert "leaven episodes runs/x" in str(_note([], Path("runs/x"), MAML))
+    assert _note(fitted, rows(("supervised", "test", 0.7), ("fixmatch", "test", 0.8)), Path("runs/x"), FixMatch) is None
+    assert _note(fitted, rows(("supervised", "test", 0.7)), Path("runs/x"), FixMatch) is None
+    assert "leaven evaluate runs/x" in str(_note(fitted, [], Path("runs/x"), FixMatch))
+    assert "leaven probe runs/x" in str(_note(fitted, [], Path("runs/x"), Rotation))
+    assert "leaven episodes runs/x" in str(_note(fitted, [], Path("runs/x"), MAML))
