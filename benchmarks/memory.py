@@ -201,13 +201,14 @@ def main() -> None:
         if not only or {"predict", "evaluate", "query"} & set(only):
             write_photos(sources, root / "few", 70, 224, flat=False)
             write_photos(sources[70:], root / "many", options.photos, 224, flat=False)
+            write_photos(sources[70:], root / "pool", options.photos, 224, flat=True)  # folders would be labels
             fit = ("fit", str(root / "few"), "-o", str(root / "run"), "--method", "supervised", "--steps", "50")
             subprocess.run([command(), *fit], check=True, stdout=subprocess.DEVNULL)
             run, many = str(root / "run"), str(root / "many")
             for name, arguments in (
                 ("predict", (run, many, "-o", str(root / "predicted.csv"))),
                 ("evaluate", (run, many)),
-                ("query", (run, many, "-n", "50", "-o", str(root / "query.csv"))),
+                ("query", (run, str(root / "pool"), "-n", "50", "-o", str(root / "query.csv"))),
             ):
                 if not only or name in only:
                     os.environ["LEAVEN_CACHE"] = str(root / f"cache-{name}")
