@@ -371,9 +371,9 @@ def test_the_labels_of_each_class_are_counted_on_the_page(served, visit, hand):
         h.press(key)
     h.settled(lambda: len(server.answers) == 6)
 
-    def told():
-        names = page.locator(".classes dt").all_inner_texts()
-        return dict(zip(names, page.locator(".classes b").all_inner_texts(), strict=True))
+    def told():  # in one look: the panel is drawn anew between two
+        read = "all => all.map(dt => [dt.innerText, dt.nextSibling.querySelector('b').innerText])"
+        return dict(page.eval_on_selector_all(".classes dt", read))
 
     h.settled(lambda: told() == {"cat": "3", "dog": "1", "bird": "1"})
     server.session.answer(
