@@ -39,7 +39,7 @@ def test_a_round_predicts_what_was_ever_audited(labelling):
     spec = describe("cnn", pool.items, len(CLASSES))
     model = Model(build(spec), spec, CLASSES)
     settings = Settings(data=str(folder / "images"), audit=0.1, strategy="random")
-    learn.finish(folder / "run", 1, settings, items, pool, model, state, set())
+    learn.finish(folder / "run", 1, settings, items, pool, model, state, set(), {"seq": 0, "labelled": 3})
     found = json.loads((rounds.path(folder / "run", 1) / rounds.PREDICTED).read_text())
     assert set(found["predicted"]) == before | now
     assert not learnt & set(found["predicted"])  # what is learnt from judges nothing
