@@ -49,14 +49,14 @@ def test_data_are_read_with_both(store, where, event, tmp_path):
     np.testing.assert_array_equal(pool.ids, ["a.png", "b.png", "c.png"])
 
 
-def test_a_password_is_not_written_down():
+def test_a_password_is_not_written_down(tmp_path):
     url = "postgresql://ann:hush@host:5432/labels?password=hush&sslmode=require"
     assert without_password(url) == "postgresql://ann@host:5432/labels?sslmode=require"
     from leaven.run.stored import learnt_from, recorded
 
     assert "hush" not in recorded(url)
-    assert learnt_from(url, None, {"inputs": {"labels": recorded(url)}})
-    assert not learnt_from(url, None, {"inputs": None})
+    assert learnt_from(url, tmp_path, {"inputs": {"labels": recorded(url)}})
+    assert not learnt_from(url, tmp_path, {"inputs": None})
 
 
 def test_what_is_a_store(tmp_path):

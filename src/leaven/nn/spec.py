@@ -56,7 +56,7 @@ class Spec:
         channels = self.shape[-1] if self.shape else 0
         sides = self.shape[:-1]
         for what, fits, range_ in (
-            ("shape", len(self.shape) in (1, 3) and channels >= 1 and all(1 <= n <= MOST_SIDE for n in sides)
+            ("shape", len(self.shape) in (1, 3) and channels >= bool(sides) and all(1 <= n <= MOST_SIDE for n in sides)
              and math.prod(self.shape) <= MOST_ITEM, "(height, width, channels) or (D,), not too large"),
             ("classes", 0 <= self.classes <= MOST_CLASSES, f"0 to {MOST_CLASSES:,}"),
             ("mean", all(map(math.isfinite, self.mean)), "finite numbers"),
