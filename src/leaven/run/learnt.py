@@ -10,14 +10,16 @@ from leaven.data import Pool
 from leaven.evaluate.evaluation import Evaluation
 from leaven.run import folder
 from leaven.run.inputs import image_folder
+from leaven.utils.reading import PathLike
 
 
-def learnt(run: Path, data: Path, pool: Pool) -> np.ndarray:
+def learnt(run: PathLike, data: PathLike, pool: Pool) -> np.ndarray:
     """Which rows of ``pool``, read from ``data``, are items whose labels the run was trained on, bool ``(N,)``.
 
     The same file counts, under whatever folder it is named, and not the same name in another folder. Rows of an
     ``.npz`` count by their ids in that file.
     """
+    run, data = Path(run), Path(data)
     inputs = folder.read_config(run).get("inputs") or {}
     known: set[str] = set()
     kept = run / folder.EVALUATIONS / "unlabelled.npz"
