@@ -19,14 +19,16 @@ from leaven.train.plan import Plan
 METHODS = ("dann", "mcd", "mme")
 
 
-def trained(name: str, seed: int, pool: Pool, head: str = "linear", **hyperparameters: float) -> nn.Module:
+def trained(
+    name: str, seed: int, pool: Pool, head: str = "linear", steps: int = 150, **hyperparameters: float
+) -> nn.Module:
     """The perceptron that a method ends with; all methods start from the same weights."""
     kind, shape = get(name), pool.items.shape[1:]
     torch.manual_seed(seed)
     channels = shape[-1]
     spec = Spec("mlp", shape, pool.num_classes, (0.0,) * channels, (1.0,) * channels, head=head)
     method = kind(build(spec), **hyperparameters)
-    plan = Plan(**kind.plan, steps=150, batch_size=32, seed=seed, probes=0, accelerator="cpu", precision="32-true")
+    plan = Plan(**kind.plan, steps=steps, batch_size=32, seed=seed, probes=0, accelerator="cpu", precision="32-true")
     train(Job(method, pool, plan, Same(), progress=False))
     return method.network
 
@@ -64,9 +66,9 @@ def missing_cue(seed: int) -> tuple[Pool, Pool]:
     return pool, Pool(pool.items[~source], labels[~source], classes=names)
 
 
-def cue_accuracies(name: str, seeds: int, **hyperparameters: float) -> list[float]:
+def cue_accuracies(name: str, seeds: int, **options: float) -> np.ndarray:
     parts = [missing_cue(seed) for seed in range(seeds)]
-    return [accuracy(trained(name, seed, pool, **hyperparameters), test) for seed, (pool, test) in enumerate(parts)]
+    return np.array([accuracy(trained(name, seed, pool, **options), test) for seed, (pool, test) in enumerate(parts)])
 
 
 def test_mcd_comes_to_ignore_what_the_target_lacks():
@@ -75,30 +77,34 @@ def test_mcd_comes_to_ignore_what_the_target_lacks():
 
 
 def test_dann_comes_to_ignore_what_the_target_lacks():
-    """Beside DANN without its reversal: that the target is in the batch statistics helps by itself.
+    """Beside DANN without its reversal too: that the target is in the batch statistics helps by itself.
 
-    Seen over 18 seeds: 3.5 points. A single seed can be 7 points behind.
+    Seen in points, seeds 0 to 5: 15 32 13 14 22 10 over the source alone; 0 9 14 3 3 3 over DANN without its reversal.
     """
-    found, without = cue_accuracies("dann", 12), cue_accuracies("dann", 12, weight=0.0)
-    assert np.mean(found) > np.mean(without) + 0.01, (found, without)
-    assert np.mean(without) > np.mean(cue_accuracies("supervised", 12)), without
+    found, without = cue_accuracies("dann", 6, steps=300), cue_accuracies("dann", 6, steps=300, weight=0.0)
+    gain = found - cue_accuracies("supervised", 6, steps=300)
+    assert gain.mean() > 0.08, gain
+    assert gain.min() > 0, gain
+    assert np.mean(found - without) > 0.02, found - without
 
 
 def test_mme_makes_few_labels_of_the_target_go_further():
-    """A label a class of the target; beside MME without its entropy, which draws the same items.
+    """A label a class of the target; beside MME without its entropy, which draws the same items (the paper's S + T).
 
-    Seen over 18 seeds: 2.8 points. A single seed can be 2 points behind.
+    Seen in points, seeds 0 to 5: 7 1 10 13 3 14.
     """
     found: dict[float, list[float]] = {0.0: [], 0.3: []}
-    for seed in range(12):
+    for seed in range(6):
         pool, test = missing_cue(seed)
         labels, target = pool.labels.copy(), np.flatnonzero(pool.domain < 0)
         known = [np.flatnonzero(test.labels == k)[0] for k in range(3)]
         labels[target[known]] = range(3)
         for weight, accuracies in found.items():
-            network = trained("mme", seed, pool.with_labels(labels), head="cosine", weight=weight)
+            network = trained("mme", seed, pool.with_labels(labels), head="cosine", steps=300, weight=weight)
             accuracies.append(accuracy(network, test))
-    assert np.mean(found[0.3]) > np.mean(found[0.0]) + 0.01, found
+    gain = np.subtract(found[0.3], found[0.0])
+    assert gain.mean() > 0.03, gain
+    assert gain.min() > -0.01, gain
 
 
 # -- features that do not move --------------------------------------------------------------------------------

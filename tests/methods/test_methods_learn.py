@@ -1,49 +1,133 @@
-"""What the library is for: unlabelled digits make few labels go further."""
+"""What the library is for: every method learns what the supervised baseline, with the same labels, does not.
+
+Problems are small and made so that a method's idea must show; each is judged over several seeds, seed by seed beside
+the baseline with the same start. What is asked is a fraction of what was seen, which is written beside it.
+"""
+
+import importlib
+from functools import cache
 
 import numpy as np
 import pytest
 import torch
+from sklearn.metrics import roc_auc_score
 
-from leaven.augment import ImageViews
-from leaven.data import digits, few_labels
+from leaven.augment import FeatureViews, ImageViews
+from leaven.data import Pool, digits
 from leaven.evaluate.predict import predict
-from leaven.methods.registry import get
-from leaven.nn.build import build, describe
+from leaven.methods.base import Method, kind_of
+from leaven.methods.registry import get, names
+from leaven.nn.build import Spec, build, describe
 from leaven.train.engine import train
 from leaven.train.job import Job
 from leaven.train.plan import Plan
 
 SEEDS = (0, 1, 2)
-TRAIN = 1200  # the other 597 are held out
-STEPS = 300
+CPU = {"probes": 0, "accelerator": "cpu", "precision": "32-true"}
+# What fits a run of 120 steps on 240 items; the papers' defaults are for thousands of both.
+SHORT = {
+    "mean_teacher": {"weight": 100.0, "warmup": 0.2}, "mixmatch": {"weight": 1.0},
+    "label_propagation": {"warmup": 0.1, "neighbours": 15}, "pseudo_label": {"threshold": 0.8, "warmup": 0.2},
+}  # fmt: skip
+# Where else a method is tested to learn, over seeds: what it is for is not to classify these vectors.
+ELSEWHERE = {
+    "dann": ("test_adversarial", "test_dann_comes_to_ignore_what_the_target_lacks"),
+    "mcd": ("test_adversarial", "test_mcd_comes_to_ignore_what_the_target_lacks"),
+    "mme": ("test_adversarial", "test_mme_makes_few_labels_of_the_target_go_further"),
+    "maml": ("test_maml", "test_it_learns_where_to_start_from"),
+    "prototypical": ("test_prototypical", "test_it_learns_which_directions_tell_classes_apart"),
+    "nearest": ("test_nearest", "test_one_label_a_class_is_enough"),
+    "moco": ("test_moco", "test_features_of_digits_are_worth_more_than_random_ones"),
+    "rotation": ("test_rotation", "test_features_of_rendered_digits_are_worth_more_than_random_ones"),
+}
 
 
-def accuracy(name: str, seed: int) -> float:
-    """On digits that were held out, after training on four labels a class."""
-    whole = digits()
-    order = np.random.default_rng(seed).permutation(len(whole))
-    pool, held = few_labels(whole.subset(order[:TRAIN]), 4, seed), whole.subset(order[TRAIN:])
-    torch.manual_seed(seed)
+def semi_supervised() -> list[str]:
+    return [name for name in names() if "semi-supervised" in get(name).settings]
+
+
+def asking() -> list[str]:
+    return [name for name in names() if "active learning" in get(name).settings]
+
+
+def test_every_method_is_tested_to_learn():
+    assert {*semi_supervised(), *asking(), *ELSEWHERE} == set(names()) - {"supervised"}
+    for module, test in ELSEWHERE.values():
+        assert hasattr(importlib.import_module(module), test), f"{module}.py has no {test}"
+
+
+# -- classes that the unlabelled items show and two labels each do not -------------------------------------------
+
+
+def clouds(seed: int) -> tuple[Pool, np.ndarray]:
+    """Three clouds, six deviations from each other's middle in two of 32 directions; two labels a class."""
+    rng = np.random.default_rng(seed)
+    labels = np.arange(240) % 3
+    items = rng.normal(size=(240, 32))
+    items[:, 0] += 3 * np.cos(2 * np.pi * labels / 3)
+    items[:, 1] += 3 * np.sin(2 * np.pi * labels / 3)
+    items = (items @ np.linalg.qr(rng.normal(size=(32, 32)))[0]).astype(np.float32)
+    return Pool(items, np.where(np.arange(240) < 6, labels, -1), classes=("a", "b", "c")), labels
+
+
+@cache
+def accuracy(name: str, seed: int, noise: float) -> float:
+    """On the unlabelled items, by a perceptron whose weak views have so much noise."""
+    pool, labels = clouds(seed)
     kind = get(name)
-    settings = {"steps": STEPS, "batch_size": 16, "lr": 0.05, "seed": seed, "probes": 0}
-    plan = Plan(**kind.plan, **settings, accelerator="cpu", precision="32-true")
-    method = kind(build(describe("cnn", pool.items, 10)))
-    train(Job(method, pool, plan, ImageViews(flip=False), progress=False))
-    return float((predict(method.network, held.items).argmax(1) == held.labels).mean())
+    mean, deviation = torch.from_numpy(pool.items.mean(0)), torch.from_numpy(pool.items.std(0))
+    torch.manual_seed(seed)
+    spec = Spec("mlp", (32,), 3, tuple(mean.tolist()), tuple(deviation.tolist()), head=kind.head, members=kind.members)
+    options = ({"ratio": 4} if "ratio" in kind.hyperparameters() else {}) | SHORT.get(name, {})
+    plan = Plan(**{**kind.plan, "steps": 120, "batch_size": 8, "seed": seed, **CPU})
+    method = kind(build(spec), **options)
+    views = FeatureViews(deviation, noise=0.2, weak_noise=noise, dropout=0.1, center=mean)
+    train(Job(method, pool, plan, views, progress=False))
+    return float((predict(method.network, pool.items).argmax(1) == labels)[pool.labels < 0].mean())
 
 
-@pytest.fixture(scope="module")
-def supervised() -> list[float]:
-    return [accuracy("supervised", seed) for seed in SEEDS]
-
-
-@pytest.mark.parametrize("name", ["fixmatch", "adamatch", "pi_model", "uda", "flexmatch", "freematch", "softmatch"])
-def test_unlabelled_digits_help(name, supervised):
-    """Seen in per cent, seeds 0 to 3: supervised 91.5 90.3 88.9 90.1, FixMatch 93.3 94.8 96.1 93.8, AdaMatch
-    94.5 94.0 93.5 92.6, Π-model 92.8 94.5 93.8 95.1, UDA 94.0 96.0 96.1 95.1, FlexMatch 94.5 96.8 96.5 95.8,
-    FreeMatch 94.0 97.0 96.5 94.8, SoftMatch 94.1 95.6 96.3 94.8. The means of the first three are 3.5 points above
-    the supervised ones, or more.
+@pytest.mark.parametrize("name", semi_supervised())
+def test_unlabelled_items_help(name):
+    """Seen, in points over the baseline and the mean of the seeds: 11 (MixMatch, Mean Teacher) to 15 (FixMatch, UDA,
+    ReMixMatch, SoftMatch); the least of a seed 6; spread over seeds 2 to 5.
     """
-    found = [accuracy(name, seed) for seed in SEEDS]
-    assert np.mean(found) > np.mean(supervised) + 0.01, (found, supervised)
-    assert np.mean(found) > 0.9
+    # what is learnt from a weak view needs one that differs
+    strong = any(kind_of(view) == "strong" for stream in method_of(name).streams.values() for view in stream.views)
+    noise = 0.05 if strong else 0.5
+    gains = [accuracy(name, seed, noise) - accuracy("supervised", seed, noise) for seed in SEEDS]
+    assert np.mean(gains) > 0.06, gains
+    assert min(gains) > 0.02, gains
+
+
+def method_of(name: str) -> Method:
+    kind = get(name)
+    return kind(build(Spec("mlp", (2,), 3, (0.0,) * 2, (1.0,) * 2, head=kind.head, members=kind.members)))
+
+
+# -- methods that ask: of kinds that no label is known of -----------------------------------------------------------
+
+
+def area(name: str, seed: int) -> float:
+    """How well what it wants to know tells the items of two digits without a label from those of two digits with some,
+    none of these items labelled: the area under the ROC curve, 0.5 where it asks at random.
+    """
+    whole, rng = digits(), np.random.default_rng(seed)
+    of_kinds = [rng.permutation(np.flatnonzero(whole.labels == kind))[:60] for kind in rng.permutation(10)[:4]]
+    items, labels = whole.items[np.concatenate(of_kinds)], np.repeat(np.arange(4), 60)
+    known = (np.arange(240) % 60 < 30) & (labels < 2)
+    pool = Pool(items, np.where(known, labels, -1), classes=tuple("abcd"))
+    kind = get(name)
+    torch.manual_seed(seed)
+    method = kind(build(describe("cnn", items, 4)), latent=8, width=4)
+    plan = Plan(**{**kind.plan, "steps": 100, "batch_size": 8, "seed": seed, **CPU})
+    train(Job(method, pool, plan, ImageViews(flip=False), progress=False))
+    with torch.no_grad():
+        wanted = method.eval().wanted(torch.from_numpy(items[~known]).permute(0, 3, 1, 2) / 255)
+    return roc_auc_score(labels[~known] >= 2, wanted.numpy())
+
+
+@pytest.mark.parametrize("name", asking())
+def test_what_is_like_no_labelled_item_is_asked_for(name):
+    """Seen, seeds 0 to 3: VAAL 0.64 0.58 0.66 0.57, ARAL 0.72 0.74 0.75 0.63; the baseline asks for nothing."""
+    found = [area(name, seed) for seed in SEEDS]
+    assert np.mean(found) > 0.54, found
