@@ -18,6 +18,10 @@ class MME(Method):
     around them by minimising it, through gradient reversal (section 3.2).
 
     Its classifier is that of section 3.1, by the angle between features and weights, with temperature 0.05.
+
+    Of ours: one update a step with both terms; the authors' code makes two, of the cross-entropy and then of the
+    entropy. λ is the paper's, the ratio of unlabelled items the code's. Both domains' labels
+    weigh the same, as there; strong views beside weak ones are ours.
     """
 
     settings = ("semi-supervised adaptation",)
