@@ -137,7 +137,7 @@ def _header(path: Path, rng: np.random.Generator) -> None:
     with safe_open(path, "pt") as file:
         header = dict(file.metadata() or {})
         weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    if not header:
+    if "leaven" not in header:  # a snapshot
         return _flip(path, rng)
     part = path.with_suffix(".json")
     part.write_text(header["leaven"])

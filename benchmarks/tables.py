@@ -199,9 +199,9 @@ def table(name: str) -> str:
 def written(page: str) -> str:
     """The page with every table as it should be."""
     for name in TABLES:
-        between = re.compile(rf"(<!-- {name} -->\n).*?(\n<!-- end -->)", re.S)
+        between = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.S)
         if between.search(page) and (MEASURED / f"{name}.json").exists():
-            page = between.sub(lambda found, name=name: found[1] + table(name) + found[2], page)
+            page = between.sub(lambda found, name=name: f"{found[1]}{table(name)}\n{found[2]}", page)
     return page
 
 

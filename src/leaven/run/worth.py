@@ -140,7 +140,7 @@ def task_of(run: PathLike, pool: Pool, known: Pool, test: Pool | None) -> Task:
     config = folder.read_config(run)
     require_weighable(run, config, test is not None)
     data = config["data"]
-    if fingerprint(pool) != data["fingerprint"] or pool.digest != data.get("content", pool.digest):
+    if fingerprint(pool) != data.get("fingerprint") or pool.digest != data.get("content", pool.digest):
         raise LeavenError(f"The data of {run} changed since it was made (items, names or labels); make it again.")
     share, seed = config["validation"], config["plan"]["seed"]
     rows = np.arange(len(pool))
