@@ -17,6 +17,7 @@ def test_methods(leaven):
     assert "--threshold 0.95" in one
     assert "--no-alignment" in one
     assert "adamatch" not in one
+    assert "Defaults: τ, λ_u and μ are the paper's" in one
     (row,) = json.loads(leaven("methods", "FixMatch", "--json").out)
     assert {h["name"]: h["default"] for h in row["hyperparameters"]}["threshold"] == 0.95
 
@@ -44,6 +45,7 @@ def test_help_of_a_method_lists_its_options(leaven):
     assert "0 to 1" in words
     assert "--no-alignment" in words
     assert "--labels" in words  # the command's own, too
+    assert "Defaults: τ, λ_u and μ are the paper's" in words
     assert "Hyper-parameters" not in leaven("fit", "--help").out
 
 

@@ -78,9 +78,9 @@ class RandAugment:
 
     Cubuk et al. 2020 tune one strength for all images; FixMatch (section 2.3 and appendix D) draws it anew
     each time, here for each operation of each image: *m* uniform in [0, ``magnitude``], strength *m* / 10, so that
-    a magnitude of 10 is all of each range of table 12 and a smaller one its gentler part. Public code draws *m*
-    from the integers below ``magnitude`` and applies each operation with probability one half; the paper has
-    neither.
+    a magnitude of 10 is all of each range of table 12 and a smaller one its gentler part. The authors' code draws
+    *m* from the integers from 1 to below ``magnitude`` and applies each operation with probability one half; the
+    paper has neither.
 
     Args:
         operations: how many operations an image draws, with replacement; 0 for none.

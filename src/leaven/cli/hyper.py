@@ -40,14 +40,18 @@ class FitCommand(TyperCommand):
         super().format_help(ctx, formatter)
         method = ctx.meta.get(HELP_OF, "auto")
         if method != "auto":
-            from rich.console import Console
+            from rich.console import Console, Group
             from rich.panel import Panel
+            from rich.text import Text
 
             from leaven.cli.methods import hyperparameter_table
-            from leaven.methods.registry import get
+            from leaven.methods.registry import defaults_of, get
 
-            title = f"Hyper-parameters of {method}"
-            panel = Panel(hyperparameter_table(get(method)), title=title, title_align="left", border_style="dim")
+            title, kind = f"Hyper-parameters of {method}", get(method)
+            whose = [Text(f"\n{said}") for said in [defaults_of(kind)] if said]
+            panel = Panel(
+                Group(hyperparameter_table(kind), *whose), title=title, title_align="left", border_style="dim"
+            )
             Console().print(panel, highlight=False)
 
 

@@ -29,6 +29,8 @@ def run(name: str | None, as_json: bool) -> None:
             console.print(f"[bold]{row['name']}[/bold]  {f'also {others}' if others else ''}", highlight=False)
             console.print(f"  {row['paper']}", highlight=False, markup=False)
             console.print(hyperparameter_table(get(row["name"])), highlight=False)
+            if name and row["defaults"]:
+                console.print(f"\n  {row['defaults']}", highlight=False, markup=False)
             console.print()
     console.print("Choose with `leaven fit --method NAME`; its hyper-parameters are options then.", highlight=False)
     return None
@@ -56,12 +58,13 @@ def _by_setting(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
 
 def _row(kind: Any) -> dict[str, Any]:
     from leaven.methods.ranges import words
-    from leaven.methods.registry import name_of
+    from leaven.methods.registry import defaults_of, name_of
 
     return {
         "name": name_of(kind),
         "settings": list(kind.settings),
         "paper": kind.paper,
+        "defaults": defaults_of(kind),
         "hyperparameters": [
             {
                 "name": h.name, "type": getattr(h.type, "__name__", str(h.type)), "default": h.default,

@@ -71,6 +71,12 @@ def resolve(method: type[Method], given: dict[str, Any]) -> dict[str, Any]:
     return resolved
 
 
+def defaults_of(method: type[Method]) -> str:
+    """What the class says of whose its defaults are (the paper's, its authors' code's, ours), on one line."""
+    paragraphs = inspect.cleandoc(method.__doc__ or "").split("\n\n")
+    return " ".join(next((p for p in paragraphs if p.startswith("Defaults: ")), "").split())
+
+
 def _nearest(name: str, known: list[str]) -> str:
     close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     return f"did you mean {close[0]!r}" if close else f"choose one of {', '.join(known) or 'none'}"

@@ -28,6 +28,12 @@ def bait(said: Said, n: int, keys: np.ndarray) -> np.ndarray:
     numbers (268 MB), features are projected on as many principal directions as do not. Features are divided
     by their root mean square.
 
+    Whose weights: 2 n items forward are the authors', the rest is ours. In M every labelled and every chosen item
+    counts once, beside a λ of 1, and I_pool is the mean over the unlabelled candidates. In the authors' code
+    (JordanAsh/badge), with L labelled items, M is λ + (Σ I of the labelled) / (L + n) + n / (L + n) · (Σ I of the
+    chosen), so that a chosen item counts n times as much as a labelled one, and λ (L + n) times as much; I_pool is the
+    mean over the labelled items too.
+
     For C candidates O(C·K·D²) time to begin, O(n·C·K·D) then; O(K·D² + C·D) memory.
     """
     rows = said.unlabelled

@@ -9,7 +9,7 @@ import numpy as np
 from leaven.query.distances import to_nearest
 from leaven.query.said import Said
 
-MOST = 500  # clusters at most; this, NEIGHBOURS and SMALLEST are those of the paper and of its code
+MOST = 500  # clusters at most; this, NEIGHBOURS and SMALLEST are those of the authors' code
 NEIGHBOURS = 20
 SMALLEST = 5  # members up to which a cluster comes last
 SAMPLE = 25_000  # items that the clusters are found on

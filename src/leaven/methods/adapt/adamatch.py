@@ -34,6 +34,12 @@ class AdaMatch(Method):
 
     The paper's loss on the target (eq. 6) is against the aligned guess ỹ as it is, a distribution; the authors' code
     takes argmax ỹ for a label in all three settings. ``hard`` is the switch.
+
+    Defaults: τ, ratio, weight and its rise are the authors', the same for every task, and so are the final rate, the
+    weight decay and plain momentum of the plan. Ours: strong views by RandAugment, where they have CTAugment
+    (``--augment ctaugment``); and the averages of class distributions, which start with what is first seen and remember
+    at most a twentieth of the run. Theirs start at 1/K, with a decay of 0.999 for the source and a window of 128
+    batches for the target, in which short runs collapse.
     """
 
     settings = ("semi-supervised", "adaptation", "semi-supervised adaptation")

@@ -19,9 +19,10 @@ class MME(Method):
 
     Its classifier is that of section 3.1, by the angle between features and weights, with temperature 0.05.
 
-    Of ours: one update a step with both terms; the authors' code makes two, of the cross-entropy and then of the
-    entropy. λ is the paper's, the ratio of unlabelled items the code's. Both domains' labels
-    weigh the same, as there; strong views beside weak ones are ours.
+    Defaults: λ and the ratio of unlabelled items are those of the authors' code, and both domains' labels weigh the
+    same, as there. Ours: one update a step with both terms, where it makes two, of the cross-entropy and then of the
+    entropy; the classifier and the reversal on the backbone's features, where it has a linear layer of 512 between
+    for ResNets; one rate for all layers, where its backbone has a tenth of the others'; strong views beside weak ones.
     """
 
     settings = ("semi-supervised adaptation",)

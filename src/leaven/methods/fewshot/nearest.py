@@ -19,7 +19,9 @@ class Nearest(Method):
     The distance is Euclidean and squared, as in Prototypical Networks (eq. 2), but nothing is trained: the backbone
     stays what it is (pretrained, that of ``--init``, or else taught by MoCo on the pool first), and the means are the
     weights of a linear head. Distances of features that nobody trained for it have no scale of their own, so
-    confidences are in units of how far apart the means are: the temperature is a choice of ours.
+    confidences are in units of how far apart the means are.
+
+    Defaults: the temperature is ours.
     """
 
     settings = ("few-shot",)

@@ -24,6 +24,10 @@ class MoCo(Method):
     Queries and keys are normalised in groups of rows that have one row in common, so that batch statistics do not tell
     which key is a query's own: on one device what shuffling across devices is for (section 3.3). Keys that the queue
     holds of the very item are no negatives, for small pools come round before the queue does.
+
+    Defaults: the key encoder's momentum and the plan's batch, rate and weight decay are the paper's; temperature, head,
+    cosine and views are those of version 2, without its blur. Ours: a queue of 4,096, where the paper has 65,536; a
+    warm-up of the rate over a tenth of the run; and that the key encoder trails by a third of a short run at most.
     """
 
     settings = ("pre-training",)

@@ -21,6 +21,8 @@ class CoTraining(Method):
     Of images each sees a view drawn for itself; of feature vectors each sees half of the columns. In place of labels
     that are added for good, each step learns from the most confident part of its unlabelled items, class by class, and
     this part grows over the run. The model is both together: the mean of their probabilities.
+
+    Defaults: all are ours.
     """
 
     settings = ("semi-supervised",)

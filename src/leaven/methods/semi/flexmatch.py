@@ -19,6 +19,8 @@ class FlexMatch(Method):
 
     It remembers for each row of the pool which class it was last given with confidence. It knows of whole items, not
     of pixels, and of no source: in a pool of two domains the source's rows count as items that are not learnt yet.
+
+    Defaults: all are FixMatch's, and those that microsoft/Semi-supervised-learning publishes for FlexMatch.
     """
 
     settings = ("semi-supervised",)

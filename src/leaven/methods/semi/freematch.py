@@ -24,9 +24,12 @@ from leaven.nn.network import Network, joint
 class FreeMatch(Method):
     """FixMatch with thresholds that follow the mean confidence, of all items and of each class (Algorithm 1).
 
-    ``fairness`` weighs the self-adaptive fairness of section 4.2. It is 0.001 in the authors' settings for CIFAR,
-    SVHN and STL-10. As they have it, the cross-entropy of the batch to the average is made *larger*, without bound:
-    a large weight takes a run apart.
+    ``fairness`` weighs the self-adaptive fairness of section 4.2. As the authors have it, the cross-entropy of the
+    batch to the average is made *larger*, without bound: a large weight takes a run apart.
+
+    Defaults: all are those that microsoft/Semi-supervised-learning publishes for FreeMatch on CIFAR, SVHN and STL-10.
+    Averages have the paper's decay of 0.999 in long runs, and a memory of a twentieth of a short one. A clipping of
+    thresholds that those settings have for SVHN is left out.
     """
 
     settings = ("semi-supervised",)

@@ -22,6 +22,9 @@ class LabelPropagation(Method):
 
     At first the network learns from the labels alone; then the whole pool is looked at again ``rounds`` times in the
     run, and every unlabelled item gets a pseudo-label, a weight by its certainty, and one by the size of its class.
+
+    Defaults: k, α and γ are those of the authors' code, and what ``classical`` takes is scikit-learn's. Ours are the
+    weight, the ratio, and warm-up and rounds in shares of the run.
     """
 
     settings = ("semi-supervised", "adaptation")

@@ -19,6 +19,9 @@ class MixMatch(Method):
     """Guess by the sharpened mean over two weak views; mix labelled and unlabelled items (Algorithm 1).
 
     All mixed items share one pass, which serves batch norm as the authors' interleaving of batches does.
+
+    Defaults: T, α and λ_u are the paper's, the latter for CIFAR-10. It has λ_u rise over the first 16,000 steps, which
+    short runs do not have: the rise over the first 0.4 of the run is ours.
     """
 
     settings = ("semi-supervised",)

@@ -15,7 +15,9 @@ from leaven.nn.network import Network, joint
 class PseudoLabel(Method):
     """A confident prediction is its own label, on the same view; its weight rises from 0 over the run.
 
-    The confidence threshold is that of the comparison in FixMatch (section 4.1); Lee's own form has none.
+    Defaults: threshold, weight and the linear rise over the first 0.4 of the run are not Lee's but those of the
+    re-implementation in FixMatch's code, whose figures its comparison shows (section 4.1). The ratio of 7 is ours;
+    there it is one unlabelled item for each labelled one.
     """
 
     settings = ("semi-supervised", "adaptation")

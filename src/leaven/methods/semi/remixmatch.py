@@ -25,8 +25,9 @@ class ReMixMatch(Method):
     it, the mean guess of two weak views labels these, as in MixMatch); ``rotation``; and CTAugment, which the strong
     views are drawn by, with ``--augment randaugment``. Items that are no square images have no rotation loss.
 
-    Weights, K, T and α are the paper's. The warm-up over a tenth of the run is ours, for short runs: the published
-    figures had 1/64 (16 Ki of 1 Mi steps), which the CIFAR suites give.
+    Defaults: weights, K, T and α are the paper's. The warm-up over a tenth of the run is ours, for short runs: the
+    published figures had 1/64 (16 Ki of 1 Mi steps), which the CIFAR suites give. Class distributions are averaged
+    over the paper's 128 batches, but over a twentieth of a short run.
     """
 
     settings = ("semi-supervised",)

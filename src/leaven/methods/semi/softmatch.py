@@ -20,6 +20,9 @@ class SoftMatch(Method):
     An item as confident as the moving average has weight 1, one below it the less the farther (section 3.1). The
     confidence is that of the guess aligned to the uniform distribution; the pseudo-label is that of the guess as it
     is (section 3.2).
+
+    Defaults: the ratio is FixMatch's, the others are those that microsoft/Semi-supervised-learning publishes for
+    SoftMatch. Averages have its decay of 0.999 in long runs, and a memory of a twentieth of a short one.
     """
 
     settings = ("semi-supervised",)

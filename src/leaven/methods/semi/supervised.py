@@ -16,6 +16,9 @@ class Supervised(Method):
     """Cross-entropy on the labelled items, seen weakly and strongly alike.
 
     The strong view makes the baseline a fair one: methods that use unlabelled data get it too.
+
+    Defaults: the strong view beside the weak one is ours, a choice for fair comparisons; ``--no-strong`` is the plain
+    baseline.
     """
 
     settings = ("baseline",)

@@ -29,6 +29,9 @@ class UDA(Method):
 
     With training-signal annealing a labelled item is left out as soon as its own class is as probable as it may be by
     then, so that few labels are not learnt by heart at once.
+
+    Defaults: threshold and temperature are the paper's. The weight of 1, the ratio of 7 and no annealing are those of
+    the re-implementation in FixMatch's code (which has a threshold of 0.95 and does not sharpen); the paper anneals.
     """
 
     settings = ("semi-supervised",)
