@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from leaven.evaluate.evaluation import Evaluation
-from leaven.evaluate.paired import difference_interval, mcnemar, paired
+from leaven.evaluate.paired import Paired, difference_interval, mcnemar, paired
 
 
 @pytest.mark.parametrize(
@@ -110,6 +110,11 @@ def test_proven_is_five_per_cent(gained, proven):
     pair = paired(first, second)
     assert pair is not None
     assert pair.proven is proven
+
+
+def test_five_per_cent_itself_is_not_below():
+    assert not Paired(10, 5, 1, 0.4, 0.0, 0.8, p=0.05).proven
+    assert Paired(10, 5, 1, 0.4, 0.0, 0.8, p=0.0499).proven
 
 
 def test_nothing_in_common():

@@ -263,13 +263,68 @@ def test_prob_cover_on_a_layout_by_hand():
     assert sorted(select("prob_cover", said_of(line, p, [1]), 12)) == [0, *range(2, 12)]
 
 
-def test_prob_cover_is_the_greedy_cover():
+def clumps(said: Said, n: int, seed: int = 0) -> list[int]:
+    """The hundreds that the chosen items of a line lie nearest to."""
+    return [round(float(said.features[i, 0]) / 100) for i in select("prob_cover", said, n, seed)]
+
+
+def test_prob_cover_has_as_many_clusters_as_classes_or_else_as_items():
+    """Clumps of 5, 4 and 3 items at 0, 100 and 190. As two clusters the last two are one, of 7, and one ball's."""
+    line = np.concatenate([0.1 * np.arange(5), 100 + 0.1 * np.arange(4), 190 + 0.1 * np.arange(3)])[:, None]
+    without, two = np.ones((12, 1)), np.full((12, 2), 0.5)
+    for seed in range(5):
+        assert clumps(said_of(line, without), 3, seed) == [0, 1, 2]
+        assert clumps(said_of(line, without), 1, seed)[0] > 0  # two clusters at least
+        assert clumps(said_of(line, without, [1]), 2, seed) == [1, 2]  # of one label and two items to choose: three
+        first, second, _ = clumps(said_of(line, two), 3, seed)
+        assert first > 0
+        assert second == 0
+
+
+def test_what_lies_at_the_radius_itself_is_outside(monkeypatch):
+    """Two clusters, the nearest of them 8 and 12: δ is 4, and a ball holds what is less than 4 away.
+
+    The ball of 3 holds 8 items, 0 to 6. Left are -2, 7, 8 and the four upwards; the ball of 14 holds these. Then
+    7 and 8 are in the balls of 5 to 8, and -2 in those of -2 to 1. With 8 labelled, 4 and 12 are not covered: the ball
+    of 1 holds 7, -2 to 3 and no 5, and that of 14 four.
+    """
+    monkeypatch.setattr(prob_cover, "centres_of", lambda x, count: np.array([[4.0], [14.0]], np.float32))
+    line = np.array([-2.0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 14, 14, 16])[:, None]  # of mean 6: exact
+    p = np.full((15, 2), 0.5)
+    for seed in range(5):
+        first, second, third, fourth = line[select("prob_cover", said_of(line, p), 4, seed), 0]
+        assert (first, second) == (3, 14)
+        assert 5 <= third <= 8
+        assert -2 <= fourth <= 1
+        assert line[select("prob_cover", said_of(line, p, [10]), 2, seed), 0].tolist() == [1, 14]
+
+
+def test_prob_cover_is_the_greedy_cover(monkeypatch):
+    """Of balls that overlap: a few items of the second cluster are at the edge of the first."""
+    rng = np.random.default_rng(1)
+    x = np.concatenate([rng.normal(size=(80, 2)), [[3.2, 0], [3.3, 0.1], [3.4, 0], [3.5, 0.2]]]).astype(np.float32)
+    centres = np.array([[0, 0], [5, 0]], np.float32)
+    monkeypatch.setattr(prob_cover, "centres_of", lambda x, count: centres)
+    said = said_of(x, np.full((84, 2), 0.5), [3, 4])
+    between = np.sqrt(((x[:, None].astype(float) - x[None]) ** 2).sum(2))
+    reach = np.sqrt(prob_cover.squared_radius(x, ((x[:, None] - centres) ** 2).sum(2).argmin(1)))
+    near = between < 0.999999 * reach  # less what float32 rounds
+    assert near.sum(1).max() > 10
+    open_ = ~near[[3, 4]].any(0)
+    for row in select("prob_cover", said, 12):
+        gain = (near & open_).sum(1)
+        gain[said.labelled] = -1
+        assert gain[row] == gain.max()
+        open_ &= ~near[row]
+
+
+def test_prob_cover_finds_its_clusters_itself():
     rng = np.random.default_rng(1)
     x = rng.normal(size=(80, 2)).astype(np.float32)
     said = said_of(x, np.full((80, 4), 0.25), [3, 4])
     between = np.sqrt(((x[:, None].astype(float) - x[None]) ** 2).sum(2))
-    reach = prob_cover.radius(x, _clusters(x, 4))
-    near = between <= reach
+    reach = np.sqrt(prob_cover.squared_radius(x, _clusters(x, 4)))
+    near = between < 0.999999 * reach  # less what float32 rounds
     open_ = ~near[[3, 4]].any(0)
     for row in select("prob_cover", said, 6):
         gain = (near & open_).sum(1)
@@ -295,12 +350,12 @@ def test_the_radius_keeps_nineteen_of_twenty_balls_pure():
     between = np.sqrt(((x[:, None].astype(float) - x[None]) ** 2).sum(2))
 
     def pure(reach):
-        return np.mean([(label[between[i] <= reach] == label[i]).all() for i in range(200)])
+        return np.mean([(label[between[i] < reach] == label[i]).all() for i in range(200)])
 
-    reach = prob_cover.radius(x, label)
-    assert pure(reach) >= 0.95
+    reach = np.sqrt(prob_cover.squared_radius(x, label))
+    assert pure(0.999999 * reach) >= 0.95
     assert pure(1.001 * reach) < 0.95
-    assert prob_cover.radius(x, np.zeros(200, int)) == np.inf
+    assert prob_cover.squared_radius(x, np.zeros(200, int)) == np.inf
 
 
 def test_default_is_typical_first_and_uncertain_later():

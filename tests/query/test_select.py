@@ -8,8 +8,9 @@ from said_query import make, permuted
 
 from leaven.errors import LeavenError
 from leaven.query import bait, batch_bald, error_reduction, prob_cover
+from leaven.query import keys as keys_module
 from leaven.query.copies import content
-from leaven.query.keys import _mix, exponential, keys, smallest
+from leaven.query.keys import _mix, exponential, keys, least, smallest
 from leaven.query.said import Said
 from leaven.query.select import BY_VOTES, NAMES, select
 
@@ -192,6 +193,32 @@ def test_keys_are_mixed_as_published():
     """The first two numbers of SplitMix64 of seed 0, as Vigna's reference prints them."""
     mixed = _mix(np.array([0, 0x9E3779B97F4A7C15], np.uint64))
     assert [hex(x) for x in mixed] == ["0xe220a8397b1dcdaf", "0x6e789e6aa1b965f4"]
+
+
+def test_keys_in_whole_numbers():
+    """The formula in Python's own integers: each letter times an odd number of its place, summed and mixed."""
+
+    def mix(x):
+        x = (x + 0x9E3779B97F4A7C15) % 2**64
+        x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+        x = (x ^ x >> 27) * 0x94D049BB133111EB % 2**64
+        return x ^ x >> 31
+
+    name, seed = "img/π 7.png", 5
+    total = sum(ord(letter) * (mix(place ^ mix(seed)) | 1) for place, letter in enumerate(name))
+    assert int(keys(np.array([name]), seed)[0]) == mix(total % 2**64)
+
+
+def test_no_draw_is_infinite(monkeypatch):
+    """Of 64 bits without a 1 the draw is that of half a step of 2^-53: -log 2^-54."""
+    monkeypatch.setattr(keys_module, "_mix", np.zeros_like)
+    np.testing.assert_allclose(exponential(np.arange(3, dtype=np.uint64), 0), 54 * np.log(2))
+
+
+def test_least_breaks_ties_by_key():
+    own = np.array([0, 9, 4, 7, 5], np.uint64)
+    assert least(np.array([2.0, 1.0, 1.0, 3.0, 1.0]), own) == 2
+    assert least(np.array([2.0, 1.0, 1.0, 0.5, 1.0]), own) == 3
 
 
 def test_a_strategy_of_ones_own(said, monkeypatch, tmp_path):

@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 from said_query import make
+from sklearn.cluster import KMeans
+from threadpoolctl import threadpool_info
 
 from leaven.query import distances, typiclust
 from leaven.query.badge import gradient_distances, inner
+from leaven.query.keys import keys
 from leaven.query.said import Said
 from leaven.query.select import select
 
@@ -135,6 +138,12 @@ def test_badge_takes_what_is_left_when_no_distance_is():
     assert sorted(select("badge", sure, 5)) == [1, 2, 3, 4, 5]
 
 
+def test_badge_takes_what_is_left_by_the_keys():
+    sure = said_of(np.ones((30, 2)), [[1, 0]] * 30, labelled=[0])
+    order = 1 + keys(sure.ids, 3)[1:].argsort()
+    assert select("badge", sure, 29, 3).tolist() == order.tolist()
+
+
 def blobs(sizes, seed=0):
     """Blobs far apart, of so many items, each with a dense core."""
     rng = np.random.default_rng(seed)
@@ -183,6 +192,24 @@ def test_typicality_is_the_mean_distance_to_twenty_neighbours():
     between = np.sort(np.sqrt(((x[:, None].astype(float) - x[None]) ** 2).sum(2)), axis=1)
     np.testing.assert_allclose(typiclust._spread(x), between[:, 1:21].mean(1), rtol=1e-4)
     np.testing.assert_allclose(typiclust._spread(x[:10]).shape, (10,))
+
+
+def test_clusters_of_typiclust_are_those_of_one_thread_and_of_one_seed(monkeypatch):
+    """So that another version, or machine, chooses the same."""
+    threads = []
+    fit = KMeans.fit
+
+    def watched(self, x):
+        threads.extend(library["num_threads"] for library in threadpool_info())
+        return fit(self, x)
+
+    x = np.random.default_rng(0).normal(size=(300, 3)).astype(np.float32)
+    expected = [KMeans(20, n_init=1, random_state=seed).fit(x).cluster_centers_ for seed in (0, 1)]
+    monkeypatch.setattr(KMeans, "fit", watched)
+    found = typiclust.centres_of(x, 20)
+    np.testing.assert_allclose(found, expected[0], rtol=1e-4)
+    assert np.abs(found - expected[1]).max() > 0.1
+    assert max(threads) == 1
 
 
 @pytest.mark.parametrize("limits", [(500, 25_000, 5_000), (6, 40, 8)])

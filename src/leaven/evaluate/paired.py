@@ -29,7 +29,7 @@ class Paired:
 
     @property
     def proven(self) -> bool:
-        """Whether chance in which items were held out is an unlikely cause (5 % level)."""
+        """Whether chance in which items were held out is an unlikely cause: p below 5 %."""
         return self.p < 0.05
 
 
@@ -37,7 +37,7 @@ def mcnemar(gained: int, lost: int) -> float:
     """Two-sided p of McNemar's exact test: a fair coin for each of ``gained + lost`` disagreements."""
     from scipy.stats import binomtest
 
-    return float(binomtest(gained, gained + lost).pvalue) if gained + lost else 1.0
+    return float(binomtest(gained, gained + lost).pvalue) if gained or lost else 1.0
 
 
 def difference_interval(both: int, gained: int, lost: int, neither: int) -> tuple[float, float]:
@@ -45,8 +45,7 @@ def difference_interval(both: int, gained: int, lost: int, neither: int) -> tupl
     n = both + gained + lost + neither
     first, second = proportion(both + gained, n), proportion(both + lost, n)
     product: float = both * neither - gained * lost
-    if product > 0:  # the correction for continuity
-        product = max(product - n / 2, 0)
+    product = max(product - n / 2, min(product, 0))  # the correction for continuity, which ends at 0
     margins = (both + gained) * (lost + neither) * (both + lost) * (gained + neither)
     phi = product / sqrt(margins) if margins else 0.0
     a, b = first.value - first.low, second.high - second.value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from leaven.query.distances import SMALL
-from leaven.query.keys import exponential, smallest
+from leaven.query.keys import exponential, least
 from leaven.query.said import Said
 
 NEVER, LAST = np.inf, np.finfo(np.float64).max  # in the race: labelled or chosen already; of no distance
@@ -17,7 +17,7 @@ def badge(said: Said, n: int, keys: np.ndarray) -> np.ndarray:
     The embedding of an item is the gradient that the last layer would get if its likeliest class were its label:
     g = a ⊗ h with a = p − onehot(argmax p) and the features h. It is never formed: ⟨gᵢ, gⱼ⟩ = ⟨aᵢ, aⱼ⟩·⟨hᵢ, hⱼ⟩.
     The first item is the one of the longest gradient, as in the authors' code; each further one is drawn in
-    proportion to its squared distance from the nearest one chosen; where none has a distance left, at random.
+    proportion to its squared distance from the nearest one chosen; where none has a distance left, by the keys.
 
     O(n·N·(D + K)) time, O(N) memory beside features and probabilities.
     """
@@ -28,7 +28,7 @@ def badge(said: Said, n: int, keys: np.ndarray) -> np.ndarray:
     for i in range(n):
         race = exponential(keys, i) / np.maximum(distance, 1e-300) if i else -squares
         race = np.where(closed, NEVER, np.where(distance > 0, np.minimum(race, LAST), LAST))
-        row = chosen[i] = smallest(race, keys, 1)[0]
+        row = chosen[i] = least(race, keys)
         closed[row] = True
         distance = np.minimum(distance, gradient_distances(said, squares, row))
     return chosen

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from leaven.data.storage import parts
-from leaven.query.keys import smallest
+from leaven.query.keys import least
 from leaven.query.said import Said
 
 CANDIDATES = 10_000  # items that are looked at and that the pool's Fisher matrix is of, drawn at random
@@ -48,12 +48,12 @@ def bait(said: Said, n: int, keys: np.ndarray) -> np.ndarray:
     for _ in range(min(TWICE * n, len(order))):
         gain = state.gain()
         gain[chosen] = -np.inf
-        row = int(smallest(-gain, keys[order], 1)[0])
+        row = least(-gain, keys[order])
         state.move(row, 1.0)
         chosen.append(row)
     for _ in range(len(chosen) - n):
         cost = state.cost(chosen)
-        row = chosen.pop(int(smallest(cost, keys[order[chosen]], 1)[0]))
+        row = chosen.pop(least(cost, keys[order[chosen]]))
         state.move(row, -1.0)
     return order[chosen]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from leaven.query.disagreement import entropies, information, measured
-from leaven.query.keys import smallest
+from leaven.query.keys import least, smallest
 from leaven.query.said import Said
 
 CANDIDATES = 2000  # items that are looked at: those that tell the most alone
@@ -52,7 +52,7 @@ def batch_bald(said: Said, n: int, keys: np.ndarray) -> np.ndarray:
             best, at = max(best, bound[some].max()), at + size
         if best < NOTHING:
             break
-        row = int(smallest(-bound, keys[rows], 1)[0])
+        row = least(-bound, keys[rows])
         chosen.append(row)
         bound[row] = -np.inf
         joint = joint.with_label_of(votes[:, row], rng)

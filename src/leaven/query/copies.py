@@ -8,6 +8,8 @@ import numpy as np
 
 from leaven.data.storage import parts
 
+DIGEST = 16  # bytes of a hash
+
 
 def content(*columns: np.ndarray) -> np.ndarray:
     """A number for each of N items, int64 ``(N,)``: the same for two items whose rows are equal byte for byte.
@@ -18,14 +20,14 @@ def content(*columns: np.ndarray) -> np.ndarray:
     ----------
     columns : each ``(N, ...)``, such as the pixels of images; at least one
     """
-    digests = np.empty(len(columns[0]), "S16")
+    digests = np.empty(len(columns[0]), f"S{DIGEST}")
     for start, stop in parts(len(digests)):
         blocks = [np.ascontiguousarray(column[start:stop]) for column in columns]
         for row in range(stop - start):
-            digest = hashlib.blake2b(digest_size=15)  # NumPy drops zeros at the end of bytes: see the stop below
+            digest = hashlib.blake2b(digest_size=DIGEST)
             for block in blocks:
                 digest.update(block[row].data)
-            digests[start + row] = digest.digest() + b"."
+            digests[start + row] = digest.digest()
     return np.unique(digests, return_inverse=True)[1].astype(np.int64)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from leaven.query.distances import to_nearest, to_point
-from leaven.query.keys import smallest
+from leaven.query.keys import least
 from leaven.query.said import Said
 
 
@@ -22,11 +22,10 @@ def k_center(said: Said, n: int, keys: np.ndarray) -> np.ndarray:
     nearest = np.full(len(said), np.inf, np.float32)
     if len(known):
         nearest[open_], _ = to_nearest(features, open_, np.asarray(features[known], np.float32))
-    nearest[known] = -1.0  # below every distance: never the farthest
+    nearest[known] = -np.inf  # below every distance: never the farthest
     chosen = np.zeros(n, np.int64)
     for i in range(n):
-        chosen[i] = smallest(-nearest, keys, 1)[0]
-        if i + 1 < n:
-            np.minimum(nearest, to_point(features, features[chosen[i]]), out=nearest)
-            nearest[chosen[i]] = -1.0
+        row = chosen[i] = least(-nearest, keys)
+        np.minimum(nearest, to_point(features, features[row]), out=nearest)
+        nearest[row] = -np.inf
     return chosen

@@ -24,11 +24,11 @@ def keys(ids: np.ndarray, seed: int) -> np.ndarray:
     for place in range(letters.shape[1]):
         total += letters[:, place] * times[place]
     found = _mix(total)
-    ordered = np.sort(found)
-    if (ordered[1:] == ordered[:-1]).any():
-        values, counts = np.unique(ids, return_counts=True)
-        if (counts > 1).any():
-            raise LeavenError(f"The id {values[counts > 1][0]} stands twice in the pool, expected one for each item.")
+    order = np.argsort(found)
+    alike = np.flatnonzero(np.diff(found[order]) == 0)
+    here, there = ids[order[alike]], ids[order[alike + 1]]
+    for name in here[here == there]:  # and not two whose numbers met by chance
+        raise LeavenError(f"The id {name} stands twice in the pool, expected one for each item.")
     return found
 
 
@@ -40,6 +40,12 @@ def exponential(keys: np.ndarray, draw: int) -> np.ndarray:
     """
     bits = _mix(keys ^ _mix(np.array([draw], dtype=np.uint64)))
     return -np.log(((bits >> np.uint64(11)) + 0.5) * 2.0**-53)
+
+
+def least(scores: np.ndarray, keys: np.ndarray) -> int:
+    """Row of the smallest score, of one at least; ties are broken by the keys."""
+    rows = np.flatnonzero(scores == scores.min())
+    return int(rows[keys[rows].argmin()])
 
 
 def smallest(scores: np.ndarray, keys: np.ndarray, n: int) -> np.ndarray:

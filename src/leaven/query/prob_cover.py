@@ -21,8 +21,8 @@ def prob_cover(said: Said, n: int, keys: np.ndarray) -> np.ndarray:
     The balls of labelled items count. δ is the largest radius at which 95 % of the balls hold one pseudo-label alone
     (the paper's section 3.3), the pseudo-labels being clusters of k-means, as many as classes; where no classes are
     known (K is 1), as many as there are labelled items and items to choose. A ball is pure up to the distance of the
-    nearest item of another pseudo-label, so δ is a quantile of these distances. When all is covered, the rest are
-    random. The features are taken as they are; the paper's are of unit length.
+    nearest item of another pseudo-label, so δ is a quantile of these distances; what lies at δ itself is outside.
+    When all is covered, the rest are random. The features are taken as they are; the paper's are of unit length.
 
     Of a pool above 8,000 items, as many, drawn at random, stand for all: O(8,000²·D + n·8,000²) time at most, 128 MB
     and O(8,000·D) memory beside the features, and distances of the labelled items to the sample.
@@ -33,46 +33,45 @@ def prob_cover(said: Said, n: int, keys: np.ndarray) -> np.ndarray:
     count = classes if classes > 1 else max(2, min(int(said.labelled.sum()) + n, MOST))
     every = np.arange(len(x))
     _, label = to_nearest(x, every, centres_of(x, min(count, len(x))))
-    reach = radius(x, label)
+    reach = squared_radius(x, label)
     near = np.zeros((len(x), len(x)), bool)
     for part in _slices(len(x)):
-        near[part] = _squared(x[part], x) <= reach**2
-    near |= near.T.copy()  # a product's last bit must not make it one-sided
+        near[part] = _squared(x[part], x) < reach
+    near &= near.T.copy()  # a product's last bit must not make it one-sided
     np.fill_diagonal(near, True)
     known = np.flatnonzero(said.labelled)
     open_cover = np.ones(len(x), bool)
     if len(known):
         known = known[np.argsort(keys[known])]
-        open_cover = to_nearest(x, every, np.asarray(said.features[known], np.float32))[0] > reach**2
-    free = ~said.labelled[order]
+        open_cover = to_nearest(x, every, np.asarray(said.features[known], np.float32))[0] >= reach
     gain = np.concatenate([(near[part] & open_cover).sum(1) for part in _slices(len(x))])
+    gain[said.labelled[order]] = 0  # but for a last bit it is
     chosen: list[int] = []
-    for _ in range(min(n, int(free.sum()))):
-        row = int(np.where(free, gain, -1).argmax())  # the first of the best: rows are in the order of their keys
-        if gain[row] <= 0:
+    while len(chosen) < n:
+        row = int(gain.argmax())  # the first of the best: rows are in the order of their keys
+        if gain[row] <= 0:  # all that can be is covered, the chosen ones with it
             break
         covered = np.flatnonzero(near[row] & open_cover)
         gain -= near[covered].sum(0)
         open_cover[covered] = False
-        free[row] = False
         chosen.append(int(order[row]))
     rest = said.unlabelled[np.argsort(keys[said.unlabelled])]
     rest = rest[~np.isin(rest, chosen)]
     return np.concatenate([np.array(chosen, np.int64), rest[: n - len(chosen)]])
 
 
-def radius(x: np.ndarray, label: np.ndarray) -> float:
-    """The largest radius at which at least 95 % of the balls around ``x`` ``(N, D)`` hold one ``label`` alone.
+def squared_radius(x: np.ndarray, label: np.ndarray) -> float:
+    """δ², δ being the largest radius at which at least 95 % of the open balls around ``x`` ``(N, D)`` hold one
+    ``label`` alone.
 
     0 where copies of one item have several labels; infinite where all items have one.
     """
     nearest = np.empty(len(x))
     for part in _slices(len(x)):
         apart = np.where(label[part, None] == label[None], np.inf, _squared(x[part], x))
-        nearest[part] = np.sqrt(apart.min(1))
+        nearest[part] = apart.min(1)
     within = int((1 - PURE) * len(x))  # so many balls may be impure
-    edge = np.sort(nearest)[within]
-    return float(np.nextafter(np.float32(edge), np.float32(0))) if np.isfinite(edge) else np.inf
+    return float(np.sort(nearest)[within])
 
 
 def _squared(part: np.ndarray, x: np.ndarray) -> np.ndarray:

@@ -53,7 +53,7 @@ def strategy_name(name: str) -> str:
     plain = {known.replace("_", ""): known for known in NAMES}
     key = plain.get(key.replace("_", ""), key)
     if key not in NAMES:
-        close = difflib.get_close_matches(key, NAMES, n=1, cutoff=0.5)
+        close = difflib.get_close_matches(key, NAMES, cutoff=0.5)
         hint = f"did you mean {close[0]!r}" if close else f"choose one of {', '.join(NAMES)}"
         raise LeavenError(f"There is no query strategy {name!r}; {hint}.")
     return key
@@ -84,15 +84,13 @@ def select(name: str, said: Said, n: int, seed: int = 0) -> np.ndarray:
     if n < 0:
         raise LeavenError(f"{n} items were asked for, expected 0 or more.")
     own = keys(said.ids, seed)
-    if n == 0 or not len(said.unlabelled):
-        return np.zeros(0, np.int64)
     strategy: Strategy = _own(key) if ":" in key else getattr(importlib.import_module(f"leaven.query.{key}"), key)
     numbers = content(said.features, said.probabilities) if said.content is None else said.content
     different = distinct(numbers, said.labelled, own)
     if len(different) == len(said):
         return _chosen(name, strategy, said, n, own)
     rows = different[_chosen(name, strategy, said.subset(different), n, own[different])]
-    if said.content is None and len(rows) < n:
+    if said.content is None:
         known = said.labelled.copy()
         known[rows] = True
         rows = np.concatenate([rows, _chosen(name, strategy, replace(said, labelled=known), n - len(rows), own)])
@@ -104,7 +102,7 @@ def _chosen(name: str, strategy: Strategy, said: Said, n: int, own: np.ndarray) 
     n = min(n, len(said.unlabelled))
     if n == 0:
         return np.zeros(0, np.int64)
-    rows = np.asarray(strategy(said, n, own)).astype(np.int64, copy=False)
+    rows = np.asarray(strategy(said, n, own), np.int64)
     if rows.shape != (n,) or len(np.unique(rows)) < n or not np.isin(rows, said.unlabelled).all():
         raise LeavenError(f"The strategy {name} did not give {n} different unlabelled rows, as each has to; mend it.")
     return rows

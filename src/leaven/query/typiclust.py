@@ -42,7 +42,7 @@ def typiclust(said: Said, n: int, keys: np.ndarray) -> np.ndarray:
     share = np.zeros(count, np.int64)
     turns: list[np.ndarray] = []
     for some in (turn[large], turn[~large]):
-        while (missing := n - share.sum()) > 0:  # each cluster gives one, then each another one
+        while missing := n - share.sum():  # each cluster gives one, then each another one
             giving = some[share[some] < left[some]][:missing]
             if not len(giving):
                 break
@@ -62,7 +62,7 @@ def centres_of(features: np.ndarray, count: int) -> np.ndarray:
 
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # fewer different items than clusters: some clusters stay empty
-        return KMeans(count, n_init=1, random_state=0).fit(features).cluster_centers_
+        return KMeans(count, random_state=0).fit(features).cluster_centers_
 
 
 def _spread(features: np.ndarray) -> np.ndarray:
