@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
@@ -103,18 +103,13 @@ def read_folder(
         table = fitting(labels, folder, listed)
     elif labels is not None and labels is not False:
         table = read_table(labels, folder, listed)
-    names = sorted(name for name in listed if is_image(name) or (table is not None and name in table))
-    passed = passed_over(set(listed).difference(names))
-    if not names:
-        found = f" ({passed})" if passed else ""
-        raise LeavenError(
-            f"The folder {folder} has no images{found}, expected files such as .png or .jpg in it: add some."
-        )
-    if passed:
-        warnings.warn(f"Passed over in {folder}: {passed}.", LeavenWarning, stacklevel=2)
+    found = pictures(folder, listed.values(), table or ())
+    if found.said:
+        warnings.warn(found.said, LeavenWarning, stacklevel=2)
+    names = [file.name for file in found.files]
     items, kept = decode_files(
         folder,
-        [listed[name] for name in names],
+        found.files,
         size=size,
         channels=channels,
         strict=strict,
@@ -124,9 +119,9 @@ def read_folder(
     if table is not None:
         texts = [table.get(name, "") for name in names]
     else:
-        texts = ["" if labels is False else _folder_class(name) for name in names]
+        texts = ["" if labels is False else subfolder(name) for name in names]
     if table is None and labels is not False:
-        _say_parts(folder, set(texts))
+        say_parts(folder, texts, "taken for classes")
     elif table is not None:
         lost = [names[row] for row in np.setdiff1d(np.arange(len(names)), kept) if not is_unlabelled(texts[row])]
         if lost:
@@ -157,28 +152,69 @@ def _reads_heif() -> bool:
     return True
 
 
-def passed_over(names: Iterable[str]) -> str:
-    """What pictures are among these files that cannot be read, and what would read them; empty where none are."""
-    ends: dict[str, list[str]] = {"heif": [], "raw": []}
-    for name in sorted(names):
-        end = os.path.splitext(name)[1].lower()
-        for kind, known in (("heif", HEIF), ("raw", RAW)):
-            if end in known:
-                ends[kind].append(name)
+class Pictures(NamedTuple):
+    """The images among the files of a folder, in the order of their names.
+
+    Attributes:
+        files: those that can be read, by their names.
+        passed: names of pictures that cannot be: HEIC where no package reads it, and what cameras call raw.
+        said: the same in a sentence, with what would read them; empty where there are none.
+    """
+
+    files: list[File]
+    passed: list[str]
+    said: str
+
+
+def pictures(folder: Path, files: Iterable[File], named: Collection[str] = ()) -> Pictures:
+    """What is there to be read in a folder; every reader of folders asks here.
+
+    Parameters
+    ----------
+    folder : where the files lie, for what is said
+    files : as `scan` has them
+    named : files to read however their names end, for somebody named them
+
+    Raises
+    ------
+    LeavenError
+        There is no image among them.
+    """
+    every = sorted(files)
+    own = [file for file in every if is_image(file.name) or file.name in named]
+    known = {file.name for file in own}
+    passed = [file.name for file in every if file.name not in known and _needed(file.name)]
+    if not own:
+        found = f" ({_in_words(passed)})" if passed else ""
+        raise LeavenError(
+            f"The folder {folder} has no images{found}, expected files such as .png or .jpg in it: add some."
+        )
+    return Pictures(own, passed, f"Passed over in {folder}: {_in_words(passed)}." if passed else "")
+
+
+HEIF_NEEDS, RAW_NEEDS = "which pip install 'leaven[heif]' makes readable", "to be developed to JPEG or TIFF first"
+
+
+def _needed(name: str) -> str:
+    """What it takes to read a picture whose name ends so; empty where nothing is known of such names."""
+    end = os.path.splitext(name)[1].lower()
+    return HEIF_NEEDS if end in HEIF else RAW_NEEDS if end in RAW else ""
+
+
+def _in_words(names: Sequence[str]) -> str:
     said = []
-    if found := ends["heif"]:
-        said.append(f"{len(found)} HEIC files ({listing(found)}), which need: pip install 'leaven[heif]'")
-    if found := ends["raw"]:
-        said.append(f"{len(found)} raw files ({listing(found)}), to be developed to JPEG or TIFF first")
+    for kind, needs in (("HEIC", HEIF_NEEDS), ("raw", RAW_NEEDS)):
+        if found := [name for name in names if _needed(name) == needs]:
+            said.append(f"{len(found)} {kind} file{'s' * (len(found) > 1)} ({listing(found)}), {needs}")
     return "; ".join(said)
 
 
-def _say_parts(folder: Path, classes: set[str]) -> None:
-    """Warn where subfolders that are taken for classes look like the parts of a data set."""
-    found = sorted(name for name in classes if name.casefold() in PARTS)
+def say_parts(folder: Path, names: Iterable[str], taken: str) -> None:
+    """Warn where subfolders look like the parts of a data set, which were not ``taken`` for them."""
+    found = sorted({name for name in names if name.casefold() in PARTS})
     if len(found) > 1:
         warnings.warn(
-            f"The subfolders {' and '.join(found)} of {folder} are taken for classes; if they are parts of the data, "
+            f"The subfolders {' and '.join(found)} of {folder} are {taken}; if they are parts of the data, "
             "give one of them to train on and another as --test.",
             LeavenWarning,
             stacklevel=3,
@@ -254,10 +290,19 @@ def decode_files(
     The cache is keyed by the folder and, of each file, its path in it, size in bytes and time of
     modification.
     """
-    from PIL import Image
+    from PIL import Image, UnidentifiedImageError
+
+    if any(_needed(file.name) == HEIF_NEEDS for file in files):
+        _reads_heif()  # named one by one, they came past ``is_image``
 
     def open_image(row: int) -> Image.Image:
-        return Image.open(os.path.join(root, files[row].name))
+        name = files[row].name
+        try:
+            return Image.open(os.path.join(root, name))
+        except UnidentifiedImageError:
+            if _needed(name):
+                raise OSError(_in_words([name])) from None
+            raise
 
     return decoded(
         digest(files, root.resolve(), size, channels),
@@ -277,6 +322,7 @@ def on_disk(folder: Path) -> dict[str, Path]:
     return {composed(file.name): folder / file.name for file in scan(folder)}
 
 
-def _folder_class(name: str) -> str:
+def subfolder(name: str) -> str:
+    """The folder of the first level that a file lies in, by its relative path; empty for one beside these folders."""
     first, slash, _ = name.partition("/")
     return first if slash else ""

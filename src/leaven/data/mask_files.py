@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+import warnings
+from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ import numpy as np
 
 from leaven.errors import LeavenError
 
-from .cache import decoded
+from .cache import LeavenWarning, decoded
 from .decode import reason
 from .folder import File, digest, is_image, scan
 from .images import kept_part, probe
@@ -26,8 +27,11 @@ if TYPE_CHECKING:
 LOSSLESS = ("bmp", "gif", "png", "tif", "tiff")  # what may hold class numbers; JPEG would change them
 
 
-def pair(files: Sequence[File], root: Path, folder: Path) -> dict[str, File]:
+def pair(files: Sequence[File], root: Path, folder: Path, passed: Collection[str] = ()) -> dict[str, File]:
     """Name of an image → its mask, for the images that have one; names are compared in NFC.
+
+    Masks of ``passed``, pictures that cannot be read, are passed over like these. Files that hold no class numbers,
+    for they are not lossless, are named in a `LeavenWarning`.
 
     Raises
     ------
@@ -35,14 +39,20 @@ def pair(files: Sequence[File], root: Path, folder: Path) -> dict[str, File]:
         None has one, a mask has no image, or two files would be one another's.
     """
     found: dict[str, File] = {}
+    lossy: list[str] = []
+    unread = {os.path.splitext(composed(name))[0] for name in passed}
     for mask in scan(root):
         stem, end = os.path.splitext(composed(mask.name))
         if end[1:].lower() in LOSSLESS:
+            if stem in unread:
+                continue
             if stem in found:
                 raise LeavenError(
                     f"The folder {root} has two masks for one image, {found[stem].name} and {mask.name}: remove one."
                 )
             found[stem] = mask
+        elif is_image(mask.name):
+            lossy.append(mask.name)
     stems: dict[str, str] = {}
     for file in files:
         stem = os.path.splitext(composed(file.name))[0]
@@ -51,6 +61,13 @@ def pair(files: Sequence[File], root: Path, folder: Path) -> dict[str, File]:
                 f"The images {stems[stem]} and {file.name} in {folder} share the mask {found[stem].name}: rename one."
             )
         stems[stem] = file.name
+    if lossy:
+        warnings.warn(
+            f"Passed over in {root}: {len(lossy)} {'masks' if len(lossy) > 1 else 'mask'} ({listing(sorted(lossy))}), "
+            f"for only {', '.join(LOSSLESS)} keep class numbers as they were.",
+            LeavenWarning,
+            stacklevel=3,
+        )
     alone = sorted(mask.name for stem, mask in found.items() if stem not in stems)
     if not found or len(alone) == len(found):
         raise LeavenError(

@@ -13,7 +13,7 @@ from leaven.errors import LeavenError
 
 from .cache import LeavenWarning
 from .decode import COMMON
-from .folder import File, decode_files, is_image, scan
+from .folder import File, decode_files, pictures, say_parts, scan, subfolder
 from .images import probe
 from .mask_files import MaskReader, decode_masks, pair
 from .mask_values import Value, numbering, one_class, stated
@@ -81,11 +81,14 @@ def read_masks(
         255 is not said to be none; and as for `read_folder`.
     """
     folder = _folder(images, "images")
-    files = sorted(file for file in scan(folder) if is_image(file.name))
-    if not files:
-        raise LeavenError(f"The folder {folder} has no images, expected files such as .png or .jpg in it: add some.")
+    found = pictures(folder, scan(folder))
+    if found.said:
+        warnings.warn(found.said, LeavenWarning, stacklevel=2)
+    files = found.files
     root = None if masks is None else _folder(masks, "masks")
-    of = {} if root is None else pair(files, root, folder)
+    of = {} if root is None else pair(files, root, folder, found.passed)
+    if root is not None:
+        say_parts(folder, [subfolder(file.name) for file in files], "read as one")
     said = stated(root, values, classes, ignore)
     reader = MaskReader(said, by_number=bool(values))
     size = _size(folder, files) if size is None else size

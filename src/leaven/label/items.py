@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from leaven.data.folder import is_image, scan
+from leaven.data.folder import File, is_image, pictures, scan
 from leaven.data.names import composed
 from leaven.errors import LeavenError
 from leaven.store import Unavailable
@@ -38,6 +38,10 @@ class Items:
     data : folder of images, with all its subfolders, or an ``.npz`` of images
     made : folder of synthesised images, which need not be there
 
+    Attributes
+    ----------
+    passed : what pictures of the folder cannot be read, and what would read them, in a sentence; empty without any
+
     Raises
     ------
     LeavenError : there is no such data, or no image in it
@@ -47,11 +51,13 @@ class Items:
         self.data, self.made = Path(data), None if made is None else Path(made)
         self.pixels: np.ndarray | None = None  # of an .npz, uint8 (N, H, W, C)
         self._files: dict[str, str] = {}  # names as the disk has them, where these are other ones
+        self.passed = ""
         self._stamp = b""  # of an .npz, when it was read
         own = self._read_npz() if self.data.suffix.lower() == ".npz" and not self.data.is_dir() else self._list()
         self.count = len(own)  # of them lie in ``data``; the others were made
         known = set(own)
-        new = [f"{MADE}/{name}" for name in self._images(self.made)] if self.made and self.made.is_dir() else []
+        there = scan(self.made) if self.made and self.made.is_dir() else []
+        new = [f"{MADE}/{name}" for name in self._named([file for file in there if is_image(file.name)])]
         self.names: list[str] = own + [name for name in new if name not in known]
 
     @cached_property
@@ -157,10 +163,9 @@ class Items:
         if not self.data.is_dir():
             what = "is a file" if self.data.exists() else "does not exist"
             raise LeavenError(f"{self.data} {what}, expected a folder of images, an .npz, or a run: check the path.")
-        names = self._images(self.data)
-        if not names:
-            raise LeavenError(f"The folder {self.data} has no images, expected files such as .png or .jpg: add some.")
-        return names
+        found = pictures(self.data, scan(self.data))
+        self.passed = found.said
+        return self._named(found.files)
 
     def _read_npz(self) -> list[str]:
         from leaven.data import read_npz
@@ -174,9 +179,9 @@ class Items:
         names: list[str] = pool.ids.tolist()
         return names
 
-    def _images(self, folder: Path) -> list[str]:
-        """Names of the images in a folder and its subfolders, in NFC, in the order in which pools have them."""
-        files = sorted(file.name for file in scan(folder) if is_image(file.name))
+    def _named(self, of: Sequence[File]) -> list[str]:
+        """Names of files in NFC, in the order in which pools have them."""
+        files = sorted(file.name for file in of)
         names = [composed(name) for name in files]
         self._files |= {name: file for name, file in zip(names, files, strict=True) if name != file}
         return names

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from leaven.data import LeavenWarning
 from leaven.errors import LeavenError
 from leaven.label import known as before
 from leaven.label.items import Items, same_folder
@@ -51,6 +53,8 @@ def open_session(
     if settings.train and ("method" in asked or "hyperparameters" in asked):
         _require_method(settings)
     items = Items(settings.data, run / "made")
+    if items.passed:
+        warnings.warn(items.passed, LeavenWarning, stacklevel=2)
     if not settings.labels:
         settings = replace(settings, labels=before.default(items))
     found = before.read_known(settings, items, run)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -33,15 +34,16 @@ def read(
     """
     import numpy as np
 
-    from leaven.data.folder import is_image, scan
+    from leaven.data import LeavenWarning
+    from leaven.data.folder import pictures, scan
 
     for folder in (masks, images):
         if not folder.is_dir():
             raise LeavenError(f"The folder {folder} does not exist, expected masks and their images: check the path.")
-    files = sorted(file for file in scan(images) if is_image(file.name))
-    if not files:
-        raise LeavenError(f"The folder {images} has no images, expected those of the masks: check the path.")
-    of = pair(files, masks, images)
+    found = pictures(images, scan(images))
+    if found.said:
+        warnings.warn(found.said, LeavenWarning, stacklevel=2)
+    of = pair(found.files, masks, images, found.passed)
     said = stated(masks, values)
     reader = MaskReader(said, by_number=bool(values))
     maps = {item: np.asarray(reader.open(masks / file.name, images / item)) for item, file in of.items()}

@@ -53,11 +53,12 @@ def namer(images: Path | None, where: str) -> Callable[[str], str]:
     """
     if images is None:
         return plain_name
-    from leaven.data.folder import is_image, scan
+    from leaven.data.folder import pictures, scan
 
     if not images.is_dir():
         raise LeavenError(f"The folder {images} does not exist, expected a folder of images: check the path.")
-    files = {composed(file.name) for file in scan(images) if is_image(file.name)}
+    there = pictures(images, scan(images))
+    files = {composed(name) for name in [*(file.name for file in there.files), *there.passed]}
     called: dict[str, list[str]] = defaultdict(list)
     for file in sorted(files):
         called[PurePosixPath(file).name].append(file)
