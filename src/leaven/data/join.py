@@ -8,7 +8,7 @@ from leaven.errors import LeavenError
 
 from .checks import match_classes
 from .pool import NO_CLASS, Pool
-from .storage import bytes_each, parts, room
+from .storage import bytes_each, let_go, parts, room
 
 
 def adaptation(source: Pool, target: Pool) -> Pool:
@@ -87,4 +87,5 @@ def _join_items(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     for items, offset in ((source, 0), (target, len(source))):
         for start, stop in parts(len(items), bytes_each(items)):
             joined[offset + start : offset + stop] = items[start:stop]
+            let_go(items)
     return joined

@@ -18,7 +18,7 @@ from .images import probe
 from .mask_files import MaskReader, decode_masks, pair
 from .mask_values import Value, numbering, one_class, stated
 from .pool import NO_CLASS, Pool
-from .storage import bytes_each, parts, room
+from .storage import bytes_each, let_go, parts, room
 
 
 def read_masks(
@@ -145,6 +145,7 @@ def pixel_counts(masks: np.ndarray, known: np.ndarray) -> np.ndarray:
     counts = np.zeros(256, np.int64)
     for start, stop in parts(len(masks), 8 * bytes_each(masks)):  # counting takes 8 bytes a pixel
         counts += np.bincount(masks[start:stop][known[start:stop]].ravel(), minlength=256)
+        let_go(masks)
     return counts
 
 
@@ -154,4 +155,5 @@ def renumbered(masks: np.ndarray, known: np.ndarray, to: np.ndarray) -> np.ndarr
     for start, stop in parts(len(masks), bytes_each(masks)):
         changed[start:stop] = to[masks[start:stop]]
         changed[start:stop][~known[start:stop]] = NO_CLASS
+        let_go(masks)
     return changed

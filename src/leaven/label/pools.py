@@ -10,7 +10,7 @@ import numpy as np
 from leaven.data import Pool
 from leaven.data.images import standardise
 from leaven.data.names import natural_key
-from leaven.data.storage import bytes_each, parts, room
+from leaven.data.storage import bytes_each, let_go, parts, room
 from leaven.label.items import Items
 from leaven.label.settings import Settings
 from leaven.run.inputs import read_data
@@ -38,6 +38,7 @@ def with_made(pool: Pool, items: Items, names: list[str]) -> Pool:
     together = room((len(pool) + len(made), height, width, channels), np.dtype(np.uint8))
     for start, stop in parts(len(pool), bytes_each(pool.items)):
         together[start:stop] = pool.items[start:stop]
+        let_go(pool.items)
     together[len(pool) :] = np.stack(list(made.values()))
     return Pool(together, ids=np.concatenate([pool.ids, np.array(list(made))]))
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from leaven.data.storage import bytes_each, parts
+from leaven.data.storage import bytes_each, let_go, parts
 from leaven.errors import LeavenError
 from leaven.nn.committee import Bodies, Vote, halves
 from leaven.nn.heads import CosineHead, DroppedLinear, start_linear
@@ -131,6 +131,7 @@ def _of_pixels(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     for start, stop in parts(len(images), 8 * bytes_each(images)):  # counting takes 8 bytes a pixel
         for channel, levels in enumerate(counts):
             levels += np.bincount(images[start:stop, ..., channel].ravel(), minlength=256)
+        let_go(images)
     level = np.arange(256) / 255
     total = counts.sum(1)
     mean = counts @ level / total

@@ -6,7 +6,7 @@ import hashlib
 
 import numpy as np
 
-from leaven.data.storage import parts
+from leaven.data.storage import bytes_each, let_go, parts
 
 DIGEST = 16  # bytes of a hash
 
@@ -14,20 +14,23 @@ DIGEST = 16  # bytes of a hash
 def content(*columns: np.ndarray) -> np.ndarray:
     """A number for each of N items, int64 ``(N,)``: the same for two items whose rows are equal byte for byte.
 
-    Rows are told apart by a hash of 128 bits, for they may be many and long. O(N) memory beside them.
+    Rows are told apart by a hash of 128 bits, for they may be many and long. O(N) memory beside them, also of
+    columns that are memory-mapped.
 
     Parameters
     ----------
     columns : each ``(N, ...)``, such as the pixels of images; at least one
     """
     digests = np.empty(len(columns[0]), f"S{DIGEST}")
-    for start, stop in parts(len(digests)):
+    for start, stop in parts(len(digests), sum(map(bytes_each, columns))):
         blocks = [np.ascontiguousarray(column[start:stop]) for column in columns]
         for row in range(stop - start):
             digest = hashlib.blake2b(digest_size=DIGEST)
             for block in blocks:
                 digest.update(block[row].data)
             digests[start + row] = digest.digest()
+        for column in columns:
+            let_go(column)
     return np.unique(digests, return_inverse=True)[1].astype(np.int64)
 
 
