@@ -51,3 +51,10 @@ def test_randomness_of_a_step():
     assert seeded(0, 5, 0) == seeded(0, 5, 0)
     keys = [(s, t, r) for s in range(3) for t in range(3) for r in range(3)]
     assert len({tuple(seeded(*key)) for key in keys}) == len(keys)
+
+
+def test_a_step_is_seeded_as_pytorch_seeds():
+    seed_step(3, 4, 1)
+    found = torch.rand(3)
+    torch.manual_seed(int(np.random.SeedSequence((3, 4, 1)).generate_state(1, np.uint64)[0] >> np.uint64(1)))
+    assert torch.equal(found, torch.rand(3))

@@ -60,4 +60,8 @@ class Sampler:
 def seed_step(seed: int, step: int, rank: int) -> None:
     """Seed PyTorch's generators, on every device, for one step of one process."""
     state = np.random.SeedSequence((seed, step, rank)).generate_state(1, np.uint64)[0]
-    torch.manual_seed(int(state >> np.uint64(1)))
+    number = int(state >> np.uint64(1))
+    if torch.accelerator.is_available():
+        torch.manual_seed(number)
+    else:  # the same, without notes for devices that never come, each with a stack trace: a sixth of a small step's time
+        torch.default_generator.manual_seed(number)
