@@ -1,4 +1,4 @@
-"""A mapped pool is never in memory as a whole, whatever passes over it: a watcher counts mapped pages as the process's."""
+"""A mapped pool is never in memory as a whole: whoever watches a process counts the pages that it has mapped."""
 
 import re
 from pathlib import Path

@@ -63,5 +63,5 @@ def seed_step(seed: int, step: int, rank: int) -> None:
     number = int(state >> np.uint64(1))
     if torch.accelerator.is_available():
         torch.manual_seed(number)
-    else:  # the same, without notes for devices that never come, each with a stack trace: a sixth of a small step's time
+    else:  # the same, without a stack trace noted for each device that may come: a sixth of a small step's time
         torch.default_generator.manual_seed(number)
