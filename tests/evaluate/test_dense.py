@@ -7,7 +7,7 @@ from torch import nn
 
 from leaven.data import Pool
 from leaven.errors import LeavenError
-from leaven.evaluate.bootstrap import bounds, resampled
+from leaven.evaluate.bootstrap import bounds, of_sums, resampled
 from leaven.evaluate.dense import DenseEvaluation, difference, evaluate_dense
 
 
@@ -140,6 +140,21 @@ def test_resamples_by_hand():
     assert np.allclose(sums.var(0), 0.75, atol=0.1)  # of a binomial of four draws at a quarter
     assert (resampled(np.eye(4)) == sums).all()
     assert resampled(np.zeros((0, 2))).shape == (1000, 2)
+
+
+def test_resamples_are_those_of_one_seed():
+    """So that a published interval is the same in every version and on every machine."""
+    assert (resampled(np.eye(3)) == np.random.default_rng(0).multinomial(3, [1 / 3] * 3, size=1000)).all()
+
+
+def test_bounds_of_a_sum_by_hand():
+    """Of the sum itself, 1 + 2 + 3; of 1,001 sums the shares of 2.5 and 97.5 % lie below."""
+    drawn = np.arange(1001.0)[:, None]
+    found = of_sums(lambda sums: sums[..., 0], np.array([[1.0], [2.0], [3.0]]), drawn)
+    assert (found.value, found.n) == (6, 3)
+    assert (found.low, found.high) == pytest.approx((25, 975))
+    one = of_sums(lambda sums: sums[..., 0], np.ones((1, 1)), drawn, least=-1.0, most=9.0)
+    assert (one.value, one.low, one.high, one.n) == (1, -1, 9, 1)
 
 
 def test_bounds_by_hand():

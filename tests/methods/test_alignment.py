@@ -65,6 +65,13 @@ def test_the_estimate_by_hand():
     np.testing.assert_allclose(aligned(torch.tensor(three).float(), NONE), scaled(three, prior * 3), rtol=1e-3)
 
 
+def test_the_estimate_is_a_mean_in_long_runs_as_well():
+    """A window of 128 batches: after one of (0.9, 0.1) alone, (0.5, 0.5) is scaled to it."""
+    aligned = Alignment("estimated", Setup(steps=10**6, batch_size=4, classes=2))
+    aligned(torch.tensor([[0.9, 0.1]]), NONE)
+    np.testing.assert_allclose(aligned(torch.tensor([[0.5, 0.5]]), NONE), [[0.9, 0.1]], rtol=1e-4)
+
+
 def toy(prior: np.ndarray, n: int, seed: int) -> np.ndarray:
     """Guesses of a calibrated model of uniform prior: three normal distributions in the plane, drawn by ``prior``."""
     rng = np.random.default_rng(seed)

@@ -12,11 +12,32 @@ from leaven.methods.common import (
     counted_mean,
     cross_entropy,
     decay_for,
+    guessed,
     label_shares,
     masked_cross_entropy,
     mean_confidence,
+    mean_guess,
+    of_items,
+    uniform,
     window_for,
 )
+
+
+def test_labels_are_of_items_or_of_pixels():
+    assert of_items(torch.zeros(3))
+    assert not of_items(torch.zeros(3, 2, 2))
+
+
+def test_a_guess_is_not_learnt_by():
+    scores = torch.tensor([[0.25, 0.75]]).log().requires_grad_()
+    np.testing.assert_allclose(guessed(scores), [[0.25, 0.75]], rtol=1e-6)
+    assert not guessed(scores).requires_grad
+
+
+def test_guesses_of_two_views_by_hand():
+    one, other = torch.tensor([[0.25, 0.75]]).log(), torch.tensor([[0.75, 0.25]]).log()
+    np.testing.assert_allclose(mean_guess([one, other]), [[0.5, 0.5]], rtol=1e-6)
+    np.testing.assert_allclose(uniform(torch.zeros(4)), [0.25] * 4)
 
 
 def test_align_by_hand():

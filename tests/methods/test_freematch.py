@@ -2,11 +2,12 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from stubs import Given, batch, cross_entropy, differences, draw, logits, softmax
 
 from leaven.methods.base import Setup
 from leaven.methods.common import decay_for
-from leaven.methods.semi.freematch import FreeMatch
+from leaven.methods.semi.freematch import FreeMatch, mean_learnt
 
 LABELLED = draw([0], weak=np.zeros((1, 3)))
 
@@ -44,6 +45,13 @@ def test_one_step_by_hand():
     terms = method(batch(labelled=labelled, unlabelled=doubts))
     assert method.logged["mask_rate"].item() == 0.5
     assert terms["unlabelled"].item() == pytest.approx(2 * math.log(2) / 2, rel=1e-5)
+
+
+def test_the_mean_of_what_is_learnt_by_hand():
+    """Of two items and of two pixels: what is not learnt counts as 0."""
+    p = torch.tensor([[0.25, 0.75], [0.9, 0.1]]).log()
+    np.testing.assert_allclose(mean_learnt(p, torch.tensor([1.0, 0.0])), [0.125, 0.375], rtol=1e-6)
+    np.testing.assert_allclose(mean_learnt(p.T.view(1, 2, 1, 2), torch.tensor([[[0.0, 1.0]]])), [0.45, 0.05], rtol=1e-6)
 
 
 def reference(state, weak, strong, decay):

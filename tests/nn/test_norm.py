@@ -49,6 +49,13 @@ def test_train_and_eval_equal_torch(shape, slope):
     torch.testing.assert_close(ours(x), F.leaky_relu(theirs(x), slope))
 
 
+def test_without_an_activation_nothing_follows():
+    """A leaky ReLU of slope 1 would change nothing, but take time and memory."""
+    x = torch.randn(4, 3, requires_grad=True)
+    assert "Norm" in BatchNorm(3)(x).grad_fn.name()
+    assert "LeakyRelu" in BatchNorm(3, 0.1)(x).grad_fn.name()
+
+
 def test_input_is_left_as_it_was():
     x = torch.randn(4, 3, 2, 2)
     before = x.clone()

@@ -299,6 +299,19 @@ def test_what_lies_at_the_radius_itself_is_outside(monkeypatch):
         assert line[select("prob_cover", said_of(line, p, [10]), 2, seed), 0].tolist() == [1, 14]
 
 
+def test_what_two_balls_hold_is_taken_off_once(monkeypatch):
+    """The nearest of the second cluster is 4 away, so δ is 4. Ten at (-3, 0), three each at (3, 0) and (3, ±3).
+
+    The ball of (0, 0) holds 14 items; then that of (3, 0) holds 7 more, and the three at (3, 0) again. Of (6, 0) it
+    holds these three and (6, ±3), and so covers two more; no other does.
+    """
+    monkeypatch.setattr(prob_cover, "centres_of", lambda x, count: np.array([[2.0, 0], [12, 0]], np.float32))
+    x = [[0, 0], *[[-3, 0]] * 10, *[[3, 0], [3, 3], [3, -3]] * 3, [6, 0], [6, 3], [6, -3], [10, 0], [25, 0]]
+    for seed in range(5):
+        chosen = select("prob_cover", said_of(x, np.full((25, 2), 0.5)), 3, seed)
+        assert [x[row] for row in chosen] == [[0, 0], [3, 0], [6, 0]]
+
+
 def test_prob_cover_is_the_greedy_cover(monkeypatch):
     """Of balls that overlap: a few items of the second cluster are at the edge of the first."""
     rng = np.random.default_rng(1)

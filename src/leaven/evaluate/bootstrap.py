@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+
+from leaven.evaluate.intervals import Interval
 
 RESAMPLES = 1000
 AT_A_TIME = 2**22  # numbers drawn
@@ -22,6 +26,22 @@ def resampled(table: np.ndarray) -> np.ndarray:
         stop = min(start + part, RESAMPLES)
         sums[start:stop] = rng.multinomial(n, np.full(n, 1 / n), size=stop - start) @ flat
     return sums.reshape(RESAMPLES, *table.shape[1:])
+
+
+def of_sums(
+    statistic: Callable[[np.ndarray], np.ndarray],
+    table: np.ndarray,
+    drawn: np.ndarray,
+    least: float = 0.0,
+    most: float = 1.0,
+) -> Interval:
+    """A statistic of the sum over the rows of ``table`` ``(n, ...)`` with its 95 % interval.
+
+    ``statistic`` maps sums ``(..., *)`` to ``(...)``; ``drawn`` is what ``resampled`` gives for it, ``least`` and
+    ``most`` are the statistic's own bounds.
+    """
+    low, high = bounds(statistic(drawn), len(table), least, most)
+    return Interval(float(statistic(table.sum(0))), low, high, len(table))
 
 
 def bounds(values: np.ndarray, n: int, least: float = 0.0, most: float = 1.0) -> tuple[float, float]:

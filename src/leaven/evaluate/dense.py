@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from leaven.data import Pool
 from leaven.data.pool import NO_CLASS
 from leaven.errors import LeavenError
-from leaven.evaluate.bootstrap import bounds, resampled
+from leaven.evaluate.bootstrap import of_sums, resampled
 from leaven.evaluate.evaluation import AGAIN
 from leaven.evaluate.intervals import Interval
 from leaven.evaluate.predict import passed, ready
@@ -90,9 +90,7 @@ class DenseEvaluation:
 
     def _interval(self, statistic: Callable[[np.ndarray], np.ndarray]) -> Interval:
         with np.errstate(invalid="ignore"):
-            value = float(statistic(self.sums.sum(0)))
-            low, high = bounds(statistic(self._resampled), len(self.sums))
-        return Interval(value, low, high, len(self.sums))
+            return of_sums(statistic, self.sums, self._resampled)
 
     def _of_class(self, k: int) -> Interval:
         at = self._interval(lambda sums: _each(sums)[..., k])
@@ -137,10 +135,12 @@ def difference(first: DenseEvaluation, second: DenseEvaluation) -> Interval | No
     if first.classes != second.classes or not len(i):
         return None
     both = np.stack([first.sums[i], second.sums[j]], 1)  # (n, 2, K, 3)
-    value = np.subtract(*_mean(both.sum(0)))
-    means = _mean(resampled(both))
-    low, high = bounds(means[:, 0] - means[:, 1], len(i), least=-1.0)
-    return Interval(float(value), low, high, len(i))
+
+    def apart(sums: np.ndarray) -> np.ndarray:
+        means = _mean(sums)
+        return means[..., 0] - means[..., 1]
+
+    return of_sums(apart, both, resampled(both), least=-1.0)
 
 
 def _each(sums: np.ndarray) -> np.ndarray:

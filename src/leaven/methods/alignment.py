@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from leaven.errors import LeavenError
 from leaven.methods.base import Setup
-from leaven.methods.common import DecayingMean, WindowMean, align, class_mean, label_shares, window_for
+from leaven.methods.common import DecayingMean, WindowMean, align, class_mean, label_shares, uniform, window_for
 
 HELP = "class distribution to align to: labels, uniform, estimated, or shares by comma in the order of the classes"
 
@@ -57,10 +57,9 @@ class Alignment(nn.Module):
 
         The network has learnt from labels of one number a class, so its own prior is uniform.
         """
-        uniform = torch.full_like(self.estimate.total, 1 / guess.shape[1])
-        known = self.estimate.weight > 0
-        prior = torch.where(known, self.estimate.total / self.estimate.weight.clamp(min=1e-12), uniform)
-        aligned = align(guess, prior, uniform)
+        total, weight = self.estimate.total, self.estimate.weight
+        prior = torch.where(weight.bool(), total / weight, uniform(total))
+        aligned = align(guess, prior, uniform(total))
         self.estimate(class_mean(aligned))
         return aligned
 
@@ -88,9 +87,10 @@ def shares_of(prior: str, classes: int) -> Tensor:
     try:
         shares = torch.tensor([float(word) for word in prior.split(",")])
     except ValueError:
-        shares = torch.zeros(0)
-    if len(shares) != classes or not bool((shares >= 0).all()) or not 0 < shares.sum() < torch.inf:
+        shares = torch.tensor([])
+    total = shares.sum()
+    if len(shares) != classes or not bool((shares >= 0).all()) or not 0 < total < torch.inf:
         raise LeavenError(
             f"prior is {prior!r}, but labels, uniform, estimated or {classes} shares with commas between were expected."
         )
-    return shares / shares.sum()
+    return shares / total

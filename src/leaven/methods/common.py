@@ -19,9 +19,29 @@ if TYPE_CHECKING:
     from leaven.methods.base import Draw
 
 
+def of_items(labels: Tensor) -> bool:
+    """Whether labels are of items, ``(N,)``, which all count, or of pixels, ``(N, H, W)``."""
+    return labels.ndim == 1
+
+
+def guessed(scores: Tensor) -> Tensor:
+    """softmax(scores) as something to learn from: no gradient flows through it."""
+    return scores.detach().softmax(1)
+
+
+def mean_guess(scores: Sequence[Tensor]) -> Tensor:
+    """The mean over several views, ``(N, K)`` or ``(N, K, ...)`` each, of what they make likely."""
+    return torch.stack([of_view.softmax(1) for of_view in scores]).mean(0)
+
+
+def uniform(like: Tensor) -> Tensor:
+    """1 / K for each class, as ``like`` ``(K,)`` is."""
+    return torch.full_like(like, 1 / len(like))
+
+
 def cross_entropy(scores: Tensor, labels: Tensor) -> Tensor:
     """Mean of H(y, p) over the items, or over those pixels of all processes that count; 0 where none does."""
-    if labels.ndim == 1:
+    if of_items(labels):
         return F.cross_entropy(scores, labels)
     counted = global_mean((labels != IGNORE).sum().float()).clamp(min=1e-6)
     return F.cross_entropy(scores, labels, ignore_index=IGNORE, reduction="sum") / counted
@@ -59,7 +79,7 @@ def class_mean(probabilities: Tensor, labels: Tensor | None = None) -> Tensor:
 
     With ``labels``, ``(N,)`` or ``(N, ...)``, over those items or pixels alone that count.
     """
-    if labels is None or labels.ndim == 1:
+    if labels is None or of_items(labels):
         return global_mean(probabilities.mean([0, *range(2, probabilities.ndim)]))
     return counted_mean(probabilities.movedim(1, -1), labels)
 
@@ -70,7 +90,7 @@ def mean_confidence(probabilities: Tensor, labels: Tensor) -> Tensor:
     Where no pixel does it is 1, so that nothing passes for as sure as they are.
     """
     confidence = probabilities.amax(1)
-    if labels.ndim == 1:
+    if of_items(labels):
         return global_mean(confidence.mean())
     mean = counted_mean(confidence, labels)
     return torch.where(mean > 0, mean, 1.0)

@@ -109,16 +109,17 @@ class BatchNorm(nn.BatchNorm1d):
             return self._by_shared(x)
         if _Pass.domain is None or len(_Pass.domain) != len(x):
             raise ValueError(f"Batch norm of policy {self.policy!r} was not told the domain of its rows.")
-        source, target = (torch.nonzero(side).view(-1) for side in (_Pass.domain > 0, _Pass.domain < 0))
+        of_target = torch.signbit(_Pass.domain)
+        source, target = (torch.nonzero(side).view(-1) for side in (~of_target, of_target))
         if self.policy == "source":
             return self._by_shared(x, of=_take(x, source))
         # the target first: whether it was ever seen decides whom the running statistics follow
-        of_target = partial(self._by_shared, counted=True)
-        of_source = lambda part: self._by_shared(part, follow=self.num_batches_tracked == 0)  # noqa: E731
-        return _in_parts(x, [(target, of_target), (source, of_source)])
+        by_target = partial(self._by_shared, counted=True)
+        by_source = lambda part: self._by_shared(part, follow=self.num_batches_tracked == 0)  # noqa: E731
+        return _in_parts(x, [(target, by_target), (source, by_source)])
 
     def _by_running(self, x: Tensor) -> Tensor:
-        return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, False, 0.0, self.eps)
+        return F.batch_norm(x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps)
 
     def _by_own(self, x: Tensor, momentum: float) -> Tensor:
         if x.numel() == x.shape[1]:
@@ -155,7 +156,7 @@ class BatchNorm(nn.BatchNorm1d):
         wide = of.float()
         total = wide.sum(dims)
         total, count = differentiable_mean(torch.stack([total, torch.full_like(total, wide.numel() / x.shape[1])]))
-        count = (count.detach() * processes())[0]
+        count = (count * processes())[0]
         assert self.running_mean is not None
         assert self.running_var is not None
         some, least = count > 0, count.clamp(min=1)

@@ -16,6 +16,7 @@ from leaven.methods.common import (
     align,
     class_mean,
     cross_entropy,
+    guessed,
     masked_cross_entropy,
     mean_confidence,
     window_for,
@@ -96,8 +97,8 @@ class AdaMatch(Method):
         scores = [torch.lerp(a, b, torch.rand_like(a)) for a, b in zip(alone, together, strict=True)]
 
         # 3: distribution alignment; 4: relative confidence threshold. Both know the source alone, what counts of it.
-        p_source, truth = scores[0].detach().softmax(1), batch["source"].labels
-        guess = weak.detach().softmax(1)
+        p_source, truth = guessed(scores[0]), batch["source"].labels
+        guess = guessed(weak)
         guess = align(guess, self.source_mean(class_mean(p_source, truth)), self.target_mean(class_mean(guess)))
         cutoff = self.threshold * mean_confidence(p_source, truth)
         mask = (guess.amax(1) >= cutoff).to(torch.float32)

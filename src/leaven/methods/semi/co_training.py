@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from leaven.methods.base import Batch, Method, Stream
-from leaven.methods.common import cross_entropy, masked_cross_entropy
+from leaven.methods.common import cross_entropy, guessed, masked_cross_entropy
 from leaven.methods.ranges import NOT_NEGATIVE, POSITIVE, SHARE
 from leaven.nn.distributed import gathered
 from leaven.nn.network import Network, member_scores
@@ -52,7 +52,7 @@ class CoTraining(Method):
         views = [(labelled.weak, unlabelled.weak), (labelled.weak_2, unlabelled.weak_2)]
         scores = [member_scores(self.network, number, *seen) for number, seen in enumerate(views)]
         share = self.share * batch.progress
-        told = [confident(unknown.detach().softmax(1), share) for _, unknown in scores]
+        told = [confident(guessed(unknown), share) for _, unknown in scores]
         own = [cross_entropy(known, labelled.labels) for known, _ in scores]
         each = [
             masked_cross_entropy(unknown, *of_other) for (_, unknown), of_other in zip(scores, told[::-1], strict=True)

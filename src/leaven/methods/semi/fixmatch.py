@@ -10,7 +10,7 @@ from torch import Tensor
 
 from leaven.methods.alignment import HELP, Alignment, check_prior
 from leaven.methods.base import Batch, Method, Setup, Stream
-from leaven.methods.common import cross_entropy, masked_cross_entropy
+from leaven.methods.common import cross_entropy, guessed, masked_cross_entropy
 from leaven.methods.ranges import NOT_NEGATIVE, POSITIVE, SHARE
 from leaven.nn.network import Network, joint
 
@@ -68,7 +68,7 @@ class FixMatch(Method):
         labelled, unlabelled = batch["labelled"], batch["unlabelled"]
         learner = unlabelled.views[self.view]
         scores, weak, strong = joint(self.network, labelled.weak, unlabelled.weak, learner)
-        guess = weak.detach().softmax(1)
+        guess = guessed(weak)
         if self.aligned is not None:
             guess = self.aligned(guess, labelled.labels)
         confidence, pseudo = guess.max(1)

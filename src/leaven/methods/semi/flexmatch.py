@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from leaven.methods.base import Batch, Method, Setup, Stream
-from leaven.methods.common import cross_entropy, masked_cross_entropy
+from leaven.methods.common import cross_entropy, guessed, masked_cross_entropy
 from leaven.methods.ranges import NOT_NEGATIVE, POSITIVE, SHARE
 from leaven.nn.distributed import gathered
 from leaven.nn.network import Network, joint
@@ -52,7 +52,7 @@ class FlexMatch(Method):
         """H(y, p) + λ · mean of 1[max q > T(argmax q)] · H(argmax q, p(A(u))), q = p(α(u)) (eq. 8 to 10)."""
         labelled, unlabelled = batch["labelled"], batch["unlabelled"]
         scores, weak, strong = joint(self.network, labelled.weak, unlabelled.weak, unlabelled.strong)
-        confidence, pseudo = weak.detach().softmax(1).max(1)
+        confidence, pseudo = guessed(weak).max(1)
         thresholds = self._thresholds(weak.shape[1])
         self._learn(unlabelled.rows, torch.where(confidence > self.threshold, pseudo, -1))
         mask = (confidence > thresholds[pseudo]).to(torch.float32)

@@ -13,6 +13,7 @@ from leaven.methods.common import (
     class_mean,
     cross_entropy,
     decay_for,
+    guessed,
     label_shares,
     masked_cross_entropy,
 )
@@ -63,7 +64,7 @@ class FreeMatch(Method):
         """H(y, p) + w_u · mean of 1[max q ≥ τ_t(argmax q)] · H(argmax q, p(A(u))) + w_f · L_f."""
         labelled, unlabelled = batch["labelled"], batch["unlabelled"]
         scores, weak, strong = joint(self.network, labelled.weak, unlabelled.weak, unlabelled.strong)
-        guess = weak.detach().softmax(1)
+        guess = guessed(weak)
         confidence, pseudo = guess.max(1)
 
         # self-adaptive thresholding: τ_t(c) = MaxNorm(p̃_t)(c) · τ_t (section 4.1)
@@ -85,15 +86,20 @@ class FreeMatch(Method):
 def _likeness(strong: Tensor, mask: Tensor, wanted: Tensor) -> Tensor:
     """L_f = −H(SumNorm(p̃ / h̃), SumNorm(p̄ / h̄)) (section 4.2); 0 where nothing is learnt from.
 
-    p̄ is the mean of the strong views' probabilities over the items that are learnt from, h̄ how often each class is
-    the likeliest of them. Classes that never are count 0, as with the authors: no gradient flows through them.
+    p̄ is the mean of the strong views' probabilities over the items that are learnt from, but for a factor, h̄ how often
+    each class is the likeliest of them. Classes that never are count 0, as with the authors: no gradient flows through
+    them.
     """
-    counted = strong.softmax(1) * mask.unsqueeze(1)
-    mean = differentiable_mean(counted.mean([0, *range(2, counted.ndim)]))
     counts = strong.new_zeros(strong.shape[1]).scatter_add_(0, strong.argmax(1).flatten(), mask.flatten())
     counts = global_mean(counts)
-    found = _quotient(mean, counts)
+    found = _quotient(mean_learnt(strong, mask), counts)
     return (wanted * torch.where(counts > 0, found.clamp(min=1e-12).log(), 0)).sum()
+
+
+def mean_learnt(strong: Tensor, mask: Tensor) -> Tensor:
+    """Mean ``(K,)`` of mask · softmax(strong) over the items or pixels of all processes, with its gradient."""
+    counted = strong.softmax(1) * mask.unsqueeze(1)
+    return differentiable_mean(counted.mean([0, *range(2, counted.ndim)]))
 
 
 def _quotient(a: Tensor, b: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from leaven.methods.base import Batch, Method, Stream
-from leaven.methods.common import mix_up, sharpen, squared_error
+from leaven.methods.common import mean_guess, mix_up, sharpen, squared_error
 from leaven.methods.ranges import NOT_NEGATIVE, POSITIVE, SHARE
 from leaven.nn.network import Network, joint, together
 from leaven.nn.norm import running_statistics_kept
@@ -51,8 +51,7 @@ class MixMatch(Method):
         labelled, unlabelled = batch["labelled"], batch["unlabelled"]
         views = (unlabelled.weak, unlabelled.weak_2)
         with torch.no_grad(), running_statistics_kept(self.network):
-            guesses = joint(self.network, *views)
-            guess = sharpen(torch.stack([g.softmax(1) for g in guesses]).mean(0), self.temperature)  # eq. 6 and 7
+            guess = sharpen(mean_guess(joint(self.network, *views)), self.temperature)  # eq. 6 and 7
         known = F.one_hot(labelled.labels, guess.shape[1]).float()
         x, y = mix_up(together(labelled.weak, *views), torch.cat([known, guess, guess]), self.alpha)
 

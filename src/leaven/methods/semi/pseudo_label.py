@@ -7,7 +7,7 @@ from typing import Annotated
 from torch import Tensor
 
 from leaven.methods.base import Batch, Method, Stream
-from leaven.methods.common import cross_entropy, masked_cross_entropy
+from leaven.methods.common import cross_entropy, guessed, masked_cross_entropy
 from leaven.methods.ranges import NOT_NEGATIVE, POSITIVE, SHARE
 from leaven.nn.network import Network, joint
 
@@ -45,7 +45,7 @@ class PseudoLabel(Method):
         """H(y, p) + α(t) · mean over unlabelled items of 1[max p ≥ τ] · H(argmax p, p) (eq. 15)."""
         labelled, unlabelled = batch["labelled"], batch["unlabelled"]
         scores, guesses = joint(self.network, labelled.weak, unlabelled.weak)
-        confidence, pseudo = guesses.detach().softmax(1).max(1)
+        confidence, pseudo = guessed(guesses).max(1)
         mask = (confidence >= self.threshold).float()
         self.log(mask_rate=mask.mean())
         rise = min(1.0, batch.progress / self.warmup) if self.warmup else 1.0

@@ -11,11 +11,13 @@ from torch import Tensor
 
 from leaven.methods.alignment import HELP, Alignment, check_prior
 from leaven.methods.base import Batch, Draw, Method, Setup, Stream
-from leaven.methods.common import mix_up, sharpen
+from leaven.methods.common import mean_guess, mix_up, sharpen
 from leaven.methods.ranges import COUNT, NOT_NEGATIVE, POSITIVE, SHARE
 from leaven.nn.build import linear_head
 from leaven.nn.network import Network, domain_of, joint, joint_features, of_domain, pooled, together
 from leaven.nn.norm import running_statistics_kept
+
+TURNS = 4  # quarters
 
 
 class ReMixMatch(Method):
@@ -76,7 +78,7 @@ class ReMixMatch(Method):
         """Make room for the class distributions, and a head for rotations where there are any to tell."""
         self.aligned = Alignment(self.prior, run) if self.alignment else None
         if self.rotation and len(run.shape) == 3 and run.shape[0] == run.shape[1]:
-            self.turn = linear_head(int(self.network.backbone.num_features), 4)  # type: ignore[arg-type]
+            self.turn = linear_head(int(self.network.backbone.num_features), TURNS)  # type: ignore[arg-type]
         else:
             self.rotation = False
 
@@ -91,7 +93,7 @@ class ReMixMatch(Method):
         sizes = [len(known), len(views) * len(guess)]
         target, target_unlabelled = y.split(sizes)
         strong = views[1]
-        turns = torch.arange(len(strong), device=strong.device) % 4
+        turns = torch.arange(len(strong), device=strong.device) % TURNS
         turned = [of_domain(self._turned(strong, turns), domain_of(strong))] if self.rotation else []
         features = joint_features(self.network, x, strong, *turned)
         mixed, mixed_unlabelled, alone = self.network.head(torch.cat(features[:2])).float().split([*sizes, len(guess)])
@@ -109,7 +111,7 @@ class ReMixMatch(Method):
         """q: of the weak view (or the mean of two), aligned, sharpened."""
         views = [view for name, view in unlabelled.views.items() if name.startswith("weak")]
         with torch.no_grad(), running_statistics_kept(self.network):
-            guess = torch.stack([g.softmax(1) for g in joint(self.network, *views)]).mean(0)
+            guess = mean_guess(joint(self.network, *views))
         if self.aligned is not None:
             guess = self.aligned(guess, labels)
         return sharpen(guess, self.temperature)
@@ -117,5 +119,5 @@ class ReMixMatch(Method):
     @staticmethod
     def _turned(x: Tensor, turns: Tensor) -> Tensor:
         """Each image turned by its number of quarters."""
-        every = torch.stack([torch.rot90(x, k, (2, 3)) for k in range(4)])
+        every = torch.stack([torch.rot90(x, k, (2, 3)) for k in range(TURNS)])
         return every[turns, torch.arange(len(x), device=x.device)]

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import torch
 from torch import Tensor
 
 from leaven.methods.base import Batch, Method, Setup, Stream
-from leaven.methods.common import DecayingMean, align, class_mean, cross_entropy, decay_for, masked_cross_entropy
+from leaven.methods.common import (
+    DecayingMean,
+    align,
+    class_mean,
+    cross_entropy,
+    decay_for,
+    guessed,
+    masked_cross_entropy,
+    uniform,
+)
 from leaven.methods.ranges import NOT_NEGATIVE, POSITIVE
 from leaven.nn.distributed import global_mean, processes
 from leaven.nn.network import Network, joint
@@ -59,11 +67,11 @@ class SoftMatch(Method):
         """H(y, p) + mean of λ(p(α(u))) · H(argmax p(α(u)), p(A(u)))."""
         labelled, unlabelled = batch["labelled"], batch["unlabelled"]
         scores, weak, strong = joint(self.network, labelled.weak, unlabelled.weak, unlabelled.strong)
-        guess = weak.detach().softmax(1)
+        guess = guessed(weak)
         pseudo = guess.argmax(1)
         if self.alignment:
             seen = self.seen(class_mean(guess))
-            guess = align(guess, torch.full_like(seen, 1 / len(seen)), seen)
+            guess = align(guess, uniform(seen), seen)
         share = self._share(guess.amax(1))
         self.log(mask_rate=share.mean())
         pseudo, share = unlabelled.follow(pseudo), unlabelled.follow(share)

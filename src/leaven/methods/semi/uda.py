@@ -11,7 +11,7 @@ from torch import Tensor
 
 from leaven.errors import LeavenError
 from leaven.methods.base import IGNORE, Batch, Method, Stream
-from leaven.methods.common import cross_entropy, entropy, masked_cross_entropy, sharpen
+from leaven.methods.common import cross_entropy, entropy, guessed, masked_cross_entropy, sharpen
 from leaven.methods.ranges import NOT_NEGATIVE, POSITIVE, SHARE
 from leaven.nn.distributed import global_mean
 from leaven.nn.network import Network, joint
@@ -63,7 +63,7 @@ class UDA(Method):
         """H(y, p) + λ · mean of 1[max p > β] · KL(sharpen(p(α(u))) ‖ p(A(u))) (eq. 1)."""
         labelled, unlabelled = batch["labelled"], batch["unlabelled"]
         scores, weak, strong = joint(self.network, labelled.weak, unlabelled.weak, unlabelled.strong)
-        guess = weak.detach().softmax(1)
+        guess = guessed(weak)
         mask = (guess.amax(1) > self.threshold).to(torch.float32)
         self.log(mask_rate=mask.mean())
         target, mask = unlabelled.follow(sharpen(guess, self.temperature)), unlabelled.follow(mask)
