@@ -10,6 +10,7 @@ import typer
 
 from leaven.cli.hyper import FOUND, FitCommand
 from leaven.cli.labels_app import app as labels_app
+from leaven.cli.options import Json, Unlabelled
 
 app = typer.Typer(
     name="leaven",
@@ -32,7 +33,6 @@ def _labels(text: str) -> Any:
 
 
 Run = Annotated[Path, typer.Argument(help="Run folder.", metavar="RUN")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Labels = Annotated[
     Any, Of(parser=_labels, metavar="PATH", help="CSV of file name and label, label store, or folder of masks.")
 ]
@@ -45,9 +45,6 @@ Background = Annotated[
 Support = Annotated[
     Path | None,
     Of(help="For few-shot runs: labelled images (a subfolder a class) of the classes to tell; else the run's own."),
-]
-Unlabelled = Annotated[
-    str | None, Of(metavar="TEXT", help="What stands for no label; by default -1, nan, NA, None, unlabelled, ...")
 ]
 Strict = Annotated[bool, Of("--strict", help="An image that cannot be read is an error, not a warning.")]
 # what trains is told alike by `fit` and `simulate`
@@ -167,6 +164,7 @@ def evaluate(
     labels: Labels = None,
     mask_values: MaskValues = None,
     background: Background = None,
+    unlabelled: Unlabelled = None,
     name: Annotated[str, typer.Option(help="What the report calls this data.")] = "test",
     support: Support = None,
     strict: Strict = False,
@@ -175,7 +173,7 @@ def evaluate(
     """Accuracy of a run's model, and of its baseline, on labelled data; the report is made anew with it."""
     from leaven.cli.use import evaluate as command
 
-    command(run, data, labels, mask_values, background, name, support, strict, as_json)
+    command(run, data, labels, mask_values, background, unlabelled, name, support, strict, as_json)
 
 
 @app.command()
@@ -254,6 +252,7 @@ def query(
     labels: Annotated[
         Any, Of(parser=_labels, metavar="PATH", help="CSV or store of what is labelled; else what the run learnt from.")
     ] = None,
+    unlabelled: Unlabelled = None,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     strict: Strict = False,
     as_json: Json = False,
@@ -261,7 +260,7 @@ def query(
     """Choose the items to label next: a table to fill in, which `leaven fit --labels` reads."""
     from leaven.cli.query import query as command
 
-    command(run, pool, n, strategy, out, labels, committee or [], seed, strict, as_json)
+    command(run, pool, n, strategy, out, labels, unlabelled, committee or [], seed, strict, as_json)
 
 
 @app.command()
@@ -356,6 +355,7 @@ def label(
     labels: Annotated[
         str | None, Of(help="What is known: a CSV, folders (subfolders are classes), none. An .npz has its own.")
     ] = None,
+    unlabelled: Unlabelled = None,
     size: Size = None,
     channels: Channels = None,
     flip: Flip = None,
@@ -390,6 +390,7 @@ def episodes(
     count: Annotated[int, typer.Option("--episodes", min=2, help="Tasks to solve.")] = 600,
     seed: Annotated[int, typer.Option(help="Of the tasks.")] = 0,
     labels: Labels = None,
+    unlabelled: Unlabelled = None,
     strict: Strict = False,
     as_json: Json = False,
 ) -> None:
@@ -397,7 +398,7 @@ def episodes(
     from leaven.cli.episodes import run as command
     from leaven.methods.base import Episode
 
-    command(run, data, labels, Episode(ways, shots, queries), count, seed, strict, as_json)
+    command(run, data, labels, unlabelled, Episode(ways, shots, queries), count, seed, strict, as_json)
 
 
 @app.command()
@@ -406,6 +407,7 @@ def probe(
     data: Annotated[Path, typer.Argument(help="Labelled images (a subfolder a class), or .npz.", metavar="DATA")],
     test: Annotated[Path | None, Of(help="Labelled folder to predict; else a quarter of DATA.")] = None,
     labels: Labels = None,
+    unlabelled: Unlabelled = None,
     per_class: Annotated[int, typer.Option(min=1, help="Labels of a class for fine-tuning.")] = 10,
     seeds: Annotated[int, typer.Option(min=1, help="How often to fine-tune, with other labels.")] = 3,
     steps: Annotated[int, typer.Option(min=1, help="Steps of fine-tuning.")] = 300,
@@ -415,7 +417,7 @@ def probe(
     """What a run's features are worth: linear probe, neighbours, fine-tuning, each beside what they were before it."""
     from leaven.cli.probe import run as command
 
-    command(run, data, labels, test, per_class, seeds, steps, strict, as_json)
+    command(run, data, labels, unlabelled, test, per_class, seeds, steps, strict, as_json)
 
 
 @app.command()

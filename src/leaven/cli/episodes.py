@@ -14,19 +14,21 @@ if TYPE_CHECKING:
 
 
 def run(
-    run: Path, data: Path, labels: Path | None, episode: Episode, count: int, seed: int, strict: bool, as_json: bool
-) -> None:
+    run: Path, data: Path, labels: Path | None, unlabelled: str | None, episode: Episode, count: int, seed: int,
+    strict: bool, as_json: bool,
+) -> None:  # fmt: skip
     """Solve many small tasks of classes that the run has not seen; print the mean accuracy."""
     from leaven.evaluate.episodes import evaluate_episodes
     from leaven.methods.registry import get
     from leaven.run.folder import read_config
+    from leaven.run.inputs import marker
     from leaven.run.limits import best_device
     from leaven.run.model import load_model
 
     config = read_config(run)
     model = load_model(run)
     method = get(config["method"])(model.network, **config["hyperparameters"])  # type: ignore[arg-type]
-    pool = _pool(data, labels, model.spec.shape, strict)
+    pool = _pool(data, labels, marker(unlabelled, config), model.spec.shape, strict)
     found = evaluate_episodes(method, pool, episode, count, seed, device=best_device())
     row = {
         "method": config["method"], "ways": episode.ways, "shots": episode.shots, "queries": episode.queries,
@@ -36,13 +38,13 @@ def run(
     emit([row], as_json, f"{run} on {data}", _note(method, set(pool.classes) & set(config["classes"]), run))
 
 
-def _pool(data: Path, labels: Path | None, shape: tuple[int, ...], strict: bool) -> Pool:
+def _pool(data: Path, labels: Path | None, word: str | None, shape: tuple[int, ...], strict: bool) -> Pool:
     """Labelled items in the form that the network takes; their classes are what they are."""
     from leaven.run.inputs import read_data
 
     images = len(shape) == 3 and data.suffix.lower() != ".npz"
     form: dict[str, Any] = {"size": tuple(shape[:2]), "channels": shape[2], "strict": strict} if images else {}
-    pool = read_data(data, labels, **form)
+    pool = read_data(data, labels, unlabelled=word, **form)
     if tuple(pool.items.shape[1:]) != tuple(shape):
         raise LeavenError(
             f"The items of {data} have the shape {pool.items.shape[1:]}, but {tuple(shape)} was trained on; "

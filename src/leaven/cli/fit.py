@@ -60,6 +60,7 @@ def run(given: dict[str, Any], hyperparameters: dict[str, str]) -> int:
             pool.classes,
             strict=given["strict"],
             pixels=replace(said, like=record["inputs"]),
+            unlabelled=given["unlabelled"],
         )
         if not (test.labels >= 0).any():
             raise LeavenError(f"The test data {given['test']} have no labels; give a subfolder a class, or an .npz.")

@@ -35,6 +35,7 @@ def import_(
     images: Path | None,
     mask_values: str | None,
     background: str | None,
+    unlabelled: str | None,
     replace: bool,
     as_json: bool,
 ) -> None:
@@ -54,7 +55,7 @@ def import_(
         )
     values = None if mask_values is None else parse(mask_values)
     # before a store is made for what cannot be read
-    said = read_labels(path, form, annotator, images, values=values, background=background)
+    said = read_labels(path, form, annotator, images, values=values, background=background, unlabelled=unlabelled)
     with Store.open(where) as store:
         taken = said.keep(store, replacing=replace)
         name = store.name

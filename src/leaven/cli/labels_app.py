@@ -7,10 +7,11 @@ from typing import Annotated
 
 import typer
 
+from leaven.cli.options import Json, Unlabelled
+
 app = typer.Typer(help="What a label store holds, in and out.", no_args_is_help=True)
 
 Store = Annotated[str, typer.Argument(help="Run folder, file, or postgresql:// URL.", metavar="STORE")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Format = Annotated[str, typer.Option("--format", help="auto (by the name), csv, jsonl, label-studio, coco, masks.")]
 
 
@@ -37,13 +38,14 @@ def import_(
         str | None,
         typer.Option(metavar="CLASS", help="Class of the pixels that nobody painted; else they do not count."),
     ] = None,
+    unlabelled: Unlabelled = None,
     replace: Annotated[bool, typer.Option("--replace", help="Answers replace others of the same annotator.")] = False,
     as_json: Json = False,
 ) -> None:
     """Keep what a file says, all or nothing."""
     from leaven.cli.labels import import_ as command
 
-    command(store, file, form, annotator, images, mask_values, background, replace, as_json)
+    command(store, file, form, annotator, images, mask_values, background, unlabelled, replace, as_json)
 
 
 @app.command()

@@ -16,21 +16,23 @@ NOTE = (
 
 
 def run(
-    run: Path, data: Path, labels: Path | None, test: Path | None, per_class: int, seeds: int, steps: int,
-    strict: bool, as_json: bool,
+    run: Path, data: Path, labels: Path | None, unlabelled: str | None, test: Path | None, per_class: int, seeds: int,
+    steps: int, strict: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Evaluate the features of a run three ways, and print the figures."""
     from leaven.data import hold_out
     from leaven.data.names import listing
     from leaven.errors import LeavenError
     from leaven.run import folder
-    from leaven.run.inputs import read_like
+    from leaven.run.inputs import marker, read_like
     from leaven.run.learnt import learnt
     from leaven.run.model import load_model
     from leaven.run.probe import probe
 
-    shape, classifies = load_model(run).spec.shape, folder.read_config(run)["learns"] == "classes"
-    pool = read_like(data, shape, labels=labels, strict=strict, own_classes=True)
+    config = folder.read_config(run)
+    shape, classifies = load_model(run).spec.shape, config["learns"] == "classes"
+    word = marker(unlabelled, config)
+    pool = read_like(data, shape, labels=labels, strict=strict, own_classes=True, unlabelled=word)
     note = NOTE
     if test is None:
         known = pool.ids[learnt(run, data, pool) & (pool.labels >= 0) & classifies]
@@ -42,7 +44,7 @@ def run(
         pool, held = hold_out(pool, HELD)
         note += f" {len(held)} of the labelled items of {data} were held out; --test names others."
     else:
-        held = read_like(test, shape, pool.classes, strict=strict)
+        held = read_like(test, shape, pool.classes, strict=strict, unlabelled=word)
         known = held.ids[learnt(run, test, held) & (held.labels >= 0) & classifies]
         if len(known):
             note += f" {len(known)} of the test items are files that {run} learnt from ({listing(known)})."

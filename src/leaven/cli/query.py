@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 COLUMNS = ("file", "label", "strategy", "predicted", "confidence")
 
 
-def query(run: Path, data: Path, n: int, strategy: str, out: Path, labels: Path | None, committee: list[Path],
-          seed: int, strict: bool, as_json: bool) -> None:  # fmt: skip
+def query(run: Path, data: Path, n: int, strategy: str, out: Path, labels: Path | None, unlabelled: str | None,
+          committee: list[Path], seed: int, strict: bool, as_json: bool) -> None:  # fmt: skip
     """Write a table of the items to label next, the most wanted first, with an empty column for the labels."""
     import numpy as np
 
@@ -29,7 +29,7 @@ def query(run: Path, data: Path, n: int, strategy: str, out: Path, labels: Path 
     from leaven.query.select import BY_FEATURES, BY_VOTES, BY_WANTED, select, strategy_name
     from leaven.run import folder
     from leaven.run.files import require_writable
-    from leaven.run.inputs import read_like
+    from leaven.run.inputs import marker, read_like
     from leaven.run.limits import best_device
     from leaven.run.method import load_method
     from leaven.run.model import load_model
@@ -51,7 +51,8 @@ def query(run: Path, data: Path, n: int, strategy: str, out: Path, labels: Path 
     if committee and name not in BY_VOTES:
         raise LeavenError(f"{name} asks one model, not a --committee; leave that out, or choose {', '.join(BY_VOTES)}.")
     ask = _voters(name, run, model, committee) if name in BY_VOTES else None
-    pool = read_like(data, model.spec.shape, labels=labels, use="all", strict=strict)
+    word = marker(unlabelled, config)
+    pool = read_like(data, model.spec.shape, labels=labels, use="all", strict=strict, unlabelled=word)
     pool = pool.subset(pool.ids.argsort())  # so that the batches are the same whatever order an .npz has
     known = _known(pool, data, labels, run, config)
     if known.all():

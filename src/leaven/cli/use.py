@@ -23,6 +23,7 @@ def evaluate(
     labels: Path | None,
     mask_values: str | None,
     background: str | None,
+    unlabelled: str | None,
     name: str,
     support: Path | None,
     strict: bool,
@@ -33,7 +34,7 @@ def evaluate(
     from leaven.run import folder
     from leaven.run.figures import figures
     from leaven.run.files import save_whole
-    from leaven.run.inputs import Pixels, read_like
+    from leaven.run.inputs import Pixels, marker, read_like
     from leaven.run.limits import best_device
     from leaven.run.model import load_model
     from leaven.run.stored import learnt_from
@@ -47,7 +48,10 @@ def evaluate(
     if labels and is_store(labels) and learnt_from(labels, run, config):
         use = "audit"
     pixels = Pixels.said(mask_values, background, like=config.get("inputs"))
-    pool = read_like(data, model.spec.shape, model.classes, labels=labels, use=use, strict=strict, pixels=pixels)
+    pool = read_like(
+        data, model.spec.shape, model.classes, labels=labels, use=use, strict=strict, pixels=pixels,
+        unlabelled=marker(unlabelled, config),
+    )  # fmt: skip
     if pool.dense != model.spec.dense:
         has, wants = ("masks", "classes of images") if pool.dense else ("no masks", "those of pixels")
         raise LeavenError(f"{data} has {has}, but the model of {run} tells {wants}; give data of that kind.")
@@ -82,7 +86,7 @@ def _telling(
     A run that learnt to solve tasks goes by the labels of its own pool where no others are given.
     """
     from leaven.cli.fit import read_pool
-    from leaven.run.inputs import read_like
+    from leaven.run.inputs import marker, read_like
     from leaven.run.solved import solved
 
     if model.classes:
@@ -93,7 +97,8 @@ def _telling(
             )
         return model, {}
     if support is not None:
-        known = read_like(support, model.spec.shape, strict=strict, own_classes=True)
+        word = marker(None, config)
+        known = read_like(support, model.spec.shape, strict=strict, own_classes=True, unlabelled=word)
     elif config.get("learns") == "tasks" and config.get("inputs"):
         known = read_pool(config["inputs"])
     else:

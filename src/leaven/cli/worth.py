@@ -65,7 +65,7 @@ def run(
 def _task(run: Path, test: Path | None, strict: bool) -> Task:
     """Read again what the run was given, as it was given and with all labels, and what to judge by."""
     from leaven.run import folder
-    from leaven.run.inputs import read_like
+    from leaven.run.inputs import marker, read_like
     from leaven.run.worth import require_weighable, task_of
 
     config = folder.read_config(run)
@@ -78,7 +78,8 @@ def _task(run: Path, test: Path | None, strict: bool) -> Task:
     where = test or (Path(inputs["test"]) if inputs["test"] else None)
     judged = None
     if where is not None:
-        judged = read_like(where, pool.items.shape[1:], pool.classes, strict=strict)
+        word = marker(None, config)
+        judged = read_like(where, pool.items.shape[1:], pool.classes, strict=strict, unlabelled=word)
         judged = judged.subset(judged.labels >= 0)
         if not len(judged):
             raise LeavenError(f"The test data {where} have no labels; give a subfolder a class, or an .npz.")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 from leaven.data.table import read_table
-from leaven.data.unlabelled import is_unlabelled, says_unlabelled
+from leaven.data.unlabelled import STANDARD, is_unlabelled, says_unlabelled
 from leaven.label.items import Items, first_parts
 from leaven.label.settings import FOLDERS, NONE, Settings
 from leaven.run import folder
@@ -15,13 +16,15 @@ from leaven.run import folder
 NPZ, RUN = "npz", "run"
 
 
-def default(items: Items) -> str:
+def default(items: Items, unlabelled: str | None = None) -> str:
     """What is known where nobody says: an ``.npz`` its own labels; of a folder nothing, for its subfolders are cameras
-    and days as often as classes. One that has a subfolder ``unlabelled`` says that the others are classes.
+    and days as often as classes. One that has a subfolder ``unlabelled`` (or as ``unlabelled`` calls it) says that the
+    others are classes.
     """
     if items.pixels is not None:
         return NPZ
-    return FOLDERS if any(map(says_unlabelled, first_parts(items.names[: items.count]))) else NONE
+    says = says_unlabelled if unlabelled is None else partial(is_unlabelled, marker=unlabelled)
+    return FOLDERS if any(map(says, first_parts(items.names[: items.count]))) else NONE
 
 
 def read_known(settings: Settings, items: Items, run: Path) -> dict[str, str]:
@@ -32,20 +35,21 @@ def read_known(settings: Settings, items: Items, run: Path) -> dict[str, str]:
     LeavenError : the CSV of labels cannot be read or names other files, or the ``.npz`` cannot be read
     """
     names = items.names[: items.count]
+    word = STANDARD if settings.unlabelled is None else settings.unlabelled
     if settings.labels == NONE:
         return {}
     if settings.labels == FOLDERS:
         parts = {name: name.partition("/")[0] for name in names if "/" in name}
-        return {name: part for name, part in parts.items() if not is_unlabelled(part)}
+        return {name: part for name, part in parts.items() if not is_unlabelled(part, word)}
     if settings.labels == NPZ:
         from leaven.data import read_npz
 
-        pool = read_npz(settings.data)
+        pool = read_npz(settings.data, unlabelled=word)
         return _named(pool.ids, pool.labels, pool.classes)
     if settings.labels == RUN:
         return _learnt(run)
     table = read_table(settings.labels, Path(settings.data), dict.fromkeys(names))
-    return {name: label for name, label in table.items() if not is_unlabelled(label)}
+    return {name: label for name, label in table.items() if not is_unlabelled(label, word)}
 
 
 def _learnt(run: Path) -> dict[str, str]:

@@ -56,7 +56,7 @@ def open_session(
     if items.passed:
         warnings.warn(items.passed, LeavenWarning, stacklevel=2)
     if not settings.labels:
-        settings = replace(settings, labels=before.default(items))
+        settings = replace(settings, labels=before.default(items, settings.unlabelled))
     found = before.read_known(settings, items, run)
     require_writable(run / FILE)
     run.mkdir(parents=True, exist_ok=True)

@@ -57,6 +57,7 @@ class Settings:
     data : absolute path of a folder of images, or of an ``.npz`` of images
     labels : what is known before: ``none``, ``folders`` (subfolders are classes), ``npz`` (its own), ``run`` (those
         that a run of ``leaven fit`` knew), or the path of a CSV
+    unlabelled : what stands for no label in them, see ``leaven.data.unlabelled``; ``None``: the usual words
     every : labels after which a model is trained anew
     audit : share of the questions that are random items to judge the model by
     overlap : share of the items that two people are asked about
@@ -72,6 +73,7 @@ class Settings:
 
     data: str
     labels: str = NONE
+    unlabelled: str | None = None
     every: int = 20
     audit: float = 0.2
     overlap: float = 0.0

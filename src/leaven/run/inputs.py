@@ -152,6 +152,12 @@ def read_data(
     return read(path, **words, **precise)
 
 
+def marker(said: str | None, config: Mapping[str, Any]) -> str | None:
+    """What stands for no label: as a user says, else as the run of this ``config`` was told; ``None``: the usual."""
+    told: str | None = (config.get("inputs") or {}).get("unlabelled") if said is None else said
+    return told
+
+
 def read_like(
     source: PathLike,
     shape: Sequence[int],
@@ -162,11 +168,12 @@ def read_like(
     strict: bool = False,
     own_classes: bool = False,
     pixels: Pixels | None = None,
+    unlabelled: str | None = None,
 ) -> Pool:
     """Read items in the form that a network takes; with ``classes``, their labels are numbered as these.
 
     Without, a folder's subfolders are no classes, unless ``own_classes`` says that they are, whatever the network
-    knows.
+    knows. ``unlabelled`` is what stands for no label, see `marker`.
 
     Raises
     ------
@@ -174,15 +181,15 @@ def read_like(
     """
     # a class that the model knows by name is one, whatever its name stands for elsewhere
     source = Path(source)
-    odd: dict[str, Any] = {}
-    if any(map(is_unlabelled, classes or ())):
+    odd: dict[str, Any] = {} if unlabelled is None else {"unlabelled": unlabelled}
+    if not odd and any(map(is_unlabelled, classes or ())):
         odd = {"unlabelled": MARKERS.difference(classes or ())}
     if source.suffix.lower() != ".npz" and source.exists():
         if len(shape) != 3:
             raise LeavenError(f"{source} holds images, but the model takes feature vectors; give an .npz file.")
         form: dict[str, Any] = {"size": tuple(shape[:2]), "channels": shape[2], "strict": strict}
-        unlabelled = classes is None and labels is None and not own_classes and source.is_dir()
-        pool = read_data(source, False if unlabelled else labels, use=use, pixels=pixels, told=False, **form, **odd)
+        plain = classes is None and labels is None and not own_classes and source.is_dir()
+        pool = read_data(source, False if plain else labels, use=use, pixels=pixels, told=False, **form, **odd)
     else:
         pool = read_data(source, labels, use=use, pixels=pixels, precise=True, **odd)
     if tuple(pool.items.shape[1:]) != tuple(shape):

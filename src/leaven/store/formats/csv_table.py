@@ -5,10 +5,11 @@ from __future__ import annotations
 import csv
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from leaven.data.table import FILE_NAMES, LABEL_NAMES
 from leaven.data.table_text import table_lines
-from leaven.data.unlabelled import is_unlabelled, never_a_class, say_words
+from leaven.data.unlabelled import STANDARD, is_unlabelled, never_a_class, say_words
 from leaven.errors import LeavenError
 
 from ..event import ANSWERS, Event
@@ -19,10 +20,11 @@ CONSENSUS = ("file", "label", "audit")
 EVERY = ("file", "label", "answer", "annotator", "at", "audit")
 
 
-def read(path: Path, annotator: str, name_of: Callable[[str], str]) -> list[Event]:
+def read(path: Path, annotator: str, name_of: Callable[[str], str], unlabelled: Any = STANDARD) -> list[Event]:
     """Answers of a CSV; a line without a label and without an answer says nothing.
 
-    What stands for no label, `leaven.data.unlabelled` says; its words are classes where the column ``answer`` says so.
+    What stands for no label, ``unlabelled`` and `leaven.data.unlabelled.is_unlabelled` say; its words are classes where
+    the column ``answer`` says so.
 
     Raises
     ------
@@ -43,7 +45,7 @@ def read(path: Path, annotator: str, name_of: Callable[[str], str]) -> list[Even
         line = dict(zip(header, cells, strict=False))
         name, label = line.get(header[files[0]], ""), line.get(header[labels[0]], "")
         kind = line.get("answer", "")
-        if never_a_class(label) or (not kind and is_unlabelled(label)):
+        if never_a_class(label) or (not kind and is_unlabelled(label, unlabelled)):
             words.append(label)
             kind, label = "" if kind == "label" and label else kind, ""
         kind = kind or ("label" if label else "")

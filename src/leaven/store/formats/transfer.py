@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from leaven.data.unlabelled import STANDARD
 from leaven.errors import LeavenError
 from leaven.utils.reading import PathLike
 
@@ -95,6 +96,7 @@ def read_labels(
     *,
     values: Mapping[Value, str] | None = None,
     background: str | None = None,
+    unlabelled: str | None = None,
 ) -> Said:
     """What a file says.
 
@@ -104,6 +106,7 @@ def read_labels(
     images : the folder of images, to find out which one a name means and how large it is; masks need it
     values : of a folder of masks, what numbers and colours stand for
     background : of masks, the class of the pixels that nobody painted; without, they do not count
+    unlabelled : of a CSV, what stands for no label beside what is missing ("": nothing); without, the usual words
 
     Raises
     ------
@@ -120,6 +123,10 @@ def read_labels(
         )
     if background is not None and form not in (MASKS, COCO, LABEL_STUDIO):
         raise LeavenError(f"The format {form} is not painted, so --background has no meaning; leave it out.")
+    if unlabelled is not None and form != CSV:
+        raise LeavenError(
+            f"Only a CSV says what has no label, so --unlabelled has no meaning for {form}; leave it out."
+        )
     where, left = str(path), LeftOut()
     name_of, size_of = namer(images if form != MASKS else None, where), sizer(images)
     if form == JSONL:
@@ -129,7 +136,7 @@ def read_labels(
     if form == CSV:
         from . import csv_table
 
-        answers = csv_table.read(path, annotator, name_of)
+        answers = csv_table.read(path, annotator, name_of, STANDARD if unlabelled is None else unlabelled)
     elif form == LABEL_STUDIO:
         from . import label_studio
 
