@@ -191,6 +191,7 @@ def test_export(leaven, run, tmp_path, form):
             found = json.loads(file.metadata()["leaven"])
             assert found.pop("network")["name"] == "cnn"
             assert len(found.pop("digest")) == 16
+            assert found.pop("white") == {}
     assert found == about
 
 

@@ -41,8 +41,13 @@ def test_sixteen_bits_are_scaled_not_clipped(value, byte):
 
 
 def test_float_tiff_is_taken_as_zero_to_one():
-    image = stored(Image.fromarray(np.array([[0.5, 1.0], [0.0, np.nan]], np.float32)), "TIFF")
-    assert standardise(image, (2, 2), 1)[..., 0].tolist() == [[128, 255], [0, 0]]
+    image = stored(Image.fromarray(np.array([[0.5, 1.0], [0.0, 0.2]], np.float32)), "TIFF")
+    assert standardise(image, (2, 2), 1)[..., 0].tolist() == [[128, 255], [0, 51]]
+
+
+def test_what_is_no_number_is_no_brightness():
+    with pytest.raises(ValueError, match=r"values from nan to nan, expected 0 to 1"):
+        standardise(stored(Image.fromarray(np.array([[0.5, np.nan]], np.float32)), "TIFF"), (1, 2), 1)
 
 
 def test_transparent_is_laid_on_white():

@@ -50,6 +50,7 @@ Strict = Annotated[bool, Of("--strict", help="An image that cannot be read is an
 # what trains is told alike by `fit` and `simulate`
 Size = Annotated[int | None, Of(help="Pixels a side to keep of each image.")]
 Channels = Annotated[int | None, Of(help="1 grey, 3 colour; by default what the images are.")]
+White = Annotated[float | None, Of(help="What is white in images of over 8 bits (the range in use).")]
 Flip = Annotated[
     bool | None, Of("--flip/--no-flip", help="Mirror images; by default unless classes are digits, letters.")
 ]
@@ -112,6 +113,7 @@ def fit(
     background: Background = None,
     size: Size = None,
     channels: Channels = None,
+    white: White = None,
     flip: Flip = None,
     strict: Strict = False,
     unlabelled: Unlabelled = None,
@@ -313,6 +315,7 @@ def simulate(
     test_share: Annotated[float, Of(help="Without --test: share of the items to hold out.")] = 0.2,
     size: Size = None,
     channels: Channels = None,
+    white: White = None,
     flip: Flip = None,
     strict: Strict = False,
     unlabelled: Unlabelled = None,
@@ -358,6 +361,7 @@ def label(
     unlabelled: Unlabelled = None,
     size: Size = None,
     channels: Channels = None,
+    white: White = None,
     flip: Flip = None,
     network: Annotated[str | None, Net(help="auto, cnn, wrn-28-2, mlp, linear, or a timm model (auto).")] = None,
     pretrained: Pretrained = None,

@@ -11,6 +11,7 @@ from leaven.errors import LeavenError
 if TYPE_CHECKING:
     from leaven.data import Pool
     from leaven.methods.base import Episode, Method
+    from leaven.run.model import Model
 
 
 def run(
@@ -28,7 +29,7 @@ def run(
     config = read_config(run)
     model = load_model(run)
     method = get(config["method"])(model.network, **config["hyperparameters"])  # type: ignore[arg-type]
-    pool = _pool(data, labels, marker(unlabelled, config), model.spec.shape, strict)
+    pool = _pool(data, labels, marker(unlabelled, config), model, strict)
     found = evaluate_episodes(method, pool, episode, count, seed, device=best_device())
     row = {
         "method": config["method"], "ways": episode.ways, "shots": episode.shots, "queries": episode.queries,
@@ -38,12 +39,14 @@ def run(
     emit([row], as_json, f"{run} on {data}", _note(method, set(pool.classes) & set(config["classes"]), run))
 
 
-def _pool(data: Path, labels: Path | None, word: str | None, shape: tuple[int, ...], strict: bool) -> Pool:
+def _pool(data: Path, labels: Path | None, word: str | None, model: Model, strict: bool) -> Pool:
     """Labelled items in the form that the network takes; their classes are what they are."""
     from leaven.run.inputs import read_data
 
-    images = len(shape) == 3 and data.suffix.lower() != ".npz"
-    form: dict[str, Any] = {"size": tuple(shape[:2]), "channels": shape[2], "strict": strict} if images else {}
+    shape = model.spec.shape
+    form: dict[str, Any] = {}
+    if len(shape) == 3 and data.suffix.lower() != ".npz":
+        form = {"size": shape[:2], "channels": shape[2], "white": model.white, "strict": strict}
     pool = read_data(data, labels, unlabelled=word, **form)
     if tuple(pool.items.shape[1:]) != tuple(shape):
         raise LeavenError(

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from leaven.run.inputs import Pixels
 
 PATHS = ("data", "labels", "source", "test")
-FORM = ("size", "channels", "strict", "unlabelled")
+FORM = ("size", "channels", "white", "strict", "unlabelled")
 ALIKE = (
     "network", "pretrained", "frozen", "resolution", "dropout", "flip", "augment", "validation", "baseline", "init",
 )  # fmt: skip
@@ -61,6 +61,7 @@ def run(given: dict[str, Any], hyperparameters: dict[str, str]) -> int:
             strict=given["strict"],
             pixels=replace(said, like=record["inputs"]),
             unlabelled=given["unlabelled"],
+            white=pool.white,
         )
         if not (test.labels >= 0).any():
             raise LeavenError(f"The test data {given['test']} have no labels; give a subfolder a class, or an .npz.")

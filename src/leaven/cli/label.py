@@ -24,7 +24,7 @@ def run(given: dict[str, Any], hyperparameters: dict[str, str]) -> int:
     asked = {
         **{name: given[name] for name in PLAIN},
         "network": {name: given[name] for name in NETWORK if given[name] is not None} or None,
-        "form": {name: given[name] for name in ("size", "channels") if given[name] is not None} or None,
+        "form": {name: given[name] for name in ("size", "channels", "white") if given[name] is not None} or None,
         "plan": ({"probes": 0} | plan) if plan else None,
         "hyperparameters": hyperparameters or None,
     }

@@ -29,10 +29,10 @@ def run(
     from leaven.run.model import load_model
     from leaven.run.probe import probe
 
-    config = folder.read_config(run)
-    shape, classifies = load_model(run).spec.shape, config["learns"] == "classes"
+    config, model = folder.read_config(run), load_model(run)
+    shape, classifies = model.spec.shape, config["learns"] == "classes"
     word = marker(unlabelled, config)
-    pool = read_like(data, shape, labels=labels, strict=strict, own_classes=True, unlabelled=word)
+    pool = read_like(data, shape, labels=labels, strict=strict, own_classes=True, unlabelled=word, white=model.white)
     note = NOTE
     if test is None:
         known = pool.ids[learnt(run, data, pool) & (pool.labels >= 0) & classifies]
@@ -44,7 +44,7 @@ def run(
         pool, held = hold_out(pool, HELD)
         note += f" {len(held)} of the labelled items of {data} were held out; --test names others."
     else:
-        held = read_like(test, shape, pool.classes, strict=strict, unlabelled=word)
+        held = read_like(test, shape, pool.classes, strict=strict, unlabelled=word, white=pool.white)
         known = held.ids[learnt(run, test, held) & (held.labels >= 0) & classifies]
         if len(known):
             note += f" {len(known)} of the test items are files that {run} learnt from ({listing(known)})."

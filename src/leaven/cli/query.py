@@ -51,8 +51,8 @@ def query(run: Path, data: Path, n: int, strategy: str, out: Path, labels: Path 
     if committee and name not in BY_VOTES:
         raise LeavenError(f"{name} asks one model, not a --committee; leave that out, or choose {', '.join(BY_VOTES)}.")
     ask = _voters(name, run, model, committee) if name in BY_VOTES else None
-    word = marker(unlabelled, config)
-    pool = read_like(data, model.spec.shape, labels=labels, use="all", strict=strict, unlabelled=word)
+    form: dict[str, Any] = {"unlabelled": marker(unlabelled, config), "white": model.white}
+    pool = read_like(data, model.spec.shape, labels=labels, use="all", strict=strict, **form)
     pool = pool.subset(pool.ids.argsort())  # so that the batches are the same whatever order an .npz has
     known = _known(pool, data, labels, run, config)
     if known.all():
@@ -105,8 +105,8 @@ def _voters(name: str, run: Path, model: Model, committee: list[Path]) -> Callab
         if committee:
             votes = [committee_votes([model.network], pool.items, device=best_device())]
             for other, order in zip(others, columns, strict=True):
-                alike = other.spec.shape == model.spec.shape
-                own = pool if alike else read_like(data, other.spec.shape)
+                alike = (other.spec.shape, other.white) == (model.spec.shape, model.white)
+                own = pool if alike else read_like(data, other.spec.shape, white=other.white)
                 items = own.items if alike else own.subset(own.ids.argsort()).items
                 if len(items) != len(pool):
                     raise LeavenError(f"The items of {data} changed while they were read; try again.")

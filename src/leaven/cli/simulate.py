@@ -84,7 +84,7 @@ def _pools(given: dict[str, Any]) -> tuple[Pool, Pool]:
     from leaven.data import LeavenWarning, adaptation, hold_out, match_classes
     from leaven.run.inputs import read_data, read_like
 
-    form = {name: given[name] for name in ("size", "channels", "strict", "unlabelled")}
+    form = {name: given[name] for name in ("size", "channels", "white", "strict", "unlabelled")}
     source = None if given["source"] is None else read_data(given["source"], **form)
     if source is not None and source.kind == "images" and given["data"].suffix.lower() != ".npz":
         form["size"] = source.items.shape[1:3]
@@ -106,7 +106,7 @@ def _pools(given: dict[str, Any]) -> tuple[Pool, Pool]:
     else:
         test = read_like(
             given["test"], pool.items.shape[1:], (source or pool).classes, strict=given["strict"],
-            unlabelled=given["unlabelled"],
+            unlabelled=given["unlabelled"], white=pool.white,
         )  # fmt: skip
         test = test.subset(test.labels >= 0)
         if not len(test):

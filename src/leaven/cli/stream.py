@@ -13,6 +13,7 @@ from leaven.errors import LeavenError
 if TYPE_CHECKING:
     import numpy as np
 
+    from leaven.data.white import Span
     from leaven.query.stream import StreamQuery
     from leaven.run.model import Model
 
@@ -58,10 +59,20 @@ def _item(path: Path, model: Model) -> np.ndarray:
     from PIL import Image
 
     from leaven.data.images import standardise
+    from leaven.data.white import unfit
+
+    def look(span: Span) -> None:
+        white = model.white.of(span.kind)
+        if white is None:  # then the image's own values decide
+            return
+        if why := unfit(span, white):
+            raise ValueError(why)
+        if span.high > white:
+            print(f"leaven: {path} goes to {span.high:g}, and is cut at {white:g}, which is white.", file=sys.stderr)
 
     height, width, channels = model.spec.shape
     with Image.open(path) as image:
-        return standardise(image, (height, width), channels)[None]
+        return standardise(image, (height, width), channels, model.white, look)[None]
 
 
 def _go_on(asker: StreamQuery, path: Path) -> None:

@@ -50,7 +50,7 @@ def evaluate(
     pixels = Pixels.said(mask_values, background, like=config.get("inputs"))
     pool = read_like(
         data, model.spec.shape, model.classes, labels=labels, use=use, strict=strict, pixels=pixels,
-        unlabelled=marker(unlabelled, config),
+        unlabelled=marker(unlabelled, config), white=model.white,
     )  # fmt: skip
     if pool.dense != model.spec.dense:
         has, wants = ("masks", "classes of images") if pool.dense else ("no masks", "those of pixels")
@@ -97,10 +97,10 @@ def _telling(
             )
         return model, {}
     if support is not None:
-        word = marker(None, config)
-        known = read_like(support, model.spec.shape, strict=strict, own_classes=True, unlabelled=word)
+        form: dict[str, Any] = {"unlabelled": marker(None, config), "white": model.white}
+        known = read_like(support, model.spec.shape, strict=strict, own_classes=True, **form)
     elif config.get("learns") == "tasks" and config.get("inputs"):
-        known = read_pool(config["inputs"])
+        known = read_pool(config["inputs"] | {"white": model.white})
     else:
         model.require_classes(run)
     return solved(run, model, known), {"labels": int((known.labels >= 0).sum())}
@@ -174,13 +174,14 @@ def _unlabelled(names: Sequence[Path], model: Any, strict: bool) -> Any:
     from leaven.run.inputs import read_like
 
     if _is_source(names):
-        return read_like(names[0], model.spec.shape, strict=strict)
+        return read_like(names[0], model.spec.shape, strict=strict, white=model.white)
     for name in names:
         if name.is_dir():
             raise LeavenError(f"{name} is a folder among image files; give one folder, or files.")
     if len(model.spec.shape) != 3:
         raise LeavenError(f"{names[0]} holds images, but the model takes feature vectors; give an .npz file.")
-    return read_files(names, size=tuple(model.spec.shape[:2]), channels=model.spec.shape[2], strict=strict)
+    height, width, channels = model.spec.shape
+    return read_files(names, size=(height, width), channels=channels, white=model.white, strict=strict)
 
 
 def _predict_masks(model: Any, data: Sequence[Path], out: Path, strict: bool, as_json: bool) -> None:

@@ -78,8 +78,8 @@ def _task(run: Path, test: Path | None, strict: bool) -> Task:
     where = test or (Path(inputs["test"]) if inputs["test"] else None)
     judged = None
     if where is not None:
-        word = marker(None, config)
-        judged = read_like(where, pool.items.shape[1:], pool.classes, strict=strict, unlabelled=word)
+        form: dict[str, Any] = {"unlabelled": marker(None, config), "white": pool.white}
+        judged = read_like(where, pool.items.shape[1:], pool.classes, strict=strict, **form)
         judged = judged.subset(judged.labels >= 0)
         if not len(judged):
             raise LeavenError(f"The test data {where} have no labels; give a subfolder a class, or an .npz.")

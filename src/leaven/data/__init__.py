@@ -24,10 +24,12 @@ if TYPE_CHECKING:
     from .read_any import read
     from .splits import few_labels, hold_out
     from .vision import read_torchvision
+    from .white import White
 
 _HOME = {
     "LeavenWarning": "cache",
     "Pool": "pool",
+    "White": "white",
     "adaptation": "join",
     "clear_cache": "cache",
     "digits": "embedded_digits",
@@ -51,6 +53,7 @@ _HOME = {
 __all__ = [
     "LeavenWarning",
     "Pool",
+    "White",
     "adaptation",
     "clear_cache",
     "digits",

@@ -10,16 +10,18 @@ import uuid
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache as once
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
 from leaven.errors import LeavenError
 
-from .decode import Decoded, decode, reserve
-from .images import standardise
+from .decode import Convert, Decoded, decode, reserve
+from .depth import kind
 from .storage import bytes_each, cache_folder, let_go, parts
+from .white import UNKNOWN, White, as_white
 
 VERSION = 2  # of the cache's layout and of what `standardise` answers: raise it when either changes
 TRIES = 3  # where other processes replace an entry in the same moment
@@ -27,6 +29,34 @@ TRIES = 3  # where other processes replace an entry in the same moment
 
 class LeavenWarning(UserWarning):
     """Something was left out or done otherwise; the message says what."""
+
+
+class Images(NamedTuple):
+    """Decoded images.
+
+    Parameters
+    ----------
+    items : numpy.memmap, read-only
+        uint8 ``(kept, H, W, C)``.
+    kept : numpy.ndarray of int64
+        Numbers of the images that could be read.
+    white : White
+        That images which are not of 8 bits were divided by, or would be.
+    """
+
+    items: np.ndarray
+    kept: np.ndarray
+    white: White
+
+
+class Entry(NamedTuple):
+    """What stands in the cache, see `leaven.data.decode.Decoded`."""
+
+    items: np.ndarray
+    failed: dict[int, str]
+    white: White
+    deep: bool
+    said: str
 
 
 def clear_cache(cache: str | os.PathLike[str] | None = None) -> int:
@@ -48,8 +78,9 @@ def decoded(
     cache: str | os.PathLike[str] | None,
     progress: bool,
     where: str,
-    convert: Callable[[Any, tuple[int, int], int], np.ndarray] = standardise,
-) -> tuple[np.ndarray, np.ndarray]:
+    convert: Convert | None = None,
+    white: White = UNKNOWN,
+) -> Images:
     """Images from the cache, or decoded into it.
 
     Parameters
@@ -65,57 +96,86 @@ def decoded(
         As for `read_folder`.
     where : str
         Where the images come from, for messages.
-    convert : callable
+    convert : callable, optional
         Opened image, (height, width) and channels → pixels; ``key`` must tell it too.
-
-    Returns
-    -------
-    items : numpy.memmap, read-only
-        uint8 ``(kept, H, W, C)``.
-    kept : numpy.ndarray of int64
-        Numbers of the images that could be read.
+    white : White
+        As for `leaven.data.decode.decode`. Images of 8 bits have one entry, whatever it is.
 
     Raises
     ------
     LeavenError
-        No image can be read, one cannot and ``strict``, or the cache cannot be written.
+        No image can be read, one cannot and ``strict``, the range of images that are not of 8 bits cannot be decided,
+        or the cache cannot be written.
     """
     folder = cache_folder(cache)
-    entry = folder / f"decoded-{key}"
+
+    def make(build: Path) -> Decoded:
+        return decode(build / "items.npy", names, open_image, size, channels, progress, where, convert, white)
+
+    def report(failed: dict[int, str], said: str) -> None:
+        _report(failed, len(names), strict, where)
+        if said:
+            warnings.warn(said, LeavenWarning, stacklevel=4)
+
+    def images(items: np.ndarray, failed: dict[int, str], found: White) -> Images:
+        return Images(items, np.setdiff1d(np.arange(len(names)), list(failed)), white.over(found))
+
     if key is None:
         with _building(folder) as build:  # removed at once: the mapping keeps the file until it is let go
-            answer = decode(build / "items.npy", names, open_image, size, channels, progress, where, convert)
-            _report(answer.failed, len(names), strict, where)
+            answer = make(build)
+            report(answer.failed, answer.said)
             _finish(answer, build)
             items = np.load(build / "items.npy", mmap_mode="r" if os.name == "posix" else None)
-        return items, np.setdiff1d(np.arange(len(names)), list(answer.failed))
-    found, reported = _load(entry, len(names)), False
+        return images(items, answer.failed, answer.white)
+
+    @once
+    def plain() -> bool:  # asked of an entry that does not say it
+        return convert is not None or not any(_deep(open_image, row) for row in range(len(names)))
+
+    entry = folder / f"decoded-{key}"
+    found, reported = _load(entry, len(names), plain), False
+    if white != UNKNOWN and found is not None and found.deep and found.white != white:
+        entry = _with_white(entry, white)
+        found = _load(entry, len(names), plain)
     for _ in range(TRIES):
         if found is not None:
             break
         with _building(folder) as build:
-            answer = decode(build / "items.npy", names, open_image, size, channels, progress, where, convert)
+            answer = make(build)
             if not reported:
-                _report(answer.failed, len(names), strict, where)
+                report(answer.failed, answer.said)
             reported = True
             _finish(answer, build)
-            _publish(build, entry, len(names))
-        found = _load(entry, len(names))
+            if white != UNKNOWN and answer.deep and entry.name == f"decoded-{key}":
+                entry = _with_white(entry, white)
+            _publish(build, entry, len(names), plain)
+        found = _load(entry, len(names), plain)
     if found is None:
         raise LeavenError(f"The cache {entry} vanished while it was read: run the command again.")
-    items, failed = found
-    if not reported:
-        _report(failed, len(names), strict, where)
-    return items, np.setdiff1d(np.arange(len(names)), list(failed))
+    if not reported:  # where white was known, that the range in use is the same is no news
+        report(found.failed, "" if found.white == white and entry.name == f"decoded-{key}" else found.said)
+    return images(found.items, found.failed, found.white)
+
+
+def _with_white(entry: Path, white: White) -> Path:
+    return entry.with_name("-".join([entry.name, *(f"{kind}{value}" for kind, value in white.asdict().items())]))
+
+
+def _deep(open_image: Callable[[int], Any], row: int) -> bool:
+    try:
+        with open_image(row) as image:
+            return kind(image) is not None
+    except Exception:  # it cannot be read: that was said when the entry was made
+        return False
 
 
 def decoded_rows(
-    count: int, open_image: Callable[[int], Any], key: str | None, **options: Any
-) -> tuple[np.ndarray, np.ndarray]:
+    count: int, open_image: Callable[[int], Any], key: str | None, *, white: Any = None, **options: Any
+) -> Images:
     """`decoded` for the rows of a data set object; ``key`` says what it is, None that nothing does."""
     names = [f"row {row}" for row in range(count)]
     full = None if key is None else f"{key}-{options['size']}-{options['channels']}".replace(" ", "")
-    return decoded(full, names, open_image, where="the data set", **options)
+    return decoded(full, names, open_image, where="the data set", white=as_white(white), **options)
 
 
 def _report(failed: dict[int, str], count: int, strict: bool, where: str) -> None:
@@ -128,11 +188,15 @@ def _report(failed: dict[int, str], count: int, strict: bool, where: str) -> Non
     message = f"{len(failed)} of the {count} images in {where} cannot be read ({some})"
     if strict:
         raise LeavenError(f"{message}: mend or remove them, or leave `strict` out to skip them.")
-    warnings.warn(f"{message} and were skipped.", LeavenWarning, stacklevel=4)
+    warnings.warn(f"{message} and were skipped.", LeavenWarning, stacklevel=5)
 
 
-def _load(entry: Path, count: int) -> tuple[np.ndarray, dict[int, str]] | None:
-    """Items of ``count`` images and what failed; None where there is no whole entry, whatever lies there instead."""
+def _load(entry: Path, count: int, plain: Callable[[], bool]) -> Entry | None:
+    """The entry of ``count`` images; None where there is no whole one, whatever lies there instead.
+
+    An entry of older versions does not say whether there were images that are not of 8 bits, whose range nothing
+    decided then. Where ``plain`` answers that there are none, it is as good as a new one, and says so from now on.
+    """
     about_file, items_file = entry / "about.json", entry / "items.npy"
     if not about_file.is_file() or not items_file.is_file():  # a pipe would be waited for
         return None
@@ -140,6 +204,8 @@ def _load(entry: Path, count: int) -> tuple[np.ndarray, dict[int, str]] | None:
         about = json.loads(about_file.read_text("utf-8"))
         items = np.load(items_file, mmap_mode="r", allow_pickle=False)
         failed = {int(row): str(text) for row, text in about["failed"].items()}
+        silent = "deep" not in about
+        deep, white, said = bool(about.get("deep")), as_white(about.get("white")), str(about.get("said", ""))
         whole = (
             about["version"] == VERSION
             and items.dtype == np.uint8
@@ -150,9 +216,21 @@ def _load(entry: Path, count: int) -> tuple[np.ndarray, dict[int, str]] | None:
             and len(items) + len(failed) == count
             and all(0 <= row < count for row in failed)
         )
-    except (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError):  # damaged from outside
+    except (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, LeavenError):  # damaged from outside
         return None
-    return (items, failed) if whole else None
+    if not whole or (silent and not plain()):
+        return None
+    if silent:
+        _write_about(entry, about | {"deep": False})
+    return Entry(items, failed, white, deep, said)
+
+
+def _write_about(entry: Path, about: dict[str, Any]) -> None:
+    """Replace what an entry says of itself, or leave it where that cannot be."""
+    part = entry / f"about-{uuid.uuid4().hex}.part"
+    with suppress(OSError):
+        part.write_text(json.dumps(about), "utf-8")
+        os.replace(part, entry / "about.json")
 
 
 def _finish(answer: Decoded, build: Path) -> None:
@@ -168,10 +246,11 @@ def _finish(answer: Decoded, build: Path) -> None:
         del whole
         os.replace(build / "kept.npy", path)
     about = {"version": VERSION, "shape": shape, "failed": answer.failed, "made": time.time()}
+    about |= {"deep": answer.deep, "white": answer.white.asdict(), "said": answer.said}
     (build / "about.json").write_text(json.dumps(about), "utf-8")
 
 
-def _publish(build: Path, entry: Path, count: int) -> None:
+def _publish(build: Path, entry: Path, count: int, plain: Callable[[], bool]) -> None:
     """One rename makes the entry; where another process was first, its entry stands; what is damaged is put aside.
 
     Should another process's whole entry be put aside, because it came in the same moment, a whole one takes its place.
@@ -181,7 +260,7 @@ def _publish(build: Path, entry: Path, count: int) -> None:
         try:
             os.rename(build, entry)
         except OSError as error:
-            if _load(entry, count) is not None:
+            if _load(entry, count, plain) is not None:
                 return
             if not os.path.lexists(entry):
                 raise

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,16 +19,25 @@ from leaven.errors import LeavenError
 from .images import probe, standardise
 from .in_flight import MOST
 from .storage import let_go
+from .white import FULL, UNKNOWN, Span, White, judge
 
 COMMON = 256  # pixels: images that share a size up to this keep it
 SIDE = 128  # pixels: the side that all others are brought to
 
+Convert = Callable[[Any, tuple[int, int], int], np.ndarray]  # opened image, (height, width), channels → pixels
+
 
 class Decoded(NamedTuple):
-    """Shape of the array written, and a line for every row that could not be filled."""
+    """Shape of the array written, and a line for every row that could not be filled.
+
+    ``deep``: whether there were images that are not of 8 bits; ``said``: what should be said of their range.
+    """
 
     shape: tuple[int, int, int, int]
     failed: dict[int, str]
+    white: White = UNKNOWN
+    deep: bool = False
+    said: str = ""
 
 
 def decode(
@@ -38,11 +48,15 @@ def decode(
     channels: int | None,
     progress: bool,
     where: str,
-    convert: Callable[[Any, tuple[int, int], int], np.ndarray] = standardise,
+    convert: Convert | None = None,
+    white: White = UNKNOWN,
 ) -> Decoded:
     """Write all images to ``path``, an ``.npy`` of uint8 ``(N, H, W, C)``; rows that failed stay zero.
 
-    ``convert`` makes pixels of an opened image; a `LeavenError` of it, or of ``open_image``, ends the work.
+    ``convert`` makes pixels of an opened image, `standardise` where it is left out; a `LeavenError` of it, or of
+    ``open_image``, ends the work. ``white`` is what is known of images that are not of 8 bits; what is not, the range
+    in use decides, see `leaven.data.white.judge`, once all were looked at: those that were taken otherwise are then
+    decoded again.
     """
     from PIL import Image
 
@@ -58,35 +72,48 @@ def decode(
             pair, channels = _settle(len(names), open_image, pair, channels)
         height, width = pair
         failed: dict[int, str] = {}
+        spans: dict[int, Span] = {}
 
-        def fill(start: int, stop: int) -> int:
-            for row in range(start, stop):
+        def fill(rows: Sequence[int], white: White) -> int:
+            for row in rows:
                 try:
                     with open_image(row) as image:
-                        items[row] = convert(image, (height, width), channels)
+                        if convert is None:
+                            note = partial(spans.__setitem__, row)
+                            items[row] = standardise(image, (height, width), channels, white, note)
+                        else:
+                            items[row] = convert(image, (height, width), channels)
                 except (MemoryError, LeavenError):
                     raise
                 except Exception as error:  # a damaged file raises whatever its decoder trips over
                     failed[row] = f"{names[row]}: {reason(error)}"
-            return stop - start
+            return len(rows)
 
-        workers = threads()
-        part = max(1, min(64, len(names) // (4 * workers)))
-        with (
-            reserve(path, (len(names), height, width, channels)) as items,
-            bar(len(names), progress, f"Decoding {where}") as advance,
-            ThreadPoolExecutor(workers) as pool,
-        ):
-            starts = range(0, len(names), part)
-            jobs = [pool.submit(fill, start, min(start + part, len(names))) for start in starts]
-            try:
-                for job in as_completed(jobs):
-                    advance(job.result())
-                    let_go(items)
-            except BaseException:  # Ctrl-C too: do not decode the rest first
-                pool.shutdown(wait=True, cancel_futures=True)
-                raise
-    return Decoded((len(names), height, width, channels), dict(sorted(failed.items())))
+        def fill_all(rows: Sequence[int], white: White) -> None:
+            workers = threads()
+            part = max(1, min(64, len(rows) // (4 * workers)))
+            with bar(len(rows), progress, f"Decoding {where}") as advance, ThreadPoolExecutor(workers) as pool:
+                jobs = [pool.submit(fill, rows[at : at + part], white) for at in range(0, len(rows), part)]
+                try:
+                    for job in as_completed(jobs):
+                        advance(job.result())
+                        let_go(items)
+                except BaseException:  # Ctrl-C too: do not decode the rest first
+                    pool.shutdown(wait=True, cancel_futures=True)
+                    raise
+
+        with reserve(path, (len(names), height, width, channels)) as items:
+            taken = white.over(FULL)
+            fill_all(range(len(names)), taken)
+            read = {row: span for row, span in spans.items() if row not in failed}
+            judged = judge(read, names, white, where)
+            failed |= {row: f"{names[row]}: {why}" for row, why in judged.failed.items()}
+            final = judged.white.over(taken)
+            if again := [row for row, span in read.items() if final.of(span.kind) != taken.of(span.kind)]:
+                fill_all(again, final)
+    shape = (len(names), height, width, channels)
+    found = judged.white if spans else UNKNOWN
+    return Decoded(shape, dict(sorted(failed.items())), found, bool(spans), judged.said)
 
 
 def threads() -> int:

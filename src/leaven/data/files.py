@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from .pool import Pool
 
 def read_files(
     paths: Sequence[PathLike], *, size: int | tuple[int, int] | None = None, channels: int | None = None,
-    strict: bool = False,
+    white: Any = None, strict: bool = False,
 ) -> Pool:  # fmt: skip
     """Unlabelled pool of these image files, in their order; the ids are the paths as they were given.
 
@@ -24,7 +25,7 @@ def read_files(
     ----------
     paths : sequence of path
         Files, whatever they are called; one that stands twice is read once.
-    size, channels, strict
+    size, channels, white, strict
         As for `read_folder`.
 
     Raises
@@ -39,8 +40,8 @@ def read_files(
             raise LeavenError(f"The file {name} does not exist, expected an image: check the path.")
         about = Path(name).stat()
         files.append(File(name, about.st_size, about.st_mtime_ns))
-    items, kept = decode_files(
-        Path.cwd(), files, size=size, channels=channels, strict=strict, cache=None, progress=True
+    images = decode_files(
+        Path.cwd(), files, size=size, channels=channels, strict=strict, cache=None, progress=True, white=white
     )
-    ids = np.array(names)[kept]
-    return Pool(items, np.full(len(ids), -1), ids, None, ())  # type: ignore[arg-type]
+    ids = np.array(names)[images.kept]
+    return Pool(images.items, np.full(len(ids), -1), ids, None, (), white=images.white)  # type: ignore[arg-type]

@@ -14,11 +14,12 @@ import numpy as np
 
 from leaven.errors import LeavenError
 
-from .cache import LeavenWarning, decoded
+from .cache import Images, LeavenWarning, decoded
 from .names import composed, listing, number
 from .pool import Pool
 from .table import fitting, read_table
 from .unlabelled import STANDARD, is_unlabelled
+from .white import as_white
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -45,6 +46,7 @@ def read_folder(
     *,
     size: int | tuple[int, int] | None = None,
     channels: int | None = None,
+    white: Any = None,
     strict: bool = False,
     cache: str | os.PathLike[str] | None = None,
     progress: bool = True,
@@ -71,6 +73,10 @@ def read_folder(
         at the centre. By default the size that all images share, if no side is above 256; else 128.
     channels : {1, 3}, optional
         Grey or RGB; by default 1 if all images are grey, else 3.
+    white : number, mapping or White, optional
+        The value that is white in images that are not of 8 bits, such as 4095 of those of 12 bits, of integers and
+        floats alike or by ``"integers"`` and ``"floats"``. By default the range in use over all of them decides, and is
+        said in a `LeavenWarning`, see `leaven.data.white.judge`.
     strict : bool
         Raise for an image that cannot be read, in place of leaving it out with a `LeavenWarning`.
     cache : path, optional
@@ -91,7 +97,8 @@ def read_folder(
     ------
     LeavenError
         The folder is missing or has no images, the CSV does not fit it, an item's class is not among
-        ``classes``, no image (or with ``strict`` any) cannot be read, or the cache cannot be written.
+        ``classes``, no image (or with ``strict`` any) cannot be read, the range of images that are not of 8 bits cannot
+        be decided, or the cache cannot be written.
     """
     folder = Path(path)
     if not folder.is_dir():
@@ -107,15 +114,17 @@ def read_folder(
     if found.said:
         warnings.warn(found.said, LeavenWarning, stacklevel=2)
     names = [file.name for file in found.files]
-    items, kept = decode_files(
+    images = decode_files(
         folder,
         found.files,
         size=size,
         channels=channels,
+        white=white,
         strict=strict,
         cache=cache,
         progress=progress,
     )
+    kept = images.kept
     if table is not None:
         texts = [table.get(name, "") for name in names]
     else:
@@ -133,7 +142,7 @@ def read_folder(
             )
     where = "The labels" if isinstance(labels, Mapping) else str(labels or folder)
     numbers, classes = number(texts, classes, where, unlabelled)
-    return Pool(items, numbers[kept], np.array(names)[kept], None, classes)  # type: ignore[arg-type]
+    return Pool(images.items, numbers[kept], np.array(names)[kept], None, classes, white=images.white)  # type: ignore[arg-type]
 
 
 def is_image(name: str) -> bool:
@@ -284,7 +293,8 @@ def decode_files(
     strict: bool,
     cache: str | os.PathLike[str] | None,
     progress: bool,
-) -> tuple[np.ndarray, np.ndarray]:
+    white: Any = None,
+) -> Images:
     """Images of these files, memory-mapped, and the numbers of those that could be read.
 
     The cache is keyed by the folder and, of each file, its path in it, size in bytes and time of
@@ -314,6 +324,7 @@ def decode_files(
         cache=cache,
         progress=progress,
         where=str(root),
+        white=as_white(white),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ def read_huggingface(
     *,
     size: int | tuple[int, int] | None = None,
     channels: int | None = None,
+    white: Any = None,
     strict: bool = False,
     cache: str | os.PathLike[str] | None = None,
     progress: bool = True,
@@ -41,7 +43,7 @@ def read_huggingface(
         in memory is decoded anew each time.
     image, label : str
         Names of the columns; ``label=None``: no labels. A `ClassLabel`, numbers or strings.
-    size, channels, strict, cache, progress
+    size, channels, white, strict, cache, progress
         As for `read_folder`.
     classes : sequence of str, optional
         Names of the classes; by default those of the `ClassLabel`, or the labels that occur.
@@ -87,11 +89,11 @@ def read_huggingface(
 
     key = f"{dataset._fingerprint}-{image}" if dataset.cache_files else None
     options: dict[str, Any] = {"size": size, "channels": channels, "strict": strict, "cache": cache}
-    items, kept = decoded_rows(len(dataset), open_image, key, progress=progress, **options)
+    items, kept, taken = decoded_rows(len(dataset), open_image, key, white=white, progress=progress, **options)
     labels, names = None, classes
     if label is not None:
         labels = np.asarray(dataset[label][:], dtype=object)[kept]
         if classes is None and isinstance(dataset.features[label], datasets.ClassLabel):
             names = dataset.features[label].names
-    pool = read_arrays(items, labels, names, kept, unlabelled)
+    pool = replace(read_arrays(items, labels, names, kept, unlabelled), white=taken)
     return pool if classes is not None else without_unlabelled(pool, unlabelled)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .depth import ORIENTATION, eight_bits
 from .in_flight import PIXELS, decoding
+from .white import FULL, Span, White
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -14,7 +17,6 @@ if TYPE_CHECKING:
 GREY = frozenset({"1", "L", "LA", "La", "I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
 GAP = 3  # times the pixels asked for that are left to resample, of an image that is averaged first
 BAND = 2**22  # pixels of it on their way at a time
-ORIENTATION = 0x0112  # the EXIF tag; 5 to 8 are the ones that swap the sides
 
 
 def probe(image: Image) -> tuple[int, int, bool]:
@@ -33,14 +35,16 @@ def probe(image: Image) -> tuple[int, int, bool]:
     return height, width, image.mode in GREY
 
 
-def standardise(image: Image, size: tuple[int, int], channels: int) -> np.ndarray:
+def standardise(
+    image: Image, size: tuple[int, int], channels: int, white: White = FULL, seen: Callable[[Span], None] | None = None
+) -> np.ndarray:
     """Pixels of an opened image as uint8 ``(height, width, channels)``.
 
-    The first frame of an animation; the EXIF rotation applied; 16-bit values divided by 257, floats taken as
-    0..1; anything transparent laid on white; palettes, CMYK and the rest converted to RGB (colour profiles
-    are not applied). Then scaled, antialiased (bicubic), until it covers ``size``, and cropped at the centre.
-    Threads that do this at once share a budget of pixels (`leaven.data.in_flight`), and an image above that budget is
-    averaged over blocks of pixels first, never to less than three times what is asked for.
+    The first frame of an animation; the EXIF rotation applied; integers of more than 8 bits and floats brought to 8
+    bits, see `leaven.data.depth.eight_bits`; anything transparent laid on white; palettes, CMYK and the rest converted
+    to RGB (colour profiles are not applied). Then scaled, antialiased (bicubic), until it covers ``size``, and cropped
+    at the centre. Threads that do this at once share a budget of pixels (`leaven.data.in_flight`), and an image above
+    that budget is averaged over blocks of pixels first, never to less than three times what is asked for.
 
     Parameters
     ----------
@@ -50,11 +54,13 @@ def standardise(image: Image, size: tuple[int, int], channels: int) -> np.ndarra
         Height and width, pixels.
     channels : int
         1 (grey: ITU-R 601 luma) or 3 (RGB).
+    white, seen
+        As for `eight_bits`.
 
     Raises
     ------
     ValueError
-        The image has more pixels than are ever decoded.
+        The image has more pixels than are ever decoded, or values of no known range.
     """
     from PIL import Image, ImageOps
 
@@ -67,7 +73,7 @@ def standardise(image: Image, size: tuple[int, int], channels: int) -> np.ndarra
         most = 2 * max(height, width)
         image.draft("L" if channels == 1 else None, (most, most))
     with decoding(image, whole):
-        image.load()
+        image = eight_bits(image, white, seen)
         if image.width * image.height > PIXELS:
             image = averaged(image, mode, size)
         ImageOps.exif_transpose(image, in_place=True)
@@ -78,7 +84,7 @@ def standardise(image: Image, size: tuple[int, int], channels: int) -> np.ndarra
 
 
 def averaged(image: Image, mode: str, size: tuple[int, int]) -> Image:
-    """A large, loaded image in ``mode``, each block of its pixels made one; not upright yet, if it was not.
+    """A large, loaded image of 8 bits in ``mode``, each block of its pixels made one; not upright yet, if it was not.
 
     It goes band by band, so that what is on the way from the one to the other stays small. At least `GAP` times as
     many pixels a side are left as cover ``size`` (height, width), so that scaling these down looks the same to within
@@ -99,10 +105,9 @@ def averaged(image: Image, mode: str, size: tuple[int, int]) -> Image:
 
 
 def _plain(image: Image, mode: str) -> Image:
-    """In 8 bits, laid on white, and in this mode."""
+    """Laid on white, and in this mode."""
     from PIL import Image
 
-    image = _eight_bits(image)
     if image.mode in ("LA", "La", "RGBA", "RGBa", "PA") or "transparency" in image.info:
         image = image.convert("LA" if image.mode == "La" else image.mode).convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
@@ -120,25 +125,3 @@ def kept_part(image: tuple[int, int], size: tuple[int, int]) -> tuple[float, flo
     across_kept, down_kept = across / scale, down / scale
     left, top = (width - across_kept) / 2, (height - down_kept) / 2
     return max(left, 0), max(top, 0), min(left + across_kept, width), min(top + down_kept, height)
-
-
-def _eight_bits(image: Image) -> Image:
-    from PIL import Image
-
-    if image.mode.startswith("I"):
-        # 32-bit integers are how some decoders hand 16-bit greys over.
-        values = np.asarray(image).astype(np.int64)
-        _require_range(values, 65535)
-        return Image.fromarray(((values + 128) // 257).astype(np.uint8))
-    if image.mode == "F":
-        floats = np.nan_to_num(np.asarray(image))
-        _require_range(floats, 1)
-        return Image.fromarray(np.rint(floats * 255).astype(np.uint8))
-    return image
-
-
-def _require_range(values: np.ndarray, top: int) -> None:
-    """Refuse what has no known black and white, as arrays are: cut off, it would be one colour without a word."""
-    low, high = values.min(), values.max()
-    if low < 0 or high > top:
-        raise ValueError(f"values from {low:g} to {high:g}, expected 0 to {top}; save it with 8 or 16 bits")

@@ -17,7 +17,8 @@ def adaptation(source: Pool, target: Pool) -> Pool:
     Classes are matched by name and stand in the source's order. The items are copied: in memory up to 1 GiB,
     above that into a nameless temporary file, memory-mapped, that vanishes with the pool. If one of the two
     is grey and the other RGB, the grey one is repeated three times. Source ids get the prefix ``source:``,
-    target ids stay.
+    target ids stay. ``white`` is the target's: of images that are not of 8 bits, which each domain is read by the range
+    in use in itself, for the two are seldom of one instrument.
 
     Parameters
     ----------
@@ -48,6 +49,7 @@ def adaptation(source: Pool, target: Pool) -> Pool:
         np.concatenate([np.ones(len(source), np.int64), -np.ones(len(target), np.int64)]),
         source.classes,
         _join_masks(source, target) if source.dense else None,
+        target.white.over(source.white),
     )
 
 

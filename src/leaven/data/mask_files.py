@@ -266,8 +266,8 @@ def decode_masks(
     key = digest(both, "masks", folder.resolve(), root.resolve(), size, reader.by_number, said)
     names = [file.name for file in files]
     options = {"size": size, "channels": 1, "strict": True, "cache": cache, "progress": progress}
-    items, _ = decoded(key, names, open_mask, where=str(root), convert=nearest, **options)  # type: ignore[arg-type]
-    return items[..., 0]
+    images = decoded(key, names, open_mask, where=str(root), convert=nearest, **options)  # type: ignore[arg-type]
+    return images.items[..., 0]
 
 
 def nearest(mask: Image, size: tuple[int, int], channels: int) -> np.ndarray:

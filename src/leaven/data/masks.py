@@ -6,6 +6,7 @@ import os
 import warnings
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -31,6 +32,7 @@ def read_masks(
     background: str | None = None,
     size: int | tuple[int, int] | None = None,
     channels: int | None = None,
+    white: Any = None,
     strict: bool = False,
     cache: str | os.PathLike[str] | None = None,
     progress: bool = True,
@@ -63,7 +65,7 @@ def read_masks(
         The class of all pixels of masks that are 255 or transparent, in place of none.
     size : int or (int, int), optional
         As for `read_folder`; by default the size of the first image, made smaller until no side is above 256.
-    channels, strict, cache, progress
+    channels, white, strict, cache, progress
         As for `read_folder`.
     told : bool
         Name classes and numbers without a pixel in a `LeavenWarning`.
@@ -92,8 +94,8 @@ def read_masks(
     said = stated(root, values, classes, ignore)
     reader = MaskReader(said, by_number=bool(values))
     size = _size(folder, files) if size is None else size
-    items, kept = decode_files(
-        folder, files, size=size, channels=channels, strict=strict, cache=cache, progress=progress
+    items, kept, taken = decode_files(
+        folder, files, size=size, channels=channels, strict=strict, cache=cache, progress=progress, white=white
     )
     files = [files[row] for row in kept]
     if root is None:
@@ -114,7 +116,8 @@ def read_masks(
             warnings.warn(absent, LeavenWarning, stacklevel=2)
         if counts[to != np.arange(256)].any():
             pixels = renumbered(pixels, known, to)
-    return Pool(items, labels, np.array([file.name for file in files]), None, names, pixels)  # type: ignore[arg-type]
+    ids = np.array([file.name for file in files])
+    return Pool(items, labels, ids, None, names, pixels, taken)  # type: ignore[arg-type]
 
 
 def _folder(path: str | os.PathLike[str], what: str) -> Path:

@@ -14,6 +14,7 @@ from leaven.errors import LeavenError
 
 from .names import class_name, composed_array
 from .storage import bytes_each, gather, let_go, parts
+from .white import UNKNOWN, White
 
 NO_CLASS = 255  # in a mask: the pixel does not count
 ROLES = ("labelled", "unlabelled", "hidden", "source", "target_labelled", "any")
@@ -40,6 +41,8 @@ class Pool:
     masks : numpy.ndarray of uint8, shape (N, H, W), optional
         The class of every pixel, `NO_CLASS` (255) where it does not count. A pool with masks is dense: its classes
         are those of pixels, and ``labels`` only say whether a mask is known (0) or not to be looked at (-1).
+    white : White
+        What images that were not of 8 bits were divided by, so that others can be read alike.
 
     Raises
     ------
@@ -53,6 +56,7 @@ class Pool:
     domain: np.ndarray = None  # type: ignore[assignment]
     classes: tuple[str, ...] = ()
     masks: np.ndarray | None = None
+    white: White = UNKNOWN
 
     def __post_init__(self) -> None:
         items = self.items

@@ -6,6 +6,7 @@ import copy
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ def read_torchvision(
     *,
     size: int | tuple[int, int] | None = None,
     channels: int | None = None,
+    white: Any = None,
     strict: bool = False,
     cache: str | os.PathLike[str] | None = None,
     progress: bool = True,
@@ -43,7 +45,7 @@ def read_torchvision(
     ----------
     dataset : torch.utils.data.Dataset
         With ``__len__`` and ``__getitem__``.
-    size, channels, strict, cache, progress
+    size, channels, white, strict, cache, progress
         As for `read_folder`.
     classes : sequence of str, optional
         Names of the classes; by default the data set's own (MNIST's ``"0 - zero"`` becomes ``"0"``), or the
@@ -58,14 +60,14 @@ def read_torchvision(
     """
     if hasattr(dataset, "indices") and hasattr(dataset, "dataset"):
         rows = np.asarray(dataset.indices, dtype=np.int64)
-        options: dict[str, Any] = {"size": size, "channels": channels, "strict": strict}
+        options: dict[str, Any] = {"size": size, "channels": channels, "white": white, "strict": strict}
         options |= {"cache": cache, "progress": progress, "classes": classes, "unlabelled": unlabelled}
         whole = read_torchvision(dataset.dataset, **options)
         if len(whole) == len(dataset.dataset):
             return whole.subset(rows)
         raise LeavenError("A Subset of a data set with unreadable images has no fixed rows: mend them first.")
     pool = _read(dataset, classes if classes is not None else _class_names(dataset), unlabelled, {
-        "size": size, "channels": channels, "strict": strict, "cache": cache, "progress": progress,
+        "size": size, "channels": channels, "white": white, "strict": strict, "cache": cache, "progress": progress,
     })  # fmt: skip
     return pool if classes is not None else without_unlabelled(pool, unlabelled)
 
@@ -83,8 +85,7 @@ def _read(dataset: Any, names: Sequence[object] | None, unlabelled: Any, options
         pixels = pool.items
         if (size is None or _pair(size) == pixels.shape[1:3]) and channels in (None, pixels.shape[3]):
             return pool
-        items, _ = decoded_rows(len(pool), lambda row: _picture(pixels[row]), None, **options)
-        return pool.with_items(items)
+        return pool.with_items(decoded_rows(len(pool), lambda row: _picture(pixels[row]), None, **options).items)
     samples = getattr(dataset, "samples", None)
     if targets is not None and samples and isinstance(samples[0][0], (str, os.PathLike)):
         root = Path(os.path.commonpath([os.path.dirname(path) for path, _ in samples]))
@@ -93,9 +94,9 @@ def _read(dataset: Any, names: Sequence[object] | None, unlabelled: Any, options
             File(Path(path).relative_to(root).as_posix(), stat.st_size, stat.st_mtime_ns)
             for (path, _), stat in zip(samples, stats, strict=True)
         ]
-        items, kept = decode_files(root, files, **options)
+        items, kept, white = decode_files(root, files, **options)
         ids = np.array([file.name for file in files])[kept]
-        return read_arrays(items, np.asarray(targets)[kept], names, ids, unlabelled)
+        return replace(read_arrays(items, np.asarray(targets)[kept], names, ids, unlabelled), white=white)
     return _read_items(dataset, names, unlabelled, options)
 
 
@@ -122,8 +123,8 @@ def _read_items(dataset: Any, names: Sequence[object] | None, unlabelled: Any, o
         targets[row] = target.item() if hasattr(target, "item") else target
         return _picture(picture)
 
-    items, kept = decoded_rows(len(plain), open_image, None, **options)
-    return read_arrays(items, targets[kept], names, kept, unlabelled)
+    items, kept, white = decoded_rows(len(plain), open_image, None, **options)
+    return replace(read_arrays(items, targets[kept], names, kept, unlabelled), white=white)
 
 
 def _picture(value: Any) -> Any:

@@ -1,12 +1,13 @@
 """Thumbnails made before they are asked for, by a process of its own that gives way to everything else.
 
-``python -m leaven.label.ahead DATA MADE FILE``. It is no thread of the server: one that gives way would hold Python's
-lock while it waits for its turn, and the page with it. It ends when its stdin does, which the end of the server, of
-whatever kind, is enough for.
+``python -m leaven.label.ahead DATA MADE FILE WHITE``. It is no thread of the server: one that gives way would hold
+Python's lock while it waits for its turn, and the page with it. It ends when its stdin does, which the end of the
+server, of whatever kind, is enough for.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -33,7 +34,8 @@ class Ahead:
 
     def __init__(self, items: Items, path: Path):
         self._process: subprocess.Popen[bytes] | None = None
-        self._timer = threading.Timer(PAUSE, self._start, (str(items.data), str(items.made or ""), str(path)))
+        arguments = str(items.data), str(items.made or ""), str(path), json.dumps(items.stated)
+        self._timer = threading.Timer(PAUSE, self._start, arguments)
         self._timer.daemon = True
         self._lock = threading.Lock()
         self._closed = False
@@ -67,5 +69,5 @@ if __name__ == "__main__":
     threading.Thread(target=_end_with_parent, daemon=True).start()
     if hasattr(os, "nice"):
         os.nice(19)
-    data, made, file = sys.argv[1:]
-    Thumbs(Items(data, made or None), file).make_ahead()
+    data, made, file, white = sys.argv[1:]
+    Thumbs(Items(data, made or None, json.loads(white)), file).make_ahead()

@@ -53,7 +53,7 @@ class Sample:
                 with self.items.open(self.items.ids[row]) as image:
                     if self._channels is None:  # as the first one has it: the others are brought to that
                         self._channels = 1 if image.mode in GREY else 3
-                    self._pixels.append(standardise(image, (SIDE, SIDE), self._channels).ravel())
+                    self._pixels.append(standardise(image, (SIDE, SIDE), self._channels, self.items.white).ravel())
                 self.names.append(name)
             except Exception as error:  # a damaged file raises whatever its decoder trips over
                 self.unreadable[name] = reason(error)

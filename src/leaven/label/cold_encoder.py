@@ -60,4 +60,4 @@ def encoded(
 
 def _pixels(items: Items, name: str, pair: tuple[int, int]) -> np.ndarray:
     with items.open(items.id(name)) as image:
-        return standardise(image, pair, 3)
+        return standardise(image, pair, 3, items.white)

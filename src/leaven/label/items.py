@@ -7,12 +7,16 @@ import io
 import mimetypes
 import os
 from collections.abc import Sequence
-from functools import cached_property
+from contextlib import suppress
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from leaven.data.depth import eight_bits, kind
 from leaven.data.folder import File, is_image, pictures, scan
+from leaven.data.in_flight import decoding
 from leaven.data.names import composed
+from leaven.data.white import UNKNOWN, Span, White, as_white, judge
 from leaven.errors import LeavenError
 from leaven.store import Unavailable
 
@@ -20,6 +24,7 @@ if TYPE_CHECKING:
     import numpy as np
     from PIL.Image import Image
 
+LOOKED_AT = 16  # images, before the pool is decoded
 MADE = "made"  # folder of a run for items that were synthesised, and the beginning of their names
 
 
@@ -37,6 +42,7 @@ class Items:
     ----------
     data : folder of images, with all its subfolders, or an ``.npz`` of images
     made : folder of synthesised images, which need not be there
+    stated : what is white in images that are not of 8 bits, as somebody said; see `leaven.data.white.as_white`
 
     Attributes
     ----------
@@ -47,8 +53,9 @@ class Items:
     LeavenError : there is no such data, or no image in it
     """
 
-    def __init__(self, data: str | Path, made: str | Path | None = None):
+    def __init__(self, data: str | Path, made: str | Path | None = None, stated: Any = None):
         self.data, self.made = Path(data), None if made is None else Path(made)
+        self.stated = stated
         self.pixels: np.ndarray | None = None  # of an .npz, uint8 (N, H, W, C)
         self._files: dict[str, str] = {}  # names as the disk has them, where these are other ones
         self.passed = ""
@@ -59,6 +66,25 @@ class Items:
         there = scan(self.made) if self.made and self.made.is_dir() else []
         new = [f"{MADE}/{name}" for name in self._named([file for file in there if is_image(file.name)])]
         self.names: list[str] = own + [name for name in new if name not in known]
+
+    @cached_property
+    def white(self) -> White:
+        """What is white in images that are not of 8 bits: as was said, else by the range in use in a few of them.
+
+        Once the pool is decoded it is what all of them say, which then takes this one's place.
+        """
+        if self.stated is not None or self.pixels is not None:
+            return as_white(self.stated)
+        spans: dict[int, Span] = {}
+        for row in range(0, self.count, -(-self.count // LOOKED_AT)):
+            with suppress(Exception), self.open(self.ids[row]) as image:  # a damaged file raises whatever it may
+                if kind(image) is not None:
+                    with decoding(image):
+                        eight_bits(image, seen=partial(spans.__setitem__, row))
+        try:
+            return judge(spans, self.names, UNKNOWN, str(self.data)).white
+        except LeavenError:  # the pool's own reader says so
+            return UNKNOWN
 
     @cached_property
     def ids(self) -> list[str]:

@@ -160,7 +160,7 @@ def _options(run: Path, settings: Settings) -> Options:
 
 def _inputs(settings: Settings, labels: Path) -> dict[str, Any]:
     """As `leaven fit` writes it, so that a run's data can be read again."""
-    form = {name: settings.form.get(name) for name in ("size", "channels")}
+    form = {name: settings.form.get(name) for name in ("size", "channels", "white")}
     return {"data": settings.data, "labels": str(labels), "source": None, "test": None, **form, "strict": False,
             "per_class": None, "seed": settings.seed}  # fmt: skip
 

@@ -52,7 +52,7 @@ def open_session(
     run, settings = _begun(target, out, asked)
     if settings.train and ("method" in asked or "hyperparameters" in asked):
         _require_method(settings)
-    items = Items(settings.data, run / "made")
+    items = Items(settings.data, run / "made", settings.form.get("white"))
     if items.passed:
         warnings.warn(items.passed, LeavenWarning, stacklevel=2)
     if not settings.labels:
@@ -121,6 +121,8 @@ def _of_run(run: Path) -> Settings:
     form = {name: inputs[name] for name in ("size", "channels") if inputs[name] is not None}
     if not inputs["data"].endswith(".npz"):
         form = {"size": config["data"]["shape"][:2], "channels": config["data"]["shape"][2]}
+    if white := config["data"].get("white"):
+        form["white"] = white
     plan = {name: config["plan"][name] for name in ("optimizer", "lr", "weight_decay")}  # rounds are short
     return Settings(
         inputs["data"], before.RUN, method=config["method"], hyperparameters=config["hyperparameters"], plan=plan,

@@ -40,7 +40,7 @@ def with_made(pool: Pool, items: Items, names: list[str]) -> Pool:
         together[start:stop] = pool.items[start:stop]
         let_go(pool.items)
     together[len(pool) :] = np.stack(list(made.values()))
-    return Pool(together, ids=np.concatenate([pool.ids, np.array(list(made))]))
+    return Pool(together, ids=np.concatenate([pool.ids, np.array(list(made))]), white=pool.white)
 
 
 def labelled(pool: Pool, labels: Mapping[str, str]) -> Pool:

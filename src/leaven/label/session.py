@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from leaven.data.white import as_white
 from leaven.errors import LeavenError
 from leaven.label import rounds, says
 from leaven.label.asking import Asking
@@ -66,7 +67,8 @@ class Session:
         self.settings = Settings.load(self.folder, strategy)
         self._own = Lock(self.folder)
         where = str(store or self.folder / "labels.db")
-        self.items = items or Items(self.settings.data, self.folder / "made")
+        white = self.settings.form.get("white")
+        self.items = items or Items(self.settings.data, self.folder / "made", white)
         self.store = Store.open(where, patience=STORE)
         self._writer = Writer(self.store)
         self._lock = threading.RLock()
@@ -511,6 +513,8 @@ class Session:
 
     def _heard(self, message: dict[str, Any]) -> None:
         """Something came from the worker, on its thread."""
+        if "white" in message:
+            self.items.white = as_white(message["white"])
         if "unreadable" in message:
             with self._lock:
                 rows = self.items.rows

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from leaven.data.white import as_white
 from leaven.errors import LeavenError
 from leaven.run.files import whole
 from leaven.train.plan import Plan
@@ -39,6 +40,7 @@ class Form:
 
     size: int | tuple[int, int] | None = None
     channels: Literal[1, 3] | None = None
+    white: float | dict[Literal["integers", "floats"], float] | None = None
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
 
@@ -46,6 +48,7 @@ class Form:
         sides = (self.size,) if isinstance(self.size, int) else self.size or ()
         if not all(1 <= side <= MOST_SIDE for side in sides):
             raise ValueError(f"sides of 1 to {MOST_SIDE:,} pixels were expected")
+        as_white(self.white)
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ class Settings:
     method, hyperparameters : of the trainings
     plan : fields of ``leaven.train.plan.Plan`` that differ from the method's own
     network : arguments of ``leaven.run.options.Options`` about the network and the views
-    form : ``size`` and ``channels`` of images
+    form : ``size``, ``channels`` and ``white`` of images
     warm : start each training from the backbone of the one before
     seed : of everything random
     """

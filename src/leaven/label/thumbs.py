@@ -7,6 +7,7 @@ small already (MNIST, CIFAR) is kept as the file is, so that its pixels stay its
 from __future__ import annotations
 
 import io
+import json
 import os
 import sqlite3
 import threading
@@ -17,8 +18,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from leaven.data.decode import reason
+from leaven.data.depth import eight_bits, kind
 from leaven.data.images import averaged, probe
 from leaven.data.in_flight import PIXELS, decoding
+from leaven.data.white import FULL, UNKNOWN, White
 from leaven.errors import LeavenError
 
 if TYPE_CHECKING:
@@ -48,6 +51,9 @@ class Opens(Protocol):
 
     @property
     def ids(self) -> list[str]: ...  # noqa: D102
+
+    @property
+    def white(self) -> White: ...  # noqa: D102
 
     def open(self, id_: str, /) -> Image: ...  # noqa: D102
 
@@ -89,6 +95,7 @@ class Thumbs:
         Image.init()  # here: two threads that open their first file at once may find a reader missing
         self._makers = ThreadPoolExecutor(max(2, os.cpu_count() or 1), "thumbs")
         self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._key("")  # here: what it takes to know white is no matter for the server's one loop
         try:
             self._open_writer()
         except sqlite3.DatabaseError:
@@ -99,7 +106,7 @@ class Thumbs:
 
     def kept(self, id_: str, side: int, version: str) -> Picture | None:
         """The picture if it is there already: some 20 µs, so that the server's one loop may ask."""
-        row = self._reader().execute(ASKED, (id_, version, side)).fetchone()
+        row = self._reader().execute(ASKED, (id_, self._key(version), side)).fetchone()
         return None if row is None else Picture(*row)
 
     def make(self, id_: str, side: int, version: str = "") -> Picture:
@@ -121,7 +128,7 @@ class Thumbs:
         if not picture:
             try:
                 with self.items.open(id_) as image:
-                    picture = encoded(scaled(image, WHOLE))
+                    picture = encoded(scaled(image, WHOLE, self.items.white))
             except KeyError:
                 raise
             except Exception as error:
@@ -173,7 +180,7 @@ class Thumbs:
             return {GRID: original, VIEW: original}
         try:
             with self.items.open(id_) as image:
-                view = scaled(image, VIEW)
+                view = scaled(image, VIEW, self.items.white)
         except KeyError:
             raise
         except Exception as error:  # a damaged file raises whatever its decoder trips over
@@ -189,7 +196,7 @@ class Thumbs:
         try:
             with self.items.open(id_) as image:
                 form = SHOWN.get(image.format or "PNG")  # what is no file is given as PNG
-                if form is None or max(image.size) > SMALL:
+                if form is None or max(image.size) > SMALL or kind(image) is not None:  # a browser takes it as 16 bits
                     return None
                 image.load()  # a file that breaks off is no image
             body, _ = self.items.original(id_)
@@ -202,11 +209,17 @@ class Thumbs:
     def _keep(self, id_: str, version: str, pictures: Mapping[int, Picture]) -> None:
         """Keep them in place of those of other versions."""
         self._now(id_, version)  # the file was not changed while it was decoded
-        rows = [(id_, version, side, *picture) for side, picture in pictures.items()]
+        key = self._key(version)
+        rows = [(id_, key, side, *picture) for side, picture in pictures.items()]
         # a full disk costs the cache, not the labelling
         with self._writing, suppress(sqlite3.Error), self._writer:
-            self._writer.execute("DELETE FROM thumbs WHERE id = ? AND version <> ?", (id_, version))
+            self._writer.execute("DELETE FROM thumbs WHERE id = ? AND version <> ?", (id_, key))
             self._writer.executemany("INSERT OR REPLACE INTO thumbs VALUES (?, ?, ?, ?, ?)", rows)
+
+    def _key(self, version: str) -> str:
+        """What a picture is kept under: of images that are not of 8 bits it shows one thing or another by white."""
+        white = self.items.white
+        return version if white == UNKNOWN else f"{version} {json.dumps(white.asdict())}"
 
     def _open_writer(self) -> None:
         self._writer = sqlite3.connect(self.path, check_same_thread=False, timeout=10)
@@ -233,27 +246,22 @@ class Thumbs:
         return reader
 
 
-def scaled(image: Image, side: int) -> Image:
+def scaled(image: Image, side: int, white: White = FULL) -> Image:
     """The opened image upright, in colours that a browser shows, at most ``side`` pixels on its longer side."""
     whole = image.size
     image.draft(None, (side, side))  # of a JPEG only as much is decoded as is needed
     with decoding(image, whole):
-        return _scaled(image, side)
+        return _scaled(eight_bits(image, white), side)
 
 
 def _scaled(image: Image, side: int) -> Image:
     from PIL import Image as Pillow
     from PIL import ImageOps
 
-    image.load()
     if image.width * image.height > PIXELS:
         image = averaged(image, "L" if probe(image)[2] else "RGB", (side, side))
     ImageOps.exif_transpose(image, in_place=True)
-    if image.mode.startswith("I;16") or image.mode == "I":
-        image = image.point(lambda value: value / 257).convert("L")
-    elif image.mode == "F":
-        image = image.point(lambda value: value * 255).convert("L")
-    elif "A" in image.mode or "a" in image.mode or "transparency" in image.info:
+    if "A" in image.mode or "a" in image.mode or "transparency" in image.info:
         image = image.convert("RGBA")
         image = Pillow.alpha_composite(Pillow.new("RGBA", image.size, "white"), image).convert("RGB")
     elif image.mode not in ("L", "RGB"):

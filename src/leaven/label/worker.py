@@ -48,7 +48,7 @@ class Worker:
 
         self.run, self._out, self._orders = run, out, orders
         self.settings = Settings.load(run, strategy)
-        self.items = Items(self.settings.data, run / "made")
+        self.items = Items(self.settings.data, run / "made", self.settings.form.get("white"))
         self.known = read_known(self.settings, self.items, run)
         self.store = Store.open(store)
         self._pool: Pool | None = None
@@ -102,6 +102,8 @@ class Worker:
             from leaven.label.pools import read_pool
 
             self._pool = read_pool(self.settings)
+            self.items.white = self._pool.white
+            self.tell(white=self._pool.white.asdict())
             there = set(self._pool.ids.tolist())
             lost = [name for name in self.items.names[: self.items.count] if name not in there]
             if lost:

@@ -271,7 +271,7 @@ def _train(
     if chosen.spec.frozen:
         network = compose(chosen.spec, network, body)
     classes = pool.classes if chosen.method.learns == "classes" else ()
-    model = Model(network, chosen.spec, classes)
+    model = Model(network, chosen.spec, classes, pool.white)
     return Fitted(name_of(chosen.method), model, evaluations, trained.seconds, labels, job.method.eval(),
                   trained.snapshots)  # fmt: skip
 

@@ -49,7 +49,7 @@ FREE = {
     "data": ("path",), "init": ("path",), "plan": ("checkpoint_every", "probes", "accelerator", "snapshots"),
     "simulation": ("budgets", "strategies"), "auto": ("chosen", "why"),
 }  # fmt: skip
-LATER = ("content",)  # keys that runs of older versions lack: they go on by what they have
+LATER = ("content", "white")  # keys that runs of older versions lack: they go on by what they have
 DIGESTS = {"fingerprint": "names or labels of items", "content": "the items themselves, or their names or labels"}
 
 

@@ -11,6 +11,7 @@ from leaven.data import Pool, match_classes, read
 from leaven.data.mask_values import OPTION, Value, parse, read_names, stated
 from leaven.data.pool import NO_CLASS
 from leaven.data.unlabelled import MARKERS, is_unlabelled
+from leaven.data.white import UNKNOWN, White
 from leaven.errors import LeavenError
 from leaven.store.place import is_store, without_password
 from leaven.utils.reading import PathLike
@@ -118,7 +119,7 @@ def read_data(
     use : of a label store, whether the items that are there to judge a model by are left out, alone in it, or in it too
     pixels : how masks are read
     told : whether classes of which no mask has a pixel are named
-    form : ``size``, ``channels`` and ``strict`` of images; ``unlabelled``, what stands for no label;
+    form : ``size``, ``channels``, ``white`` and ``strict`` of images; ``unlabelled``, what stands for no label;
         ``precise``, whether float64 features of an ``.npz`` stay so
 
     Raises
@@ -146,7 +147,7 @@ def read_data(
         raise LeavenError(f"{path} is no folder, so --labels has nothing to name in it; leave --labels out.")
     if path.suffix.lower() in (".csv", ".tsv"):
         return read(path, **form, **words)
-    given = [name for name in ("size", "channels") if path.suffix.lower() == ".npz" and name in form]
+    given = [name for name in ("size", "channels", "white") if path.suffix.lower() == ".npz" and name in form]
     if given:
         raise LeavenError(f"The items of {path} stay as they are, so --{given[0]} has no meaning; leave it out.")
     return read(path, **words, **precise)
@@ -169,11 +170,13 @@ def read_like(
     own_classes: bool = False,
     pixels: Pixels | None = None,
     unlabelled: str | None = None,
+    white: White = UNKNOWN,
 ) -> Pool:
     """Read items in the form that a network takes; with ``classes``, their labels are numbered as these.
 
     Without, a folder's subfolders are no classes, unless ``own_classes`` says that they are, whatever the network
-    knows. ``unlabelled`` is what stands for no label, see `marker`.
+    knows. ``unlabelled`` is what stands for no label, see `marker`; ``white`` is what was white in the images that it
+    learnt from, where these are not of 8 bits.
 
     Raises
     ------
@@ -187,7 +190,7 @@ def read_like(
     if source.suffix.lower() != ".npz" and source.exists():
         if len(shape) != 3:
             raise LeavenError(f"{source} holds images, but the model takes feature vectors; give an .npz file.")
-        form: dict[str, Any] = {"size": tuple(shape[:2]), "channels": shape[2], "strict": strict}
+        form: dict[str, Any] = {"size": tuple(shape[:2]), "channels": shape[2], "white": white, "strict": strict}
         plain = classes is None and labels is None and not own_classes and source.is_dir()
         pool = read_data(source, False if plain else labels, use=use, pixels=pixels, told=False, **form, **odd)
     else:

@@ -13,6 +13,7 @@ from leaven.data.mask_files import places
 from leaven.data.mask_values import FILE, write_names
 from leaven.data.names import composed
 from leaven.data.palette import save_mask
+from leaven.data.white import White
 from leaven.evaluate.dense import predicted_masks
 from leaven.run.files import whole
 from leaven.run.limits import best_device
@@ -61,15 +62,15 @@ def _predicted(model: Model, pool: Pool, files: Mapping[str, Path] | None) -> It
         for row, mask in zip(alike[rows].tolist(), masks, strict=True):
             yield names[row], _scaled(mask, sizes[row])
     for row in np.flatnonzero(~same).tolist():
-        yield names[row], _scaled(_whole(model, of[names[row]], sizes[row]), sizes[row])
+        yield names[row], _scaled(_whole(model, of[names[row]], sizes[row], pool.white), sizes[row])
 
 
-def _whole(model: Model, path: Path, size: Size) -> np.ndarray:
+def _whole(model: Model, path: Path, size: Size, white: White) -> np.ndarray:
     from PIL import Image
 
     height, width, channels = model.spec.shape
     with Image.open(path) as image:
-        item = standardise(image, _covering(size, (height, width)), channels)
+        item = standardise(image, _covering(size, (height, width)), channels, white)
     [(_, masks)] = predicted_masks(model.network, item[None], device=best_device())
     return masks[0]
 

@@ -14,6 +14,7 @@ from torch import nn
 
 from leaven.data import Pool
 from leaven.data.names import class_name
+from leaven.data.white import FULL, UNKNOWN, White, as_white
 from leaven.errors import LeavenError
 from leaven.evaluate.predict import predict
 from leaven.nn.build import Spec, backbone, build
@@ -36,12 +37,14 @@ class Model:
     network : takes pixels in 0..1 ``(N, C, H, W)`` or feature vectors ``(N, D)``; gives scores ``(N, K)``
     spec : how the network is built; ``spec.shape`` is that of one item
     classes : names of the K classes
+    white : of images that are not of 8 bits, as far as the model learnt from some
     """
 
-    def __init__(self, network: nn.Module, spec: Spec, classes: Sequence[str]):
+    def __init__(self, network: nn.Module, spec: Spec, classes: Sequence[str], white: White = UNKNOWN):
         self.network = network.eval()
         self.spec = spec
         self.classes = tuple(map(class_name, classes))
+        self.white = white
 
     def predict_proba(self, items: np.ndarray, **options: Any) -> np.ndarray:
         """Class probabilities, float32 ``(N, K)``, of items as a ``Pool`` holds them; options as for ``predict``."""
@@ -71,8 +74,12 @@ class Model:
         shape = self.spec.shape
         if len(shape) == 3:
             height, width, channels = shape
-            taken = {"layout": "NCHW", "height": height, "width": width, "channels": channels, "range": [0, 1],
-                     "colours": "RGB" if channels == 3 else "grey"}  # fmt: skip
+            taken: dict[str, Any] = {
+                "layout": "NCHW", "height": height, "width": width, "channels": channels, "range": [0, 1],
+                "colours": "RGB" if channels == 3 else "grey",
+            }  # fmt: skip
+            if self.white != UNKNOWN:  # what to divide images by that are not of 8 bits
+                taken["white"] = self.white.asdict()
         else:
             taken = {"layout": "ND", "columns": shape[0]}
         return {"classes": list(self.classes), "input": taken}
@@ -83,7 +90,8 @@ class Model:
 
         # one entry only: several stand in the file in a random order, and the same model shall be the same file
         weights = {k: v.contiguous() for k, v in self.network.state_dict().items()}
-        about = {"network": self.spec.asdict()} | self.about() | {"digest": digest(weights)}
+        about = {"network": self.spec.asdict()} | self.about()
+        about |= {"white": self.white.asdict(), "digest": digest(weights)}
         with whole(path) as part:
             part.write_bytes(save(weights, metadata={"leaven": json.dumps(about)}))
 
@@ -116,12 +124,13 @@ def load_model(path: PathLike) -> Model:
             weights = {name: f.get_tensor(name) for name in f.keys()}  # noqa: SIM118
         require_digest(header.digest, weights)
         require_size(header.network, weights)
+        white = FULL if header.white is None else as_white(header.white)  # models of before took everything so
         network = _network(header.network, weights)
         network.load_state_dict(weights)
     except Exception as error:  # a damaged file raises whatever its parser, or the network of its header, trips over
         reason = str(error).strip().split("\n")[0].rstrip(".:")
         raise LeavenError(f"{file} is not a model of leaven, or it is damaged ({reason}); {AGAIN}.") from error
-    return Model(network, header.network, header.classes)
+    return Model(network, header.network, header.classes, white)
 
 
 @dataclass(frozen=True)
@@ -131,6 +140,7 @@ class Header:
     network: Spec
     classes: list[str]
     digest: str = ""
+    white: dict[str, float] | None = None
 
     def __post_init__(self) -> None:
         if len(set(self.classes)) < len(self.classes) or len(self.classes) not in (0, self.network.classes):

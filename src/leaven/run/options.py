@@ -14,6 +14,7 @@ import torch
 
 import leaven
 from leaven.data import Pool, require_trainable
+from leaven.data.white import UNKNOWN
 from leaven.errors import LeavenError
 from leaven.methods.base import Method
 from leaven.methods.registry import get, name_of, resolve
@@ -229,7 +230,8 @@ def configuration(chosen: Resolved, pool: Pool, labels: dict[str, int], source: 
             "trained_on": labels,
             "fingerprint": fingerprint(pool),
             "content": pool.digest,
-        },
+        }
+        | ({"white": pool.white.asdict()} if pool.white != UNKNOWN else {}),
         "leaven": leaven.__version__,
         "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
         "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),

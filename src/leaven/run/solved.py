@@ -79,11 +79,11 @@ def solved(run: PathLike, model: Model, support: Pool) -> Model:
                 "--method nearest."
             )
         x = to_float(Items(support.items, torch.device("cpu"))[np.arange(len(support))])
-        return Model(Solved(method, x, torch.from_numpy(support.labels)), spec, support.classes)
+        return Model(Solved(method, x, torch.from_numpy(support.labels)), spec, support.classes, model.white)
     _, features = describe(model.network, support.items)
     network = copy.deepcopy(model.network)
     assert isinstance(network, Network)
     network.head = nn.Linear(features.shape[1], support.num_classes)
     means = class_means(torch.from_numpy(features), torch.from_numpy(support.labels), support.num_classes)
     set_to_means(network.head, means, None if kind.learns == "tasks" else TEMPERATURE)
-    return Model(network, spec, support.classes)
+    return Model(network, spec, support.classes, model.white)

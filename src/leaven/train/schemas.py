@@ -14,6 +14,8 @@ from leaven.utils.reading import from_json as checked
 
 Count = Annotated[int, Field(ge=0)]
 Size = Annotated[int, Field(gt=0, le=2**24)]
+Level = Annotated[float, Field(gt=0)]
+White = dict[Literal["integers", "floats"], Level]
 Share = Annotated[float, Field(ge=0, le=1)]
 AGAIN = "copy it back from where it is whole, or train the run again"
 OPTIONAL: dict[str, Any] = {"title": "", "learns": "classes", "init": None, "augment": None}  # of older runs
@@ -39,6 +41,7 @@ class Data(Form):
     trained_on: dict[str, Count] | None = None
     fingerprint: str = ""
     content: str = ""
+    white: White | None = None
 
 
 class Init(Form):
@@ -69,6 +72,7 @@ class Inputs(Form):
     seed: Count | None
     mask_values: dict[str, str] | None = None
     background: str | None = None
+    white: Level | White | None = None
 
 
 class Choice(Form):
