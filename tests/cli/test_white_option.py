@@ -1,4 +1,4 @@
-"""What is white in images that are not of 8 bits is decided by the pool, recorded, and the same in all uses of a run."""
+"""What is white in images that are not of 8 bits: the pool decides, a run records it, and all of its uses go by it."""
 
 import io
 import json
@@ -76,7 +76,8 @@ def test_dark_images_alone_are_as_dark_as_among_others(leaven, deep, run):
     assert said.err == ""
     assert {name: whole[name] for name in rows(said)} == rows(said)
     one = sorted((deep / "dark").iterdir())[0]
-    assert rows(leaven("predict", run, one, "--json"))[one.name] == whole[one.name]
+    alone = rows(leaven("predict", run, one, "--json"))[one.name]
+    assert alone | {"id": one.name} == whole[one.name]
 
 
 def test_what_is_beyond_is_cut_and_said_and_another_range_refused(leaven, refused, run, tmp_path):
