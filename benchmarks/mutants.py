@@ -158,15 +158,16 @@ def _below(node: ast.AST) -> Iterator[ast.AST]:
             yield from _below(child)
 
 
-def forked(source: Path, tests: list[str]) -> int:
-    """Start the tests on the package in ``source``; the process's number."""
+def forked(source: Path, tests: list[str], keep: bool) -> int:
+    """Start the tests on the package in ``source``; the process's number. ``keep`` byte code for those that follow."""
     process = os.fork()
     if process:
         return process
     os.setsid()  # so that what the tests start can be ended with them
-    os.environ |= {"PYTHONPATH": str(source), "PYTHONDONTWRITEBYTECODE": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    os.environ |= {"PYTHONPATH": str(source), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "" if keep else "1"
     sys.path.insert(0, str(source))
-    sys.dont_write_bytecode = True
+    sys.dont_write_bytecode = not keep
     os.chdir(ROOT)
     with open(os.devnull, "w") as nowhere:
         os.dup2(nowhere.fileno(), 1)
@@ -214,7 +215,7 @@ def begin(trial: Trial) -> Trial:
         text = (trial.folder.parent / UNCHANGED / change.module).read_bytes()
         (trial.folder / change.module).write_bytes(text[: change.start] + change.new.encode() + text[change.stop :])
     trial.started = time.monotonic()
-    trial.process = forked(trial.folder, trial.tests)
+    trial.process = forked(trial.folder, trial.tests, keep=trial.change is None)
     return trial
 
 
@@ -254,10 +255,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="mutants-") as scratch:
         folders = [Path(scratch) / str(k) for k in range(options.jobs)]
         unchanged = Path(scratch) / UNCHANGED  # a copy, for the sources may be worked on meanwhile
-        for folder in (unchanged, *folders):
-            shutil.copytree(ROOT / "src", folder, ignore=shutil.ignore_patterns("__pycache__"))
-            # by content: two changes within a second, of one size, would be taken for one by time and size
-            compileall.compile_dir(folder, quiet=2, invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH)
+        shutil.copytree(ROOT / "src", unchanged, ignore=shutil.ignore_patterns("__pycache__"))
+        # by content: two changes within a second, of one size, would be taken for one by time and size
+        compileall.compile_dir(unchanged, quiet=2, invalidation_mode=py_compile.PycInvalidationMode.CHECKED_HASH)
+        for folder in folders:
+            shutil.copytree(unchanged, folder)
         todo = []
         for module, paths in tests.items():
             clean = begin(Trial(None, paths, folders[0]))

@@ -125,7 +125,7 @@ def test_mistakes_are_told(said):
     with pytest.raises(LeavenError, match="choose one of random, default, least_confident"):
         select("zzz", said, 1)
     with pytest.raises(LeavenError, match="did you mean 'typiclust'"):
-        select("typical", said, 1)
+        select("typi", said, 1)
     assert list(select("K-Center", said, 3)) == list(select("k_center", said, 3))
     for name in BY_VOTES:
         with pytest.raises(LeavenError, match=f"The strategy {name} needs several answers for each item"):

@@ -14,7 +14,7 @@ def margin(said: Said, n: int, keys: np.ndarray) -> np.ndarray:
     found = np.zeros(len(said), said.probabilities.dtype)  # of a single class there is no second
     if said.probabilities.shape[1] > 1:
         for start, stop in parts(len(said)):
-            two = np.partition(said.probabilities[start:stop], -2, axis=1)[:, -2:]
+            two = np.sort(said.probabilities[start:stop], axis=1)[:, -2:]
             found[start:stop] = two[:, 1] - two[:, 0]
     rows = said.unlabelled
     return rows[smallest(found[rows], keys[rows], n)]
