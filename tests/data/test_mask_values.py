@@ -57,6 +57,17 @@ def test_an_object_of_255_is_not_passed_over(folder):
     assert "--background NAME" in said
 
 
+def test_names_beside_images_and_masks(tmp_path):
+    """A data set's own ``classes.txt`` counts as well; one that lies in the folder of masks before it."""
+    for name in ("a", "b"):
+        write(tmp_path / f"images/{name}.png", np.zeros((2, 3, 3), np.uint8))
+        write(tmp_path / f"masks/{name}.png", np.array(OBJECT, np.uint8))
+    (tmp_path / "classes.txt").write_text("0=ground\n255=thing\n")
+    assert read_masks(tmp_path / "images", tmp_path / "masks").classes == ("ground", "thing")
+    (tmp_path / "masks/classes.txt").write_text("0=field\n255=cow\n")
+    assert read_masks(tmp_path / "images", tmp_path / "masks").classes == ("field", "cow")
+
+
 def test_numbers_by_name(folder):
     where = folder(OBJECT, OBJECT)
     pool = read_masks(*where, values={0: "background", 255: "object"})

@@ -107,6 +107,39 @@ def test_boxes_beside_areas_are_counted(take):
         take(studio([CHOICE, polygon(LEFT, "cat")]))
 
 
+def test_one_unclear_answer_does_not_send_the_others_back(take):
+    """It is left out as a whole, counted and named, and not taken for background."""
+    box = {"type": "rectanglelabels", "value": {"x": 63, "y": 0, "width": 30, "height": 9, "rectanglelabels": ["dog"]}}
+    both = CHOICE | {"value": {"choices": ["cat", "dog"]}}
+    for odd, what in (
+        ([both], "answers with several choices"),
+        ([box | SIZED], "answers with rectanglelabels"),
+        ([CHOICE, polygon(LEFT, "cat")], "answers with a choice and areas"),
+    ):
+        content = studio(odd, id=4) + studio([polygon(LEFT, "cat")], data={"image": "b.png"})
+        said, stands = take(content, background="rest")
+        assert stands == {"b.png": ["cat", "cat", "rest", "rest"]}
+        assert said.left.counts == {what: 1}
+        assert said.notes[0] == f"Left out, for they are not of one class, nor of areas: 1 {what} (first in task 4)."
+    other = area(1, (0, 2)) | {"image_id": 8}
+    boxed = {"category_id": 1, "bbox": [1, 0, 2, 1]}
+    for odd, what in (
+        ([boxed], "images with boxes"),
+        ([area(1, (0, 2)), boxed], "images with boxes"),
+        ([{"category_id": 1}, {"category_id": 2}], "images with several categories"),
+        ([{"category_id": 1}, area(1, (0, 2))], "images with several categories or areas"),
+    ):
+        said, stands = take(coco([*odd, other]), background="rest")
+        assert (stands, said.left.counts) == ({"b.png": ["cat", "cat", "rest", "rest"]}, {what: 1})
+    said, stands = take(coco([other | {"image_id": 70}, other]))
+    assert (stands, said.left.counts) == (
+        {"b.png": ["cat", "cat", "-", "-"]},
+        {"of the image 70, which is not listed": 1},
+    )
+    with pytest.raises(LeavenError, match="annotations of the image 70"):
+        take(coco([other | {"image_id": 70}]))
+
+
 @pytest.mark.parametrize("content", [studio([polygon(LEFT, "cat")]), coco([area(1, (0, 2))])])
 def test_the_unpainted_rest(take, content):
     said, stands = take(content)

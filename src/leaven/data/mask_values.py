@@ -113,15 +113,17 @@ def stated(
 def read_names(root: Path) -> MaskValues | None:
     """What the file ``classes.txt`` in a folder of masks says; None where there is none.
 
-    A line names the next class from 0 on; where every line is ``NUMBER=NAME`` or ``#RRGGBB=NAME``, it names that one.
+    Of a folder ``masks`` that lies beside ``images`` it may lie beside the two as well. A line names the next class
+    from 0 on; where every line is ``NUMBER=NAME`` or ``#RRGGBB=NAME``, it names that one.
 
     Raises
     ------
     LeavenError
         It cannot be read, or a line says no name.
     """
-    path = root / FILE
-    if not path.is_file():
+    places = [root, root.parent] if root.name == "masks" and (root.parent / "images").is_dir() else [root]
+    path = next((place / FILE for place in places if (place / FILE).is_file()), None)
+    if path is None:
         return None
     try:
         lines = [line.strip() for line in composed(path.read_text("utf-8-sig")).rstrip().splitlines()]

@@ -50,8 +50,9 @@ def read_masks(
     images : path
         The folder of images, read with all its subfolders.
     masks : path, optional
-        The folder of masks. A file ``classes.txt`` in it, where there is one, names the classes: a name a line from 0
-        on, or lines of ``255=object`` or ``#ff0000=car``. None: no image has a mask.
+        The folder of masks. A file ``classes.txt`` in it (or beside ``images`` and ``masks``), where there is one,
+        names the classes: a name a line from 0 on, or lines of ``255=object`` or ``#ff0000=car``. None: no image has a
+        mask.
     classes : sequence of str, optional
         Names of the classes 0, 1, ..., in place of those in ``classes.txt``; by default the numbers that occur, each
         a class, in their order.

@@ -1,8 +1,9 @@
 """COCO's JSON: categories of whole images, and masks as run lengths or polygons, through pycocotools.
 
 It has no annotators: an export holds the consensus, and an import is of one annotator. An annotation without a
-segmentation says the class of its image; if it has a box, that has to be all of the image. An annotation without a
-listed category is left out, and of its image nothing is taken for the background.
+segmentation says the class of its image; if it has a box, that has to be all of the image. An image with another box,
+or with several categories, is left out. An annotation without a listed category is left out, and of its image nothing
+is taken for the background; so is one of an image that is not listed.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from ..event import Event
 from ..merge import merged_masks
 from ..pixels import filled, parsed
 from ..state import State
-from .outside import LeftOut, Size, SizeOf, checked, settled
+from .outside import LeftOut, Size, SizeOf, Unclear, checked, settled
 from .painted import Painted
 from .taken import answer
 
@@ -94,19 +95,21 @@ def read(
     Raises
     ------
     LeavenError
-        An image has several categories as a whole, areas and a category as a whole, or a box; or it is no such file.
+        Every image has several categories as a whole, areas and a category as a whole, or a box (where only some have,
+        these are left out); or it is no such file.
     """
     file = checked(File, content, where, NONE)
     names = _by_id(file.categories, where, "category")
     images = _by_id(file.images, where, "image")
     of: dict[Key, list[Annotation]] = {key: [] for key in images}
+    lost = ""  # what is wrong with a file of which nothing is left
     missed: set[Key] = set()  # images with something of no known class, which may be anywhere in them
     for annotation in file.annotations:
         if annotation.image_id not in images:
-            raise LeavenError(
-                f"{where} has annotations of the image {annotation.image_id}, which it does not list: export it anew."
-            )
-        if annotation.category_id in names:
+            unlisted = f"of the image {annotation.image_id}, which is not listed"
+            left.add(unlisted, f"annotation {annotation.id}")
+            lost = lost or f"{where} has annotations {unlisted}: export it anew."
+        elif annotation.category_id in names:
             of[annotation.image_id].append(annotation)
         else:
             unlisted = f"of the category {annotation.category_id}, which is not listed"
@@ -120,7 +123,12 @@ def read(
         if found or (background is not None and key not in missed):
             filled = None if key in missed else background
             image = _Image(images[key], found, {k: one.name for k, one in names.items()}, where, size_of, left)
-            answers += image.answers(name_of(images[key].file_name), annotator, filled)
+            try:
+                answers += image.answers(name_of(images[key].file_name), annotator, filled)
+            except Unclear as error:
+                left.add_answer(error)
+    if not answers and (left.unclear or lost):
+        raise left.unclear or LeavenError(lost)
     return answers, [names[key].name for key in sorted(names, key=lambda key: (isinstance(key, str), key))]
 
 
@@ -181,15 +189,19 @@ class _Image:
         for box in boxes:
             if size is None or box != [0, 0, size[1], size[0]]:
                 shown = [round(part) if part == round(part) else part for part in box]
-                raise LeavenError(
+                raise Unclear(
+                    "images with boxes",
+                    item,
                     f"{self.where} has a box {shown} in the image {item}, expected areas or a category of it all: "
-                    "leave boxes out."
+                    "leave boxes out.",
                 )
         whole = {self._name(annotation) for annotation in others}
         if len(whole) + bool(areas) > 1:
             what = f"the categories {', '.join(sorted(whole))}" + (" and areas" if areas else "")
-            raise LeavenError(
-                f"{self.where} has {what} for the image {item}, expected one category or areas: keep one."
+            raise Unclear(
+                "images with several categories" + (" or areas" if areas else ""),
+                item,
+                f"{self.where} has {what} for the image {item}, expected one category or areas: keep one.",
             )
         if whole:
             return [answer(item, annotator, label=whole.pop())]

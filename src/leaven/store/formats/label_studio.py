@@ -2,7 +2,8 @@
 
 A cancelled annotation is a skip; one that was submitted with nothing chosen is unsure. Where strokes overlap, the later
 one counts, as it is seen there. What says no class, such as a comment or a relation, is left out; so is an area with
-several labels or none, and where one is, nothing is taken for the background, for it may be that area.
+several labels or none, and where one is, nothing is taken for the background, for it may be that area. An answer of
+several choices, or of boxes alone, is left out as a whole.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from ..event import Event
 from ..pixels import decode, parsed
 from ..state import State
 from . import brush
-from .outside import LeftOut, Size, SizeOf, checked, settled
+from .outside import LeftOut, Size, SizeOf, Unclear, checked, settled
 from .painted import Painted
 from .taken import answer
 
@@ -104,8 +105,8 @@ def read(
     Raises
     ------
     LeavenError
-        An answer says several classes, or a class of something else than choices, brush strokes and polygons; or it is
-        no such file.
+        Every answer says several classes, or a class of something else than choices, brush strokes and polygons (where
+        only some do, these are left out); or it is no such file.
     """
     answers = []
     for number, content in enumerate(checked(list[Any], tasks, where, NONE)):
@@ -114,8 +115,14 @@ def read(
         at = f"task {item if task.id is None else task.id}"
         given = task.completions if task.annotations is None else task.annotations
         for annotation in given or []:
-            found = _Answer(annotation, item, where, at, size_of, left, background).event(annotator)
+            try:
+                found = _Answer(annotation, item, where, at, size_of, left, background).event(annotator)
+            except Unclear as error:
+                left.add_answer(error)
+                continue
             answers += [found] if found else []
+    if left.unclear and not answers:
+        raise left.unclear
     return answers
 
 
@@ -173,14 +180,17 @@ class _Answer:
         areas = [region for region in given.result if region.type in AREAS]
         if chosen and areas:
             kinds = ", ".join(sorted({"choices", *(region.type for region in areas)}))
-            raise LeavenError(f"{self._place} has {kinds}, expected one choice or areas: keep one of them.")
+            raise self._unclear(
+                "answers with a choice and areas", f"has {kinds}, expected one choice or areas: keep one of them."
+            )
         if chosen:
             self._leave_out(given.result)
             return answer(self.item, who, label=chosen, **about)
         mask, missed = self._mask(areas)
         others = sorted({r.type for r in given.result if r.type not in AREAS and SAYS_CLASS.search(r.type)})
         if mask is None and others:
-            raise LeavenError(f"{self._place} has {', '.join(others)}, expected choices, brush strokes or polygons.")
+            kinds = ", ".join(others)
+            raise self._unclear(f"answers with {kinds}", f"has {kinds}, expected choices, brush strokes or polygons.")
         self._leave_out(given.result)
         if mask is None:
             return None if missed else self._nothing(who, about)
@@ -191,6 +201,9 @@ class _Answer:
     def _place(self) -> str:
         return f"{self.where}, {self.at},"
 
+    def _unclear(self, what: str, why: str) -> Unclear:
+        return Unclear(what, self.at, f"{self._place} {why}")
+
     def _checked(self, kind: type[T], region: Region) -> T:
         return checked(kind, region.value, self.where, NONE, f"{self.at}, value of {region.type}")
 
@@ -199,7 +212,10 @@ class _Answer:
         regions = [region for region in self.annotation.result or [] if region.type == "choices"]
         chosen = [name.strip() for region in regions for name in self._checked(Chosen, region).choices if name.strip()]
         if len(set(chosen)) > 1:
-            raise LeavenError(f"{self._place} has {len(chosen)} choices ({', '.join(chosen)}), expected one: keep one.")
+            raise self._unclear(
+                "answers with several choices",
+                f"has {len(chosen)} choices ({', '.join(chosen)}), expected one: keep one.",
+            )
         return chosen[0] if chosen else ""
 
     def _nothing(self, who: str, about: dict[str, Any]) -> Event:

@@ -17,24 +17,55 @@ Size = tuple[int, int]  # height and width
 SizeOf = Callable[[str], Size | None]
 
 
+class Unclear(LeavenError):
+    """A whole answer that says several classes of its item, or a class of something else than the item or areas.
+
+    Parameters
+    ----------
+    what : kind of answer, to be counted
+    where : its place in the file
+    why : the sentence for a file that has nothing else
+    """
+
+    def __init__(self, what: str, where: str, why: str):
+        super().__init__(why)
+        self.what, self.where = what, where
+
+
 class LeftOut:
-    """What of a file is not kept, for it says no class of one item: counted, and where the first stands."""
+    """What of a file is not kept, for it says no class of one item: counted, and where the first stands.
+
+    Attributes
+    ----------
+    counts : how many of each kind
+    unclear : the first whole answer among them, if there is one
+    """
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
+        self.unclear: Unclear | None = None
         self._first: dict[str, str] = {}
+        self._answers: set[str] = set()  # those kinds that are whole answers
 
     def add(self, what: str, where: str) -> None:
         """One more of a kind."""
         self.counts[what] = self.counts.get(what, 0) + 1
         self._first.setdefault(what, where)
 
+    def add_answer(self, error: Unclear) -> None:
+        """One more whole answer."""
+        self.unclear = self.unclear or error
+        self._answers.add(error.what)
+        self.add(error.what, error.where)
+
     def sentence(self) -> str:
         """For the message after an import; empty where nothing was left out."""
-        if not self.counts:
-            return ""
-        parts = [f"{count} {what} (first in {self._first[what]})" for what, count in self.counts.items()]
-        return f"Left out, for they say no class: {', '.join(parts)}."
+        parts = {what: f"{count} {what} (first in {self._first[what]})" for what, count in self.counts.items()}
+        said = [
+            (why, [text for what, text in parts.items() if (what in self._answers) == whole])
+            for why, whole in (("they say no class", False), ("they are not of one class, nor of areas", True))
+        ]
+        return " ".join(f"Left out, for {why}: {', '.join(texts)}." for why, texts in said if texts)
 
 
 def checked(kind: type[T], content: Any, where: str, what: str, at: str = "") -> T:
