@@ -42,6 +42,7 @@ def test_given_learnt_and_held_out_labels_are_told_apart(run):
     page = (run / "report.html").read_text()
     assert "labels learnt from" in page
     assert "20 more were held out; of 160 items" in page
+    assert "Unlabelled items (60)" in page  # and not the 140 that the method draws from
 
 
 def test_a_target_without_labels_is_no_run_that_learnt_from_all(tmp_path):

@@ -197,7 +197,7 @@ def _pool(given: dict[str, Any]) -> tuple[Any, str]:
     like = {"mask_values": _meaning(given), "background": given.get("background")}
     target = read_data(data, labels or (False if data.is_dir() else None), pixels=Pixels(like=like), **form)
     if target.dense:  # of which some classes may have no pixel
-        target = match_classes(target, source.classes, "the target")
+        target = match_classes(target, source.classes, "The target")
     known = int((target.labels >= 0).sum())
     if per_class is not None:
         if not known:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,8 @@ def _figure(row: dict[str, Any]) -> str:
 def _word(column: str, row: dict[str, Any]) -> str:
     value = row.get(column)
     if column == "seconds" and value is not None:
+        if math.isnan(value):  # of a method without steps
+            return "–"
         return f"{value:.1f} s" if value < 1000 else f"{value:,.0f} s"
     if column == "labels" and "source_labels" in row:
         return f"{value} + {row['source_labels']}"

@@ -40,7 +40,7 @@ def adaptation(source: Pool, target: Pool) -> Pool:
         )
     if target.dense and not source.dense:
         raise LeavenError("The target has masks and the source has none, expected masks in the source: give them.")
-    target = match_classes(target, source.classes, "the target")
+    target = match_classes(target, source.classes, "The target")
     items = _join_items(source.items, target.items)
     return Pool(
         items,

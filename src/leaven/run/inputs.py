@@ -136,11 +136,14 @@ def read_data(
 
         images, masks = both
         return read_masks(images, masks, told=told, **pixels.of(masks), **form)
-    pixels.require_none(without_password(labels or path))
     if labels and is_store(labels):
         from leaven.run.stored import read_stored
 
-        return read_stored(path, labels, use, **form)
+        pool = read_stored(path, labels, use, **form)  # says what to do with a store of masks
+        pixels.require_none(without_password(labels))
+        return pool
+    if not labels or Path(labels).exists():  # else that it is missing is what is wrong
+        pixels.require_none(without_password(labels or path))
     if path.is_dir():
         return read(image_folder(path), labels=labels, **form, **words)
     if labels:

@@ -63,7 +63,10 @@ def known_labels(where: str | Path, use: Use) -> tuple[dict[str, str], str, list
     if not labels and use != "all":
         masks = any(event.kind == "mask" for given in state.answers.values() for event in given.values())
         if masks:
-            raise LeavenError(f"{name} holds masks; write them with `leaven labels export --format masks` first.")
+            raise LeavenError(
+                f"{name} holds masks; write them as a folder (leaven labels export {name} MASKS --format masks), and "
+                "give that as --labels."
+            )
         if use == "audit":
             raise LeavenError(
                 f"{name} holds no audit items, and all others were learnt from; label with --audit, or give test data."

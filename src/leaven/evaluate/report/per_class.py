@@ -95,8 +95,8 @@ def balance(run: Run) -> Section:
         panels += _bars("Held-out items", run.held_out.classes, predicted, labels, "their labels")
     pool = run.evaluations.get("unlabelled")
     given = np.array(run.of("data", "labels_per_class") or [])
-    if pool is not None and len(pool.labels):
-        predicted = _counts(pool.predicted, pool)
+    if pool is not None and not pool.known.all():  # those with a label, which the methods draw too, are not meant
+        predicted = _counts(pool.predicted[~pool.known], pool)
         labels = given if given.shape == predicted.shape else np.zeros_like(predicted)
         alarms += [f"Unlabelled items. {w}" for w in warnings(predicted, labels, pool.classes)]
         panels += _bars("Unlabelled items", pool.classes, predicted, labels, "labels given")
