@@ -57,7 +57,7 @@ def bright(path, value):
 
 def test_the_range_is_said_and_recorded(leaven, deep, run, tmp_path):
     said = leaven("fit", deep / "photos", "--labels", deep / "labels.csv", "-o", tmp_path / "run", *FAST)
-    assert "hold integers of more than 8 bits, taken as 0 to 4095 (12 bits), the range in use; --white says" in said.err
+    assert "hold integers of more than 8 bits, taken as 0 to 4095 (12 bits), the range in use; --white of" in said.err
     config = json.loads((run / "config.json").read_text())
     assert config["data"]["white"] == {"integers": 4095}
     model = load_model(run)

@@ -72,7 +72,10 @@ def test_the_kinds_decide_apart_and_8_bits_need_nothing(write, make_images):
         ({"a.tif": 3000, "b.tif": 200}, r"contradict each other \(a.tif holds 3000 to 3000, b.tif 200 to 200\)"),
         ({"a.tif": -1, "b.tif": 1}, r"contradict each other \(a.tif holds -1 to -1, b.tif 1 to 1\)"),
         ({"a.tif": np.nan, "b.tif": 1}, r"contradict each other \(a.tif holds nan to nan"),
-        ({"a.tif": -1, "b.tif": np.inf}, r"None of the 2 images .*a.tif: values from -1 to -1, expected 0 to 1 or 0"),
+        (
+            {"a.tif": -1, "b.tif": np.inf},
+            r"None of .*a.tif: values from -1 to -1, expected 0 to 1 or 0 to 255; save it with 8 bits;",
+        ),
     ],
 )
 def test_what_cannot_be_decided_is_refused_and_leaves_nothing(write, cache, values, words):

@@ -12,12 +12,11 @@ Kind = Literal["integers", "floats"]
 BITS = (8, 10, 12, 14, 16)  # that instruments count with, whatever the files have room for
 WELL_ABOVE = 16  # the brightest float of a pool: from here on they are of 0..255, and not of 0..1 and sharpened
 BEYOND = 4  # times white: an image that is brighter than that is of another range, and not cut
-OPTION = "--white"
+OPTION = "--white of `leaven fit`"
 KINDS: tuple[Kind, ...] = ("integers", "floats")
 HELD = {"integers": "integers of more than 8 bits", "floats": "floats"}
 EXPECTED = {"integers": "0 to 65535", "floats": "0 to 1 or 0 to 255"}
 MOST = {"integers": 2**16 - 1, "floats": 255}
-MEND = f"save it with 8 bits, or say with {OPTION} which value is white"
 
 
 class White(NamedTuple):
@@ -135,7 +134,7 @@ def judge(spans: Mapping[int, Span], names: Sequence[str], known: White, where: 
         elif of:
             odd = [row for row, span in of.items() if not _within(span, MOST[kind])]
             if len(odd) == len(of):
-                failed |= {row: f"values from {span}, expected {EXPECTED[kind]}; {MEND}" for row, span in of.items()}
+                failed |= {row: _odd(span) for row, span in of.items()}
                 continue
             top = _in_use(kind, of, odd, names, where)
             white = white._replace(**{kind: top})
@@ -147,24 +146,30 @@ def _within(span: Span, top: float) -> bool:
     return span.low >= 0 and span.high <= top  # so written that NaN fails
 
 
+def _odd(span: Span) -> str:
+    mend = f", or say which value is white ({OPTION})" if span.low >= 0 else ""  # below black nothing helps
+    return f"values from {span}, expected {EXPECTED[span.kind]}; save it with 8 bits{mend}"
+
+
 def _in_use(kind: Kind, of: Mapping[int, Span], odd: Sequence[int], names: Sequence[str], where: str) -> int:
     """The range that holds all images of a kind; ``odd`` are those that none holds."""
-    high = {row: span.high for row, span in of.items() if row not in odd}
+    outside = set(odd)
+    high = {row: span.high for row, span in of.items() if row not in outside}
     brightest = max(high, key=high.__getitem__)
     top = high[brightest]
     if kind == "floats" and not odd and top > 1:
         if top < WELL_ABOVE:
             raise LeavenError(
                 f"The brightest of the floats in {where} is {top:g} ({names[brightest]}), expected 1 at most, or up to "
-                f"255 and well above 1: say with {OPTION} which value is white (what is beyond is cut), or save them "
-                "with 8 bits."
+                f"255 and well above 1: say which value is white ({OPTION}; what is beyond is cut), or save them with "
+                "8 bits."
             )
         odd = [row for row, value in high.items() if 0 < value <= 1]
     if odd:
         raise LeavenError(
             f"The images of {HELD[kind]} in {where} contradict each other ({names[odd[0]]} holds {of[odd[0]]}, "
             f"{names[brightest]} {of[brightest]}), expected all of them in {EXPECTED[kind]}: save them alike, or say "
-            f"with {OPTION} which value is white."
+            f"which value is white ({OPTION})."
         )
     if kind == "floats":
         return 1 if top <= 1 else 255
@@ -174,7 +179,7 @@ def _in_use(kind: Kind, of: Mapping[int, Span], odd: Sequence[int], names: Seque
 def _taken(kind: Kind, top: int, count: int, where: str) -> str:
     said = f"{count} images in {where} hold" if count > 1 else f"1 image in {where} holds"
     bits = f" ({top.bit_length()} bits)" if kind == "integers" else ""
-    return f"{said} {HELD[kind]}, taken as 0 to {top}{bits}, the range in use; {OPTION} says another."
+    return f"{said} {HELD[kind]}, taken as 0 to {top}{bits}, the range in use; {OPTION} states another."
 
 
 def _cut(kind: Kind, top: float, cut: Sequence[int], of: Mapping[int, Span], names: Sequence[str], where: str) -> str:
