@@ -131,6 +131,16 @@ def test_masks_of_whole_images_are_of_pixels_read_alike(run, tmp_path, monkeypat
     assert (seen[-1] == 51).all()
 
 
+def test_each_domain_says_its_own_range_and_the_model_keeps_the_targets(leaven, deep, tmp_path):
+    make_folder(tmp_path / "source", 12, by_class=True)
+    deepen(tmp_path / "source", 257)
+    words = ("fit", deep / "photos", "--source", tmp_path / "source", *FAST)
+    said = leaven(*words, "-o", tmp_path / "run").err
+    assert "taken as 0 to 65535 (16 bits)" in said
+    assert "taken as 0 to 4095 (12 bits)" in said
+    assert load_model(tmp_path / "run").white == TWELVE
+
+
 def test_white_can_be_stated(leaven, deep, tmp_path):
     words = ("fit", deep / "photos", "--labels", deep / "labels.csv", "-o", tmp_path / "run", *FAST)
     said = leaven(*words, "--white", 65535)
