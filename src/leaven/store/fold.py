@@ -204,7 +204,7 @@ class Fold:
                 return None
             name = self._names[number]
             return event if name == event.label else replace(event, label=name)
-        if event.kind == "mask" and meant:
+        if meant:  # of a mask that has classes
             size, runs = parsed(event.mask)
             kept = {self._names[k]: runs[old] for old, k in zip(sorted(runs), meant, strict=True) if self._alive[k]}
             return event if kept == runs else replace(event, mask=written(size, kept))
