@@ -70,9 +70,9 @@ def test_phases_and_streams():
     ]
     assert method().generator_steps == 4
     streams = method(ratio=2).streams
-    assert {n: (s.role, s.ratio, s.views) for n, s in streams.items()} == {
-        "source": ("source", 1.0, ("weak", "strong")),
-        "target": ("unlabelled", 2, ("weak",)),
+    assert {n: (s.role, s.ratio, s.views, s.alone) for n, s in streams.items()} == {
+        "source": ("source", 1.0, ("weak", "strong"), False),
+        "target": ("unlabelled", 2, ("weak",), True),
     }
 
 

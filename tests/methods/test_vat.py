@@ -185,7 +185,7 @@ def test_what_is_not_moved_does_not_change():
 
 def test_streams():
     streams = VAT(network(), ratio=5).streams
-    assert [(s.role, s.ratio, s.views) for s in streams.values()] == [
-        ("labelled", 1.0, ("weak",)),
-        ("unlabelled", 5, ("weak",)),
+    assert [(s.role, s.ratio, s.views, s.alone) for s in streams.values()] == [
+        ("labelled", 1.0, ("weak",), False),
+        ("unlabelled", 5, ("weak",), True),  # the search passes these by themselves
     ]

@@ -61,7 +61,7 @@ def grid(rows: int, side: int) -> tuple[list[Tensor], list[Tensor]]:
     along: list[Tensor] = []
     across: list[Tensor] = []
     for cells in torch.arange(rows).tensor_split(max(1, rows // side**2)):
-        lines = max(1, len(cells) // min(side, max(1, math.isqrt(len(cells)))))
+        lines = len(cells) // min(side, math.isqrt(len(cells)))
         columns = len(cells) // lines
         along += cells.tensor_split(lines)
         across += [cells[column::columns] for column in range(columns)]
