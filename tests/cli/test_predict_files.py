@@ -98,6 +98,15 @@ def test_a_few_shot_run_predicts_by_a_support(leaven, refused, few, method, more
     assert {row["label"] for row in rows} <= {"night", "day", "zebra"}
 
 
+def test_a_few_shot_run_of_vectors_goes_by_its_own_labels(leaven, few):
+    truth = np.arange(24) % 3
+    x = np.random.default_rng(0).normal(size=(24, 4)) + 6 * np.eye(4)[truth]
+    np.savez(few / "x.npz", x=x, y=truth)
+    words = ("--method", "prototypical", "--ways", "3", "--shots", "1", "--queries", "2", "-o", few / "vectors")
+    assert leaven("fit", few / "x.npz", *words, *FAST).code == 0
+    assert accuracy(leaven("evaluate", few / "vectors", few / "x.npz", "--json")) > 0.9
+
+
 def test_a_support_that_cannot_be(leaven, refused, few, finished):
     assert "leave that out" in refused("predict", finished, few / "test", "--support", few / "support")
     moco = few / "moco"

@@ -86,6 +86,7 @@ def _telling(
     A run that learnt to solve tasks goes by the labels of its own pool where no others are given.
     """
     from leaven.cli.fit import read_pool
+    from leaven.data.white import UNKNOWN
     from leaven.run.inputs import marker, read_like
     from leaven.run.solved import solved
 
@@ -100,7 +101,8 @@ def _telling(
         form: dict[str, Any] = {"unlabelled": marker(None, config), "white": model.white}
         known = read_like(support, model.spec.shape, strict=strict, own_classes=True, **form)
     elif config.get("learns") == "tasks" and config.get("inputs"):
-        known = read_pool(config["inputs"] | {"white": model.white})
+        seen = {} if model.white == UNKNOWN else {"white": model.white}  # an .npz, which is as it is, has none
+        known = read_pool(config["inputs"] | seen)
     else:
         model.require_classes(run)
     return solved(run, model, known), {"labels": int((known.labels >= 0).sum())}
