@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from helpers_label import begin, blank, event, half, say, tell
 
+from leaven.data import LeavenWarning
 from leaven.errors import LeavenError
 from leaven.label.lock import Lock
 from leaven.label.opening import open_session
 from leaven.label.queue import Changed
+from leaven.label.session import Session
 from leaven.store import Conflict, Unavailable
 
 
@@ -327,6 +329,30 @@ def test_what_was_left_out_of_a_class_is_offered_again_by_another_model_only(ses
     assert not set(out) & {q.item for q in session.grid("ann", "dog", 100)["questions"]}
     assert session.undo("ann", event=event(), undoes=[alone])["items"] == []
     assert {q.item for q in session.grid("ann", "dog", 2)["questions"]} == set(out)
+
+
+def test_what_was_left_out_stays_so_over_a_restart(session):
+    tell(session, 1, ("cat", "dog"), half(session), range(100))
+    shown = session.grid("ann", "dog", 4)["questions"]
+    out, other = [[q.item for q in part] for part in (shown[:2], shown[2:])]
+    alone = event()
+    session.accept("ann", label="dog", items=[], left_out=out, event=alone)
+    session.accept("ann", label="dog", items=[], left_out=other, event=event())
+    session.undo("ann", event=event(), undoes=[alone])
+
+    def offered():
+        session.close()
+        again = Session(session.folder, items=session.items, train=False)
+        try:
+            return {q.item for q in again.grid("ann", "dog", 100)["questions"]}
+        finally:
+            again.close()
+
+    assert set(out) <= (found := offered())
+    assert not set(other) & found
+    (session.folder / "left_out.json").write_text("{")  # it may be lost without harm
+    with pytest.warns(LeavenWarning, match="left_out.json is damaged .*offered once more"):
+        assert {*out, *other} <= offered()
 
 
 def test_the_next_class_opens_when_one_is_done(session):

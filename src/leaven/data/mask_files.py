@@ -1,4 +1,4 @@
-"""Which mask belongs to which image, and the masks decoded."""
+"""Which mask of a folder belongs to which image, and what its pixels say."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import numpy as np
 
 from leaven.errors import LeavenError
 
-from .cache import LeavenWarning, decoded
+from .cache import LeavenWarning
 from .decode import reason
-from .folder import File, digest, is_image, scan
-from .images import kept_part, probe
+from .folder import File, is_image, scan
+from .images import probe
 from .in_flight import decoding
 from .mask_values import HIGHEST, OPTION, UNKNOWN, Coder, MaskValues, lost_values, packed, spelt
 from .names import composed, listing
@@ -145,11 +145,7 @@ class MaskReader:
             raise LeavenError(
                 f"The mask {path} cannot be read ({reason(error)}): replace it by a whole file."
             ) from None
-        if mask.size != (width, height):
-            raise LeavenError(
-                f"The mask {path} is {mask.height}×{mask.width} pixels and its image {beside.name} {height}×{width} "
-                "(height×width), expected the same size of both: make the mask anew."
-            )
+        require_size(str(path), (mask.height, mask.width), beside.name, (height, width))
         return Image.fromarray(self._codes(mask, path) if self.coder else self._numbers(mask, path))
 
     def _numbers(self, mask: Image, path: Path) -> np.ndarray:
@@ -221,6 +217,21 @@ class MaskReader:
         return codes
 
 
+def require_size(mask: str, its: tuple[int, int], image: str, size: tuple[int, int]) -> None:
+    """See that a mask is as large as its image, both ``(height, width)``.
+
+    Raises
+    ------
+    LeavenError
+        It is not.
+    """
+    if its != size:
+        raise LeavenError(
+            f"The mask {mask} is {its[0]}×{its[1]} pixels and its image {image} {size[0]}×{size[1]} "
+            "(height×width), expected the same size of both: make the mask anew."
+        )
+
+
 def _one_channel(mask: Image) -> bool:
     return mask.mode in ("L", "P", "1") or mask.mode.startswith("I")
 
@@ -234,46 +245,3 @@ def _colours(mask: Image, path: Path) -> tuple[np.ndarray, np.ndarray]:
         )
     pixels = np.asarray(mask.convert("RGBA"))
     return pixels[..., :3], pixels[..., 3] == 0
-
-
-def decode_masks(
-    folder: Path,
-    files: Sequence[File],
-    root: Path,
-    of: dict[str, File],
-    size: tuple[int, int],
-    cache: str | os.PathLike[str] | None,
-    progress: bool,
-    reader: MaskReader,
-) -> np.ndarray:
-    """Numbers or codes as ``reader`` has them, uint8 ``(N, H, W)``; ``NO_CLASS`` where an image has no mask.
-
-    Raises
-    ------
-    LeavenError
-        As `MaskReader.open` raises it.
-    """
-    from PIL import Image
-
-    def open_mask(row: int) -> Image.Image:
-        name = files[row].name
-        if name not in of:
-            return Image.new("L", size[::-1], NO_CLASS)
-        return reader.open(root / of[name].name, folder / name)
-
-    both = [*files, *(of[file.name] for file in files if file.name in of)]
-    said = (sorted(reader.coder.values.spelt().items()), reader.coder.values.names) if reader.coder else ()
-    key = digest(both, "masks", folder.resolve(), root.resolve(), size, reader.by_number, said)
-    names = [file.name for file in files]
-    options = {"size": size, "channels": 1, "strict": True, "cache": cache, "progress": progress}
-    images = decoded(key, names, open_mask, where=str(root), convert=nearest, **options)  # type: ignore[arg-type]
-    return images.items[..., 0]
-
-
-def nearest(mask: Image, size: tuple[int, int], channels: int) -> np.ndarray:
-    """Class numbers ``(height, width, 1)``: the part of a mask that `standardise` keeps of its image."""
-    from PIL import Image
-
-    if mask.size != size[::-1]:
-        mask = mask.resize(size[::-1], Image.Resampling.NEAREST, box=kept_part(mask.size, size))
-    return np.asarray(mask).astype(np.uint8)[..., None]

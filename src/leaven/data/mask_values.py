@@ -187,7 +187,7 @@ class Numbering(NamedTuple):
     absent: str
 
 
-def numbering(counts: np.ndarray, values: MaskValues | None, background: str | None, root: Path) -> Numbering:
+def numbering(counts: np.ndarray, values: MaskValues | None, background: str | None, where: str | Path) -> Numbering:
     """Classes of the numbers that masks hold.
 
     Parameters
@@ -195,7 +195,7 @@ def numbering(counts: np.ndarray, values: MaskValues | None, background: str | N
     counts : ``(256,)``, pixels of each number in all masks
     values : what the numbers stand for; None: each is a class of its own
     background : class of the pixels that are of none (`NO_CLASS`)
-    root : the folder of the masks, for messages
+    where : the masks, for messages
 
     Raises
     ------
@@ -215,8 +215,8 @@ def numbering(counts: np.ndarray, values: MaskValues | None, background: str | N
         of = {NO_CLASS: background, **of} if background not in of.values() else {**of, NO_CLASS: background}
     lost = [k for k in there if k not in of]
     if lost:
-        where = values.where if values else OPTION
-        raise LeavenError(lost_values(f"The masks in {root} hold the numbers", there, lost, where))
+        by = values.where if values else OPTION
+        raise LeavenError(lost_values(f"The masks in {where} hold the numbers", there, lost, by))
     painted = {of[k] for k in np.flatnonzero(counts).tolist() if of.get(k)}
     names = tuple(dict.fromkeys(name for name in of.values() if name))
     absent = [name for name in names if name not in painted]
@@ -227,7 +227,7 @@ def numbering(counts: np.ndarray, values: MaskValues | None, background: str | N
         if isinstance(k, int) and k < 256 and name in names:
             to[k] = names.index(name)
     gaps = [k for k in range(max((k for k in there if of[k]), default=0)) if k not in of] if unnamed else []
-    return Numbering(to, names, _absent(absent, gaps, root, values is not None and values.listed))
+    return Numbering(to, names, _absent(absent, gaps, where, values is not None and values.listed))
 
 
 def lost_values(which: str, there: Iterable[object], lost: Sequence[object], where: str) -> str:
@@ -239,21 +239,24 @@ def lost_values(which: str, there: Iterable[object], lost: Sequence[object], whe
     )
 
 
-def _absent(names: Sequence[str], gaps: Sequence[int], root: Path, listed: bool) -> str:
+def _absent(names: Sequence[str], gaps: Sequence[int], where: str | Path, listed: bool) -> str:
     if not names and not gaps:
         return ""
     what = f"number {listing(gaps, 12)}" if gaps else f"class {listing(names, 12)}"
     then = "cannot be learnt" if listed else "is no class" if gaps else "is left out"
-    return f"No mask in {root} has a pixel of the {what}, which {then}."
+    return f"No mask in {where} has a pixel of the {what}, which {then}."
 
 
-def one_class(where: str, names: Sequence[str]) -> str:
-    """Sentence for masks whose pixels are all of one class, or of none."""
+def one_class(where: str, names: Sequence[str], *, numbers: bool = True) -> str:
+    """Sentence for masks whose pixels are all of one class, or of none; ``numbers``: of files that hold numbers."""
     what = f"of one class ({names[0]})" if names else "of no class"
+    named = (
+        f"{NO_CLASS} in a mask means that a pixel does not count, so if it is a class, name it ({OPTION} "
+        f"0=background,{NO_CLASS}=object), and "
+    )
     return (
-        f"All pixels that count in the masks of {where} are {what}, expected two classes or more: {NO_CLASS} in a mask "
-        f"means that a pixel does not count, so if it is a class, name it ({OPTION} 0=background,{NO_CLASS}=object), "
-        "and if all that was left unpainted is one, say --background NAME."
+        f"All pixels that count in the masks of {where} are {what}, expected two classes or more: "
+        f"{named * numbers}if all that was left unpainted is one, say --background NAME."
     )
 
 

@@ -16,7 +16,7 @@ from .cache import LeavenWarning
 from .decode import COMMON
 from .folder import File, decode_files, pictures, say_parts, scan, subfolder
 from .images import probe
-from .mask_files import MaskReader, decode_masks, pair
+from .mask_source import FolderMasks, Masks, decode_masks
 from .mask_values import Value, numbering, one_class, stated
 from .pool import NO_CLASS, Pool
 from .storage import bytes_each, let_go, parts, room
@@ -83,38 +83,67 @@ def read_masks(
         numbers that stand for nothing, or is of another size than its image; what counts is all of one class, while
         255 is not said to be none; and as for `read_folder`.
     """
+    form: dict[str, Any] = {
+        "size": size, "channels": channels, "white": white, "strict": strict, "cache": cache, "progress": progress,
+    }  # fmt: skip
+    if masks is None:
+        said = stated(None, values, classes, ignore)
+        return read_painted(images, None, classes=said.names if said else (), **form)
+    source = FolderMasks(_folder(masks, "masks"), values, classes, ignore)
+    return read_painted(images, source, background=background, told=told, **form)
+
+
+def read_painted(
+    images: str | os.PathLike[str],
+    masks: Masks | None,
+    *,
+    classes: Sequence[str] = (),
+    background: str | None = None,
+    size: int | tuple[int, int] | None = None,
+    channels: int | None = None,
+    white: Any = None,
+    strict: bool = False,
+    cache: str | os.PathLike[str] | None = None,
+    progress: bool = True,
+    told: bool = True,
+) -> Pool:
+    """`read_masks` with masks from wherever they are; ``classes`` are those where there are no masks at all.
+
+    Raises
+    ------
+    LeavenError
+        As `read_masks` raises it.
+    """
     folder = _folder(images, "images")
     found = pictures(folder, scan(folder))
     if found.said:
-        warnings.warn(found.said, LeavenWarning, stacklevel=2)
+        warnings.warn(found.said, LeavenWarning, stacklevel=3)
     files = found.files
-    root = None if masks is None else _folder(masks, "masks")
-    of = {} if root is None else pair(files, root, folder, found.passed)
-    if root is not None:
+    known_names = () if masks is None else masks.pair(files, folder, found.passed)
+    if masks is not None:
         say_parts(folder, [subfolder(file.name) for file in files], "read as one")
-    said = stated(root, values, classes, ignore)
-    reader = MaskReader(said, by_number=bool(values))
     size = _size(folder, files) if size is None else size
     items, kept, taken = decode_files(
         folder, files, size=size, channels=channels, strict=strict, cache=cache, progress=progress, white=white
     )
     files = [files[row] for row in kept]
-    if root is None:
+    if masks is None:
         pixels = np.full(items.shape[:3], NO_CLASS, np.uint8)
     else:
-        pixels = decode_masks(folder, files, root, of, items.shape[1:3], cache, progress, reader)
-    labels = np.array([0 if file.name in of else -1 for file in files], np.int64)
+        pixels = decode_masks(folder, files, masks, known_names, items.shape[1:3], cache, progress)
+    labels = np.array([0 if file.name in known_names else -1 for file in files], np.int64)
     known = labels >= 0
-    names = said.names if said else ()
-    if root is not None and known.any():
+    said = None if masks is None else masks.said
+    names = tuple(said.names if said else classes)
+    if masks is not None and known.any():
         counts = pixel_counts(pixels, known)
-        to, names, absent = numbering(counts, reader.coded or said, background, root)
+        to, names, absent = numbering(counts, said, background, masks.where)
         painted = [name for k, name in enumerate(names) if counts[to == k].any()]
         unsaid = to[NO_CLASS] == NO_CLASS and NO_CLASS not in (said.of if said else ())
         if len(painted) < 2 and counts[NO_CLASS] and unsaid:
-            raise LeavenError(one_class(str(root), painted))
+            raise LeavenError(one_class(masks.where, painted, numbers=masks.files))
         if absent and told:
-            warnings.warn(absent, LeavenWarning, stacklevel=2)
+            warnings.warn(absent, LeavenWarning, stacklevel=3)
         if counts[to != np.arange(256)].any():
             pixels = renumbered(pixels, known, to)
     ids = np.array([file.name for file in files])

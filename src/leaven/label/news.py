@@ -33,7 +33,7 @@ class News:
         self.order = Order.of([row for row in ranked.tolist() if row >= 0 and not reserved[row]])
         self.rank = {row: i for i, row in enumerate(self.order.rows)}
         self.classes: list[str | None] = list(says.classes)
-        self.left_out: dict[int, str] = {}  # rows that somebody said are not what this model takes them for → by what
+        self.left_out: dict[int, str] = {}  # rows that are not what this model takes them for → by which event
 
     def rename(self, renames: Renames) -> None:
         """Call the classes by their present names."""

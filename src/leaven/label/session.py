@@ -13,6 +13,7 @@ import numpy as np
 
 from leaven.data.white import as_white
 from leaven.errors import LeavenError
+from leaven.label import left_out as left
 from leaven.label import rounds, says
 from leaven.label.asking import Asking
 from leaven.label.figures import Figures
@@ -293,6 +294,8 @@ class Session:
                     self._ask.queue.release(out, annotator)
                     if news.suggestion(out)[0] == label:
                         news.left_out[out] = key
+            if left_out:
+                self._keep_left_out()
         return receipts + self._after(rows, *kept)
 
     def add_classes(self, annotator: str, names: Sequence[str]) -> list[str]:
@@ -420,7 +423,15 @@ class Session:
         rows = [row for row, key in left_out.items() if key in ids]
         for row in rows:
             del left_out[row]
+        if rows:
+            self._keep_left_out()
         return bool(rows)
+
+    def _keep_left_out(self) -> None:
+        """So that a restart with the same model does not offer it either."""
+        if (news := self._ask.news) is not None:
+            names = self.items.names
+            left.keep(self.folder, news.says, {names[row]: key for row, key in news.left_out.items()})
 
     def _write(self, *events: Event) -> list[Event]:
         kept = self._writer.add(*events)
@@ -535,6 +546,8 @@ class Session:
         news = News(found, self.items.rows, self._ask.reserved)
         news.rename(self._tally.renames)
         news.warm()
+        rows = self.items.rows
+        news.left_out |= {rows[name]: key for name, key in left.read(self.folder, found).items() if name in rows}
         kept = self._figures.read(self.folder)
         with self._lock:
             self._ask.news, self._figures.rounds = news, kept

@@ -69,6 +69,16 @@ class Pixels:
             if value is not None:
                 raise LeavenError(f"{what} has no masks, so {option} has no meaning; leave it out.")
 
+    def require_no_values(self, store: str) -> None:
+        """Raise where numbers of masks were named, and these are in a label store, by name.
+
+        Raises
+        ------
+        LeavenError : they were
+        """
+        if self.values is not None:
+            raise LeavenError(f"{store} has no numbers of classes, so {OPTION} has no meaning; leave it out.")
+
 
 def mask_folders(path: PathLike, labels: str | Path | Literal[False] | None) -> tuple[Path, Path] | None:
     """The folder of images and that of their masks; ``None`` where what is read has no masks."""
@@ -93,6 +103,10 @@ def image_folder(path: PathLike) -> Path | None:
 def meaning(path: PathLike, labels: str | Path | None, pixels: Pixels) -> dict[str, str] | None:
     """What the numbers of the masks stand for, by the options and ``classes.txt``, for the record; ``None`` without."""
     path = Path(path)
+    if labels and is_store(labels):
+        from leaven.run.stored import stored_meaning
+
+        return stored_meaning(labels)
     both = mask_folders(path, labels)
     found = None if both is None else stated(both[1], pixels.values)
     return None if found is None else found.spelt()
@@ -139,9 +153,9 @@ def read_data(
     if labels and is_store(labels):
         from leaven.run.stored import read_stored
 
-        pool = read_stored(path, labels, use, **form)  # says what to do with a store of masks
-        pixels.require_none(without_password(labels))
-        return pool
+        pixels.require_no_values(without_password(labels))
+        usual = pixels.like.get("background")
+        return read_stored(path, labels, use, background=pixels.background, usual=usual, told=told, **form)
     if not labels or Path(labels).exists():  # else that it is missing is what is wrong
         pixels.require_none(without_password(labels or path))
     if path.is_dir():

@@ -9,17 +9,38 @@ from pathlib import Path
 from typing import Any, Literal
 
 from leaven.data import LeavenWarning, Pool, read
+from leaven.data.masks import read_painted
 from leaven.data.names import composed, number
 from leaven.errors import LeavenError
+from leaven.run.stored_masks import StoredMasks
 from leaven.store import Store
+from leaven.store.merge import merged_masks
 from leaven.store.place import is_url, store_file, without_password
+from leaven.store.state import State
 from leaven.utils.reading import PathLike
 
 Use = Literal["training", "audit", "all"]  # of the items that are there to judge a model by: none, only these, too
 
 
-def read_stored(path: PathLike, where: str | Path, use: Use, **form: Any) -> Pool:
-    """A folder of images or an ``.npz`` with the labels that a store's annotators agree on.
+def read_stored(
+    path: PathLike,
+    where: str | Path,
+    use: Use,
+    *,
+    background: str | None = None,
+    usual: str | None = None,
+    told: bool = True,
+    **form: Any,
+) -> Pool:
+    """A folder of images or an ``.npz`` with the labels that a store's annotators agree on, or their masks.
+
+    Where the store holds labels of whole items, these are read; masks, where it holds nothing else.
+
+    Parameters
+    ----------
+    background : class of the pixels that nobody painted, of masks alone
+    usual : the same, where nobody says ``background``
+    told : whether classes of which no mask has a pixel are named
 
     Raises
     ------
@@ -27,7 +48,13 @@ def read_stored(path: PathLike, where: str | Path, use: Use, **form: Any) -> Poo
     """
     path = Path(path)
     labels, name, notes = known_labels(where, use)
-    if path.is_dir():
+    if isinstance(labels, StoredMasks):
+        if not path.is_dir():
+            raise LeavenError(f"{name} holds masks, which are of images in a folder; give that in place of {path}.")
+        pool = read_painted(path, labels, background=usual if background is None else background, told=told, **form)
+    elif background is not None:
+        raise LeavenError(f"{name} holds no masks, so --background has no meaning; leave it out.")
+    elif path.is_dir():
         pool = read(path, labels=labels, unlabelled=None, **form)  # what is no class, the store leaves out
     elif path.suffix.lower() == ".npz":
         pool = _of_arrays(read(path), path, labels, name)
@@ -47,8 +74,20 @@ def _of_arrays(pool: Pool, path: Path, labels: Mapping[str, str], name: str) -> 
     return replace(pool, labels=numbers, classes=classes)
 
 
-def known_labels(where: str | Path, use: Use) -> tuple[dict[str, str], str, list[str]]:
-    """Item → class, how messages call the store, and what should be said of what is left out.
+def stored_meaning(where: str | Path) -> dict[str, str] | None:
+    """What the numbers of a store's masks stand for, for the record; ``None`` where it holds labels of whole items."""
+    with Store.open(where, create=False) as store:
+        state = store.state()
+    return {str(k): name for k, name in enumerate(state.classes)} if _painted(state) and not state.votes else None
+
+
+def _painted(state: State) -> set[str]:
+    """Items that have a mask."""
+    return {item for item, by in state.answers.items() if any(event.kind == "mask" for event in by.values())}
+
+
+def known_labels(where: str | Path, use: Use) -> tuple[dict[str, str] | StoredMasks, str, list[str]]:
+    """Item → class, or masks, how messages call the store, and what should be said of what is left out.
 
     Raises
     ------
@@ -56,17 +95,13 @@ def known_labels(where: str | Path, use: Use) -> tuple[dict[str, str], str, list
     """
     with Store.open(where, create=False) as store:
         state, name = store.state(), store.name
-    labels = state.labels(audit=use != "training")
-    audit = sum(item in state.audit for item in state.votes)
-    if use == "audit":
-        labels = {item: label for item, label in labels.items() if item in state.audit}
+    painted = _painted(state)
+    as_masks = bool(painted) and not state.votes
+    labels = merged_masks(state) if as_masks else state.labels()
+    audit = sum(item in state.audit for item in (painted if as_masks else state.votes))
+    if use != "all":
+        labels = {item: label for item, label in labels.items() if (item in state.audit) == (use == "audit")}
     if not labels and use != "all":
-        masks = any(event.kind == "mask" for given in state.answers.values() for event in given.values())
-        if masks:
-            raise LeavenError(
-                f"{name} holds masks; write them as a folder (leaven labels export {name} MASKS --format masks), and "
-                "give that as --labels."
-            )
         if use == "audit":
             raise LeavenError(
                 f"{name} holds no audit items, and all others were learnt from; label with --audit, or give test data."
@@ -77,6 +112,13 @@ def known_labels(where: str | Path, use: Use) -> tuple[dict[str, str], str, list
         notes.append(f"Not learnt from, so that they can judge the model: {_items(audit, 'audit ')} of {name}.")
     if use == "audit":
         notes.append(f"Judged by {_items(len(labels), 'audit ')} of {name}, for the model learnt from the others.")
+    if as_masks:
+        return StoredMasks(labels, state.classes, name), name, notes
+    if painted:
+        notes.append(
+            f"Left out, for the other labels are of whole items: the masks of {_items(len(painted))} of {name}; "
+            "`leaven labels export --format masks` writes them for --labels."
+        )
     if ties := len(state.consensus().ties):
         notes.append(f"Left out, for the annotators are divided: {_items(ties)} of {name}.")
     return labels, name, notes
