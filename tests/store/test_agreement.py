@@ -114,6 +114,14 @@ def test_a_careless_annotator_is_found_out():
     assert found.accuracy["guess 0"] == pytest.approx(1 / 3, abs=0.08)
 
 
+def test_the_majority_of_each_item_by_hand():
+    """Of one vote that one, of several the most frequent, whatever the rest; none where two are as frequent."""
+    votes = {"one": "c", "two": "cc", "torn": "cd", "most": "dcd", "even": "cdcd", "three": "dcde", "open": "dcedce"}
+    found = agreed({item: dict(enumerate(given)) for item, given in votes.items()}, "cde", "majority")
+    assert found.labels == {"one": "c", "two": "c", "most": "d", "three": "d"}
+    assert found.ties == ["torn", "even", "open"]
+
+
 def test_dawid_skene_leaves_ties_out_and_knows_only_classes_that_occur():
     found = dawid_skene({"1": {"a": "x"}, "2": {"a": "y", "b": "y"}}, ("z", "x", "y"))
     assert found.classes == ("x", "y")

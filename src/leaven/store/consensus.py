@@ -51,7 +51,7 @@ def majority(votes: Mapping[str, Mapping[str, str]]) -> Consensus:
         if len(given) == 1:  # as of nearly all items
             (labels[item],) = given.values()
             continue
-        first, *others = Counter(given.values()).most_common(2)
+        first, *others = Counter(given.values()).most_common()
         if others and others[0][1] == first[1]:
             ties.append(item)
         else:
@@ -60,6 +60,8 @@ def majority(votes: Mapping[str, Mapping[str, str]]) -> Consensus:
 
 
 def _most_probable(votes: Mapping[str, Mapping[str, str]], classes: Sequence[str]) -> Consensus:
+    import numpy as np
+
     from .dawid_skene import dawid_skene
 
     if not votes:
@@ -68,7 +70,7 @@ def _most_probable(votes: Mapping[str, Mapping[str, str]], classes: Sequence[str
     labels, ties = {}, []
     for item, of in zip(found.items, found.probabilities, strict=True):
         best = int(of.argmax())
-        if (of > of[best] - CERTAIN).sum() > 1:
+        if np.isclose(of, of[best], rtol=0, atol=CERTAIN).sum() > 1:
             ties.append(item)
         else:
             labels[item] = found.classes[best]

@@ -66,8 +66,7 @@ def dawid_skene(votes: Mapping[str, Mapping[str, str]], classes: Sequence[str]) 
     probabilities, errors, shares = estimate(said, len(items), len(annotators), len(names))
     answered = np.zeros((len(annotators), len(names)))
     np.add.at(answered, said[:, 1], probabilities[said[:, 0]])
-    answered /= answered.sum(1, keepdims=True)
-    return DawidSkene(items, annotators, names, probabilities, errors, shares, answered)
+    return DawidSkene(items, annotators, names, probabilities, errors, shares, _shares(answered))
 
 
 def estimate(said: np.ndarray, n: int, a: int, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -77,9 +76,7 @@ def estimate(said: np.ndarray, n: int, a: int, k: int) -> tuple[np.ndarray, np.n
     item several times, as in the paper's own example.
     """
     item, annotator, label = said.T
-    probabilities = np.zeros((n, k))
-    np.add.at(probabilities, (item, label), 1)
-    probabilities /= probabilities.sum(1, keepdims=True)
+    probabilities = _shares(np.bincount(item * k + label, minlength=n * k).reshape(n, k))
     for _ in range(ITERATIONS):
         # M: equations 2.3 and 2.4; a class that no item has leaves its row of an annotator empty
         shares = probabilities.mean(0)
@@ -90,8 +87,12 @@ def estimate(said: np.ndarray, n: int, a: int, k: int) -> tuple[np.ndarray, np.n
         logs = np.tile(np.log(np.maximum(shares, TINY)), (n, 1))
         np.add.at(logs, item, np.log(np.maximum(errors, TINY))[annotator, :, label])
         logs -= logs.max(1, keepdims=True)
-        before, probabilities = probabilities, np.exp(logs)
-        probabilities /= probabilities.sum(1, keepdims=True)
-        if np.abs(probabilities - before).max() < SETTLED:
+        before, probabilities = probabilities, _shares(np.exp(logs))
+        if np.allclose(probabilities, before, rtol=0, atol=SETTLED):
             break
     return probabilities, errors, shares
+
+
+def _shares(counts: np.ndarray) -> np.ndarray:
+    """Each row of ``counts``, not empty, so that it adds up to 1."""
+    return counts / counts.sum(1, keepdims=True)
