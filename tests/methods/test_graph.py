@@ -99,11 +99,11 @@ def test_nothing_reaches_what_is_alone():
 
 def test_pseudo_labels_by_hand():
     """(3, 1, 0) has shares ¾, ¼, 0: certainty 1 - H / log 3; where all is even it is 0 (eq. 6 and 7)."""
-    spread = np.array([[3.0, 1, 0], [0, 2, 0], [1, 1, 1], [0, 0, 0], [0.1, 5, 0.1]])
-    labels, certainty = pseudo_labels(spread, np.array([-1, -1, -1, -1, 2]))
+    spread = np.array([[3.0, 1, 0], [0, 2, 0], [1, 1, 1], [0, 0, 0], [0.1, 5, 0.1], [0.1, 5, 0.1]])
+    labels, certainty = pseudo_labels(spread, np.array([-1, -1, -1, -1, 2, 0]))
     h = -(0.75 * np.log(0.75) + 0.25 * np.log(0.25))
-    np.testing.assert_allclose(certainty, [1 - h / np.log(3), 1, 0, 0, 1], atol=1e-9)
-    assert labels[[0, 1, 4]].tolist() == [0, 1, 2]  # a known label stands whatever has spread
+    np.testing.assert_allclose(certainty, [1 - h / np.log(3), 1, 0, 0, 1, 1], atol=1e-9)
+    assert labels[[0, 1, 4, 5]].tolist() == [0, 1, 2, 0]  # a known label stands whatever has spread
 
 
 def test_pseudo_labels_do_not_depend_on_the_scale():
@@ -141,6 +141,24 @@ def test_spread_classically_is_zhou_and_others():
     reached = (total[:, 0] > 1e-6) & (found.sum(1) > 0)
     assert reached.sum() > 20
     np.testing.assert_allclose(found[reached], expected[reached], atol=0.05)
+
+
+@pytest.mark.parametrize("items", [5, 12])
+def test_spread_classically_to_its_rest(items):
+    """(I - 0.2 S) Y = 0.8 Y⁰ by NumPy's dense solver, S of the 7 nearest, itself with them, or of all but one of 5."""
+    angle = np.linspace(0, 3, items)  # each its place on half a circle, so that the nearest by angle are beside it
+    features = np.stack([np.cos(angle), np.sin(angle)], 1) * np.linspace(1, 3, items)[:, None]
+    labels = np.full(items, -1)
+    labels[[0, items - 1]] = [0, 1]
+    near = np.zeros((items, items))
+    for row, of in enumerate(np.abs(angle[:, None] - angle).argsort(1, kind="stable")):
+        near[row, of[: min(7, items - 1)]] = 1
+    np.fill_diagonal(near, 0)
+    degree = near.sum(0)
+    start = np.eye(2)[labels] * (labels >= 0)[:, None]
+    rest = np.linalg.solve(np.eye(items) - 0.2 * near / np.sqrt(np.outer(degree, degree)), 0.8 * start)
+    expected = rest / rest.sum(1, keepdims=True)
+    np.testing.assert_allclose(spread_classically(features.astype(np.float32), labels, 2), expected, atol=2e-3)
 
 
 def test_spread_classically_where_no_label_arrives():

@@ -23,9 +23,7 @@ def drawn(names: Sequence[str], share: float, seed: int) -> np.ndarray:
     It is drawn before the first question and set aside: a sample of what is left when a strategy has taken what it
     likes would be no sample of the pool.
     """
-    if not share or not names:
-        return np.zeros(0, np.int64)
-    order = np.argsort(keys(np.array(names), seed ^ 0xA0D17))
+    order = np.argsort(keys(np.array(names, str), seed ^ 0xA0D17))
     return order[: min(MOST, math.ceil(share * len(names)))]
 
 

@@ -25,7 +25,6 @@ def neighbour_graph(features: np.ndarray, k: int = 50, gamma: float = 3.0) -> cs
     import faiss
 
     n = len(features)
-    k = min(k, n - 1)
     unit = np.ascontiguousarray(features, np.float32)
     unit = unit / np.maximum(np.linalg.norm(unit, axis=1, keepdims=True), 1e-12)
     index = faiss.IndexFlatIP(unit.shape[1])
@@ -33,11 +32,11 @@ def neighbour_graph(features: np.ndarray, k: int = 50, gamma: float = 3.0) -> cs
     near, who = index.search(unit, k + 1)
     rows = np.repeat(np.arange(n), k + 1)
     value = np.maximum(near.ravel(), 0) ** gamma
-    other = (who.ravel() != rows) & (who.ravel() >= 0)
+    other = (who.ravel() != rows) & (who.ravel() >= 0)  # -1: there are not as many
     a = csr_matrix((value[other], (rows[other], who.ravel()[other])), (n, n))
     w = a + a.T
     degree = np.asarray(w.sum(1)).ravel()
-    scale = diags(np.where(degree > 0, 1 / np.sqrt(np.maximum(degree, 1e-12)), 0))
+    scale = diags(1 / np.sqrt(np.maximum(degree, 1e-12)))  # what has no neighbours has no weights either
     return (scale @ w @ scale).tocsr()
 
 
@@ -55,7 +54,7 @@ def diffuse(graph: csr_matrix, seeds: np.ndarray, alpha: float = 0.99, iteration
     -------
     float ``(N, K)``, not below 0
     """
-    system = identity(graph.shape[0], format="csr") - alpha * graph
+    system = identity(len(seeds), format="csr") - alpha * graph
     columns = [cg(system, seeds[:, column], rtol=1e-6, maxiter=iterations)[0] for column in range(seeds.shape[1])]
     return np.maximum(np.stack(columns, 1), 0)
 
@@ -82,9 +81,9 @@ def pseudo_labels(spread: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np
     ``known`` ``(N,)`` is not negative, it is the label, with certainty 1.
     """
     total = spread.sum(1, keepdims=True)
-    shares = spread / np.where(total > 0, total, 1)
+    shares = spread / np.maximum(total, 1e-300)
     entropy = -(shares * np.log(np.maximum(shares, 1e-12))).sum(1)
-    certainty = np.where(total[:, 0] > 0, np.clip(1 - entropy / np.log(spread.shape[1]), 0, 1), 0)
+    certainty = np.where(total[:, 0] > 0, np.maximum(1 - entropy / np.log(spread.shape[1]), 0), 0)
     certainty /= max(certainty.max(), 1e-12)
     labels = spread.argmax(1)
     given = known >= 0
