@@ -6,9 +6,10 @@ BIN = .venv/bin
 demo: .venv/installed
 	$(BIN)/leaven demo
 
-# One process a core, one thread a process: threads of several tests on the same cores slow each other down.
+# One process a core, one thread a process: threads of several tests on the same cores slow each other down. Each begins
+# with a half of the files, so that what a file prepares is prepared once, and takes from the other when it is done.
 test: .venv/installed
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
 # Changes the formulas a line at a time: every change must make a test fail.
 mutants: .venv/installed

@@ -143,11 +143,20 @@ def test_policies_of_a_global_batch(policy, which, two):
         close(found[rank][4:], of_layer[2:])
 
 
+@pytest.fixture
+def quick(processes, monkeypatch):
+    """Fabric's processes have the libraries loaded already; the last test of this file starts them as users do."""
+    import lightning_fabric.strategies as strategies
+
+    forked = partial(strategies.DDPStrategy, start_method="forkserver")
+    monkeypatch.setattr(strategies, "DDPStrategy", lambda start_method, **options: forked(**options))
+
+
 @pytest.mark.parametrize(
     ("name", "hyperparameters", "plan"),
     [("fixmatch", {"threshold": 0.4, "alignment": True}, {}), ("mcd", {}, {"norm": "per_domain"})],
 )
-def test_training_on_two_devices_equals_one(name, hyperparameters, plan, tmp_path):
+def test_training_on_two_devices_equals_one(name, hyperparameters, plan, quick, tmp_path):
     """Through Fabric's launcher: the same averaged weights, the same log, and one checkpoint."""
     pool = image_pool(source=24 if plan else 0)
     weights, steps = [], []
@@ -169,12 +178,8 @@ def test_training_on_two_devices_equals_one(name, hyperparameters, plan, tmp_pat
             assert not torch.equal(value, start[name])
 
 
-def test_full_disk_in_two_processes_is_a_sentence(processes, tmp_path, monkeypatch):
+def test_full_disk_in_two_processes_is_a_sentence(quick, tmp_path):
     """The process that writes fails, the other one waits for it: both end, and the user reads why."""
-    import lightning_fabric.strategies as strategies
-
-    quick = partial(strategies.DDPStrategy, start_method="forkserver")
-    monkeypatch.setattr(strategies, "DDPStrategy", lambda start_method, **options: quick(**options))
     pool = feature_pool()
     (tmp_path / "checkpoint.pt").mkdir()  # so that no checkpoint can take its place
     one = job(get("supervised")(network("linear", pool)), pool, tmp_path, devices=2, steps=50, checkpoint_every=0.0)
@@ -203,11 +208,7 @@ class Mistaken(get("supervised")):  # type: ignore[misc]
     [(IsKilled, LeavenError, r"^One of the 2 processes .* was lost.* killed.*; free some memory .* train again\.$"),
      (Mistaken, Exception, "a mistake of mine")],
 )  # fmt: skip
-def test_a_process_that_is_killed_is_a_sentence(kind, error, words, processes, monkeypatch):
-    import lightning_fabric.strategies as strategies
-
-    quick = partial(strategies.DDPStrategy, start_method="forkserver")
-    monkeypatch.setattr(strategies, "DDPStrategy", lambda start_method, **options: quick(**options))
+def test_a_process_that_is_killed_is_a_sentence(kind, error, words, quick):
     pool = feature_pool()
     with pytest.raises(error, match=words):
         train(job(kind(network("linear", pool)), pool, devices=2, steps=5))

@@ -16,7 +16,7 @@ from safetensors import safe_open
 from leaven.data import digits, rendered_digits
 from leaven.train import checkpoint
 
-STEPS = 410  # a line of the log for every two, so that a checkpoint can lie between two lines
+STEPS, LINES = 210, 105  # a line of the log for every two steps, so that a checkpoint can lie between two lines
 OPTIONS = {
     "fixmatch": ["--method", "fixmatch", "--alignment", "--threshold", "0.6", "--ratio", "3"],
     "adamatch": ["--method", "adamatch", "--source", "source.npz"],
@@ -44,7 +44,9 @@ def folder(tmp_path_factory) -> Path:
 def leaven(folder: Path, errors: str, command: list[str]) -> None:
     """The command ``leaven``, in a process of its own."""
     from leaven.cli import main
+    from leaven.train import loop
 
+    loop.LOG_LINES = LINES
     os.chdir(folder)
     os.environ["LEAVEN_CACHE"] = str(folder / "cache")
     for number, name in ((1, f"{errors}.out"), (2, f"{errors}.err")):
@@ -56,7 +58,7 @@ def leaven(folder: Path, errors: str, command: list[str]) -> None:
 def start(processes, folder: Path, method: str, out: str, *more: str) -> BaseProcess:
     command = [
         "fit", f"{method}.npz", "-o", out, *OPTIONS[method], "--test", "test.npz", "--no-baseline",
-        "--network", "cnn", "--steps", str(STEPS), "--batch-size", "4", "--checkpoint-every", "0.2", *more,
+        "--network", "cnn", "--steps", str(STEPS), "--batch-size", "4", "--checkpoint-every", "0.1", *more,
     ]  # fmt: skip
     process = processes.Process(target=leaven, args=(folder, out, command))
     process.start()
@@ -89,7 +91,7 @@ def last_step(path: Path) -> int:
 def stop(process: BaseProcess, run: Path, number: int, draw: random.Random) -> int:
     """Send a signal at a random moment after the first checkpoint; the step it was sent after."""
     first = last_step(run / "metrics.csv")
-    step = draw.randrange(first + 20, first + 120)
+    step = draw.randrange(first + 10, first + 60)
     pause = draw.uniform(0, 0.05)
     print(f"signal {number} after step {step} and {pause:.4f} s")
     until = time.monotonic() + 240
@@ -136,7 +138,7 @@ def test_stopped_run_ends_like_an_unbroken_one(processes, folder, method, signal
     curve = table(whole / "curve.csv")
     splits = {row["split"] for row in curve}
     assert "test" in splits
-    assert [int(row["step"]) for row in curve if row["split"] == "test"] == list(range(41, STEPS + 1, 41))
+    assert [int(row["step"]) for row in curve if row["split"] == "test"] == list(range(21, STEPS + 1, 21))
     assert len(curve) == 10 * len(splits)
     assert table(run / "curve.csv") == curve
     assert not list(run.glob("*.part"))
