@@ -1,11 +1,13 @@
 """What the tests of the command share: the command as a user types it, and tiny folders of PNG files for it."""
 
 import sys
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import pytest
+import typer
 from PIL import Image
 
 from leaven.cli import main
@@ -13,6 +15,7 @@ from leaven.cli import main
 CLASSES = ("dark", "light", "stripes")
 SHORT = ("--steps", "3", "--batch-size", "6", "--accelerator", "cpu", "--precision", "32-true")
 FAST = (*SHORT, "--no-baseline")
+COMMANDS = cache(typer.main.get_command)  # typer reads all signatures anew at each call
 
 
 class Said(NamedTuple):
@@ -51,6 +54,7 @@ def write_csv(path: Path, labels: dict[str, str], header: str = "file,label") ->
 def call(*words: object) -> int:
     """Run the command in this process; its exit code."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("typer.main.get_command", COMMANDS)
         patch.setattr(sys, "argv", ["leaven", *map(str, words)])
         patch.setenv("PYTHONWARNINGS", "ignore")
         patch.setattr("leaven.cli.forget_current_folder", lambda: None)  # this process looks where pytest does

@@ -2,6 +2,10 @@
 does not teach.
 """
 
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -19,8 +23,11 @@ from leaven.train.plan import Plan
 METHODS = ("dann", "mcd", "mme")
 
 
+SHORT = {"steps": 100, "lr": 0.09}  # three times the usual rate for a third of the steps
+
+
 def trained(
-    name: str, seed: int, pool: Pool, head: str = "linear", steps: int = 150, **hyperparameters: float
+    name: str, seed: int, pool: Pool, head: str = "linear", short: Mapping[str, Any] = SHORT, **hyperparameters: float
 ) -> nn.Module:
     """The perceptron that a method ends with; all methods start from the same weights."""
     kind, shape = get(name), pool.items.shape[1:]
@@ -28,7 +35,8 @@ def trained(
     channels = shape[-1]
     spec = Spec("mlp", shape, pool.num_classes, (0.0,) * channels, (1.0,) * channels, head=head)
     method = kind(build(spec), **hyperparameters)
-    plan = Plan(**kind.plan, steps=steps, batch_size=32, seed=seed, probes=0, accelerator="cpu", precision="32-true")
+    settings = {**kind.plan, "batch_size": 32, **short}
+    plan = Plan(**settings, seed=seed, probes=0, accelerator="cpu", precision="32-true")
     train(Job(method, pool, plan, Same(), progress=False))
     return method.network
 
@@ -66,23 +74,30 @@ def missing_cue(seed: int) -> tuple[Pool, Pool]:
     return pool, Pool(pool.items[~source], labels[~source], classes=names)
 
 
-def cue_accuracies(name: str, seeds: int, **options: float) -> np.ndarray:
-    parts = [missing_cue(seed) for seed in range(seeds)]
-    return np.array([accuracy(trained(name, seed, pool, **options), test) for seed, (pool, test) in enumerate(parts)])
+@cache
+def cue_accuracy(name: str, seed: int, **hyperparameters: float) -> float:
+    pool, test = missing_cue(seed)
+    return accuracy(trained(name, seed, pool, **hyperparameters), test)
+
+
+def cue_accuracies(name: str, seeds: int, **hyperparameters: float) -> np.ndarray:
+    return np.array([cue_accuracy(name, seed, **hyperparameters) for seed in range(seeds)])
 
 
 def test_mcd_comes_to_ignore_what_the_target_lacks():
-    found, source_only = cue_accuracies("mcd", 4), cue_accuracies("supervised", 4)
-    assert np.mean(found) > np.mean(source_only) + 0.25, (found, source_only)
+    """Seen in points, seeds 0 to 3: 45 46 30 52 over the source alone."""
+    gain = cue_accuracies("mcd", 4) - cue_accuracies("supervised", 4)
+    assert gain.mean() > 0.25, gain
+    assert gain.min() > 0.1, gain
 
 
 def test_dann_comes_to_ignore_what_the_target_lacks():
     """Beside DANN without its reversal too: that the target is in the batch statistics helps by itself.
 
-    Seen in points, seeds 0 to 5: 15 32 13 14 22 10 over the source alone; 0 9 14 3 3 3 over DANN without its reversal.
+    Seen in points, seeds 0 to 5: 17 21 12 20 26 4 over the source alone; 9 9 2 2 11 6 over DANN without its reversal.
     """
-    found, without = cue_accuracies("dann", 6, steps=300), cue_accuracies("dann", 6, steps=300, weight=0.0)
-    gain = found - cue_accuracies("supervised", 6, steps=300)
+    found, without = cue_accuracies("dann", 6), cue_accuracies("dann", 6, weight=0.0)
+    gain = found - cue_accuracies("supervised", 6)
     assert gain.mean() > 0.08, gain
     assert gain.min() > 0, gain
     assert np.mean(found - without) > 0.02, found - without
@@ -91,7 +106,7 @@ def test_dann_comes_to_ignore_what_the_target_lacks():
 def test_mme_makes_few_labels_of_the_target_go_further():
     """A label a class of the target; beside MME without its entropy, which draws the same items (the paper's S + T).
 
-    Seen in points, seeds 0 to 5: 7 1 10 13 3 14.
+    Seen in points, seeds 0 to 5: 5 0 10 11 13 9.
     """
     found: dict[float, list[float]] = {0.0: [], 0.3: []}
     for seed in range(6):
@@ -100,7 +115,8 @@ def test_mme_makes_few_labels_of_the_target_go_further():
         known = [np.flatnonzero(test.labels == k)[0] for k in range(3)]
         labels[target[known]] = range(3)
         for weight, accuracies in found.items():
-            network = trained("mme", seed, pool.with_labels(labels), head="cosine", steps=300, weight=weight)
+            few = pool.with_labels(labels)
+            network = trained("mme", seed, few, "cosine", {"steps": 150, "batch_size": 16}, weight=weight)
             accuracies.append(accuracy(network, test))
     gain = np.subtract(found[0.3], found[0.0])
     assert gain.mean() > 0.03, gain

