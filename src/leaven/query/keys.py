@@ -50,7 +50,11 @@ def least(scores: np.ndarray, keys: np.ndarray) -> int:
 
 def smallest(scores: np.ndarray, keys: np.ndarray, n: int) -> np.ndarray:
     """Rows of the ``n`` smallest scores, smallest first, int64; ties are broken by the keys."""
-    return np.lexsort((keys, scores))[:n]
+    if n == 0:
+        return np.zeros(0, np.int64)
+    last = n - 1
+    rows = np.flatnonzero(scores <= np.partition(scores, last)[last])
+    return rows[np.lexsort((keys[rows], scores[rows]))[:n]]
 
 
 def _mix(x: np.ndarray) -> np.ndarray:
