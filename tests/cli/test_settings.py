@@ -12,6 +12,7 @@ import pytest
 from helpers_cli import CLASSES, FAST, SHORT, make_folder, write_csv
 
 from leaven.evaluate.evaluation import Evaluation
+from leaven.train.engine import train
 
 
 @pytest.fixture(scope="module")
@@ -148,6 +149,42 @@ def test_ctrl_c_and_resume(leaven, place, tmp_path):
     assert leaven(*words, "-o", tmp_path / "whole").code == 0
     one, other = ((tmp_path / name / "model.safetensors").read_bytes() for name in ("cut", "whole"))
     assert one == other
+
+
+def test_who_stops_the_baseline_has_a_finished_run(leaven, place, tmp_path, monkeypatch):
+    """The method is trained first; its model, figures and report do not wait for what it is compared with."""
+    words = ("fit", place / "photos", "--labels", place / "labels.csv", *SHORT, "--validation", "0.3")
+    out = tmp_path / "cut"
+    labels = []
+
+    def stopped(job):
+        labels.append(job.label)
+        if job.label == "baseline":
+            raise KeyboardInterrupt
+        return train(job)
+
+    monkeypatch.setattr("leaven.run.fit.train", stopped)
+    cut = leaven(*words, "-o", out)
+    assert (cut.code, labels) == (130, ["fixmatch", "baseline"])
+    assert cut.err.splitlines()[-1] == (
+        f"leaven: stopped; model and report in {out} are finished, the supervised baseline is not: --resume trains it."
+    )
+    assert [row["method"] for row in json.loads((out / "result.json").read_text())] == ["fixmatch"]
+    assert "baseline is not trained yet" in (out / "report.html").read_text()
+    assert leaven("predict", out, place / "photos", "-o", tmp_path / "all.csv").code == 0
+    kept = (out / "model.safetensors").read_bytes()
+    assert leaven("evaluate", out, place / "photos", "--labels", place / "labels.csv").code == 0
+
+    monkeypatch.undo()
+    assert leaven(*words, "-o", out, "--resume").code == 0
+    assert (out / "model.safetensors").read_bytes() == kept
+    assert leaven(*words, "-o", tmp_path / "whole").code == 0
+    for where in ("", "baseline"):
+        one, other = (tmp_path / name / where / "model.safetensors" for name in ("cut", "whole"))
+        assert one.read_bytes() == other.read_bytes()
+    rows = [(row["method"], row["split"]) for row in json.loads((out / "result.json").read_text())]
+    assert rows == [("supervised", "validation"), ("fixmatch", "validation"), ("fixmatch", "test")]
+    assert "baseline is not trained yet" not in (out / "report.html").read_text()
 
 
 def test_only_the_first_process_writes(leaven, place, tmp_path, monkeypatch):

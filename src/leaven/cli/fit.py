@@ -32,7 +32,7 @@ def run(given: dict[str, Any], hyperparameters: dict[str, str]) -> int:
     from leaven.methods.registry import get, resolve
     from leaven.run.auto import AUTO, fit_auto
     from leaven.run.fit import fit
-    from leaven.run.folder import CONFIG, REPORT
+    from leaven.run.folder import REPORT
     from leaven.run.inputs import Pixels, read_like
     from leaven.run.options import Options
     from leaven.run.rank import first
@@ -74,9 +74,7 @@ def run(given: dict[str, Any], hyperparameters: dict[str, str]) -> int:
         else:
             fitted, why = fit(pool, out, options, test=test, source=where, record=record, **again), None
     except KeyboardInterrupt:
-        begun = (out / CONFIG).exists()
-        hint = "the same command with --resume goes on" if begun else "nothing was written"
-        print(f"leaven: stopped; {hint}.", file=sys.stderr)
+        print(f"leaven: stopped; {_left(out)}.", file=sys.stderr)
         return STOPPED
     if first():
         rows = [row for one in fitted for row in one.figures()]
@@ -88,6 +86,15 @@ def run(given: dict[str, Any], hyperparameters: dict[str, str]) -> int:
             report=out / REPORT,
         )
     return 0
+
+
+def _left(out: Path) -> str:
+    """What there is of a run that was stopped, and what the same command would do."""
+    from leaven.run.folder import BASELINE, CONFIG, RESULT
+
+    if (out / RESULT).exists() and (out / BASELINE).exists():
+        return f"model and report in {out} are finished, the supervised baseline is not: --resume trains it"
+    return "the same command with --resume goes on" if (out / CONFIG).exists() else "nothing was written"
 
 
 def _run_folder(given: dict[str, Any]) -> Path:

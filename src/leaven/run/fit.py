@@ -1,4 +1,4 @@
-"""From a pool to a trained model in a run folder: the method, and the supervised baseline beside it."""
+"""From a pool to a trained model in a run folder: the method, and after it the supervised baseline."""
 
 from __future__ import annotations
 
@@ -75,9 +75,11 @@ def fit(
     progress: bool = True,
     announce: bool = False,
 ) -> list[Fitted]:
-    """Train a method; before it, the supervised baseline with the same labels, network and plan.
+    """Train a method; after it, the supervised baseline with the same labels, network and plan.
 
-    Nothing is written before all input is checked. ``test`` is evaluated and reported; it chooses nothing.
+    Nothing is written before all input is checked. ``test`` is evaluated and reported; it chooses nothing. Model,
+    figures and report of the method are complete before the baseline begins, and made anew with it when it ends: who
+    stops the baseline has a finished run.
 
     Parameters
     ----------
@@ -141,18 +143,16 @@ def fit(
     if not pretrain and writes is not None:
         folder.claim(writes, configured(chosen), resume=resume, overwrite=overwrite)
 
-    fitted = []
-    for one, job in runs:
-        if writes is not None and one is not chosen:
+    for one, _ in runs[1:]:
+        if writes is not None:  # from here on the report knows that there is to be one
             folder.write_json(writes / folder.BASELINE / folder.CONFIG, configured(one))
-        fitted.append(_train(job, one, pool, parts, seen, body, labels))
-        if writes is not None and job.folder is not None:
-            _save(fitted[-1], job.folder)
-    if writes is not None:
-        from leaven.evaluate.report import write_report
 
-        folder.write_json(writes / folder.RESULT, [row for f in fitted for row in f.figures()])
-        write_report(writes)
+    fitted: list[Fitted] = []
+    for one, job in runs:
+        fitted.insert(0, _train(job, one, pool, parts, seen, body, labels))
+        if writes is not None and job.folder is not None:
+            _save(fitted[0], job.folder)
+            _conclude(fitted, writes)
     return fitted
 
 
@@ -165,13 +165,13 @@ def _nothing_to_say(method: type[Method]) -> str:
 
 
 def _runs(chosen: Resolved, options: Options, run: Path | None) -> list[tuple[Resolved, Path | None]]:
-    """What is trained, and where it is kept: the baseline, and the method."""
+    """What is trained, and where it is kept: the method, and the baseline."""
     supervised = get("supervised")
     if not options.baseline or chosen.method is supervised or chosen.method.learns != "classes":
         return [(chosen, run)]
     plan = replace(chosen.plan, snapshots=0)
     baseline = replace(chosen, method=supervised, hyperparameters=resolve(supervised, {}), plan=plan)
-    return [(baseline, run / folder.BASELINE if run else None), (chosen, run)]
+    return [(chosen, run), (baseline, run / folder.BASELINE if run else None)]
 
 
 def _body(
@@ -278,6 +278,17 @@ def _train(
 
 def _rows(items: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return items if len(rows) == len(items) else items[rows]
+
+
+def _conclude(fitted: list[Fitted], run: Path) -> None:
+    """Figures and report of what is trained by now; those of `leaven evaluate` stay."""
+    from leaven.evaluate.report import write_report
+
+    rows = [row for one in fitted for row in one.figures()]
+    ours = {split for one in fitted for split in one.evaluations}
+    evaluated = [row for row in folder.read_rows(run) if row["split"] not in ours]
+    folder.write_json(run / folder.RESULT, rows + evaluated)
+    write_report(run)
 
 
 def _save(fitted: Fitted, where: Path) -> None:

@@ -108,6 +108,11 @@ def no_labels(run: Run) -> str:
 
 def no_baseline(run: Run) -> str:
     """Nothing to compare with."""
+    if run.baseline is not None and not run.baseline.evaluations:
+        return (
+            "The supervised baseline is not trained yet, so what the unlabelled items brought cannot be said. "
+            "The same `leaven fit` with `--resume` trains it."
+        )
     if run.baseline is not None and run.split is not None:
         return (
             f"The supervised baseline has no predictions for the {run.split} items, "
