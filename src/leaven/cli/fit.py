@@ -23,6 +23,7 @@ PATHS = ("data", "labels", "source", "test")
 FORM = ("size", "channels", "white", "strict", "unlabelled")
 ALIKE = (
     "network", "pretrained", "frozen", "resolution", "dropout", "flip", "augment", "validation", "baseline", "init",
+    "minutes",
 )  # fmt: skip
 
 

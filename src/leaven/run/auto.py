@@ -120,7 +120,9 @@ def fit_auto(
     claimed = bool(folds.any())
     if claimed:
         if announce and first():
-            said = opening(default, pool, len(pool) - len(part), run, f"{AUTO}, of {', '.join(asked)}")
+            count = len(asked) * int(folds.max())
+            method = f"{AUTO}, of {', '.join(asked)} ({count} trainings, and one of the one that is chosen)"
+            said = opening(default, pool, len(pool) - len(part), run, method)
             print("\n".join(said), file=sys.stderr, flush=True)
         lines = Lines(run / folder.FOLDS if run is not None and resume else None, ("candidate", "fold"), schemas.Fold)
         if writes is None:  # another process writes
@@ -184,6 +186,8 @@ def assign(pool: Pool, seed: int) -> np.ndarray:
 
 
 def _require(pool: Pool, options: Options) -> None:
+    if options.minutes is not None:
+        raise LeavenError(f"The method {AUTO} makes many trainings, which --minutes does not divide; give --steps.")
     if options.hyperparameters:
         raise LeavenError(
             f"The method {AUTO} chooses among methods whose hyper-parameters differ; leave "

@@ -19,6 +19,7 @@ from leaven.nn.build import Spec, build
 from leaven.nn.network import Network
 from leaven.nn.norm import forget_domains
 from leaven.run import folder, held
+from leaven.run.budget import Runs, foretold, require_budget, within_minutes
 from leaven.run.curve import Curve
 from leaven.run.figures import figures, trained_on
 from leaven.run.files import save_whole
@@ -100,6 +101,7 @@ def fit(
     run = None if run is None else Path(run)
     options = as_begun(options or Options(), run) if resume else options or Options()
     require_loggers(loggers)
+    require_budget(options)
     chosen = decide(options, pool)
     if test is not None and chosen.method.learns != "classes":
         raise LeavenError(_nothing_to_say(chosen.method))
@@ -113,14 +115,15 @@ def fit(
     labels = trained_on(pool)
 
     def configured(one: Resolved) -> dict[str, Any]:
-        return configuration(one, whole_pool, labels, source) | (record or {})
+        minutes = {} if options.minutes is None else {"minutes": options.minutes}
+        return configuration(one, whole_pool, labels, source) | minutes | (record or {})
 
     writes = run if first() else None
     if writes is not None:
         folder.check(writes, configured(chosen), resume=resume, overwrite=overwrite)
     pretrain = chosen.start.method if chosen.start else None
     if announce and first():
-        said = opening(chosen, whole_pool, len(parts.get("validation", ())), run)
+        said = opening(chosen, whole_pool, len(parts.get("validation", ())), run, minutes=options.minutes)
         print("\n".join(said), file=sys.stderr, flush=True)
     if pretrain and writes is not None:
         folder.claim(writes, configured(chosen), resume=resume, overwrite=overwrite)
@@ -131,7 +134,7 @@ def fit(
         plain=all(one.method.closed for one, _ in asked), progress=progress,
     )  # fmt: skip
     seen = {split: _seen(chosen, part, body, progress) for split, part in parts.items()}
-    runs = []
+    runs: Runs = []
     for one, where in asked:
         label = name_of(one.method) if one is chosen else folder.BASELINE
         job = Job(
@@ -140,6 +143,14 @@ def fit(
         )  # fmt: skip
         rehearse(job)
         runs.append((one, job))
+    time = ""
+    if options.minutes is not None:
+        runs, time = within_minutes(runs, options.minutes)
+        chosen = runs[0][0]
+    elif announce and not resume:
+        time = foretold(runs)
+    if announce and time and first():
+        print(time, file=sys.stderr, flush=True)
     if not pretrain and writes is not None:
         folder.claim(writes, configured(chosen), resume=resume, overwrite=overwrite)
 

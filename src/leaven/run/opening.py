@@ -10,7 +10,9 @@ from leaven.run.options import Resolved, mirrors
 from leaven.utils.reading import PathLike
 
 
-def opening(chosen: Resolved, pool: Pool, held: int, run: PathLike | None, method: str = "") -> list[str]:
+def opening(
+    chosen: Resolved, pool: Pool, held: int, run: PathLike | None, method: str = "", minutes: float | None = None
+) -> list[str]:
     """The data and their labels; network, method and steps; and of images, whether they are mirrored.
 
     Parameters
@@ -19,11 +21,12 @@ def opening(chosen: Resolved, pool: Pool, held: int, run: PathLike | None, metho
     held : how many labelled items of it are held out
     run : the folder that it is written to
     method : what to call it, where it is not a single one
+    minutes : that decide how many steps there will be
     """
     run = None if run is None else Path(run)
     said = [
         _data(pool, held),
-        f"{_training(chosen, method or chosen.method.__name__)}{f', into {run}' if run else ''}.",
+        f"{_training(chosen, method or chosen.method.__name__, minutes)}{f', into {run}' if run else ''}.",
     ]
     if pool.kind == "images":
         said.append(_mirrored(chosen.flip, mirrors(pool)))
@@ -41,7 +44,7 @@ def _data(pool: Pool, held: int) -> str:
     return f"{len(pool):,} {form}{classes}; {labels}."
 
 
-def _training(chosen: Resolved, method: str) -> str:
+def _training(chosen: Resolved, method: str, minutes: float | None) -> str:
     spec = chosen.spec
     start = (
         f"taught by {chosen.start.method} first" if chosen.start is not None and chosen.start.method
@@ -52,7 +55,8 @@ def _training(chosen: Resolved, method: str) -> str:
     )  # fmt: skip
     kept = ", frozen" if spec.frozen else ""
     plan = chosen.plan
-    steps = "no steps" if chosen.method.closed else f"{plan.steps:,} steps of {plan.batch_size}"
+    number = f"{plan.steps:,} steps" if minutes is None else f"{minutes:g} minutes of steps"
+    steps = "no steps" if chosen.method.closed else f"{number} of {plan.batch_size}"
     return f"Network {spec.name} ({start}{kept}); method {method}, {steps}"
 
 

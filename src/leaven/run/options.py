@@ -47,6 +47,8 @@ class Options:
     init : where the backbone starts: the folder of a run, or the name of a method that learns features (``moco``,
         ``rotation``), which is then trained first, on the same pool without its labels
     init_plan : fields of ``Plan`` for that training that differ from the method's own
+    minutes : that the method may train for, in place of a number of steps; how many it can make in them is measured
+        before the run
     """
 
     method: str | type[Method] | None = None
@@ -63,6 +65,7 @@ class Options:
     baseline: bool = True
     init: str | Path | Start | None = None
     init_plan: dict[str, Any] = field(default_factory=dict)
+    minutes: float | None = None
 
 
 @dataclass(frozen=True)
@@ -173,6 +176,9 @@ def as_begun(options: Options, run: PathLike | None) -> Options:
         options = replace(options, flip=before["flip"])
     if options.validation is None and "validation" in before and "validation_least" not in before:
         options = replace(options, validation=before["validation"])
+    plan = before.get("plan")
+    if "steps" not in options.plan and before.get("minutes") is not None and isinstance(plan, dict):
+        options = replace(options, minutes=None, plan=options.plan | {"steps": plan.get("steps")})  # measured then
     return options
 
 

@@ -41,31 +41,9 @@ def train(job: Job) -> Trained:
     """
     if job.method.closed:
         return solve(job)
-    from lightning_fabric import Fabric
-    from lightning_fabric.strategies import DDPStrategy
-
     plan = job.plan
-    spawned = plan.devices > 1 and plan.nodes == 1 and not _launched_from_outside()
-    strategy: Any = "auto"
-    if plan.devices * plan.nodes > 1:
-        strategy = DDPStrategy(
-            start_method="spawn" if spawned else "popen",
-            broadcast_buffers=False,
-            find_unused_parameters=len(job.method.phases) > 1,  # each of several updates trains a part
-        )
-    fabric = Fabric(
-        accelerator=plan.accelerator,
-        devices=plan.devices,
-        num_nodes=plan.nodes,
-        strategy=strategy,
-        precision=resolve_precision(plan.precision, _accelerator(plan.accelerator)),  # type: ignore[arg-type]
-    )
-    if spawned:
-        trained = _spawn(fabric, job)
-    else:
-        with safely():
-            fabric.launch()
-        trained = _run(fabric, job)
+    spawned = plan.devices > 1 and plan.nodes == 1 and not launched_from_outside()
+    trained = _spawn(_fabric(job, spawned), job) if spawned else _run(launched(job), job)
     if trained.failure:
         raise LeavenError(trained.failure)
     job.method.network.load_state_dict(trained.weights)
@@ -75,6 +53,35 @@ def train(job: Job) -> Trained:
         job.method.load_state_dict(trained.rest, strict=False)
     job.method.to("cpu")
     return trained
+
+
+def launched(job: Job) -> Fabric:
+    """What places the job, ready in this process."""
+    fabric = _fabric(job)
+    with safely():
+        fabric.launch()
+    return fabric
+
+
+def _fabric(job: Job, spawned: bool = False) -> Fabric:
+    from lightning_fabric import Fabric
+    from lightning_fabric.strategies import DDPStrategy
+
+    plan = job.plan
+    strategy: Any = "auto"
+    if plan.devices * plan.nodes > 1:
+        strategy = DDPStrategy(
+            start_method="spawn" if spawned else "popen",
+            broadcast_buffers=False,
+            find_unused_parameters=len(job.method.phases) > 1,  # each of several updates trains a part
+        )
+    return Fabric(
+        accelerator=plan.accelerator,
+        devices=plan.devices,
+        num_nodes=plan.nodes,
+        strategy=strategy,
+        precision=resolve_precision(plan.precision, _accelerator(plan.accelerator)),  # type: ignore[arg-type]
+    )
 
 
 def _spawn(fabric: Fabric, job: Job) -> Trained:
@@ -122,7 +129,8 @@ def _lost(error: Exception, job: Job) -> str:
     )
 
 
-def _launched_from_outside() -> bool:
+def launched_from_outside() -> bool:
+    """Whether a launcher such as ``torchrun`` started this process as one of several."""
     return any(name in os.environ for name in ("TORCHELASTIC_RUN_ID", "SLURM_NTASKS"))
 
 

@@ -103,6 +103,7 @@ class Config(Form):
     init: Init | None = None
     inputs: Inputs | None = None
     auto: Choice | None = None
+    minutes: Annotated[float, Field(gt=0)] | None = None
     versions: dict[str, str] = {}
     created: str = ""
 

@@ -1,0 +1,74 @@
+"""How long a run will take, said before it; or how many steps are worth the minutes that it may take."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from leaven.errors import LeavenError
+from leaven.evaluate.report.words import duration
+from leaven.run.options import Options, Resolved
+from leaven.run.start import Start
+from leaven.train.engine import launched_from_outside
+from leaven.train.job import Job
+from leaven.train.pace import step_seconds
+
+FOR_STEPS = 0.9  # of the minutes; the rest is for looks at the pool, checkpoints and the report
+WORTH_SAYING = 100  # steps; fewer are over before their time is measured
+
+Runs = list[tuple[Resolved, Job]]
+
+
+def require_budget(options: Options) -> None:
+    """Raise where minutes were given that cannot be kept to.
+
+    Raises
+    ------
+    LeavenError : they are no positive number, stand beside steps, or several trainings or processes would have to share
+        them
+    """
+    minutes = options.minutes
+    if minutes is None:
+        return
+    if not 0 < minutes < float("inf"):
+        raise LeavenError(f"minutes is {minutes}, but a positive number was expected.")
+    if "steps" in options.plan:
+        raise LeavenError("Either the steps of a run decide how long it takes, or its minutes; give one of them.")
+    start = None if options.init is None else Start.named(options.init)
+    if start is not None and start.method:
+        raise LeavenError(
+            f"{start.method} and the method after it would have to share the minutes; give --steps and --init-steps."
+        )
+    if launched_from_outside():
+        raise LeavenError("Processes that were started apart would count other steps each; give steps, not minutes.")
+
+
+def within_minutes(runs: Runs, minutes: float) -> tuple[Runs, str]:
+    """The runs with as many steps as the first of them can make in ``minutes`` here, and what to say of it."""
+    seconds = [step_seconds(job) for _, job in runs]
+    if not seconds[0]:  # a closed form
+        return runs, ""
+    steps = max(1, int(60 * minutes * FOR_STEPS / seconds[0]))
+    budgeted = []
+    for one, job in runs:
+        plan = one.plan.with_(steps=steps)
+        budgeted.append((replace(one, plan=plan), replace(job, plan=plan)))
+    return budgeted, _said(seconds, steps)
+
+
+def foretold(runs: Runs) -> str:
+    """How long the runs will take here; nothing where that is soon, or nobody can tell."""
+    steps = runs[0][0].plan.steps
+    if steps < WORTH_SAYING or runs[0][0].method.closed or launched_from_outside():
+        return ""
+    return _said([step_seconds(job) for _, job in runs], steps)
+
+
+def _said(seconds: Sequence[float], steps: int) -> str:
+    own, *rest = (duration(steps * each).replace("\u00a0", " ") for each in seconds)
+    after = f", then the supervised baseline about {rest[0]}" if rest else ""
+    return f"{steps:,} steps of {_short(seconds[0])} take about {own} here{after}."
+
+
+def _short(seconds: float) -> str:
+    return f"{seconds:.2g} s" if seconds >= 0.1 else f"{1000 * seconds:.2g} ms"
