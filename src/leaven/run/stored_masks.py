@@ -15,6 +15,7 @@ from leaven.data.mask_values import MaskValues
 from leaven.data.names import composed, listing
 from leaven.errors import LeavenError
 from leaven.store.pixels import decode
+from leaven.utils.reading import PathLike
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -49,7 +50,7 @@ class StoredMasks:
         """All classes of the store, in their order."""
         return MaskValues(dict(enumerate(self._classes)), self.where, listed=True)
 
-    def pair(self, files: Sequence[File], folder: Path, passed: Collection[str]) -> Collection[str]:
+    def pair(self, files: Sequence[File], folder: PathLike, passed: Collection[str]) -> Collection[str]:
         """Images of which the store has a mask; a mask whose image is gone is left out and named.
 
         Raises
@@ -71,7 +72,7 @@ class StoredMasks:
             )
         return frozenset(found)
 
-    def open(self, name: str, beside: Path) -> Image:
+    def open(self, name: str, beside: PathLike) -> Image:
         """The classes' numbers.
 
         Raises
@@ -84,7 +85,7 @@ class StoredMasks:
         numbers = decode(self._masks[composed(name)], self._classes)
         with Image.open(beside) as image:
             size = probe(image)[:2]
-        require_size(f"of {name} in {self.where}", numbers.shape, beside.name, size)
+        require_size(f"of {name} in {self.where}", numbers.shape, Path(beside).name, size)
         return Image.fromarray(numbers)
 
     def digest(self, files: Sequence[File], *options: object) -> str:
