@@ -18,7 +18,7 @@ from leaven.train.closed import solve
 from leaven.train.job import Job, Trained
 from leaven.train.loop import Loop
 from leaven.train.plan import resolve_precision
-from leaven.utils.allocator import keep_memory
+from leaven.utils.allocator import keep_memory, program
 from leaven.utils.children import ended, safely
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def _spawn(fabric: Fabric, job: Job) -> Trained:
 
 
 def _spawned(fabric: Fabric, job: bytes, answer: Path) -> None:
-    keep_memory()
+    program("process")
     trained = _run(fabric, pickle.loads(job))
     if fabric.global_rank == 0:
         checkpoint.save(answer, vars(trained))
@@ -144,6 +144,7 @@ def _accelerator(name: str) -> str:
 
 def _run(fabric: Fabric, job: Job) -> Trained:
     """One process's part of the run. What the user can mend comes back as a sentence: exceptions don't travel."""
+    keep_memory()
     devices = [fabric.device.index] if fabric.device.type == "cuda" else []
     with torch.random.fork_rng(devices=devices):
         try:
