@@ -18,7 +18,7 @@ for _ in range(25):
     b"1" * 2**26
 print(faults() - began)
 """
-KEEP = "from leaven.utils.allocator import keep_memory, program; program('test'); assert keep_memory()"
+KEEP = "from leaven.utils.allocator import keep_memory, our_program; our_program(); assert keep_memory()"
 LIBRARY = "from leaven.utils.allocator import keep_memory; assert not keep_memory()"
 
 
@@ -36,7 +36,7 @@ def test_pages_are_mapped_once():
 def test_where_there_is_no_glibc_nothing_happens(monkeypatch):
     from leaven.utils.allocator import keep_memory
 
-    monkeypatch.setattr("leaven.utils.allocator._programs", ["test"])
+    monkeypatch.setattr("leaven.utils.allocator._ours", True)
     monkeypatch.setattr("platform.libc_ver", lambda: ("", ""))
     monkeypatch.setattr("ctypes.CDLL", lambda name: pytest.fail("looked for it"))
     assert keep_memory() is False

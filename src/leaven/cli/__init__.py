@@ -6,7 +6,7 @@ import os
 import sys
 import warnings
 
-from leaven.utils.allocator import program
+from leaven.utils.allocator import our_program
 from leaven.utils.look_up import forget_current_folder
 
 FAILED = 1  # exit code where some of many trainings failed
@@ -16,7 +16,7 @@ STOPPED = 130  # exit code after Ctrl-C, as shells have it
 def main() -> None:
     """Entry point of the ``leaven`` command. A mistake in the input ends it with one sentence and exit code 2."""
     forget_current_folder()
-    program("command")
+    our_program()
     warnings.showwarning = _one_line
     os.environ.setdefault("PYTHONWARNINGS", "ignore")  # for processes that training starts
     sys.exit(_run())

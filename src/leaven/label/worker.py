@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from leaven.errors import LeavenError
-from leaven.utils.allocator import program
+from leaven.utils.allocator import our_program
 
 if TYPE_CHECKING:
     import numpy as np
@@ -187,7 +187,7 @@ class Worker:
 
 def main() -> None:
     """Begin; then train when told to."""
-    program("worker")
+    our_program()
     run = Path(sys.argv[1])
     out = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever else writes to stdout writes to the log

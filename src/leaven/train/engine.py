@@ -18,7 +18,7 @@ from leaven.train.closed import solve
 from leaven.train.job import Job, Trained
 from leaven.train.loop import Loop
 from leaven.train.plan import resolve_precision
-from leaven.utils.allocator import keep_memory, program
+from leaven.utils.allocator import keep_memory, our_program
 from leaven.utils.children import ended, safely
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def _spawn(fabric: Fabric, job: Job) -> Trained:
 
 
 def _spawned(fabric: Fabric, job: bytes, answer: Path) -> None:
-    program("process")
+    our_program()
     trained = _run(fabric, pickle.loads(job))
     if fabric.global_rank == 0:
         checkpoint.save(answer, vars(trained))

@@ -14,12 +14,13 @@ LARGEST = 2**27
 LARGEST_BEFORE = 2**25  # what glibc before 2.36 takes
 
 
-_programs: list[str] = []
+_ours = False
 
 
-def program(name: str) -> None:
+def our_program() -> None:
     """Say that this process is a program of leaven's own, and not somebody's that uses the library."""
-    _programs.append(name)
+    global _ours
+    _ours = True
 
 
 def keep_memory() -> bool:
@@ -30,7 +31,7 @@ def keep_memory() -> bool:
     it starts: what was needed once before (decoded pictures) would be kept as well, 325 MB of a labelling with pictures
     of 81 megapixels. Where there is no glibc nothing happens.
     """
-    if not _programs or platform.libc_ver()[0] != "glibc":
+    if not _ours or platform.libc_ver()[0] != "glibc":
         return False
     try:
         mallopt = ctypes.CDLL(None).mallopt
