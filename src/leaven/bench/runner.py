@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import tempfile
 import time
@@ -72,9 +71,7 @@ def run_all(cells: Iterable[Cell], root: Path, out: Path, jobs: int) -> Generato
 def _start(cell: Cell, root: Path, out: Path, jobs: int) -> Running:
     task = json.dumps({"cell": asdict(cell), "root": str(root.absolute()), "out": str(out.absolute())})
     said = tempfile.TemporaryFile("w+")  # noqa: SIM115 (it is closed with the process)
-    variables = {"OMP_WAIT_POLICY": os.environ.get("OMP_WAIT_POLICY", "PASSIVE")}
-    if jobs > 1:
-        variables["OMP_NUM_THREADS"] = "1"
+    variables = {"OMP_NUM_THREADS": "1"} if jobs > 1 else {}
     process = children.start(
         "leaven.bench.process", task, variables=variables,
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, text=True,

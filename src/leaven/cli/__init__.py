@@ -8,6 +8,7 @@ import warnings
 
 from leaven.utils.allocator import our_program
 from leaven.utils.look_up import forget_current_folder
+from leaven.utils.waiting import briefly
 
 FAILED = 1  # exit code where some of many trainings failed
 STOPPED = 130  # exit code after Ctrl-C, as shells have it
@@ -17,6 +18,7 @@ def main() -> None:
     """Entry point of the ``leaven`` command. A mistake in the input ends it with one sentence and exit code 2."""
     forget_current_folder()
     our_program()
+    os.environ.update(briefly())  # before torch is loaded
     warnings.showwarning = _one_line
     os.environ.setdefault("PYTHONWARNINGS", "ignore")  # for processes that training starts
     sys.exit(_run())

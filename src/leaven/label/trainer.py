@@ -52,7 +52,7 @@ class Trainer:
         """Start the process."""
         with open(self.run / LOG, "ab") as log:
             process = children.start(  # a session of its own: Ctrl-C at the terminal is the server's to answer
-                "leaven.label.worker", str(self.run), variables={"OMP_WAIT_POLICY": "PASSIVE", "PYTHONUNBUFFERED": "1"},
+                "leaven.label.worker", str(self.run), variables={"PYTHONUNBUFFERED": "1"},
                 stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, start_new_session=True,
             )  # fmt: skip
         self._log(f"started as process {process.pid}: {leaven.__version__}, Python {platform.python_version()}")

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from leaven.utils.look_up import variables as safe
+from leaven.utils import look_up, waiting
 
 
 def start(
@@ -26,14 +26,18 @@ def start(
     options : of ``subprocess.Popen``
     """
     command = [sys.executable, "-P", "-m", module, *arguments]
-    return subprocess.Popen(command, env=os.environ | safe() | dict(variables or {}), **options)
+    return subprocess.Popen(command, env=os.environ | _ours() | dict(variables or {}), **options)
+
+
+def _ours() -> dict[str, str]:
+    return look_up.variables() | waiting.briefly()
 
 
 @contextmanager
 def safely() -> Iterator[None]:
     """While libraries start processes of this Python (``multiprocessing``, Lightning Fabric): the same for these."""
-    before, path = {name: os.environ.get(name) for name in safe()}, sys.path[:]
-    os.environ.update(safe())
+    before, path = {name: os.environ.get(name) for name in _ours()}, sys.path[:]
+    os.environ.update(_ours())
     if "" in path:  # an interactive session's current folder: its own modules are found there still, after all others
         sys.path[:] = [*(entry for entry in path if entry), os.getcwd()]
     try:
