@@ -1,4 +1,4 @@
-"""How long a step takes on this machine: a few steps of a run that is thrown away."""
+"""How long a step takes on this machine: a few steps of a run that is thrown away, measured once."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from dataclasses import replace
 
 import torch
 
+from leaven.train import paces
 from leaven.train.engine import launched
 from leaven.train.job import Job
 from leaven.train.loop import Loop
+from leaven.train.plan import Plan
 
 ENOUGH = 3.0  # seconds of steps
 MOST = 20  # steps
+OWN = 0.7  # of its threads' time that a training has where no other program wants their cores
 
 
 def step_seconds(job: Job) -> float:
@@ -28,14 +31,28 @@ def step_seconds(job: Job) -> float:
     plan = job.plan
     share = plan.batch_size // (plan.devices * plan.nodes)
     alone = plan.with_(devices=1, nodes=1, batch_size=share, compile=False, outliers=False, snapshots=0)
-    trial = replace(job, method=copy.deepcopy(job.method), plan=alone, folder=None, resume=False, probe=None)
+    seconds = paces.kept(job, alone)
+    if seconds is None:
+        seconds, quiet = _measured(job, alone)
+        if quiet:  # else it is another one next time
+            paces.keep(job, alone, seconds)
+    return seconds
+
+
+def _measured(job: Job, plan: Plan) -> tuple[float, bool]:
+    """Seconds, and whether the cores were its own meanwhile."""
+    trial = replace(job, method=copy.deepcopy(job.method), plan=plan, folder=None, resume=False, probe=None)
     fabric = launched(trial)
+    on_cores = fabric.device.type == "cpu"
     devices = [fabric.device.index] if fabric.device.type == "cuda" else []
     seconds: list[float] = []
     with torch.random.fork_rng(devices=devices):
         loop = Loop(fabric, trial)
+        worked, began = time.process_time(), time.perf_counter()
         while len(seconds) < min(MOST, plan.steps) and (len(seconds) < 3 or sum(seconds) < ENOUGH):
             started = time.perf_counter()
             loop.update(len(seconds))["loss"].item()
             seconds.append(time.perf_counter() - started)
-    return statistics.median(seconds[1:] or seconds)  # the first one also reserves memory
+        there = (time.perf_counter() - began) * torch.get_num_threads()
+        quiet = not on_cores or time.process_time() - worked >= OWN * there
+    return statistics.median(seconds[1:] or seconds), quiet  # the first one also reserves memory
