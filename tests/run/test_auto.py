@@ -323,3 +323,34 @@ def test_the_estimator_tells_what_it_found():
     assert by_name[found.chosen] == max(by_name.values())
     with pytest.raises(LeavenError, match="leave threshold out"):
         LeavenClassifier("auto", hyperparameters={"threshold": 0.5}).fit(x, y)
+
+
+def test_minutes_are_shared_by_all_trainings(tmp_path, trainings, monkeypatch, capsys):
+    """Four folds of two methods, the one that is chosen (the slower is counted) and the baseline: 4·(2+1)+2+1 = 15 s a
+    step of them all; nine tenths of 2.5 minutes are 135 s, so 9 steps.
+    """
+    seconds = {"bad": 2.0, "supervised": 1.0}
+    asked = iter(seconds.values())
+    monkeypatch.setattr(auto, "seconds_a_step", lambda *_, **__: next(asked))
+    plan = {name: value for name, value in PLAN.items() if name != "steps"}
+    options = Options(plan=plan, minutes=2.5)
+    candidates = (Candidate("bad", Bad), BASELINE)
+    run = tmp_path / "run"
+    fitted, _ = fit_auto(pool_of(), run, options, candidates=candidates, progress=False, announce=True)
+    config = json.loads((run / "config.json").read_text())
+    assert (config["plan"]["steps"], config["minutes"], config["auto"]["chosen"]) == (9, 2.5, "supervised")
+    assert "10 trainings of 9 steps take about 2 min 15 s here." in capsys.readouterr().err
+    before = fitted[-1].model.network.state_dict()
+
+    monkeypatch.setattr(auto, "seconds_a_step", lambda *_, **__: pytest.fail("measured again"))
+    (run / "model.safetensors").unlink()
+    again, _ = fit_auto(pool_of(), run, options, candidates=candidates, progress=False, resume=True)
+    assert json.loads((run / "config.json").read_text())["plan"]["steps"] == 9
+    assert all((tensor == before[name]).all() for name, tensor in again[-1].model.network.state_dict().items())
+
+
+def test_minutes_without_anything_to_compare_are_those_of_the_one_training(monkeypatch):
+    monkeypatch.setattr(auto, "seconds_a_step", lambda *_, **__: pytest.fail("measured"))
+    options = Options(plan={"accelerator": "cpu"}, minutes=1.0, baseline=False)
+    _, evidence = fit_auto(pool_of(labelled=3), None, options, progress=False)
+    assert evidence.chosen == "nearest"

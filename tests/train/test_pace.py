@@ -55,7 +55,8 @@ def trained(monkeypatch):
 
 def test_it_is_measured_once(trained, own_cores):
     first = step_seconds(job())
-    assert [step_seconds(job()), step_seconds(job())] == [first, first] and first > 0
+    assert [step_seconds(job()), step_seconds(job())] == [first, first]
+    assert first > 0
     assert len(trained) == 1
 
 
@@ -85,7 +86,8 @@ def test_on_a_busy_machine_it_is_measured_again(trained, monkeypatch, folder):
     monkeypatch.setattr(pace.time, "process_time", itertools.repeat(1.0).__next__)  # others had the cores
     assert step_seconds(job()) > 0
     assert step_seconds(job()) > 0
-    assert len(trained) == 2 and not list(folder.rglob("*.json"))
+    assert len(trained) == 2
+    assert not list(folder.rglob("*.json"))
 
 
 @pytest.mark.parametrize("content", ["", "{", '"a"', "-1", "0", "NaN", "Infinity", "[1]"])
@@ -94,8 +96,10 @@ def test_what_is_damaged_is_measured_again(trained, own_cores, folder, content):
     [kept] = folder.rglob("*.json")
     kept.write_text(content)
     again = step_seconds(job())
-    assert again > 0 and len(trained) == 2
-    assert step_seconds(job()) == again == float(kept.read_text()) and len(trained) == 2
+    assert again > 0
+    assert len(trained) == 2
+    assert step_seconds(job()) == again == float(kept.read_text())
+    assert len(trained) == 2
 
 
 def test_a_cache_that_cannot_be_written_is_no_error(trained, own_cores, folder, monkeypatch):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,12 +16,13 @@ from leaven.evaluate.evaluation import Evaluation
 from leaven.evaluate.paired import paired
 from leaven.methods.base import Method
 from leaven.run import folder, held
+from leaven.run.budget import foretold_of_all, require_budget, steps_within, worth_saying
 from leaven.run.evidence import Evidence, Tried, judge, unseen
 from leaven.run.figures import trained_on
-from leaven.run.fit import Fitted, fit, teach
+from leaven.run.fit import Fitted, fit, seconds_a_step, teach
 from leaven.run.lines import Lines
 from leaven.run.opening import opening
-from leaven.run.options import Options, as_begun, configuration, decide
+from leaven.run.options import Options, Resolved, as_begun, configuration, decide
 from leaven.run.rank import first
 from leaven.run.start import Start
 from leaven.train import schemas
@@ -105,7 +106,20 @@ def fit_auto(
     resolved = {name: decide(own, pool) for name, own in asked.items()}
     default = next(iter(resolved.values()))
     part = held.split(pool, default.held, default.plan.seed, default.spare)[0] if default.held else pool
+    folds = np.zeros(len(part), np.int64) if few else assign(part, default.plan.seed)
+    claimed = bool(folds.any())
     record = (record or {}) | {AUTO: {"candidates": list(asked)}}
+    time = ""
+    said = announce and not resume and worth_saying(default.plan)
+    if claimed and (options.minutes is not None or said) and not _taught(default):
+        seconds = _seconds(part, asked, int(folds.max()), options.baseline, progress)
+        if options.minutes is not None:
+            record |= {"minutes": options.minutes}
+            steps = {"steps": steps_within(options.minutes, seconds)}
+            asked = {name: replace(own, minutes=None, plan=own.plan | steps) for name, own in asked.items()}
+            resolved = {name: decide(own, pool) for name, own in asked.items()}
+            default = next(iter(resolved.values()))
+        time = foretold_of_all(seconds, default.plan.steps)
 
     def configured(name: str = "") -> dict[str, Any]:
         """The content of ``config.json`` once ``name`` is chosen, or before."""
@@ -116,14 +130,12 @@ def fit_auto(
     if writes is not None:
         before = _before(writes, list(asked)) if resume else ""
         folder.check(writes, configured(before), resume=resume, overwrite=overwrite)
-    folds = np.zeros(len(part), np.int64) if few else assign(part, default.plan.seed)
-    claimed = bool(folds.any())
     if claimed:
         if announce and first():
             count = len(asked) * int(folds.max())
             method = f"{AUTO}, of {', '.join(asked)} ({count} trainings, and one of the one that is chosen)"
-            said = opening(default, pool, len(pool) - len(part), run, method)
-            print("\n".join(said), file=sys.stderr, flush=True)
+            told = [*opening(default, pool, len(pool) - len(part), run, method), time]
+            print("\n".join(filter(None, told)), file=sys.stderr, flush=True)
         lines = Lines(run / folder.FOLDS if run is not None and resume else None, ("candidate", "fold"), schemas.Fold)
         if writes is None:  # another process writes
             lines.path = None
@@ -135,7 +147,7 @@ def fit_auto(
                 lines.path = writes / folder.FOLDS
 
         started = asked
-        if default.start is not None and default.start.method:  # one for all folds
+        if _taught(default):  # one for all folds
             begin()
             taught = teach(default, options, part, run, resume, loggers, progress)
             started = {name: replace(own, init=Start(model=taught)) for name, own in asked.items()}
@@ -185,9 +197,20 @@ def assign(pool: Pool, seed: int) -> np.ndarray:
     return folds
 
 
+def _taught(chosen: Resolved) -> bool:
+    """Whether a backbone is to be taught before anything else."""
+    return chosen.start is not None and bool(chosen.start.method)
+
+
+def _seconds(pool: Pool, asked: Mapping[str, Options], folds: int, baseline: bool, progress: bool) -> list[float]:
+    """Of a step of each training that there will be; the one that is chosen is counted as the slowest."""
+    each = {name: seconds_a_step(pool, own, progress=progress) for name, own in asked.items()}
+    last = list(each.values())[-1:] if baseline else []
+    return [*each.values()] * folds + [max(each.values())] + last
+
+
 def _require(pool: Pool, options: Options) -> None:
-    if options.minutes is not None:
-        raise LeavenError(f"The method {AUTO} makes many trainings, which --minutes does not divide; give --steps.")
+    require_budget(options)
     if options.hyperparameters:
         raise LeavenError(
             f"The method {AUTO} chooses among methods whose hyper-parameters differ; leave "

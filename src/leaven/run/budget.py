@@ -12,6 +12,7 @@ from leaven.run.start import Start
 from leaven.train.engine import launched_from_outside
 from leaven.train.job import Job
 from leaven.train.pace import step_seconds
+from leaven.train.plan import Plan
 
 FOR_STEPS = 0.9  # of the minutes; the rest is for looks at the pool, checkpoints and the report
 WORTH_SAYING = 100  # steps; fewer are over before their time is measured
@@ -58,16 +59,35 @@ def within_minutes(runs: Runs, minutes: float) -> tuple[Runs, str]:
 
 def foretold(runs: Runs) -> str:
     """How long the runs will take here; nothing where that is soon, or nobody can tell."""
-    steps = runs[0][0].plan.steps
-    if steps < WORTH_SAYING or runs[0][0].method.closed or launched_from_outside():
+    chosen = runs[0][0]
+    if chosen.method.closed or not worth_saying(chosen.plan):
         return ""
-    return _said([step_seconds(job) for _, job in runs], steps)
+    return _said([step_seconds(job) for _, job in runs], chosen.plan.steps)
+
+
+def worth_saying(plan: Plan) -> bool:
+    """Whether a training is long enough that one measures before it how long."""
+    return plan.steps >= WORTH_SAYING and not launched_from_outside()
 
 
 def _said(seconds: Sequence[float], steps: int) -> str:
     own, *rest = (duration(steps * each).replace("\u00a0", " ") for each in seconds)
     after = f", then the supervised baseline about {rest[0]}" if rest else ""
     return f"{steps:,} steps of {_short(seconds[0])} take about {own} here{after}."
+
+
+def steps_within(minutes: float, seconds: Sequence[float]) -> int:
+    """How many steps each of several trainings can make, where all of them may take ``minutes``.
+
+    ``seconds`` are those of a step of each.
+    """
+    return max(1, int(60 * minutes * FOR_STEPS / sum(seconds)))
+
+
+def foretold_of_all(seconds: Sequence[float], steps: int) -> str:
+    """How long several trainings will take here, one after the other, where each makes so many steps."""
+    time = duration(steps * sum(seconds)).replace("\u00a0", " ")
+    return f"{len(seconds)} trainings of {steps:,} steps take about {time} here."
 
 
 def _short(seconds: float) -> str:

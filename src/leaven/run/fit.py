@@ -33,6 +33,7 @@ from leaven.run.rank import first
 from leaven.run.start import Start
 from leaven.train.engine import train
 from leaven.train.job import Job
+from leaven.train.pace import step_seconds
 from leaven.train.rehearse import rehearse
 from leaven.utils.reading import PathLike
 
@@ -136,10 +137,10 @@ def fit(
     seen = {split: _seen(chosen, part, body, progress) for split, part in parts.items()}
     runs: Runs = []
     for one, where in asked:
-        label = name_of(one.method) if one is chosen else folder.BASELINE
-        job = Job(
-            _method(one, prepared, body), prepared.pool, one.plan, prepared.views, where, resume,
-            Curve(seen, where) if seen else None, loggers, label, progress,
+        job = replace(
+            _job(one, prepared, body, progress), folder=where, resume=resume, loggers=loggers,
+            probe=Curve(seen, where) if seen else None,
+            label=name_of(one.method) if one is chosen else folder.BASELINE,
         )  # fmt: skip
         rehearse(job)
         runs.append((one, job))
@@ -165,6 +166,27 @@ def fit(
             _save(fitted[0], job.folder)
             _conclude(fitted, writes)
     return fitted
+
+
+def seconds_a_step(pool: Pool, options: Options, *, progress: bool = True) -> float:
+    """Of a training that ``fit`` would make of them, on this machine, see ``leaven.train.pace``.
+
+    Raises
+    ------
+    LeavenError : as ``fit`` raises it
+    """
+    chosen = decide(options, pool)
+    body = _body(chosen, options, pool, None, False, (), progress)
+    prepared = prepare(
+        chosen.spec, pool, chosen.flip, chosen.plan, augment=chosen.augment, body=body, plain=chosen.method.closed,
+        progress=progress,
+    )  # fmt: skip
+    return step_seconds(_job(chosen, prepared, body, progress))
+
+
+def _job(chosen: Resolved, prepared: Prepared, body: nn.Module | None, progress: bool) -> Job:
+    method = _method(chosen, prepared, body)
+    return Job(method, prepared.pool, chosen.plan, prepared.views, progress=progress)
 
 
 def _nothing_to_say(method: type[Method]) -> str:
