@@ -75,7 +75,7 @@ def test_a_suite_from_end_to_end_and_again(leaven, suite, tmp_path):
     assert lines_of(out) == before
     suite.write_text(suite.read_text().replace("{ ratio = 1 }", "{ ratio = 2 }"))
     changed = leaven(*asked, "--resume")
-    assert "2 of 4 are there already." in changed.err
+    assert "4 trainings, 2 of them are there already." in changed.err
     fresh = lines_of(out)[len(before) :]
     assert {(line["title"], line["seed"]) for line in fresh} == {(PSEUDO, 0), (PSEUDO, 1)}
     assert [row for row in json.loads(changed.out)["rows"] if row["name"] == "supervised"] == [
@@ -93,7 +93,7 @@ def test_a_cell_that_fails_says_why_and_the_others_go_on(leaven, suite, tmp_path
     failed = lines_of(out)
     assert {bool(line["note"]) for line in failed} == {True, False}
     again = leaven("bench", suite, "-o", out, "--labels", "10", "--seeds", "1", "--steps", "2", "--resume")
-    assert "1 of 2 are there already." in again.err  # what failed is tried again
+    assert "2 trainings, 1 of them are there already." in again.err  # what failed is tried again
     row = json.loads((out / "result.json").read_text())[1]
     assert (row["accuracy"], row["seeds"]) == (None, 0)
     asked = ("--only", "label_spredding", "--labels", "10", "--seeds", "1", "--steps", "2")

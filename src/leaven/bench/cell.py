@@ -40,12 +40,15 @@ class Cell:
     plan: dict[str, Any]
     network: dict[str, Any]
     augment: str | None = None
+    minutes: float | None = None
 
     @property
     def fingerprint(self) -> str:
         """Of all that may decide what comes out; the title is but a name."""
         recipe = asdict(self)
         del recipe["title"]
+        if self.minutes is None:  # as it was before there were minutes
+            del recipe["minutes"]
         return hashlib.blake2b(json.dumps(recipe, sort_keys=True).encode(), digest_size=6).hexdigest()
 
     @property
@@ -61,7 +64,7 @@ class Cell:
         return Options(
             self.method, self.hyperparameters, network=network.pop("name", "auto"), **network, flip=self.flip,
             augment=self.augment, plan=self.plan | {"seed": self.seed, "probes": self.checkpoints}, baseline=False,
-            validation=0.0,
+            validation=0.0, minutes=self.minutes,
         )  # fmt: skip
 
 
@@ -134,7 +137,7 @@ def _spread(few: Pool, test: Pool) -> dict[str, Any]:
 
 def _train(cell: Cell, few: Pool, test: Pool, where: Path) -> dict[str, Any]:
     from leaven.run.fit import fit
-    from leaven.run.folder import CONFIG
+    from leaven.run.folder import CONFIG, read_config
 
     going_on = (where / CONFIG).exists()
     if not going_on:  # what a process that was killed may have left before its run began
@@ -143,7 +146,7 @@ def _train(cell: Cell, few: Pool, test: Pool, where: Path) -> dict[str, Any]:
     [fitted] = fit(few, where, options, test=test, source=cell.data, resume=going_on, progress=False)
     return last_tests(where) | {
         "seconds": fitted.seconds,
-        "images_per_second": images(options, few) / fitted.seconds,
+        "images_per_second": images(options, few, read_config(where)["plan"]["steps"]) / fitted.seconds,
     }
 
 
@@ -161,8 +164,8 @@ def last_tests(where: Path) -> dict[str, Any]:
     return {"accuracy": statistics.median(right) / n, "n": n, "checkpoints": len(rows)}
 
 
-def images(options: Options, pool: Pool) -> int:
-    """How many images the network sees in a run: of every stream its items, once in every view."""
+def images(options: Options, pool: Pool, steps: int) -> int:
+    """How many images the network sees in so many steps: of every stream its items, once in every view."""
     from leaven.nn.build import build
     from leaven.run.options import decide
 
@@ -170,7 +173,7 @@ def images(options: Options, pool: Pool) -> int:
     method = chosen.method(build(chosen.spec, load=False), **chosen.hyperparameters)
     drawn = [stream for stream in method.streams.values() if len(pool.rows(stream.role))]
     step = sum(max(1, round(chosen.plan.batch_size * stream.ratio)) * len(stream.views) for stream in drawn)
-    return step * chosen.plan.steps
+    return step * steps
 
 
 def peak_memory() -> int:

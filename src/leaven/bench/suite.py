@@ -64,6 +64,7 @@ class Suite:
     plan: dict[str, Any]
     network: dict[str, Any]
     entries: tuple[Entry, ...]
+    minutes: float | None = None
 
     def cells(self) -> Iterator[Cell]:
         """Every training, seed by seed, so that a suite that was stopped has compared what it has."""
@@ -75,9 +76,12 @@ class Suite:
 
     def cell(self, entry: Entry, labels: int, seed: int) -> Cell:
         """One training."""
+        plan = self.plan | entry.plan
+        if self.minutes is not None:
+            plan.pop("steps", None)
         return Cell(
             entry.title, entry.name, labels, seed, self.data, self.test_items, self.checkpoints, self.flip,
-            entry.hyperparameters, self.plan | entry.plan, self.network, entry.augment,
+            entry.hyperparameters, plan, self.network, entry.augment, self.minutes,
         )  # fmt: skip
 
     def narrowed(
@@ -86,13 +90,17 @@ class Suite:
         labels: Sequence[int] = (),
         seeds: int | None = None,
         steps: int | None = None,
+        minutes: float | None = None,
     ) -> Suite:
-        """A part of the suite: some methods (by name, or by title as in folder names), labels, seeds; other steps.
+        """A part of the suite: some methods (by name, or by title as in folder names), labels, seeds; other steps, or
+        as many as each training can make in ``minutes``.
 
         Raises
         ------
-        LeavenError : nothing is left
+        LeavenError : nothing is left, or both steps and minutes are given
         """
+        if steps is not None and minutes is not None:
+            raise LeavenError("Either the steps of a training decide how long it takes, or its minutes; give one.")
         entries = self.entries
         for wanted in only:
             if not any(_is(wanted, entry) for entry in self.entries):
@@ -107,7 +115,7 @@ class Suite:
             entries = tuple(replace(entry, plan=entry.plan | {"steps": steps}) for entry in entries)
         found = replace(
             self, entries=entries, labels=tuple(n for n in self.labels if not labels or n in labels),
-            seeds=self.seeds if seeds is None else seeds,
+            seeds=self.seeds if seeds is None else seeds, minutes=minutes,
         )  # fmt: skip
         if not any(True for _ in found.cells()):
             raise LeavenError(f"Nothing of the suite {self.name} is left; ask for other methods or labels.")

@@ -328,6 +328,7 @@ def simulate(
     init: Annotated[str | None, Net(help="Run folder whose backbone every training starts from.")] = None,
     method: MethodName = None,
     steps: Annotated[int | None, Train(help="Optimiser steps of each training (1000).")] = None,
+    minutes: Annotated[float | None, Train(help="Of all trainings together, in place of steps.")] = None,
     batch_size: BatchSize = None,
     lr: Rate = None,
     precision: Precision = None,
@@ -429,7 +430,8 @@ def probe(
 def worth(
     run: Run,
     test: Annotated[Path | None, Of(help="Labelled data to judge by; else the run's own test or validation.")] = None,
-    seeds: Annotated[int, typer.Option(min=1, help="Draws of labels for each number of them.")] = 3,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Draws of labels for each number of them (3).")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Of all trainings, in place of --seeds.")] = None,
     most: Annotated[int | None, typer.Option(min=1, help="Most labels to train with, where more are known.")] = None,
     method_curve: Annotated[
         bool, typer.Option("--method-curve/--no-method-curve", help="Train the method with fewer labels too.")
@@ -440,7 +442,7 @@ def worth(
     """What the unlabelled items were worth to a run, in labels; and what more labels would be worth."""
     from leaven.cli.worth import run as command
 
-    raise typer.Exit(command(run, test, seeds, most, method_curve, strict, as_json))
+    raise typer.Exit(command(run, test, seeds, minutes, most, method_curve, strict, as_json))
 
 
 @app.command()
@@ -452,6 +454,7 @@ def bench(
     labels: Annotated[str | None, typer.Option(help="Numbers of labels, by comma.")] = None,
     seeds: Annotated[int | None, typer.Option(min=1, help="How often to run each; intervals need two.")] = None,
     steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps of every method.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Of each training, in place of steps: equal time.")] = None,
     data: Annotated[Path | None, Of(help="Folder of the data sets ($LEAVEN_DATA, else ../shared/data).")] = None,
     jobs: Annotated[int | None, Where(min=1, help="Trainings at a time (1 on a GPU, else the cores).")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where it stopped; what changed is run anew.")] = False,

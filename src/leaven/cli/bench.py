@@ -34,7 +34,9 @@ def run(given: dict[str, Any]) -> int:
     if given["suite"] is None:
         return _list(given["as_json"])
     labels = [_number(word) for word in _words(given["labels"])]
-    suite = find(given["suite"]).narrowed(_words(given["only"]), labels, given["seeds"], given["steps"])
+    suite = find(given["suite"]).narrowed(
+        _words(given["only"]), labels, given["seeds"], given["steps"], given["minutes"]
+    )
     out = Path(given["out"] or Path("runs") / "bench" / suite.name)
     root = Path(given["data"] or os.environ.get("LEAVEN_DATA") or DATA)
     require(suite.data, root)
@@ -47,8 +49,8 @@ def run(given: dict[str, Any]) -> int:
         return STOPPED
     rows = figures(suite, found)
     folder.write_json(out / folder.RESULT, rows)
-    with whole(out / TABLE) as part:
-        part.write_text(markdown(suite, rows))
+    with whole(out / TABLE) as file:
+        file.write_text(markdown(suite, rows))
     notes = [f"{row['method']}, {row['labels']} labels: {row['note']}" for row in rows if row["note"]]
     title = f"{suite.name}, {suite.seeds} {'seed' if suite.seeds == 1 else 'seeds'}"
     if given["as_json"]:
@@ -68,19 +70,21 @@ def run(given: dict[str, Any]) -> int:
 def _run(suite: Suite, book: Cells, root: Path, out: Path, jobs: int | None) -> dict[str, Found]:
     """What is known of every cell, by fingerprint; those that the book lacks are run."""
     from leaven.bench.runner import run_all
+    from leaven.utils.countdown import Countdown
 
     cells = {cell.fingerprint: cell for cell in suite.cells()}  # two titles of one recipe are run once
     found = {key: line for key, cell in cells.items() if (line := book.get(cell))}
     missing = [cell for key, cell in cells.items() if key not in found]
-    if found:
-        print(f"{len(found)} of {len(cells)} are there already.", file=sys.stderr, flush=True)
+    there = f", {len(found)} of them are there already" if found else ""
+    print(f"{len(cells)} trainings{there}.", file=sys.stderr, flush=True)
+    countdown = Countdown(len(cells), len(found))
     with closing(run_all(missing, root, out, jobs or _jobs(suite))) as lines:
         for line in lines:
             book.add(line)
             found[line.fingerprint] = line
             said = line.note or f"{100 * (line.accuracy or 0):.1f} % after {line.seconds:.0f} s"
             print(
-                f"{len(found)} of {len(cells)}: {line.title}, {line.labels} labels, seed {line.seed}: {said}",
+                f"{countdown.one_more()}: {line.title}, {line.labels} labels, seed {line.seed}: {said}",
                 file=sys.stderr, flush=True,
             )  # fmt: skip
     return found

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import warnings
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,16 @@ if TYPE_CHECKING:
     from leaven.data import Pool
     from leaven.query.simulate import Game
 
-ALIKE = ("network", "pretrained", "frozen", "resolution", "dropout", "flip", "init")  # options as those of a run
+ALIKE = (
+    "network",
+    "pretrained",
+    "frozen",
+    "resolution",
+    "dropout",
+    "flip",
+    "init",
+    "minutes",
+)  # options as those of a run
 BRIEF = ("strategy", "labels", "accuracy", "low", "high")  # what a person sees of a row
 
 
@@ -26,18 +35,24 @@ def run(given: dict[str, Any], hyperparameters: dict[str, str]) -> int:
     from leaven.query.curves import difference, figures, verdict, write_page
     from leaven.query.simulate import CONTROL, play
     from leaven.run import folder
+    from leaven.utils.countdown import Countdown
 
     out, seeds = Path(given["out"]), given["seeds"]
-    game = _game(given, hyperparameters)
+    game, time = _timed(_game(given, hyperparameters), seeds, announce=not given["resume"])
     config = _configuration(game, given)
     folder.claim(out, config, resume=given["resume"], overwrite=given["overwrite"])
     if CONTROL not in given["strategies"]:
         print(f"leaven: {CONTROL} is played too, as the control.", file=sys.stderr)
-    lines = []
+    if time:
+        print(time, file=sys.stderr, flush=True)
+    lines, book = [], Book(out / folder.ROUNDS)
+    there = set(book.lines)
+    countdown = Countdown(seeds * len(game.strategies) * (len(game.budgets) + 1), len(there))
     try:
-        for line in play(game, seeds, Book(out / folder.ROUNDS)):
+        for line in play(game, seeds, book):
             lines.append(line)
-            told = f"seed {line.seed + 1} of {seeds}, {line.strategy}, {line.labels} labels"
+            number = "" if book.key(line) in there else f"{countdown.one_more()}: "
+            told = f"{number}seed {line.seed + 1} of {seeds}, {line.strategy}, {line.labels} labels"
             print(f"{told}: {100 * line.accuracy:.1f} %", file=sys.stderr, flush=True)
     except KeyboardInterrupt:
         print("leaven: stopped; the same command with --resume goes on.", file=sys.stderr)
@@ -50,6 +65,23 @@ def run(given: dict[str, Any], hyperparameters: dict[str, str]) -> int:
     brief = [{k: row[k] for k in BRIEF} | {"points over random": difference(row)} for row in rows]
     emit(rows if given["as_json"] else brief, given["as_json"], items, verdict(rows), report=page)
     return 0
+
+
+def _timed(game: Game, seeds: int, announce: bool) -> tuple[Game, str]:
+    """The game with as many steps as its minutes allow, if any were given, and what to say of how long it takes."""
+    from leaven.query.simulate import seconds_a_step, trainings
+    from leaven.run.budget import foretold_of_all, require_budget, steps_within, worth_saying
+    from leaven.run.options import decide
+
+    options = game.options
+    require_budget(options)
+    chosen = decide(options, game.pool)
+    if chosen.method.closed or not (options.minutes is not None or (announce and worth_saying(chosen.plan))):
+        return replace(game, options=replace(options, minutes=None)), ""
+    seconds = [seconds_a_step(game)] * trainings(game, seeds)
+    steps = chosen.plan.steps if options.minutes is None else steps_within(options.minutes, seconds)
+    timed = replace(options, minutes=None, plan=options.plan | {"steps": steps})
+    return replace(game, options=timed), foretold_of_all(seconds, steps)
 
 
 def _game(given: dict[str, Any], hyperparameters: dict[str, str]) -> Game:
@@ -125,4 +157,5 @@ def _configuration(game: Game, given: dict[str, Any]) -> dict[str, Any]:
     where = f"{given['source']} → {given['data']}" if given["source"] else str(given["data"])
     config = configuration(decide(game.options, game.pool), game.pool, trained_on(game.pool), where)
     played = {"start": game.start, "begin": game.begin, "budgets": list(game.budgets), "strategies": game.strategies}
-    return config | {"simulation": played | {"test": str(given["test"] or given["test_share"])}}
+    minutes = {} if given["minutes"] is None else {"minutes": given["minutes"]}
+    return config | minutes | {"simulation": played | {"test": str(given["test"] or given["test_share"])}}

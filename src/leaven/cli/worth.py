@@ -11,20 +11,32 @@ from leaven.cli.show import emit, print_json
 from leaven.errors import LeavenError
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
     import numpy as np
 
     from leaven.data import Pool
+    from leaven.run.lines import Lines
     from leaven.run.worth import Task
 
+DRAWS = 3  # of labels for each number of them
 BRIEF = ("method", "labels", "seeds", "accuracy", "low", "high")  # what a person sees of a row
 
 
 def run(
-    run: Path, test: Path | None, seeds: int, most: int | None, method_curve: bool, strict: bool, as_json: bool
+    run: Path,
+    test: Path | None,
+    seeds: int | None,
+    minutes: float | None,
+    most: int | None,
+    method_curve: bool,
+    strict: bool,
+    as_json: bool,
 ) -> int:
     """Train with fewer and with more labels, print and draw what follows; the answer is the exit code."""
     from leaven.cli import STOPPED
     from leaven.run import folder
+    from leaven.run.budget import require_minutes
     from leaven.run.files import require_writable
     from leaven.run.lines import Lines
     from leaven.run.weigh import rows as table
@@ -32,18 +44,25 @@ def run(
     from leaven.run.weighed import content, sentences, write_page
     from leaven.run.worth import require_curve, train_all
     from leaven.train.schemas import Training
+    from leaven.utils.countdown import Countdown
 
+    if minutes is not None:
+        require_minutes(minutes)
+        if seeds is not None:
+            raise LeavenError("Either the seeds decide how long it takes, or the minutes; give one of them.")
     task = _task(run, test, strict)
     require_writable(run / folder.WORTH)
     counts = task.counts(most)
     require_curve(counts, len(task.rows))
     right = _right(run, task)
-    lines = []
+    kept = Lines(run / folder.WORTH_LINES, ("method", "labels", "seed", "test"), Training)
+    seeds, missing = _timed(task, counts, seeds, minutes, method_curve, kept)
+    lines, countdown = [], Countdown(len(missing))
     try:
-        kept = Lines(run / folder.WORTH_LINES, ("method", "labels", "seed", "test"), Training)
         for line in train_all(task, kept, counts, seeds, method=method_curve):
             lines.append(line)
-            told = f"{line['method']}, {line['labels']} labels, draw {line['seed'] + 1} of {seeds}"
+            number = f"{countdown.one_more()}: " if kept.key(line) in missing else ""
+            told = f"{number}{line['method']}, {line['labels']} labels, draw {line['seed'] + 1} of {seeds}"
             print(f"{told}: {100 * line['right'] / line['n']:.1f} %", file=sys.stderr, flush=True)
     except KeyboardInterrupt:
         print("leaven: stopped; the same command goes on.", file=sys.stderr)
@@ -60,6 +79,25 @@ def run(
         brief: list[dict[str, Any]] = [{k: row[k] for k in BRIEF} for row in measured]
         emit(brief, False, f"{title} in {run}, {len(task.test):,} test items", "\n".join(said), report=page)
     return 0
+
+
+def _timed(
+    task: Task, counts: Sequence[int], seeds: int | None, minutes: float | None, method_curve: bool, kept: Lines
+) -> tuple[int, set[Hashable]]:
+    """How many draws there are, and what is still to be trained; says how long that takes where it takes long."""
+    from leaven.run.budget import FOR_STEPS, WORTH_SAYING, foretold_of_all
+    from leaven.run.worth import seconds, trainings
+
+    steps = task.config["plan"]["steps"]
+    each = seconds(task) if minutes is not None or steps >= WORTH_SAYING else {}
+    if minutes is not None:
+        a_draw = sum(each[name] for name, *_ in trainings(task, counts, 1, method=method_curve))
+        seeds = max(1, int(60 * minutes * FOR_STEPS / a_draw))
+    seeds = DRAWS if seeds is None else seeds
+    missing = [key for key in trainings(task, counts, seeds, method=method_curve) if kept.get(*key) is None]
+    if each and missing:
+        print(foretold_of_all([each[key[0]] / steps for key in missing], steps), file=sys.stderr, flush=True)
+    return seeds, set(missing)
 
 
 def _task(run: Path, test: Path | None, strict: bool) -> Task:

@@ -21,6 +21,7 @@ from leaven.query.said import Said
 from leaven.query.select import BY_DROPOUT, BY_FEATURES, BY_VOTES, select, strategy_name
 from leaven.query.votes import dropout_votes, snapshot_votes
 from leaven.run.fit import Fitted, fit
+from leaven.run.fit import seconds_a_step as measured
 from leaven.run.limits import device_for
 from leaven.run.options import Options, decide
 from leaven.run.prepare import encode_plain
@@ -193,14 +194,30 @@ def _require_same(line: Line, known: np.ndarray, budget: int) -> None:
         )
 
 
-def _train(game: Game, known: np.ndarray, seed: int, progress: bool) -> Trained:
+def trainings(game: Game, seeds: int) -> int:
+    """How many trainings ``play`` makes."""
+    return seeds * (1 + len(game.strategies) * len(game.budgets))
+
+
+def seconds_a_step(game: Game) -> float:
+    """Of each of them, on this machine."""
+    pool, options = _training(game, game.beginning(0), 0)
+    return measured(pool, options)
+
+
+def _training(game: Game, known: np.ndarray, seed: int) -> tuple[Pool, Options]:
+    """What a round learns from, and how."""
     labels = game.pool.labels.copy()
     labels[game.rows] = np.where(known, labels[game.rows], -1)
     plan: dict[str, Any] = {"probes": 0} | game.options.plan | {"seed": seed}
     if any(name in BY_VOTES and name not in BY_DROPOUT for name in game.strategies):
         plan = {"snapshots": MEMBERS} | plan
-    options = replace(game.options, plan=plan, baseline=False, validation=0.0)
-    fitted: Fitted = fit(game.pool.with_labels(labels), None, options, test=game.test, progress=progress)[-1]
+    return game.pool.with_labels(labels), replace(game.options, plan=plan, baseline=False, validation=0.0)
+
+
+def _train(game: Game, known: np.ndarray, seed: int, progress: bool) -> Trained:
+    pool, options = _training(game, known, seed)
+    fitted: Fitted = fit(pool, None, options, test=game.test, progress=progress)[-1]
     network = fitted.model.network.head if game.encoded else fitted.model.network
     assert isinstance(network, Network)
     device = device_for(decide(options, game.pool).plan)

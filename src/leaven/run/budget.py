@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from leaven.errors import LeavenError
-from leaven.evaluate.report.words import duration
+from leaven.evaluate.report.words import duration, plural
 from leaven.run.options import Options, Resolved
 from leaven.run.start import Start
 from leaven.train.engine import launched_from_outside
@@ -31,8 +31,7 @@ def require_budget(options: Options) -> None:
     minutes = options.minutes
     if minutes is None:
         return
-    if not 0 < minutes < float("inf"):
-        raise LeavenError(f"minutes is {minutes}, but a positive number was expected.")
+    require_minutes(minutes)
     if "steps" in options.plan:
         raise LeavenError("Either the steps of a run decide how long it takes, or its minutes; give one of them.")
     start = None if options.init is None else Start.named(options.init)
@@ -42,6 +41,12 @@ def require_budget(options: Options) -> None:
         )
     if launched_from_outside():
         raise LeavenError("Processes that were started apart would count other steps each; give steps, not minutes.")
+
+
+def require_minutes(minutes: float) -> None:
+    """Raise unless it is a positive number."""
+    if not 0 < minutes < float("inf"):
+        raise LeavenError(f"minutes is {minutes}, but a positive number was expected.")
 
 
 def within_minutes(runs: Runs, minutes: float) -> tuple[Runs, str]:
@@ -87,7 +92,7 @@ def steps_within(minutes: float, seconds: Sequence[float]) -> int:
 def foretold_of_all(seconds: Sequence[float], steps: int) -> str:
     """How long several trainings will take here, one after the other, where each makes so many steps."""
     time = duration(steps * sum(seconds)).replace("\u00a0", " ")
-    return f"{len(seconds)} trainings of {steps:,} steps take about {time} here."
+    return f"{len(seconds)} {plural(len(seconds), 'training')} of {steps:,} steps take about {time} here."
 
 
 def _short(seconds: float) -> str:

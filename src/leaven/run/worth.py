@@ -14,7 +14,7 @@ import numpy as np
 from leaven.data import Pool
 from leaven.errors import LeavenError
 from leaven.run import folder, held
-from leaven.run.fit import fit
+from leaven.run.fit import fit, seconds_a_step
 from leaven.run.lines import Line, Lines
 from leaven.run.model import load_model
 from leaven.run.options import Options, fingerprint
@@ -180,27 +180,40 @@ def train_all(
     ------
     LeavenError : what stands in ``lines`` was judged by other test items, or as ``fit`` raises it
     """
+    for key in trainings(task, counts, seeds, method=method):
+        line = lines.get(*key)
+        if line is None:
+            name, count, seed, test = key
+            own = replace(task.options[name], plan=task.options[name].plan | {"seed": seed})
+            [fitted] = fit(task.draw(count, seed), None, own, test=task.test, progress=progress)
+            found = fitted.evaluations["test"]
+            line = {
+                "method": name, "labels": count, "seed": seed, "test": test,
+                "seconds": round(fitted.seconds, 2), "n": len(task.test),
+                "right": int((found.predicted == found.labels).sum()),
+                "items": packed(found.predicted == found.labels),
+            }  # fmt: skip
+            lines.add(line)
+        if line["n"] != len(task.test):
+            raise LeavenError(f"{lines.path} tells of other test items than there are; {lines.mend}.")
+        yield line
+
+
+def trainings(
+    task: Task, counts: Sequence[int], seeds: int, *, method: bool = True
+) -> Iterator[tuple[str, int, int, str]]:
+    """What each training is about: method, number of labels, seed of their draw, and the test items."""
     test = fingerprint(task.test)
-    for name, options in task.options.items():
+    for name in task.options:
         for count in counts:
-            if name != BASE and (not method or count >= len(task.rows)):
-                continue
-            for seed in range(seeds):
-                line = lines.get(name, count, seed, test)
-                if line is None:
-                    own = replace(options, plan=options.plan | {"seed": seed})
-                    [fitted] = fit(task.draw(count, seed), None, own, test=task.test, progress=progress)
-                    found = fitted.evaluations["test"]
-                    line = {
-                        "method": name, "labels": count, "seed": seed, "test": test,
-                        "seconds": round(fitted.seconds, 2), "n": len(task.test),
-                        "right": int((found.predicted == found.labels).sum()),
-                        "items": packed(found.predicted == found.labels),
-                    }  # fmt: skip
-                    lines.add(line)
-                if line["n"] != len(task.test):
-                    raise LeavenError(f"{lines.path} tells of other test items than there are; {lines.mend}.")
-                yield line
+            if name == BASE or (method and count < len(task.rows)):
+                yield from ((name, count, seed, test) for seed in range(seeds))
+
+
+def seconds(task: Task) -> dict[str, float]:
+    """What a training takes on this machine, by method."""
+    steps = task.config["plan"]["steps"]
+    return {name: steps * seconds_a_step(task.pool, options) for name, options in task.options.items()}
 
 
 def packed(right: np.ndarray) -> str:

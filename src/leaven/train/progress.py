@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
+from leaven.utils.countdown import left
+
 EVERY = 30.0  # seconds between two lines where there is no terminal
 
 
@@ -55,14 +57,6 @@ class Bar(AbstractContextManager):
         self.progress.update(self.task, numbers="  ".join(words))
         if self.lines and time.monotonic() - self.said >= EVERY:
             self.said = time.monotonic()
-            left = (self.steps - row["step"]) / max(1e-9, rate)
-            head = f"{self.label}: step {row['step']} of {self.steps}, {_left(left)}"
+            rest = (self.steps - row["step"]) / max(1e-9, rate)
+            head = f"{self.label}: step {row['step']} of {self.steps}, {left(rest)}"
             print(f"{head}, {', '.join(words)}", file=sys.stderr, flush=True)
-
-
-def _left(seconds: float) -> str:
-    """``12 min left``."""
-    minutes = round(seconds / 60)
-    if minutes < 2:
-        return f"{seconds:.0f} s left"
-    return f"{minutes} min left" if minutes < 120 else f"{seconds / 3600:.1f} h left"
