@@ -168,3 +168,17 @@ def test_other_folders_are_left_alone(leaven, suite, tmp_path):
     assert (missing.code, "mnist is not in" in missing.err) == (2, True)
     assert not (tmp_path / "out").exists()
     assert leaven("bench", suite, "--labels", "ten").err.startswith("leaven: --labels holds 'ten'")
+
+
+def test_equal_minutes_for_every_method(leaven, suite, tmp_path, monkeypatch):
+    """As many steps as were measured when a training began; images a second are of these."""
+    out = tmp_path / "out"
+    said = leaven("bench", suite, "-o", out, "--labels", 20, "--seeds", 1, "--minutes", 0.02, "--json")
+    assert said.code == 0, said.err
+    assert "1 training." in said.err
+    [line] = lines_of(out)
+    [folder] = (out / "cells").iterdir()
+    config = json.loads((folder / "config.json").read_text())
+    steps = config["plan"]["steps"]
+    assert (config["minutes"], steps > 30) == (0.02, True)  # of some milliseconds each
+    assert line["images_per_second"] == pytest.approx(steps * 2 * 10 / line["seconds"], rel=0.01)

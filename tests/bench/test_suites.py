@@ -112,3 +112,15 @@ def test_there_is_no_such_suite(tmp_path):
         find("digit")
     with pytest.raises(LeavenError, match="cannot be read"):
         find(str(tmp_path / "none.toml"))
+
+
+def test_minutes_take_the_place_of_steps():
+    suite = find("digits")
+    whole = next(suite.cells())
+    assert whole.fingerprint == "f30b070b019a"  # tables of before there were minutes go on
+    timed = next(suite.narrowed(minutes=2.0).cells())
+    assert "steps" not in timed.plan
+    assert timed.options().minutes == 2.0
+    assert timed.fingerprint not in (whole.fingerprint, next(suite.narrowed(minutes=3.0).cells()).fingerprint)
+    with pytest.raises(LeavenError, match="give one"):
+        suite.narrowed(steps=5, minutes=2.0)

@@ -159,6 +159,8 @@ def test_a_method_of_ones_own():
         ({"steps": "many"}, "steps is 'many'"),
         ({"batch_size": 2.5}, "batch_size is 2.5"),
         ({"lr": "high"}, "lr is 'high'"),
+        ({"minutes": "few"}, "minutes is 'few'"),
+        ({"minutes": -1}, "minutes is -1"),
         ({"lr": 1e30}, "NaN or infinite"),
     ],
 )
@@ -166,6 +168,14 @@ def test_errors_are_one_sentence(params, says):
     with pytest.raises(LeavenError, match=says) as error:
         LeavenClassifier(**{**SMALL, **params}).fit(X, Y)
     assert str(error.value).count("\n") == 0
+
+
+def test_minutes_in_place_of_steps(monkeypatch):
+    """A minute, nine tenths of it, of steps of a second: 54 of them; auto shares it among all its trainings."""
+    monkeypatch.setattr("leaven.run.budget.step_seconds", lambda job: 1.0)
+    timed = LeavenClassifier(random_state=0, minutes=1).fit(X, Y)
+    counted = LeavenClassifier(random_state=0, steps=54).fit(X, Y)
+    assert (timed.predict_proba(X) == counted.predict_proba(X)).all()
 
 
 def test_sparse_features_are_refused():

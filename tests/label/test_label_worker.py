@@ -15,6 +15,7 @@ import pytest
 from helpers_label import begin, event, say, until, write_digits
 
 from leaven.data import read_folder
+from leaven.errors import LeavenError
 from leaven.label import rounds
 from leaven.label.opening import open_session
 from leaven.label.says import Says
@@ -183,6 +184,34 @@ def test_a_round_that_was_trained_is_taken_up_after_the_end(tmp_path, monkeypatc
     worker.begin()
     assert not where.exists()
     session.close()
+
+
+def test_a_round_has_the_steps_that_its_minutes_allow(tmp_path, monkeypatch):
+    """Two minutes, nine tenths of them, of steps of 20 s: 5."""
+    from leaven.label import learn
+    from leaven.label.pools import read_pool
+
+    monkeypatch.setattr(learn, "seconds_a_step", lambda pool, options, progress: 20.0)
+    names = sorted(write_digits(tmp_path / "images", 40))
+    plan = {name: value for name, value in SHORT.items() if name != "steps"}
+    session = begin(tmp_path, classes=CLASSES, audit=0.0, plan=plan, minutes=2.0)
+    for i, name in enumerate(names[:9]):
+        say(session, "ann", session._ask.question(session.items.rows[name], "random"), label=CLASSES[i % 3])
+    told = []
+    settings = type(session.settings).load(session.folder)
+    learn.train(session.folder, settings, session.items, read_pool(settings), {}, session.store.state(),
+                lambda **message: told.append(message))  # fmt: skip
+    assert [message["training"]["steps"] for message in told] == [5, 5]
+    assert read_config(rounds.path(session.folder, 1))["plan"]["steps"] == 5
+    session.close()
+
+    again = open_session(tmp_path / "run", options={"plan": {"steps": 7}})  # the last word counts
+    assert again.settings.minutes is None
+    again.close()
+    with pytest.raises(LeavenError, match="give one"):
+        open_session(tmp_path / "run", options={"plan": {"steps": 7}, "minutes": 1.0})
+    with pytest.raises(LeavenError, match="minutes is 0"):
+        open_session(tmp_path / "run", options={"minutes": 0.0})
 
 
 def test_what_cannot_be_trained_is_a_sentence(tmp_path):

@@ -10,6 +10,7 @@ from typing import Any, get_args, get_type_hints
 from leaven.bench.cell import Cell, slug
 from leaven.bench.toml import Reader, load
 from leaven.errors import LeavenError
+from leaven.train.plan import require_minutes
 
 SHIPPED = Path(__file__).parent / "suites"
 SUITE = ("about", "data", "labels", "seeds", "checkpoints", "test_items", "flip", "plan", "network")
@@ -97,10 +98,12 @@ class Suite:
 
         Raises
         ------
-        LeavenError : nothing is left, or both steps and minutes are given
+        LeavenError : nothing is left, both steps and minutes are given, or minutes are no positive number
         """
         if steps is not None and minutes is not None:
             raise LeavenError("Either the steps of a training decide how long it takes, or its minutes; give one.")
+        if minutes is not None:
+            require_minutes(minutes)
         entries = self.entries
         for wanted in only:
             if not any(_is(wanted, entry) for entry in self.entries):

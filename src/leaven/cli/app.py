@@ -372,6 +372,7 @@ def label(
     train: Annotated[bool | None, Train("--train/--no-train", help="Learn meanwhile, or only label.")] = None,
     method: MethodName = None,
     steps: Annotated[int | None, Train(min=1, help="Optimiser steps of each training (200).")] = None,
+    minutes: Annotated[float | None, Train(help="Of each training, in place of steps.")] = None,
     batch_size: Annotated[int | None, Train(min=1, help="Labelled items a step (16).")] = None,
     lr: Rate = None,
     seed: Annotated[int | None, Train(min=0, help="Seed of everything random (0).")] = None,

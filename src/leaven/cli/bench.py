@@ -70,13 +70,14 @@ def run(given: dict[str, Any]) -> int:
 def _run(suite: Suite, book: Cells, root: Path, out: Path, jobs: int | None) -> dict[str, Found]:
     """What is known of every cell, by fingerprint; those that the book lacks are run."""
     from leaven.bench.runner import run_all
+    from leaven.evaluate.report.words import plural
     from leaven.utils.countdown import Countdown
 
     cells = {cell.fingerprint: cell for cell in suite.cells()}  # two titles of one recipe are run once
     found = {key: line for key, cell in cells.items() if (line := book.get(cell))}
     missing = [cell for key, cell in cells.items() if key not in found]
     there = f", {len(found)} of them are there already" if found else ""
-    print(f"{len(cells)} trainings{there}.", file=sys.stderr, flush=True)
+    print(f"{len(cells)} {plural(len(cells), 'training')}{there}.", file=sys.stderr, flush=True)
     countdown = Countdown(len(cells), len(found))
     with closing(run_all(missing, root, out, jobs or _jobs(suite))) as lines:
         for line in lines:

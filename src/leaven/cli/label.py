@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 NETWORK = ("network", "pretrained", "frozen", "resolution", "flip")
-PLAIN = ("train", "labels", "unlabelled", "every", "audit", "overlap", "strategy", "method", "seed")
+PLAIN = ("train", "labels", "unlabelled", "every", "audit", "overlap", "strategy", "method", "minutes", "seed")
 
 
 def run(given: dict[str, Any], hyperparameters: dict[str, str]) -> int:

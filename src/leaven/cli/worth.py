@@ -36,13 +36,13 @@ def run(
     """Train with fewer and with more labels, print and draw what follows; the answer is the exit code."""
     from leaven.cli import STOPPED
     from leaven.run import folder
-    from leaven.run.budget import require_minutes
     from leaven.run.files import require_writable
     from leaven.run.lines import Lines
     from leaven.run.weigh import rows as table
     from leaven.run.weigh import weigh
     from leaven.run.weighed import content, sentences, write_page
     from leaven.run.worth import require_curve, train_all
+    from leaven.train.plan import require_minutes
     from leaven.train.schemas import Training
     from leaven.utils.countdown import Countdown
 

@@ -59,6 +59,9 @@ class LeavenClassifier(ClassifierMixin, BaseEstimator):
         rows first.
     steps : int, default=500
         Optimiser steps: enough for tables; images are worth a few thousand.
+    minutes : float, default=None
+        How long to train, in place of ``steps``: as many steps as were measured to fit on this machine (and kept in the
+        cache, so that the same fit makes the same model). With ``method="auto"`` all trainings share them.
     batch_size : int, default=32
         Labelled rows a step; they are drawn again where there are fewer. A method draws several times as many
         unlabelled ones.
@@ -119,6 +122,7 @@ class LeavenClassifier(ClassifierMixin, BaseEstimator):
         resolution: int | None = None,
         init: str | Path | None = None,
         steps: int = 500,
+        minutes: float | None = None,
         batch_size: int = 32,
         lr: float | None = None,
         plan: dict[str, Any] | None = None,
@@ -136,6 +140,7 @@ class LeavenClassifier(ClassifierMixin, BaseEstimator):
         self.resolution = resolution
         self.init = init
         self.steps = steps
+        self.minutes = minutes
         self.batch_size = batch_size
         self.lr = lr
         self.plan = plan
@@ -251,10 +256,10 @@ class LeavenClassifier(ClassifierMixin, BaseEstimator):
 
     def _options(self, images: bool) -> Options:
         """The parameters as the command line would have them; a small perceptron is fastest in float32 on the CPU."""
-        for name, kind in (("steps", Integral), ("batch_size", Integral), ("lr", Real)):
+        for name, kind in (("steps", Integral), ("batch_size", Integral), ("lr", Real), ("minutes", Real)):
             value = getattr(self, name)
-            if (value is not None or name != "lr") and (not isinstance(value, kind) or isinstance(value, bool)):
-                raise LeavenError(f"{name} is {value!r}, expected {'a number' if name == 'lr' else 'an integer'}.")
+            if (value is not None or kind is Integral) and (not isinstance(value, kind) or isinstance(value, bool)):
+                raise LeavenError(f"{name} is {value!r}, expected {'an integer' if kind is Integral else 'a number'}.")
         for name in _NESTED:
             if not isinstance(getattr(self, name), Mapping | None):
                 raise LeavenError(f"{name} is {getattr(self, name)!r}, expected a dictionary or None.")
@@ -268,7 +273,7 @@ class LeavenClassifier(ClassifierMixin, BaseEstimator):
                 "train it with `leaven fit`."
             )
         plan: dict[str, Any] = {
-            "steps": int(self.steps),
+            **({"steps": int(self.steps)} if self.minutes is None else {}),
             "batch_size": int(self.batch_size),
             "lr": self.lr if self.lr is None else float(self.lr),
             "seed": self._seed(),
@@ -287,6 +292,7 @@ class LeavenClassifier(ClassifierMixin, BaseEstimator):
             augment=self.augment,
             validation=0.0,
             baseline=False,
+            minutes=None if self.minutes is None else float(self.minutes),
         )
 
     def _seed(self) -> int:

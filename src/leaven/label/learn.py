@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,9 @@ from leaven.query.copies import content
 from leaven.query.said import Said
 from leaven.query.select import BY_VOTES, BY_WANTED, select
 from leaven.run import folder
+from leaven.run.budget import steps_within
 from leaven.run.files import whole
-from leaven.run.fit import fit
+from leaven.run.fit import fit, seconds_a_step
 from leaven.run.limits import best_device
 from leaven.run.model import Model, load_model
 from leaven.run.options import Options
@@ -55,6 +57,9 @@ def train(
     made = [name for name in given if name not in known and items.rows.get(name, 0) >= items.count]
     pool = labelled(with_made(pool, items, made), labels)
     options = _options(run, settings)
+    if settings.minutes is not None:
+        seconds = seconds_a_step(pool, options, progress=False)
+        options = replace(options, plan=options.plan | {"steps": steps_within(settings.minutes, [seconds])})
     steps = options.plan["steps"]
     tell(training={"state": "training", "round": number, "steps": steps, "folder": str(where)})
     told = {"seq": state.seq, "labelled": len(state.votes)}

@@ -131,7 +131,11 @@ def _of_run(run: Path) -> Settings:
 
 
 def _as_given(asked: dict[str, Any]) -> dict[str, Any]:
-    """A path of a CSV becomes whole, so that it is found from any folder."""
+    """A path of a CSV becomes whole, so that it is found from any folder; steps take the place of minutes."""
+    if "steps" in asked.get("plan", {}):
+        if "minutes" in asked:
+            raise LeavenError("Either the steps of a training decide how long it takes, or its minutes; give one.")
+        asked = asked | {"minutes": None}
     labels = asked.get("labels")
     if labels and labels not in (NONE, FOLDERS, before.NPZ, before.RUN):
         return asked | {"labels": str(Path(labels).resolve())}

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 from leaven.data.white import as_white
 from leaven.errors import LeavenError
 from leaven.run.files import whole
-from leaven.train.plan import Plan
+from leaven.train.plan import Plan, require_minutes
 from leaven.utils.reading import from_python, read_json
 
 FILE = "label.json"
@@ -68,6 +68,7 @@ class Settings:
     train : whether models are trained at all
     method, hyperparameters : of the trainings
     plan : fields of ``leaven.train.plan.Plan`` that differ from the method's own
+    minutes : that a training may take, in place of a number of steps
     network : arguments of ``leaven.run.options.Options`` about the network and the views
     form : ``size``, ``channels`` and ``white`` of images
     warm : start each training from the backbone of the one before
@@ -85,6 +86,7 @@ class Settings:
     method: str = "fixmatch"
     hyperparameters: dict[str, Any] = field(default_factory=dict)
     plan: dict[str, Any] = field(default_factory=dict)
+    minutes: float | None = None
     network: dict[str, Any] = field(default_factory=dict)
     form: dict[str, Any] = field(default_factory=dict)
     warm: bool = True
@@ -96,6 +98,9 @@ class Settings:
         for name in ("audit", "overlap"):
             if not 0 <= getattr(self, name) <= (0.9 if name == "audit" else 1):
                 raise LeavenError(f"--{name} is {getattr(self, name)}, expected a share, such as 0.2.")
+
+        if self.minutes is not None:
+            require_minutes(self.minutes)
 
     def save(self, run: Path) -> None:
         """Write ``label.json``, whole or not at all."""

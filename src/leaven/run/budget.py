@@ -12,7 +12,7 @@ from leaven.run.start import Start
 from leaven.train.engine import launched_from_outside
 from leaven.train.job import Job
 from leaven.train.pace import step_seconds
-from leaven.train.plan import Plan
+from leaven.train.plan import Plan, require_minutes
 
 FOR_STEPS = 0.9  # of the minutes; the rest is for looks at the pool, checkpoints and the report
 WORTH_SAYING = 100  # steps; fewer are over before their time is measured
@@ -41,12 +41,6 @@ def require_budget(options: Options) -> None:
         )
     if launched_from_outside():
         raise LeavenError("Processes that were started apart would count other steps each; give steps, not minutes.")
-
-
-def require_minutes(minutes: float) -> None:
-    """Raise unless it is a positive number."""
-    if not 0 < minutes < float("inf"):
-        raise LeavenError(f"minutes is {minutes}, but a positive number was expected.")
 
 
 def within_minutes(runs: Runs, minutes: float) -> tuple[Runs, str]:
@@ -78,7 +72,7 @@ def worth_saying(plan: Plan) -> bool:
 def _said(seconds: Sequence[float], steps: int) -> str:
     own, *rest = (duration(steps * each).replace("\u00a0", " ") for each in seconds)
     after = f", then the supervised baseline about {rest[0]}" if rest else ""
-    return f"{steps:,} steps of {_short(seconds[0])} take about {own} here{after}."
+    return f"{steps:,} {plural(steps, 'step')} of {_short(seconds[0])} take about {own} here{after}."
 
 
 def steps_within(minutes: float, seconds: Sequence[float]) -> int:
@@ -92,7 +86,8 @@ def steps_within(minutes: float, seconds: Sequence[float]) -> int:
 def foretold_of_all(seconds: Sequence[float], steps: int) -> str:
     """How long several trainings will take here, one after the other, where each makes so many steps."""
     time = duration(steps * sum(seconds)).replace("\u00a0", " ")
-    return f"{len(seconds)} {plural(len(seconds), 'training')} of {steps:,} steps take about {time} here."
+    each = f"{steps:,} {plural(steps, 'step')}"
+    return f"{len(seconds)} {plural(len(seconds), 'training')} of {each} take about {time} here."
 
 
 def _short(seconds: float) -> str:

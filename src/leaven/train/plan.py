@@ -132,6 +132,17 @@ class Plan:
         return replace(self, **{k: v for k, v in changes.items() if v is not None})
 
 
+def require_minutes(minutes: float) -> None:
+    """Raise unless a training can take so long.
+
+    Raises
+    ------
+    LeavenError : it is no positive number
+    """
+    if not 0 < minutes < math.inf:
+        raise LeavenError(f"minutes is {minutes}, but a positive number was expected.")
+
+
 def resolve_precision(precision: str, accelerator: str) -> str:
     """``auto`` to a precision that the hardware is fast in: bfloat16 mixed where it multiplies in it, else 32 bit."""
     import torch
