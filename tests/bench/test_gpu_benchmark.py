@@ -1,0 +1,57 @@
+"""``python -m benchmarks.gpu`` runs, at toy size on the CPU, so that it is ready where there is an accelerator."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from leaven.methods.registry import get, names
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def gpu(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT)
+    from benchmarks import gpu
+
+    monkeypatch.setattr(gpu, "names", lambda: ["fixmatch", "mixmatch"])
+    return gpu
+
+
+def test_the_script_runs():
+    said = subprocess.run(
+        [sys.executable, "-m", "benchmarks.gpu", "--toy", "--json"], cwd=ROOT, capture_output=True, text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+    )  # fmt: skip
+    assert said.returncode == 0, said.stderr
+    found = json.loads(said.stdout)
+    assert [row["method"] for row in found["equal"]] == [name for name in names() if not get(name).closed]
+    assert all(row["equal"] for row in found["equal"])
+    assert found["resume"] == {"bit for bit": True, "largest difference": 0.0}
+    [rate] = found["rate"]
+    assert rate["images_per_second"] > 0
+    assert 0 < rate["outside_convolutions"] < 1
+    assert [row["method"] for row in found["minutes"]] == ["supervised", "fixmatch"]
+
+
+def test_a_device_that_computes_otherwise_is_found(gpu, monkeypatch):
+    move = gpu.of_domain
+    monkeypatch.setattr(gpu, "of_domain", lambda x, domain: move(1.01 * x, domain))
+    assert [row["equal"] for row in gpu.equal("cpu")] == [False, False]
+
+
+def test_a_device_that_draws_otherwise_is_given_the_same(gpu):
+    """Numbers that a device would draw by itself: here all ones, as its generator might have it."""
+    x = torch.zeros(3, 4)
+    torch.manual_seed(0)
+    expected = [torch.rand_like(x), torch.distributions.Beta(x + 0.7, x + 0.7).sample()]
+    torch.manual_seed(0)
+    with gpu.SameDraws():
+        found = [torch.rand_like(x), torch.distributions.Beta(x + 0.7, x + 0.7).sample()]
+        assert torch.randperm(5, device="meta").device.type == "meta"
+    assert all(torch.equal(one, other) for one, other in zip(expected, found, strict=True))
