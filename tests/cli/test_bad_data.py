@@ -156,4 +156,5 @@ def test_wrong_size(fit, place, tmp_path):
     picture("dark", np.random.default_rng(0)).save(tmp_path / "im" / "a.png")
     labels = place / "labels.csv"
     assert "size is -3" in fit(place / "photos", "--labels", labels, "--size", "-3")
+    assert "from 1 to 16,384" in fit(place / "photos", "--labels", labels, "--size", "100000")  # and not a full disk
     assert "channels is 7" in fit(place / "photos", "--labels", labels, "--channels", "7")

@@ -17,7 +17,7 @@ import numpy as np
 from leaven.errors import LeavenError
 
 from .images import probe, standardise
-from .in_flight import MOST
+from .in_flight import MOST, MOST_SIDE
 from .storage import let_go
 from .white import FULL, UNKNOWN, Span, White, judge
 
@@ -63,8 +63,10 @@ def decode(
     if channels not in (None, 1, 3):
         raise LeavenError(f"channels is {channels}, expected 1 (grey), 3 (RGB) or None (1 if all images are grey).")
     pair = (size, size) if isinstance(size, int) else size
-    if pair is not None and (len(pair) != 2 or min(pair) < 1):
-        raise LeavenError(f"size is {size}, expected a number of pixels or (height, width), both 1 or more.")
+    if pair is not None and (len(pair) != 2 or not all(1 <= side <= MOST_SIDE for side in pair)):
+        raise LeavenError(
+            f"size is {size}, expected a number of pixels or (height, width), each from 1 to {MOST_SIDE:,}."
+        )
     Image.init()  # once, before the threads ask for it
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")  # a file's oddities; what cannot be read is reported below

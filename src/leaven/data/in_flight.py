@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 PIXELS = 2**24  # decoded at a time; each takes up to 16 bytes on its way to what is kept of it
 MOST = 2**27  # of one image, 134 million
+MOST_SIDE = 2**14  # pixels that an image may be brought to, and that a network may see
 
 
 class InFlight:

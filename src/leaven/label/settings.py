@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
+from leaven.data.in_flight import MOST_SIDE
 from leaven.data.white import as_white
 from leaven.errors import LeavenError
 from leaven.run.files import whole
@@ -14,7 +15,6 @@ from leaven.train.plan import Plan, require_minutes
 from leaven.utils.reading import from_python, read_json
 
 FILE = "label.json"
-MOST_SIDE = 2**14  # pixels, as of a network
 AGAIN = "mend it, or remove it and begin anew: labels are kept"
 NONE, FOLDERS = "none", "folders"  # what --labels may say beside the path of a CSV
 

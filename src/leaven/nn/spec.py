@@ -6,13 +6,14 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
+from leaven.data.in_flight import MOST_SIDE
 from leaven.errors import LeavenError
 
 VECTORS = ("mlp", "linear", "angular")  # networks that take feature vectors
 IMAGES = ("cnn", "conv4", "conv4-32", "deeplab")  # leaven's own that take images, beside wrn-D-W
 DEEPLAB = "deeplab-"  # before the name of a timm model, its encoder
 # What no network of use exceeds. A damaged description must not make one that fills the memory.
-MOST_SIDE, MOST_ITEM, MOST_CLASSES, MOST_MEMBERS = 2**14, 2**26, 2**20, 64
+MOST_ITEM, MOST_CLASSES, MOST_MEMBERS = 2**26, 2**20, 64
 LATER = ("dropout", "precise")  # fields that came later
 HEADS = ("linear", "cosine")
 
