@@ -354,3 +354,14 @@ def test_minutes_without_anything_to_compare_are_those_of_the_one_training(monke
     options = Options(plan={"accelerator": "cpu"}, minutes=1.0, baseline=False)
     _, evidence = fit_auto(pool_of(labelled=3), None, options, progress=False)
     assert evidence.chosen == "nearest"
+
+
+@pytest.mark.parametrize(("seconds", "steps"), [(0.001, 1000), (1.0, 81)])
+def test_where_nobody_says_how_long_it_takes_a_quarter_of_an_hour_at_most(tmp_path, monkeypatch, seconds, steps):
+    """Ten trainings; nine tenths of 15 minutes are 810 s: 81 steps of a second each; the default where that fits."""
+    monkeypatch.setattr(auto, "seconds_a_step", lambda *_, **__: seconds)
+    monkeypatch.setattr(auto, "fit", lambda pool, run, options, **_: pytest.fail(str(options.plan["steps"])))
+    plan = {name: value for name, value in PLAN.items() if name != "steps"}
+    candidates = (Candidate("bad", Bad), BASELINE)
+    with pytest.raises(pytest.fail.Exception, match=f"^{steps}$"):
+        fit_auto(pool_of(), tmp_path / "run", Options(plan=plan), candidates=candidates, progress=False)

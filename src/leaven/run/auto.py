@@ -23,6 +23,7 @@ from leaven.run.fit import Fitted, fit, seconds_a_step, teach
 from leaven.run.lines import Lines
 from leaven.run.opening import opening
 from leaven.run.options import Options, Resolved, as_begun, configuration, decide
+from leaven.run.race import numbers, runners
 from leaven.run.rank import first
 from leaven.run.start import Start
 from leaven.train import schemas
@@ -30,6 +31,7 @@ from leaven.utils.reading import PathLike
 
 AUTO = "auto"
 MOST = 5  # folds
+MINUTES = 15.0  # of all trainings together, where nobody asked otherwise and the steps would take longer
 
 
 @dataclass(frozen=True)
@@ -79,6 +81,9 @@ def fit_auto(
 ) -> tuple[list[Fitted], Evidence]:
     """Choose a method by cross-validation over the labels, then train it on all of them with ``fit``.
 
+    After each fold the better half of the methods goes on (`leaven.run.race`). Where neither steps nor minutes are
+    asked for, all trainings together take at most about `MINUTES` here, and fewer steps if need be.
+
     What is held out for validation or test chooses nothing. Parameters as for ``fit``; of ``options`` the method and
     the hyper-parameters are ours. ``candidates`` end with the baseline. Where fewer than two classes of a pool of one
     domain have more than two labels, nothing can be compared: the nearest class mean is taken.
@@ -93,7 +98,7 @@ def fit_auto(
         as ``fit`` raises it
     """
     run = None if run is None else Path(run)
-    options = as_begun(options or Options(), run) if resume else options or Options()
+    options = replace(as_begun(options or Options(), run), minutes=None) if resume else options or Options()
     _require(pool, options)
     few = not pool.two_domains and (_counts(pool) > FEW).sum() < 2
     if few:
@@ -109,17 +114,6 @@ def fit_auto(
     folds = np.zeros(len(part), np.int64) if few else assign(part, default.plan.seed)
     claimed = bool(folds.any())
     record = (record or {}) | {AUTO: {"candidates": list(asked)}}
-    time = ""
-    said = announce and not resume and worth_saying(default.plan)
-    if claimed and (options.minutes is not None or said) and not _taught(default):
-        seconds = _seconds(part, asked, int(folds.max()), options.baseline, progress)
-        if options.minutes is not None:
-            record |= {"minutes": options.minutes}
-            steps = {"steps": steps_within(options.minutes, seconds)}
-            asked = {name: replace(own, minutes=None, plan=own.plan | steps) for name, own in asked.items()}
-            resolved = {name: decide(own, pool) for name, own in asked.items()}
-            default = next(iter(resolved.values()))
-        time = foretold_of_all(seconds, default.plan.steps)
 
     def configured(name: str = "") -> dict[str, Any]:
         """The content of ``config.json`` once ``name`` is chosen, or before."""
@@ -130,9 +124,20 @@ def fit_auto(
     if writes is not None:
         before = _before(writes, list(asked)) if resume else ""
         folder.check(writes, configured(before), resume=resume, overwrite=overwrite)
+    time = ""
+    if claimed and not resume and not _taught(default) and (options.minutes is not None or worth_saying(default.plan)):
+        seconds, steps = _seconds(part, asked, _sizes(folds), options.baseline, progress), default.plan.steps
+        if "steps" not in options.plan:
+            within = steps_within(options.minutes or MINUTES, seconds)
+            steps = within if options.minutes is not None else min(steps, within)
+            record |= {"minutes": options.minutes or MINUTES}
+            asked = {name: replace(own, minutes=None, plan=own.plan | {"steps": steps}) for name, own in asked.items()}
+            resolved = {name: decide(own, pool) for name, own in asked.items()}
+            default = next(iter(resolved.values()))
+        time = foretold_of_all(seconds, steps)
     if claimed:
         if announce and first():
-            count = len(asked) * int(folds.max())
+            count = sum(numbers(len(asked) - 1, _sizes(folds))) + int(folds.max())
             method = f"{AUTO}, of {', '.join(asked)} ({count} trainings, and one of the one that is chosen)"
             told = [*opening(default, pool, len(pool) - len(part), run, method), time]
             print("\n".join(filter(None, told)), file=sys.stderr, flush=True)
@@ -202,11 +207,15 @@ def _taught(chosen: Resolved) -> bool:
     return chosen.start is not None and bool(chosen.start.method)
 
 
-def _seconds(pool: Pool, asked: Mapping[str, Options], folds: int, baseline: bool, progress: bool) -> list[float]:
-    """Of a step of each training that there will be; the one that is chosen is counted as the slowest."""
-    each = {name: seconds_a_step(pool, own, progress=progress) for name, own in asked.items()}
-    last = list(each.values())[-1:] if baseline else []
-    return [*each.values()] * folds + [max(each.values())] + last
+def _seconds(
+    pool: Pool, asked: Mapping[str, Options], sizes: Sequence[int], baseline: bool, progress: bool
+) -> list[float]:
+    """Of a step of each training that there will be; where the race decides which, the slower ones are counted."""
+    each = [seconds_a_step(pool, own, progress=progress) for own in asked.values()]
+    *challengers, base = each
+    slowest = sorted(challengers, reverse=True)
+    found = [second for count in numbers(len(challengers), sizes) for second in (*slowest[:count], base)]
+    return [*found, max(each), *([base] if baseline else [])]
 
 
 def _require(pool: Pool, options: Options) -> None:
@@ -248,11 +257,12 @@ def _train_folds(
     for fold in range(1, count + 1):
         hidden = folds == fold
         seen = pool.with_labels(np.where(hidden, -1, pool.labels))
-        for name, own in asked.items():
+        for name in _runners(pool, folds, list(asked), lines, fold):
             if (line := lines.get(name, fold)) is not None:
                 if len(line["predicted"]) != hidden.sum() or max(line["predicted"]) >= pool.num_classes:
                     raise LeavenError(f"{lines.path} tells of other labels than there are; {lines.mend}.")
                 continue
+            own = asked[name]
             quick = replace(own, plan=own.plan | {"probes": 0}, validation=0.0, baseline=False)
             [fitted] = fit(seen, None, quick, progress=progress)
             said = fitted.evaluations["unlabelled"].predicted[hidden[pool.rows("unlabelled")]].tolist()
@@ -263,18 +273,34 @@ def _train_folds(
                 print(f"{AUTO}: fold {fold} of {count}, {name}: {right} of {len(said)} right", file=sys.stderr)
 
 
+def _runners(pool: Pool, folds: np.ndarray, names: Sequence[str], lines: Lines, fold: int) -> list[str]:
+    """Who is trained in this fold, by what those before it said."""
+    right: list[dict[str, int]] = []
+    for done in range(1, fold):
+        labels = pool.labels[folds == done]
+        said = {name: lines.get(name, done) for name in runners(names, right, _sizes(folds))}
+        right.append({name: int((labels == line["predicted"]).sum()) for name, line in said.items() if line})
+    return runners(names, right, _sizes(folds))
+
+
+def _sizes(folds: np.ndarray) -> list[int]:
+    """How many labels each fold hides."""
+    return np.bincount(folds)[1:].tolist()
+
+
 def _tried(pool: Pool, folds: np.ndarray, names: Sequence[str], lines: Lines) -> list[Tried]:
-    """Every candidate over all folds, beside the baseline, which is the last."""
+    """Every candidate over the folds that it ran in, beside the baseline, which is the last and ran in all."""
     seconds, found = {}, {}
+    ran = {fold: _runners(pool, folds, names, lines, fold) for fold in range(1, int(folds.max()) + 1)}
     for name in names:
-        predicted = np.zeros(len(pool), np.int64)
+        predicted, judged = np.zeros(len(pool), np.int64), np.zeros(len(pool), bool)
         seconds[name] = 0.0
-        for fold in range(1, int(folds.max()) + 1):
+        for fold in (fold for fold, there in ran.items() if name in there):
             line = lines.get(name, fold)
             assert line is not None
             predicted[folds == fold] = line["predicted"]
+            judged |= folds == fold
             seconds[name] += line["seconds"]
-        judged = folds > 0
         sure = np.eye(pool.num_classes, dtype=np.float32)[predicted[judged]]
         found[name] = Evaluation(sure, pool.labels[judged], np.flatnonzero(judged).astype(str), pool.classes)
     base = names[-1]

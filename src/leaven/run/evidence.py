@@ -68,11 +68,17 @@ class Evidence:
 def judge(tried: Sequence[Tried], folds: int, unjudged: Sequence[str] = ()) -> Evidence:
     """Choose the candidate of highest accuracy; of equal ones the earlier, and so the baseline, which is last, last.
 
+    Those that were left out on the way, and so judged on fewer labels than the baseline, are not chosen.
+
     The baseline is among them, so what is chosen is never behind it. ``unjudged`` are classes that no fold hid an item
     of; it is said.
     """
-    best = max(tried, key=lambda one: one.accuracy.value)  # the first of equal ones
-    why = _why(best, tried, folds)
+    finished = [one for one in tried if one.accuracy.n == tried[-1].accuracy.n]
+    best = max(finished, key=lambda one: one.accuracy.value)  # the first of equal ones
+    why = _why(best, finished, folds, len(tried))
+    left = [f"{one.name} ({one.accuracy.n} labels)" for one in tried if one not in finished]
+    if left:
+        why += f" Left out on the way, when half of the others were ahead: {listing(left, 8)}."
     if unjudged:
         why += f" Not judged, for want of a second label: {listing(unjudged, 8)}."
     return Evidence(best.name, why, folds, best.accuracy.n, tuple(tried))
@@ -87,7 +93,7 @@ def unseen(chosen: str, reason: str) -> Evidence:
     )
 
 
-def _why(best: Tried, tried: Sequence[Tried], folds: int) -> str:
+def _why(best: Tried, tried: Sequence[Tried], folds: int, candidates: int) -> str:
     accuracy, base = best.accuracy, tried[-1]
     judged = f"{folds}-fold cross-validation over {accuracy.n} labels: {best.name} gets {_percent(accuracy)} right"
     if best.difference is not None:
@@ -108,7 +114,7 @@ def _why(best: Tried, tried: Sequence[Tried], folds: int) -> str:
     )  # fmt: skip
     proof = f" {reason}: these labels do not prove which of the two is better." if reason else ""
     return (
-        f"{said}{proof} A fold trains on {folds - 1} of {folds} parts of the labels, and the best of {len(tried)} "
+        f"{said}{proof} A fold trains on {folds - 1} of {folds} parts of the labels, and the best of {candidates} "
         "looks a little better than it is."
     )
 

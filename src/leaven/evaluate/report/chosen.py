@@ -21,8 +21,11 @@ def chosen(run: Run) -> Section:
     intervals = [Interval(row["value"], row["low"], row["high"], row["n"]) for row in tried]
     what = f"Accuracy in {run.auto['folds']}-fold cross-validation over {run.auto['labels']} labels"
     panel = Panel(what, interval_rows(names, [("accuracy", "a", intervals)], what), text="The bars are 95 % intervals.")
-    columns = ["method", "accuracy", "points over the baseline", "95 % interval", "McNemar's p"]
-    rows = [[name, percent(at.value), *_difference(row)] for name, at, row in zip(names, intervals, tried, strict=True)]
+    columns = ["method", "labels", "accuracy", "points over the baseline", "95 % interval", "McNemar's p"]
+    rows = [
+        [name, str(at.n), percent(at.value), *_difference(row)]
+        for name, at, row in zip(names, intervals, tried, strict=True)
+    ]
     return Section(
         "auto", "Why this method", run.auto["why"], [panel], table=Table(columns, rows),
         heading="The same items, beside the supervised baseline",
