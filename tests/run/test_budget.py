@@ -8,8 +8,9 @@ import torch
 
 from leaven.data import Pool
 from leaven.errors import LeavenError
+from leaven.run.auto import fit_auto
 from leaven.run.fit import fit
-from leaven.run.options import Options
+from leaven.run.options import Options, decide
 
 PLAN = {"batch_size": 8, "accelerator": "cpu", "precision": "32-true", "probes": 0}
 
@@ -90,3 +91,32 @@ def test_a_closed_form_takes_no_time(slow, tmp_path, capsys):
     options = Options("nearest", minutes=1.0, plan={"accelerator": "cpu"}, baseline=False)
     fit(features, tmp_path / "run", options, announce=True, progress=False)
     assert "take about" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("method", "steps", "batch"), [("fixmatch", 2**20, 64), ("remixmatch", 2**20, 64), ("adamatch", 131_072, 64)]
+)
+def test_the_paper_decides_steps_and_batch_where_nobody_says(pool, method, steps, batch):
+    plan = decide(Options(method, budget="paper"), pool).plan
+    assert (plan.steps, plan.batch_size, plan.lr) == (steps, batch, 0.03)
+    own = decide(Options(method, budget="paper", plan={"steps": 7, "batch_size": 5}), pool).plan
+    assert (own.steps, own.batch_size) == (7, 5)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"budget": "papers"}, "'papers' is not known; say paper"),
+        ({"budget": "paper", "minutes": 1.0}, "or its minutes; give one"),
+        ({"budget": "paper", "method": "supervised"}, "How long Supervised trains in its paper is not known"),
+    ],
+)
+def test_a_budget_that_cannot_be(pool, tmp_path, options, sentence):
+    with pytest.raises(LeavenError, match=sentence):
+        fit(pool, tmp_path / "run", Options(**options), progress=False)
+    assert not (tmp_path / "run").exists()
+
+
+def test_auto_compares_methods_of_one_length(pool):
+    with pytest.raises(LeavenError, match="give --steps or --minutes, no --budget"):
+        fit_auto(pool, None, Options(budget="paper"), progress=False)

@@ -128,6 +128,7 @@ def fit(
         str | None, Train(help="See `leaven methods`; its hyper-parameters are options. auto: by evidence.")
     ] = None,
     minutes: Annotated[float | None, Train(help="Train as many steps as so many minutes allow here.")] = None,
+    budget: Annotated[str | None, Train(help="paper: steps and batch as the method's paper has them.")] = None,
     steps: Annotated[int | None, Train(help="Optimiser steps (1000).")] = None,
     batch_size: BatchSize = None,
     optimizer: Annotated[str | None, Train(help="sgd or adamw (sgd).")] = None,

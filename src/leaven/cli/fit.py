@@ -23,7 +23,7 @@ PATHS = ("data", "labels", "source", "test")
 FORM = ("size", "channels", "white", "strict", "unlabelled")
 ALIKE = (
     "network", "pretrained", "frozen", "resolution", "dropout", "flip", "augment", "validation", "baseline", "init",
-    "minutes",
+    "minutes", "budget",
 )  # fmt: skip
 
 

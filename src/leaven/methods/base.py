@@ -236,6 +236,7 @@ class Method(nn.Module):
     surveys : how often in a run, evenly spread from its first step on, ``survey`` is shown the whole pool
     augment : how its strong views of images are drawn unless a user says otherwise: ``randaugment`` or ``ctaugment``
     plan : this method's own defaults for the plan of a run (learning rate, weight decay, ...)
+    paper_plan : how long its paper, or its authors' code, trains: fields of the plan that ``--budget paper`` takes
     """
 
     settings: ClassVar[tuple[str, ...]] = ()
@@ -252,6 +253,7 @@ class Method(nn.Module):
     surveys: int = 0
     augment: ClassVar[str] = "randaugment"
     plan: ClassVar[Mapping[str, Any]] = {}
+    paper_plan: ClassVar[Mapping[str, Any]] = {}
 
     def __init__(self, network: Network):
         super().__init__()

@@ -220,6 +220,8 @@ def _seconds(
 
 def _require(pool: Pool, options: Options) -> None:
     require_budget(options)
+    if options.budget is not None:
+        raise LeavenError(f"The method {AUTO} compares methods of one length; give --steps or --minutes, no --budget.")
     if options.hyperparameters:
         raise LeavenError(
             f"The method {AUTO} chooses among methods whose hyper-parameters differ; leave "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import hashlib
 import platform
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from leaven.run.start import Start
 from leaven.train.plan import Plan
 from leaven.utils.reading import PathLike
 
+PAPER = "paper"  # a budget
 TEACHER = "moco"  # of a backbone that a method in closed form would else find random
 
 
@@ -49,6 +51,7 @@ class Options:
     init_plan : fields of ``Plan`` for that training that differ from the method's own
     minutes : that the method may train for, in place of a number of steps; how many it can make in them is measured
         before the run
+    budget : ``paper``: as many steps and as large a batch as the method's paper has, where ``plan`` does not say
     """
 
     method: str | type[Method] | None = None
@@ -66,6 +69,7 @@ class Options:
     init: str | Path | Start | None = None
     init_plan: dict[str, Any] = field(default_factory=dict)
     minutes: float | None = None
+    budget: str | None = None
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,7 @@ def decide(options: Options, pool: Pool) -> Resolved:
         )
         raise LeavenError(f"{kind.__name__} learns from whole images, but the pool has masks; {advice}.")
     hyperparameters = resolve(kind, options.hyperparameters)
-    plan = Plan().with_(**{**kind.plan, **options.plan})
+    plan = Plan().with_(**{**kind.plan, **_budget(kind, options), **options.plan})
     require_possible(plan, hyperparameters)
     kind.check(pool.num_classes, hyperparameters)
     if not kind.vectors and pool.kind == "features":
@@ -155,6 +159,19 @@ def decide(options: Options, pool: Pool) -> Resolved:
         start,
         augment,
     )
+
+
+def _budget(kind: type[Method], options: Options) -> Mapping[str, Any]:
+    """What of the plan the budget decides."""
+    if options.budget is None:
+        return {}
+    if options.budget != PAPER:
+        raise LeavenError(f"The budget {options.budget!r} is not known; say {PAPER}, or give minutes or steps.")
+    if options.minutes is not None:
+        raise LeavenError(f"Either the budget of the {PAPER} decides how long a run takes, or its minutes; give one.")
+    if not kind.paper_plan:
+        raise LeavenError(f"How long {kind.__name__} trains in its paper is not known here; give steps or minutes.")
+    return kind.paper_plan
 
 
 def mirrors(pool: Pool) -> bool:

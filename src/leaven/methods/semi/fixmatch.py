@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import torch
 from torch import Tensor
@@ -28,6 +28,7 @@ class FixMatch(Method):
 
     settings = ("semi-supervised", "adaptation")
     paper = "Sohn et al., FixMatch, NeurIPS 2020, arXiv 2001.07685"
+    paper_plan: ClassVar = {"steps": 2**20, "batch_size": 64}
     pixels = True
 
     def __init__(

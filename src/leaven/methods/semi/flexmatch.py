@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor
@@ -25,6 +25,7 @@ class FlexMatch(Method):
 
     settings = ("semi-supervised",)
     paper = "Zhang et al., FlexMatch, NeurIPS 2021, arXiv 2110.08263"
+    paper_plan: ClassVar = {"steps": 2**20, "batch_size": 64}
     learnt: Tensor
 
     def __init__(

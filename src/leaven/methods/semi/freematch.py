@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor
@@ -35,6 +35,7 @@ class FreeMatch(Method):
 
     settings = ("semi-supervised",)
     paper = "Wang et al., FreeMatch, ICLR 2023, arXiv 2205.07246"
+    paper_plan: ClassVar = {"steps": 2**20, "batch_size": 64}
     pixels = True
 
     def __init__(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 import torch.nn.functional as F
@@ -26,6 +26,7 @@ class MixMatch(Method):
 
     settings = ("semi-supervised",)
     paper = "Berthelot et al., MixMatch, NeurIPS 2019, arXiv 1905.02249"
+    paper_plan: ClassVar = {"steps": 2**20, "batch_size": 64}
 
     def __init__(
         self,

@@ -34,6 +34,7 @@ class ReMixMatch(Method):
 
     settings = ("semi-supervised",)
     paper = "Berthelot et al., ReMixMatch, ICLR 2020, arXiv 1911.09785"
+    paper_plan: ClassVar = {"steps": 2**20, "batch_size": 64}
     augment: ClassVar[str] = "ctaugment"
 
     def __init__(

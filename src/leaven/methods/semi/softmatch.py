@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from torch import Tensor
 
@@ -35,6 +35,7 @@ class SoftMatch(Method):
 
     settings = ("semi-supervised",)
     paper = "Chen et al., SoftMatch, ICLR 2023, arXiv 2301.10921"
+    paper_plan: ClassVar = {"steps": 2**20, "batch_size": 64}
     pixels = True
 
     def __init__(
