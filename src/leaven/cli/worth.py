@@ -88,14 +88,16 @@ def _timed(
     from leaven.run.budget import FOR_STEPS, WORTH_SAYING, foretold_of_all
     from leaven.run.worth import seconds, trainings
 
-    steps = task.config["plan"]["steps"]
-    each = seconds(task) if minutes is not None or steps >= WORTH_SAYING else {}
+    steps, each = task.config["plan"]["steps"], {}
     if minutes is not None:
+        each = seconds(task)
         a_draw = sum(each[name] for name, *_ in trainings(task, counts, 1, method=method_curve))
         seeds = max(1, int(60 * minutes * FOR_STEPS / a_draw))
     seeds = DRAWS if seeds is None else seeds
     missing = [key for key in trainings(task, counts, seeds, method=method_curve) if kept.get(*key) is None]
-    if each and missing:
+    if missing and steps >= WORTH_SAYING:
+        each = each or seconds(task)
+    if missing and each:
         print(foretold_of_all([each[key[0]] / steps for key in missing], steps), file=sys.stderr, flush=True)
     return seeds, set(missing)
 
