@@ -46,12 +46,14 @@ def test_a_device_that_computes_otherwise_is_found(gpu, monkeypatch):
 
 
 def test_a_device_that_draws_otherwise_is_given_the_same(gpu):
-    """Numbers that a device would draw by itself: here all ones, as its generator might have it."""
+    """The numbers are the CPU's, and are drawn there for a device that would draw its own (``meta`` draws none)."""
     x = torch.zeros(3, 4)
     torch.manual_seed(0)
     expected = [torch.rand_like(x), torch.distributions.Beta(x + 0.7, x + 0.7).sample()]
     torch.manual_seed(0)
     with gpu.SameDraws():
         found = [torch.rand_like(x), torch.distributions.Beta(x + 0.7, x + 0.7).sample()]
+        before = torch.get_rng_state()
         assert torch.randperm(5, device="meta").device.type == "meta"
+        assert not torch.equal(torch.get_rng_state(), before)
     assert all(torch.equal(one, other) for one, other in zip(expected, found, strict=True))

@@ -33,7 +33,8 @@ def test_a_simulation_shares_its_minutes(leaven, slow, tmp_path):
     longer = leaven(*played, "--rounds", 3, "--resume")  # as it was begun, without the minutes
     assert longer.code == 0, longer.err
     assert "take about" not in longer.err
-    assert "4 of 4" not in longer.err
+    assert "13 of 16 (" in longer.err
+    assert "12 of 16" not in longer.err  # these stood there
     assert json.loads((out / "config.json").read_text())["plan"]["steps"] == 5
 
 

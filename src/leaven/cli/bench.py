@@ -49,8 +49,8 @@ def run(given: dict[str, Any]) -> int:
         return STOPPED
     rows = figures(suite, found)
     folder.write_json(out / folder.RESULT, rows)
-    with whole(out / TABLE) as file:
-        file.write_text(markdown(suite, rows))
+    with whole(out / TABLE) as part:
+        part.write_text(markdown(suite, rows))
     notes = [f"{row['method']}, {row['labels']} labels: {row['note']}" for row in rows if row["note"]]
     title = f"{suite.name}, {suite.seeds} {'seed' if suite.seeds == 1 else 'seeds'}"
     if given["as_json"]:

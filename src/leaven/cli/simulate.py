@@ -77,9 +77,11 @@ def _timed(game: Game, seeds: int, announce: bool) -> tuple[Game, str]:
     require_budget(options)
     chosen = decide(options, game.pool)
     if chosen.method.closed or not (options.minutes is not None or (announce and worth_saying(chosen.plan))):
-        return replace(game, options=replace(options, minutes=None)), ""
+        return game, ""
     seconds = [seconds_a_step(game)] * trainings(game, seeds)
-    steps = chosen.plan.steps if options.minutes is None else steps_within(options.minutes, seconds)
+    if options.minutes is None:
+        return game, foretold_of_all(seconds, chosen.plan.steps)
+    steps = steps_within(options.minutes, seconds)
     timed = replace(options, minutes=None, plan=options.plan | {"steps": steps})
     return replace(game, options=timed), foretold_of_all(seconds, steps)
 

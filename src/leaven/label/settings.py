@@ -98,7 +98,6 @@ class Settings:
         for name in ("audit", "overlap"):
             if not 0 <= getattr(self, name) <= (0.9 if name == "audit" else 1):
                 raise LeavenError(f"--{name} is {getattr(self, name)}, expected a share, such as 0.2.")
-
         if self.minutes is not None:
             require_minutes(self.minutes)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+import leaven
 from leaven.data.storage import cache_folder
 from leaven.errors import LeavenError
 from leaven.train.job import Job
@@ -50,6 +51,7 @@ def _place(job: Job, plan: Plan) -> Path:
         "items": [str(job.pool.items.dtype), *job.pool.items.shape[1:], job.pool.num_classes],
         "views": [type(job.views).__name__, *(f"{name} {_worded(value)}" for name, value in vars(job.views).items())],
         "plan": {name: getattr(plan, name) for name in OF_A_STEP},
+        "leaven": leaven.__version__,
         "machine": [platform.machine(), _processor(), os.cpu_count(), torch.get_num_threads(), torch.__version__],
     }
     digest = hashlib.blake2b(json.dumps(step, sort_keys=True).encode(), digest_size=12).hexdigest()
