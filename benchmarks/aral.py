@@ -108,7 +108,7 @@ def play(row: str, seed: int, args: argparse.Namespace) -> None:
             found, asked = fitted.evaluations["test"], np.zeros(0, np.int64)
             if number + 1 < args.rounds and row != "full":
                 p, features = describe(fitted.model.network, pool.items)
-                asks = wanted(fitted.trained, pool.items) if strategy == "learned" else None
+                asks = wanted(fitted.trained, pool.items) if strategy == "learned" and fitted.trained else None
                 by = votes(fitted.model.network, features, seed) if strategy == "bald" else None
                 said = Said(p, features, pool.ids, known, wanted=asks)
                 asked = choose(strategy, said, by, BUDGET, 1000 * seed + number)

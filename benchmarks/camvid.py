@@ -54,7 +54,7 @@ def street(name: str, split: str, size: tuple[int, int]) -> Pool:
                 ids.append(image)
     pixels = np.stack(masks)
     pixels[pixels >= len(CLASSES)] = 255
-    return Pool(np.stack(images), np.zeros(len(ids), np.int64), np.array(ids), None, CLASSES, pixels)
+    return Pool(np.stack(images), np.zeros(len(ids), np.int64), np.array(ids), classes=CLASSES, masks=pixels)
 
 
 def tasks(arguments: argparse.Namespace) -> dict[str, tuple[Pool, str]]:

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -172,6 +173,8 @@ def rounds() -> Hashes:
             items: Items = session.items
             learn.train(where, stored, items, read_pool(stored), {}, session.store.state(), lambda **_: None)
             said = Says.load(path(where, number))
+            assert said is not None
+            assert said.probabilities is not None
             found[f"round {number}"] = of_text([said.ranking.tolist(), said.probabilities.tolist()])
         session.close()
     return found
@@ -179,7 +182,7 @@ def rounds() -> Hashes:
 
 def settings() -> dict[str, Callable[[], Hashes]]:
     """All of them, by name."""
-    found: dict[str, Callable[[], Hashes]] = {f"method {name}": lambda name=name: of_method(name) for name in names()}
+    found: dict[str, Callable[[], Hashes]] = {f"method {name}": partial(of_method, name) for name in names()}
     found |= {
         "one domain, a part held out": lambda: run(images(labelled=45), "fixmatch", validation=0.2),
         "two domains": lambda: run(domains(), None),

@@ -92,7 +92,7 @@ def moved(batch: Batch, averaged: Any, device: torch.device) -> Batch:
     for name, draw in batch.draws.items():
         views = {view: of_domain(x.to(device), domain_of(x)) for view, x in draw.views.items()}
         labels = None if draw.labels is None else draw.labels.to(device)
-        draws[name] = Draw(draw.rows.to(device), views, labels)  # type: ignore[arg-type]
+        draws[name] = Draw(draw.rows.to(device), views, labels)
     found = Batch(draws, batch.progress)
     found.averaged = averaged
     return found
@@ -100,7 +100,8 @@ def moved(batch: Batch, averaged: Any, device: torch.device) -> Batch:
 
 def gradients(loop: Loop, batch: Batch) -> tuple[dict[str, float], Tensor]:
     """The loss terms of every update of a step, and its gradients, one after the other, on the CPU."""
-    terms, found = {}, []
+    terms: dict[str, float] = {}
+    found = []
     method = loop.job.method
     for phase in method.phases:
         torch.manual_seed(0)

@@ -53,7 +53,7 @@ def main() -> None:
                 print(f"seed {seed}, {name}, {form}: {accuracy}", file=sys.stderr, flush=True)
     rows = []
     for name, forms in found.items():
-        gain, half = student(np.subtract(forms["hard"], forms["soft"]))
+        gain, half = student([hard - soft for hard, soft in zip(forms["hard"], forms["soft"], strict=True)])
         for form, values in forms.items():
             at = mean_of_runs(values)
             row = {"task": name, "learns from": form, "accuracy": at.value, "low": at.low, "high": at.high}

@@ -89,12 +89,16 @@ def changes(module: str, source: str) -> Iterator[Change]:
 
     def between(left: ast.expr, right: ast.expr, old: str, new: str) -> Iterator[Change]:
         """The operator that stands between two operands, on the line where it stands."""
-        first = starts[left.end_lineno - 1] + left.end_col_offset
-        last = starts[right.lineno - 1] + right.col_offset
+        first, last = span(left)[1], span(right)[0]
         at = text[first:last].find(old.encode())
         if at >= 0:
             line = text[: first + at].count(b"\n") + 1
             yield change(first + at, first + at + len(old), new, line)
+
+    def span(node: ast.expr) -> tuple[int, int]:
+        assert node.end_lineno is not None  # as `ast.parse` leaves every one
+        assert node.end_col_offset is not None
+        return starts[node.lineno - 1] + node.col_offset, starts[node.end_lineno - 1] + node.end_col_offset
 
     for node in _inside_functions(ast.parse(source)):
         match node:
@@ -109,24 +113,23 @@ def changes(module: str, source: str) -> Iterator[Change]:
                 for left, right in zip(node.values, node.values[1:], strict=False):
                     yield from between(left, right, *words)
             case ast.UnaryOp(op=ast.Not()):
-                start = starts[node.lineno - 1] + node.col_offset
+                start, _ = span(node)
                 yield change(start, start + len("not "), "", node.lineno)
             case ast.UnaryOp(op=ast.USub()) if not isinstance(node.operand, ast.Constant):
-                start = starts[node.lineno - 1] + node.col_offset
+                start, _ = span(node)
                 yield change(start, start + 1, "", node.lineno)
             case ast.Constant(value=value) | ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=value)) if (
                 isinstance(value, bool | int | float) and not 0 < value < TINY
             ):
                 value = -value if isinstance(node, ast.UnaryOp) else value
-                start = starts[node.lineno - 1] + node.col_offset
-                stop = starts[node.end_lineno - 1] + node.end_col_offset
+                start, stop = span(node)
                 yield change(start, stop, str(_other(value)), node.lineno)
             case ast.Call(func=ast.Attribute(attr=name) as called):
-                stop = starts[called.end_lineno - 1] + called.end_col_offset
+                _, stop = span(called)
                 if name in CALLS:
-                    yield change(stop - len(name), stop, CALLS[name], called.end_lineno)
+                    yield change(stop - len(name), stop, CALLS[name], called.end_lineno or node.lineno)
                 elif name == "detach":
-                    yield change(stop - len(".detach"), stop + len("()"), "", called.end_lineno)
+                    yield change(stop - len(".detach"), stop + len("()"), "", called.end_lineno or node.lineno)
 
 
 def _other(value: bool | int | float) -> bool | int | float:

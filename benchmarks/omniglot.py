@@ -17,12 +17,13 @@ import json
 import os
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from leaven.data import Pool, omniglot
 from leaven.evaluate.episodes import evaluate_episodes
 from leaven.methods.base import Episode
 from leaven.methods.registry import get
+from leaven.nn.network import Network
 from leaven.run.fit import Fitted, fit
 from leaven.run.options import Options
 
@@ -79,7 +80,7 @@ def rows(name: str, pool: Pool, test: Pool, options: argparse.Namespace) -> list
         steps = max(1, round(budget / seconds_a_step(entry, pool, options)))
     fitted = train(entry, pool, steps, options)
     kind = get(entry.method)
-    method = kind(fitted.model.network, **entry.hyperparameters)
+    method = kind(cast(Network, fitted.model.network), **entry.hyperparameters)
     found = []
     for ways, shots in entry.tasks:
         start = time.perf_counter()

@@ -124,7 +124,7 @@ def main() -> None:
                 few(photo, seed, options, tasks.setdefault("photo, 5 labels a class", {}))
             if arguments.only != "photo":
                 adapt(photo, cartoon, seed, options, tasks.setdefault("photo → cartoon", {}))
-    rows = []
+    rows: list[dict[str, Any]] = []
     for task, found in tasks.items():
         seconds = found.pop("seconds")
         for method, values in found.items():

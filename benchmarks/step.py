@@ -106,10 +106,11 @@ def main() -> None:
     precision = resolve_precision("auto", "cpu")
     plan = Plan(steps=1000, batch_size=options.batch_size, precision=precision)
     reference = copy.deepcopy(network)
-    loop = Loop(Fabric(accelerator="cpu", precision=precision), Job(FixMatch(network), pool, plan, ImageViews()))
+    fabric = Fabric(accelerator="cpu", precision=precision)  # type: ignore[arg-type]
+    loop = Loop(fabric, Job(FixMatch(network), pool, plan, ImageViews()))
     plain = PlainLoop(reference, loop.batches.at(0))
     forward, backward = Timed(loop.method), Timed(loop.fabric.backward)
-    loop.method, loop.fabric.backward = forward, backward  # type: ignore[assignment, method-assign]
+    loop.method, loop.fabric.backward = forward, backward  # type: ignore[method-assign]
 
     loop.update(0)
     plain.step()

@@ -199,9 +199,9 @@ def table(name: str) -> str:
 def written(page: str) -> str:
     """The page with every table as it should be."""
     for name in TABLES:
-        between = re.compile(rf"(<!-- {name} -->\n).*?(<!-- end -->)", re.S)
-        if between.search(page) and (MEASURED / f"{name}.json").exists():
-            page = between.sub(lambda found, name=name: f"{found[1]}{table(name)}\n{found[2]}", page)
+        found = re.search(rf"(?<=<!-- {name} -->\n).*?(?=<!-- end -->)", page, re.S)
+        if found and (MEASURED / f"{name}.json").exists():
+            page = f"{page[: found.start()]}{table(name)}\n{page[found.end() :]}"
     return page
 
 

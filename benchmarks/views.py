@@ -92,7 +92,7 @@ def kornia_pipeline(images: np.ndarray) -> Callable[[], object]:
 
     weakly = k.AugmentationSequential(*weak(), k.Normalize(mean, std))
     erase = k.RandomErasing(p=1.0, scale=(0.01, 0.25), ratio=(1.0, 1.0), value=0.5)
-    strongly = k.AugmentationSequential(*weak(), RandAugment(n=2, m=10), erase, k.Normalize(mean, std))
+    strongly = k.AugmentationSequential(*weak(), RandAugment(n=2, m=10), erase, k.Normalize(mean, std))  # type: ignore[arg-type]
     return lambda: (weakly(x), strongly(x))
 
 

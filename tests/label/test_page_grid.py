@@ -92,18 +92,28 @@ def test_a_grid_that_another_person_has_is_not_counted(labelling, visit):
     assert page.locator(".tabs span").all_inner_texts() == ["bird"]
 
 
-def test_a_grid_whose_picture_was_changed_leaves_that_item_out_and_says_so(labelling, visit, hand):
+@pytest.mark.parametrize("late", [False, True])
+def test_a_grid_whose_picture_was_changed_leaves_that_item_out_and_says_so(labelling, visit, hand, late):
+    """Also where the next grid comes after the answer, and says that the class is done."""
     from PIL import Image
 
     page = visit(labelling.url)
     page.keyboard.press("g")
-    _, shown = opened(page)
+    label, shown = opened(page)
     Image.new("RGB", (40, 40), "red").save(labelling.folder / "images" / shown[2])
+    waiting = []
+    if late:
+        page.route("**/api/grid", lambda route: waiting.append(route))
     page.keyboard.press("Enter")
     h = hand(page)
     h.settled(lambda: len(labelling.answers) == len(shown) - 1)
     assert shown[2] not in labelling.answers
     h.settled(lambda: "1 item not labelled: changed" in page.inner_text("#toast"))
+    if late:
+        [route] = waiting
+        route.continue_()
+        h.settled(lambda: f"{label} is done" in page.inner_text("#toast"))
+        assert "1 item not labelled: changed" in page.inner_text("#toast")
 
 
 @pytest.mark.parametrize("form", [{}, PHONE, {"viewport": {"width": 390, "height": 640}}])

@@ -43,12 +43,13 @@ export const memory = {
   },
 };
 
-let fading;
+// What is said stays for four seconds; a second thing said meanwhile comes below it and hides nothing.
 export function toast(text) {
-  $("toast").textContent = text;
+  const line = make("p", {}, text);
+  [...$("toast").children].filter((said) => said.textContent === text).forEach((said) => said.remove());
+  $("toast").append(line);
   $("toast").hidden = false;
-  clearTimeout(fading);
-  fading = setTimeout(() => { $("toast").hidden = true; }, 4000);
+  setTimeout(() => { line.remove(); $("toast").hidden = !$("toast").childElementCount; }, 4000);
 }
 
 export const say = (text) => { $("said").textContent = text; };
