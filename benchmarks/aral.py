@@ -48,7 +48,7 @@ DRAWS, DROPPED = 20, 0.5  # of BALD's dropout, on what the last layer sees
 
 def data(root: Path, dev: bool, pool: int, test: int) -> tuple[Any, Any]:
     """The pool and the test items. Development: two other parts of the training items."""
-    from leaven.bench.data import read
+    from leaven.study.bench.data import read
 
     train, held = read("mnist", root)
     order = np.random.default_rng(0).permutation(len(train))
@@ -85,11 +85,11 @@ def choose(strategy: str, said: Any, by: np.ndarray | None, n: int, seed: int) -
 
 def play(row: str, seed: int, args: argparse.Namespace) -> None:
     """All rounds of a row that are not played yet; a line each."""
-    from leaven.evaluate.predict import describe, wanted
+    from leaven.inference.predict import describe, wanted
     from leaven.query.said import Said
-    from leaven.query.simulate import Game
     from leaven.run.fit import fit
     from leaven.run.options import Options
+    from leaven.study.simulate import Game
 
     method, strategy, own = ROWS[row]
     own = own | (json.loads(args.hyper) if method == "aral" else {})

@@ -27,8 +27,8 @@ import numpy as np
 from PIL import Image
 
 from leaven.data import Pool, adaptation, few_labels
-from leaven.data.images import standardise
-from leaven.data.mask_source import nearest
+from leaven.data.readers.images import standardise
+from leaven.data.readers.mask_source import nearest
 from leaven.evaluate.intervals import mean_of_runs
 from leaven.run.fit import Fitted, fit
 from leaven.run.options import Options

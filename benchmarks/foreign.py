@@ -21,7 +21,7 @@ from sklearn.metrics import roc_auc_score
 from benchmarks.mnist40 import mnist
 from leaven.data import Pool, few_labels, omniglot
 from leaven.evaluate.intervals import mean_of_runs
-from leaven.evaluate.predict import describe
+from leaven.inference.predict import describe
 from leaven.methods.base import Survey
 from leaven.run.fit import Fitted, fit
 from leaven.run.options import Options

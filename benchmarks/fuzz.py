@@ -157,10 +157,10 @@ def _weighed(root: Path, _: Scene) -> None:
 
 
 def _bench(root: Path, _: Scene) -> None:
-    from leaven.bench.book import Cells
-    from leaven.bench.cell import Found
-    from leaven.bench.suite import read
     from leaven.run import folder
+    from leaven.study.bench.book import Cells
+    from leaven.study.bench.cell import Found
+    from leaven.study.bench.suite import read
 
     suite, out = read(root / "tiny.toml"), root / "bench"
     folder.claim(out, {"bench": suite.name, "leaven": "0"})
@@ -171,10 +171,11 @@ def _bench(root: Path, _: Scene) -> None:
 
 def _labelling(root: Path, _: Scene) -> None:
     """Twelve labels, a cold ranking, and a round, as a labelling and its worker write them."""
-    from leaven.label import learn, rounds
-    from leaven.label.opening import open_session
-    from leaven.label.pools import read_pool
-    from leaven.label.says import Says
+    from leaven.label.session import rounds
+    from leaven.label.session.opening import open_session
+    from leaven.label.session.says import Says
+    from leaven.label.worker import learn
+    from leaven.label.worker.pools import read_pool
 
     options = {"plan": {"steps": 2, "accelerator": "cpu", "precision": "32-true"}, "audit": 0.2}
     run = root / "labelling"
@@ -186,7 +187,7 @@ def _labelling(root: Path, _: Scene) -> None:
         pool = read_pool(session.settings)
         Says("", 0, 0, "typiclust", (), pool.ids, np.arange(len(pool))).save(rounds.cold(run))
         learn.train(run, session.settings, session.items, pool, {}, session.store.state(), lambda **_: None)
-    from leaven.label.thumbs import Thumbs
+    from leaven.label.web.thumbs import Thumbs
 
     Thumbs(session.items, run / "thumbs.db").close()
 
@@ -257,7 +258,7 @@ def call(words: Words, limit: float = LIMIT) -> tuple[str, str]:
 def _open(run: Path) -> None:
     """What ``leaven label`` does until it serves, and the first questions and figures of the page."""
     from leaven.errors import LeavenError
-    from leaven.label.opening import open_session
+    from leaven.label.session.opening import open_session
 
     try:
         with contextlib.closing(open_session(run, train=False)) as session:

@@ -24,16 +24,16 @@ import numpy as np
 import torch
 
 from leaven.data import Pool, adaptation
-from leaven.label import learn
-from leaven.label.items import Items
-from leaven.label.settings import Settings
+from leaven.label.session.items import Items
+from leaven.label.session.settings import Settings
+from leaven.label.worker import learn
+from leaven.labels.event import Event
 from leaven.methods.registry import get, names
-from leaven.query.book import Book
-from leaven.query.simulate import Game, play
-from leaven.run.auto import Candidate, fit_auto
 from leaven.run.fit import Fitted, fit
 from leaven.run.options import Options
-from leaven.store.event import Event
+from leaven.study.auto import Candidate, fit_auto
+from leaven.study.rounds import Book
+from leaven.study.simulate import Game, play
 from leaven.train.plan import Plan
 
 PLAN: dict[str, Any] = {"steps": 6, "batch_size": 8, "accelerator": "cpu", "precision": "32-true", "probes": 2}
@@ -151,10 +151,10 @@ def rounds() -> Hashes:
     """Two rounds of a labelling, the second from the backbone of the first."""
     from PIL import Image
 
-    from leaven.label.opening import open_session
-    from leaven.label.pools import read_pool
-    from leaven.label.rounds import path
-    from leaven.label.says import Says
+    from leaven.label.session.opening import open_session
+    from leaven.label.session.rounds import path
+    from leaven.label.session.says import Says
+    from leaven.label.worker.pools import read_pool
 
     pool = images(40, labelled=40)
     with tempfile.TemporaryDirectory() as scratch:

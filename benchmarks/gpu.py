@@ -33,7 +33,6 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from leaven.augment import ImageViews
-from leaven.bench.data import read
 from leaven.data import Pool, few_labels
 from leaven.errors import LeavenError
 from leaven.methods.base import Batch, Draw
@@ -42,6 +41,7 @@ from leaven.nn.build import build, describe
 from leaven.nn.network import domain_of, of_domain
 from leaven.run.fit import fit
 from leaven.run.options import Options
+from leaven.study.bench.data import read
 from leaven.train.engine import launched, train
 from leaven.train.job import Job
 from leaven.train.loop import Loop

@@ -18,8 +18,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from leaven.label.items import item_id
-from leaven.label.session import PAUSE
+from leaven.label.session.items import item_id
+from leaven.label.session.session import PAUSE
 
 from .label_page import chromium, command, labelling
 

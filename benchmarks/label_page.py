@@ -36,7 +36,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "label"))
 from browser import CHROMIUM, FLAGS
 
-from leaven.label.items import Items
+from leaven.label.session.items import Items
 
 CLOCK = """
 const took = window.took = [];

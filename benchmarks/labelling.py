@@ -23,9 +23,9 @@ import numpy as np
 
 from benchmarks.mnist40 import mnist
 from leaven.data import Pool
-from leaven.label import rounds
-from leaven.label.opening import open_session
-from leaven.label.session import Session
+from leaven.label.session import rounds
+from leaven.label.session.opening import open_session
+from leaven.label.session.session import Session
 from leaven.run.model import load_model
 
 GOAL = 0.90

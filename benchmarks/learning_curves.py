@@ -19,12 +19,12 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.mnist40 import mnist
-from leaven.query.book import Book
-from leaven.query.curves import difference, figures, verdict, write_page
 from leaven.query.select import NAMES
-from leaven.query.simulate import Game, play
 from leaven.run import folder
 from leaven.run.options import Options
+from leaven.study.curves import difference, figures, verdict, write_page
+from leaven.study.rounds import Book
+from leaven.study.simulate import Game, play
 
 BUDGETS = (10, 20, 20, 40)
 

@@ -29,14 +29,14 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from leaven.bench.data import read
 from leaven.data import Pool, few_labels, hold_out, read_folder
-from leaven.demo import label_spreading
 from leaven.evaluate.intervals import mean_of_runs
 from leaven.nn.build import build, describe
 from leaven.run.fit import fit
 from leaven.run.options import Options, decide
 from leaven.run.prepare import prepare
+from leaven.study.bench.data import read
+from leaven.study.demo import label_spreading
 from leaven.train.job import Job
 from leaven.train.loop import Loop
 

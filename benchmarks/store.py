@@ -18,9 +18,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from leaven.store import Event, Store
+from leaven.labels import Event, Store
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "store"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "labels"))
 from postgres_server import Missing, server
 
 WARM = 20  # inserts that are not counted

@@ -6,7 +6,7 @@ import pytest
 
 # what tests are made of: planted files, a server, a small disk
 sys.path.insert(0, str(Path(__file__).parent))
-sys.path.insert(0, str(Path(__file__).parent / "store"))
+sys.path.insert(0, str(Path(__file__).parent / "labels"))
 from planted import plant
 from postgres_server import Missing, running
 from small_disk import NoDisk, small_disk

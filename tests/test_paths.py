@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 ROOMS = ("run", "evaluate", "query", "train")  # all that is public in them; of the others what they export
-NAMED = ("leaven", "leaven.data", "leaven.store", "leaven.estimators", "leaven.store.formats.transfer")
+NAMED = ("leaven", "leaven.data", "leaven.labels", "leaven.estimators", "leaven.labels.formats.transfer")
 ALONE = re.compile(r"(?<![\w.])Path(?![\w(])")  # in an annotation
 TEXT = re.compile(r"(?<![\w.])(str|PathLike)(?!\w)")
 CALLS = re.compile(r"Callable\[\[[^\]]*\][^\]]*\]")  # is given a path, and takes none
@@ -60,19 +60,19 @@ def test_text_serves_from_training_to_export(tmp_path):
     """What a script does with a run, all paths as text, in the current folder or not."""
     from leaven.data import read_npz
     from leaven.evaluate.evaluation import Evaluation
-    from leaven.evaluate.report import write_report
     from leaven.query.votes import load_snapshots
+    from leaven.report import write_report
     from leaven.run import folder
     from leaven.run.export import export
-    from leaven.run.files import require_writable
     from leaven.run.fit import fit
     from leaven.run.inputs import read_data, read_like
     from leaven.run.method import load_method
     from leaven.run.model import load_model
     from leaven.run.options import Options
-    from leaven.run.table import write_table
     from leaven.train import checkpoint
     from leaven.train.log import read_table
+    from leaven.utils.files import require_writable
+    from leaven.utils.tables import write_table
 
     place = str(tmp_path)
     rng = np.random.default_rng(0)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from helpers_cli import CLASSES, FAST, SHORT, write_csv
 
-from leaven.store import Event, Store
+from leaven.labels import Event, Store
 
 TRUTH = {f"{i:03d}.png": CLASSES[i % 3] for i in range(24)}
 AUDIT = ("009.png", "010.png", "011.png", "012.png")

@@ -12,8 +12,8 @@ QUIET = SHORT[2:]  # without the number of steps
 @pytest.fixture
 def slow(monkeypatch):
     """A step of any training takes two seconds, as far as anybody measures."""
-    monkeypatch.setattr("leaven.query.simulate.measured", lambda pool, options: 2.0)
-    monkeypatch.setattr("leaven.run.worth.seconds_a_step", lambda pool, options: 2.0)
+    monkeypatch.setattr("leaven.study.simulate.measured", lambda pool, options: 2.0)
+    monkeypatch.setattr("leaven.study.worth.seconds_a_step", lambda pool, options: 2.0)
 
 
 def test_a_simulation_shares_its_minutes(leaven, slow, tmp_path):
@@ -63,7 +63,7 @@ def test_worth_makes_as_many_draws_as_there_is_time_for(leaven, refused, slow, t
 
 def test_auto_says_how_many_trainings_share_the_minutes(leaven, tmp_path, monkeypatch):
     """Three folds of five methods, the chosen one and the baseline: 17 trainings, 34 s a step; 54 s are one step."""
-    monkeypatch.setattr("leaven.run.auto.seconds_a_step", lambda *_, **__: 2.0)
+    monkeypatch.setattr("leaven.study.auto.seconds_a_step", lambda *_, **__: 2.0)
     rng = np.random.default_rng(0)
     y = np.where(np.arange(60) < 9, np.arange(60) % 3, -1)
     x = (rng.normal(size=(60, 4)) + 2 * np.eye(4)[np.arange(60) % 3]).astype(np.float32)

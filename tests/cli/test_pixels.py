@@ -8,7 +8,7 @@ from helpers_cli import SHORT, call
 from PIL import Image
 
 from leaven.data import read_folder, read_masks, streets
-from leaven.data.palette import table
+from leaven.data.readers.palette import table
 from leaven.evaluate.dense import DenseEvaluation
 from leaven.run.model import load_model
 

@@ -189,7 +189,7 @@ def test_who_stops_the_baseline_has_a_finished_run(leaven, place, tmp_path, monk
 
 def test_only_the_first_process_writes(leaven, place, tmp_path, monkeypatch):
     """A launcher such as torchrun starts the whole command several times."""
-    from leaven.run.rank import first
+    from leaven.utils.main_process import first
 
     assert first()
     monkeypatch.setenv("RANK", "0")

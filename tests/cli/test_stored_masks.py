@@ -10,11 +10,11 @@ from PIL import Image
 
 from leaven.data import LeavenWarning, streets
 from leaven.errors import LeavenError
+from leaven.labels import Event, Store
+from leaven.labels.formats.transfer import export_labels
+from leaven.labels.pixels import encode
 from leaven.run.inputs import Pixels, read_data
 from leaven.run.model import load_model
-from leaven.store import Event, Store
-from leaven.store.formats.transfer import export_labels
-from leaven.store.pixels import encode
 
 HALF = ("--network", "deeplab", *FAST)
 

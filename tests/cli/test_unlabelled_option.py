@@ -8,8 +8,8 @@ import typer
 from helpers_cli import FAST, call, make_folder, write_csv
 
 from leaven.cli.app import app
-from leaven.label.opening import open_session
-from leaven.store import Store
+from leaven.label.session.opening import open_session
+from leaven.labels import Store
 
 NUMBERS = {"bench"}  # its --labels are how many
 

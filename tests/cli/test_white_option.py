@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 
 from leaven.cli.stream import _item
 from leaven.data import White
-from leaven.data.white import FULL
+from leaven.data.readers.white import FULL
 from leaven.run import mask_folder
 from leaven.run.inputs import read_like
 from leaven.run.model import Model, load_model

@@ -63,7 +63,7 @@ def test_what_is_lacking_is_said_before_anything_is_trained(leaven, refused, vec
     out = tmp_path / "run"
     words = ("fit", tmp_path / "few.npz", "-o", out, "--no-baseline", *SHORT)
     assert leaven(*words, "--test", vectors / "test.npz").code == 0
-    monkeypatch.setattr("leaven.run.worth.fit", None)  # nothing is trained
+    monkeypatch.setattr("leaven.study.worth.fit", None)  # nothing is trained
     assert "A curve needs two numbers of labels, but the run's 3 cannot be fewer" in refused("worth", out)
     assert not (out / "worth.jsonl").exists()
     assert leaven(*words, "--overwrite").code == 0

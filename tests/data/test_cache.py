@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import leaven.data.decode
+import leaven.data.readers.decode
 from leaven.data import LeavenWarning, clear_cache, read_folder
 from leaven.errors import LeavenError
 
@@ -83,14 +83,14 @@ def test_labels_are_no_part_of_the_cache(make_images, no_decoding):
 def run(root, slow=0.0):
     """A process that reads the folder, each image taking so long."""
     code = f"""
-import time, leaven.data.images as d
+import time, leaven.data.readers.images as d
 real = d.standardise
 def slowly(*args):
     time.sleep({slow})
     return real(*args)
 d.standardise = slowly
-import leaven.data.decode
-leaven.data.decode.threads = lambda: 1
+import leaven.data.readers.decode
+leaven.data.readers.decode.threads = lambda: 1
 from leaven.data import read_folder
 print("start", flush=True)
 print(int(read_folder({str(root)!r}).items.sum()))

@@ -5,7 +5,7 @@ import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
 from leaven.data import adaptation, digits, rendered_digits
-from leaven.data.embedded_digits import glyph_maps
+from leaven.data.embedded.digits import glyph_maps
 from leaven.errors import LeavenError
 
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leaven.data.decode import _settle
-from leaven.data.images import probe, standardise
+from leaven.data.readers.decode import _settle
+from leaven.data.readers.images import probe, standardise
 
 
 def stored(image: Image.Image, format: str = "PNG", **options) -> Image.Image:

@@ -10,17 +10,17 @@ import pytest
 from PIL import Image
 
 from leaven.data import LeavenWarning, read_folder
-from leaven.data.images import standardise
 from leaven.data.in_flight import InFlight
-from leaven.label.thumbs import scaled
+from leaven.data.readers.images import standardise
+from leaven.label.web.thumbs import scaled
 
 PEAK = """
 import resource, sys
 from pathlib import Path
 from PIL import Image
 from leaven.data import read_folder
-import leaven.data.decode
-leaven.data.decode.threads = lambda: 2
+import leaven.data.readers.decode
+leaven.data.readers.decode.threads = lambda: 2
 Image.new("RGB", (1, 1)).save(sys.argv[1] + "/small/a.png")
 read_folder(Path(sys.argv[1]) / "small", cache=sys.argv[1] + "/cache")
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -65,8 +65,8 @@ def test_large_images_come_out_as_others(mode, monkeypatch):
     for size, channels in (((10, 10), 3), ((8, 14), 1), ((100, 100), 3)):
         whole = standardise(picture(mode), size, channels)
         with monkeypatch.context() as small:
-            small.setattr("leaven.data.images.PIXELS", 5000)
-            small.setattr("leaven.data.images.BAND", 700)  # a few rows at a time
+            small.setattr("leaven.data.readers.images.PIXELS", 5000)
+            small.setattr("leaven.data.readers.images.BAND", 700)  # a few rows at a time
             banded = standardise(picture(mode), size, channels)
         if size == (100, 100):  # nothing to average: the same to the bit
             np.testing.assert_array_equal(banded, whole)
@@ -83,8 +83,8 @@ def test_large_images_are_turned_too(turn, monkeypatch):
         return made
 
     whole, page = standardise(image(), (9, 12), 3), np.asarray(scaled(image(), 16))
-    monkeypatch.setattr("leaven.data.images.PIXELS", 5000)
-    monkeypatch.setattr("leaven.label.thumbs.PIXELS", 5000)
+    monkeypatch.setattr("leaven.data.readers.images.PIXELS", 5000)
+    monkeypatch.setattr("leaven.label.web.thumbs.PIXELS", 5000)
     assert np.abs(standardise(image(), (9, 12), 3).astype(int) - whole).max() < 12
     again = np.asarray(scaled(image(), 16))
     assert again.shape == page.shape

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from leaven.data import Pool
-from leaven.data.masks import pixel_counts
+from leaven.data.readers.masks import pixel_counts
 from leaven.nn.build import _of_pixels
 from leaven.query.copies import content
 

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from leaven.data import LeavenWarning, Pool, few_labels, match_classes, read_masks, require_trainable
-from leaven.data.mask_values import parse, read_names, write_names
+from leaven.data.readers.mask_values import parse, read_names, write_names
 from leaven.errors import LeavenError
 
 RED, BLUE, BLACK = (255, 0, 0), (0, 0, 255), (0, 0, 0)

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from leaven.data import LeavenWarning, read_masks
-from leaven.data.images import kept_part
+from leaven.data.readers.images import kept_part
 from leaven.errors import LeavenError
 
 

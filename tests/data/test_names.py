@@ -9,8 +9,8 @@ from PIL import Image
 from leaven.data import LeavenWarning, Pool, adaptation, match_classes, read_arrays, read_folder, read_npz
 from leaven.data.names import composed, composed_array
 from leaven.errors import LeavenError
-from leaven.label.items import Items
-from leaven.store.formats.names import namer
+from leaven.label.session.items import Items
+from leaven.labels.formats.names import namer
 
 ONE, TWO = "\u00e9l\u00e9phant", normalize("NFD", "\u00e9l\u00e9phant")  # composed, decomposed
 

@@ -8,11 +8,11 @@ import pytest
 from PIL import Image
 
 from leaven.data import LeavenWarning, read_files, read_folder, read_masks
-from leaven.data import folder as reader
+from leaven.data.readers import folder as reader
 from leaven.errors import LeavenError
-from leaven.label.opening import open_session
-from leaven.store.formats import mask_folder
-from leaven.store.formats.names import namer
+from leaven.label.session.opening import open_session
+from leaven.labels.formats import mask_folder
+from leaven.labels.formats.names import namer
 
 
 def test_raw_files_are_counted_and_named(make_images):

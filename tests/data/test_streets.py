@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from leaven.data import streets
-from leaven.data.embedded_streets import LOOKS
-from leaven.data.scene import BUILDING, CAR, CLASSES, PAINTS, PERSON, POLE, ROAD, SKY, TREE, Draws, Scene
+from leaven.data.embedded.scene import BUILDING, CAR, CLASSES, PAINTS, PERSON, POLE, ROAD, SKY, TREE, Draws, Scene
+from leaven.data.embedded.streets import LOOKS
 from leaven.errors import LeavenError
 
 OWN = {  # paints that only one class has
@@ -49,7 +49,7 @@ def test_a_function_of_seed_number_look_and_size(both, look):
 
 
 def test_the_parts_that_are_drawn_at_a_time_do_not_show(monkeypatch):
-    module = importlib.import_module("leaven.data.embedded_streets")  # the package has a function of that name
+    module = importlib.import_module("leaven.data.embedded.streets")  # the package has a function of that name
     whole = streets(7, 1, "camera")
     monkeypatch.setattr(module, "PART", 2 * 60 * 80)
     parts = streets(7, 1, "camera")

@@ -8,9 +8,9 @@ from leaven.data import LeavenWarning, read, read_arrays, read_folder, read_hugg
 from leaven.data.unlabelled import MARKERS, WORDS, as_text, is_unlabelled, never_a_class
 from leaven.errors import LeavenError
 from leaven.estimators.targets import labelled
+from leaven.labels import Event, Store
+from leaven.labels.formats.transfer import read_labels
 from leaven.run.inputs import read_data
-from leaven.store import Event, Store
-from leaven.store.formats.transfer import read_labels
 
 TEXTS = sorted({*MARKERS, "", "  ", " -1 ", "Unlabelled", "UNLABELED ", "-1.00"})
 OTHERS = (None, float("nan"), np.nan, pd.NA, pd.NaT, -1, -1.0, np.int64(-1), np.float32(-1), b"-1", b"")

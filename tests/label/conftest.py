@@ -8,8 +8,8 @@ import uvicorn
 from browser import CHROMIUM, FLAGS
 from fake_session import FakeSession, paint
 
-from leaven.label.server import create_app, listen
-from leaven.label.thumbs import Thumbs
+from leaven.label.web.server import create_app, listen
+from leaven.label.web.thumbs import Thumbs
 
 
 class Served:
@@ -61,7 +61,7 @@ class Served:
 
 def real_session(folder, classes, store=None):
     """The session that the command has, without its worker."""
-    from leaven.label.opening import open_session
+    from leaven.label.session.opening import open_session
 
     settings = {"train": False, "labels": "none"}
     return open_session(folder / "images", folder / "run", classes=classes, store=store, train=False, options=settings)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from leaven.label.items import Items
-from leaven.store import Event, Store
+from leaven.label.session.items import Items
+from leaven.labels import Event, Store
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ import numpy as np
 from PIL import Image
 
 from leaven.data import digits
-from leaven.label import rounds
-from leaven.label.opening import open_session
-from leaven.label.says import Says
+from leaven.label.session import rounds
+from leaven.label.session.opening import open_session
+from leaven.label.session.says import Says
 from leaven.run import folder
 
 

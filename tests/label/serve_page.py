@@ -3,8 +3,8 @@
 import sys
 from pathlib import Path
 
-from leaven.label.opening import open_session
-from leaven.label.server import serve
+from leaven.label.session.opening import open_session
+from leaven.label.web.server import serve
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from leaven.evaluate.intervals import proportion
-from leaven.label import audit
+from leaven.label.session import audit
 from leaven.query.keys import keys
 
 NAMES = [f"{i}.png" for i in range(10)]

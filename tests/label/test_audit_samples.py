@@ -6,12 +6,13 @@ import pytest
 from helpers_label import event, write_digits
 
 from leaven.data import read_folder
-from leaven.label import audit, learn, rounds
-from leaven.label.items import Items
-from leaven.label.settings import Settings
+from leaven.label.session import audit, rounds
+from leaven.label.session.items import Items
+from leaven.label.session.settings import Settings
+from leaven.label.worker import learn
+from leaven.labels import Event, Store
 from leaven.nn.build import build, describe
 from leaven.run.model import Model
-from leaven.store import Event, Store
 
 CLASSES = ("0", "1", "2")
 

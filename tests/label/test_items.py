@@ -10,7 +10,7 @@ from PIL import Image
 
 from leaven.data import read_folder
 from leaven.errors import LeavenError
-from leaven.label.items import Items
+from leaven.label.session.items import Items
 
 
 def test_names_are_those_of_the_pool_and_ids_are_opaque(tmp_path):

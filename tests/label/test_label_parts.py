@@ -9,14 +9,14 @@ import pytest
 from helpers_label import begin, say, tell
 
 from leaven.errors import LeavenError
-from leaven.label import rounds
-from leaven.label.renames import Renames
-from leaven.label.says import Says
-from leaven.label.schedule import due
-from leaven.label.sentence import gain, waiting, worth
-from leaven.label.trainer import last_step
-from leaven.label.writer import Writer
-from leaven.store import Event, Store
+from leaven.label.session import rounds
+from leaven.label.session.renames import Renames
+from leaven.label.session.says import Says
+from leaven.label.session.schedule import due
+from leaven.label.session.sentence import gain, waiting, worth
+from leaven.label.session.trainer import last_step
+from leaven.label.session.writer import Writer
+from leaven.labels import Event, Store
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_who_pauses_has_a_model_trained(tmp_path, monkeypatch):
             say(session, "ann", one, label=session.classes[number % 2])
         session.status("ann")
         assert not asked
-        monkeypatch.setattr("leaven.label.session.PAUSE", -1.0)
+        monkeypatch.setattr("leaven.label.session.session.PAUSE", -1.0)
         session.status("ann")
         assert asked == [2]
     finally:
@@ -240,6 +240,6 @@ def test_one_writer_for_many_threads(tmp_path, monkeypatch):
     ],
 )
 def test_class_names_stand_in_lines_or_between_commas(texts, names):
-    from leaven.label.class_names import class_names
+    from leaven.label.session.class_names import class_names
 
     assert class_names(*texts) == names

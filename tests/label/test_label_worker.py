@@ -16,15 +16,15 @@ from helpers_label import begin, event, say, until, write_digits
 
 from leaven.data import read_folder
 from leaven.errors import LeavenError
-from leaven.label import rounds
-from leaven.label.opening import open_session
-from leaven.label.says import Says
-from leaven.label.worker import Worker
+from leaven.label.session import rounds
+from leaven.label.session.opening import open_session
+from leaven.label.session.says import Says
+from leaven.label.worker.process import Worker
+from leaven.labels import Store
 from leaven.run.fit import fit
 from leaven.run.folder import read_config
 from leaven.run.model import load_model
 from leaven.run.options import Options
-from leaven.store import Store
 
 CLASSES = ("0", "1", "2")
 SHORT = {"steps": 30, "batch_size": 8, "probes": 0, "accelerator": "cpu", "precision": "32-true"}
@@ -136,7 +136,7 @@ class Ended(BaseException):
 
 def trained_and_not_scored(session, monkeypatch, pool):
     """A round whose process ended when its training was whole on the disk."""
-    from leaven.label import learn
+    from leaven.label.worker import learn
 
     def end(*_):
         raise Ended
@@ -148,8 +148,8 @@ def trained_and_not_scored(session, monkeypatch, pool):
 
 
 def test_a_round_that_was_trained_is_taken_up_after_the_end(tmp_path, monkeypatch):
-    from leaven.label import learn
-    from leaven.label.pools import read_pool
+    from leaven.label.worker import learn
+    from leaven.label.worker.pools import read_pool
 
     names = sorted(write_digits(tmp_path / "images", 40))
     session = begin(tmp_path, classes=CLASSES, audit=0.0, plan=SHORT | {"steps": 3})
@@ -188,8 +188,8 @@ def test_a_round_that_was_trained_is_taken_up_after_the_end(tmp_path, monkeypatc
 
 def test_a_round_has_the_steps_that_its_minutes_allow(tmp_path, monkeypatch):
     """Two minutes, nine tenths of them, of steps of 20 s: 5."""
-    from leaven.label import learn
-    from leaven.label.pools import read_pool
+    from leaven.label.worker import learn
+    from leaven.label.worker.pools import read_pool
 
     monkeypatch.setattr(learn, "seconds_a_step", lambda pool, options, progress: 20.0)
     names = sorted(write_digits(tmp_path / "images", 40))
@@ -228,7 +228,7 @@ SERVER = """
 import sys, time
 from pathlib import Path
 from helpers_label import say
-from leaven.label.opening import open_session
+from leaven.label.session.opening import open_session
 folder = Path(sys.argv[1])
 session = open_session(folder / "images", folder / "run", classes=("a", "b"), annotator="ann",
                        options={"plan": {"steps": 100_000, "probes": 0}, "every": 6})

@@ -18,10 +18,10 @@ import pytest
 import uvicorn
 from fake_session import FakeSession, paint
 
-from leaven.label import connections, security
-from leaven.label.connections import Connection
-from leaven.label.server import create_app, listen
-from leaven.label.thumbs import Thumbs
+from leaven.label.web import connections, security
+from leaven.label.web.connections import Connection
+from leaven.label.web.server import create_app, listen
+from leaven.label.web.thumbs import Thumbs
 
 TOKEN = "t" * 32
 FILES = 256  # that a process may have open: what macOS grants

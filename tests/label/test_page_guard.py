@@ -6,8 +6,8 @@ import pytest
 from fake_session import FakeSession, paint
 from starlette.testclient import TestClient
 
-from leaven.label.server import create_app
-from leaven.label.thumbs import Thumbs
+from leaven.label.web.server import create_app
+from leaven.label.web.thumbs import Thumbs
 
 TOKEN = "t" * 32
 EVENT = "0123456789abcdef" * 2

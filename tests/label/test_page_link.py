@@ -10,8 +10,8 @@ from urllib.request import url2pathname
 import pytest
 from fake_session import FakeSession, paint
 
-from leaven.label import server
-from leaven.label.link import link_file
+from leaven.label.web import server
+from leaven.label.web.link import link_file
 
 
 def path_of(uri):

@@ -12,7 +12,7 @@ import pytest
 from fake_session import FakeSession, paint
 
 from leaven.errors import LeavenError
-from leaven.label.server import listen, serve
+from leaven.label.web.server import listen, serve
 
 
 def test_the_network_is_warned_of_and_the_link_names_the_machine(tmp_path, monkeypatch, capsys):

@@ -7,8 +7,8 @@ from helpers_label import begin, event, half, tell
 from postgres_server import new_place
 from starlette.testclient import TestClient
 
-from leaven.label.server import create_app
-from leaven.label.thumbs import Thumbs
+from leaven.label.web.server import create_app
+from leaven.label.web.thumbs import Thumbs
 
 
 @pytest.fixture

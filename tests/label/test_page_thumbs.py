@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leaven.label import ahead
-from leaven.label.items import Items
-from leaven.label.thumbs import GRID, VIEW, Replaced, Thumbs, Unreadable
+from leaven.label.session.items import Items
+from leaven.label.web import ahead
+from leaven.label.web.thumbs import GRID, VIEW, Replaced, Thumbs, Unreadable
 
 
 @pytest.fixture

@@ -10,15 +10,15 @@ from PIL import Image
 
 from leaven.data import White
 from leaven.errors import LeavenError
-from leaven.label import ahead
-from leaven.label.cold import Sample
-from leaven.label.cold_encoder import _pixels
-from leaven.label.items import Items
-from leaven.label.learn import _inputs
-from leaven.label.opening import _of_run
-from leaven.label.pools import read_pool, with_made
-from leaven.label.settings import FILE, Settings
-from leaven.label.thumbs import GRID, VIEW, Thumbs
+from leaven.label.session.items import Items
+from leaven.label.session.opening import _of_run
+from leaven.label.session.settings import FILE, Settings
+from leaven.label.web import ahead
+from leaven.label.web.thumbs import GRID, VIEW, Thumbs
+from leaven.label.worker.cold import Sample
+from leaven.label.worker.cold_encoder import _pixels
+from leaven.label.worker.learn import _inputs
+from leaven.label.worker.pools import read_pool, with_made
 from leaven.run import folder
 
 

@@ -10,11 +10,11 @@ from helpers_label import begin, blank, event, half, say, tell
 
 from leaven.data import LeavenWarning
 from leaven.errors import LeavenError
-from leaven.label.lock import Lock
-from leaven.label.opening import open_session
-from leaven.label.queue import Changed
-from leaven.label.session import Session
-from leaven.store import Conflict, Unavailable
+from leaven.label.session.lock import Lock
+from leaven.label.session.opening import open_session
+from leaven.label.session.queue import Changed
+from leaven.label.session.session import Session
+from leaven.labels import Conflict, Unavailable
 
 
 @pytest.fixture

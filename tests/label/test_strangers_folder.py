@@ -9,9 +9,9 @@ from helpers_label import begin
 
 import leaven
 from leaven.errors import LeavenError
-from leaven.label.opening import open_session
-from leaven.label.session import Session
-from leaven.label.worker import Worker
+from leaven.label.session.opening import open_session
+from leaven.label.session.session import Session
+from leaven.label.worker.process import Worker
 
 OWN = "run.payload:go"
 

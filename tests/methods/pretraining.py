@@ -9,8 +9,8 @@ from leaven.augment import ImageViews
 from leaven.data import Pool
 from leaven.evaluate.probe import features, linear_probe, neighbours
 from leaven.methods.registry import get
+from leaven.nn.backbones.cnn import SmallCNN
 from leaven.nn.build import build, describe
-from leaven.nn.cnn import SmallCNN
 from leaven.train.engine import train
 from leaven.train.job import Job
 from leaven.train.plan import Plan

@@ -13,7 +13,7 @@ from torch import nn
 
 from leaven.data import Pool
 from leaven.errors import LeavenError
-from leaven.evaluate.predict import predict
+from leaven.inference.predict import predict
 from leaven.methods.registry import get
 from leaven.nn.build import Spec, build
 from leaven.train.engine import train

@@ -299,7 +299,7 @@ def test_generated_images_are_of_the_class_that_they_were_made_for(digits_run):
 
 
 def test_a_loaded_method_is_the_one_that_was_trained(digits_run):
-    from leaven.evaluate.predict import wanted
+    from leaven.inference.predict import wanted
     from leaven.run.method import load_method
 
     run, fitted, few = digits_run
@@ -320,7 +320,7 @@ def test_the_sampler_tells_labelled_from_unlabelled_where_they_differ():
     for name in ("vaal", "aral"):
         options = Options(name, {"adversarial": 0.0}, plan={"steps": 60, "batch_size": 16}, baseline=False)
         [fitted] = fit(one, None, options, progress=False)
-        from leaven.evaluate.predict import wanted
+        from leaven.inference.predict import wanted
 
         asks = wanted(fitted.trained, one.items)
         assert asks[20:].min() > asks[:20].max(), name

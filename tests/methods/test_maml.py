@@ -9,7 +9,7 @@ from torch import nn
 
 from leaven.errors import LeavenError
 from leaven.methods.fewshot.maml import MAML
-from leaven.nn.conv4 import Conv4
+from leaven.nn.backbones.conv4 import Conv4
 from leaven.nn.network import Network
 from leaven.nn.norm import BatchNorm
 

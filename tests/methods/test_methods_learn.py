@@ -14,7 +14,7 @@ from sklearn.metrics import roc_auc_score
 
 from leaven.augment import FeatureViews, ImageViews
 from leaven.data import Pool, digits
-from leaven.evaluate.predict import predict
+from leaven.inference.predict import predict
 from leaven.methods.base import Method, kind_of
 from leaven.methods.registry import get, names
 from leaven.nn.build import Spec, build, describe

@@ -3,8 +3,8 @@ import torch
 import torch.nn.functional as F
 
 from leaven.errors import LeavenError
+from leaven.nn.backbones.conv4 import Conv4
 from leaven.nn.build import Spec, build
-from leaven.nn.conv4 import Conv4
 
 
 def spec(name: str, shape: tuple[int, ...], classes: int = 5) -> Spec:

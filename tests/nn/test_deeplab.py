@@ -9,9 +9,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from leaven.errors import LeavenError
+from leaven.nn.backbones.deeplab import DeepLab, Pyramid, SmallEncoder
+from leaven.nn.backbones.depthwise import depthwise_in_float32
 from leaven.nn.build import Spec, backbone, build, describe
-from leaven.nn.deeplab import DeepLab, Pyramid, SmallEncoder
-from leaven.nn.depthwise import depthwise_in_float32
 from leaven.nn.network import Network, joint
 
 
@@ -198,7 +198,7 @@ def test_description():
 
 
 def test_automatic_without_the_packages(monkeypatch):
-    from leaven.nn import pretrained
+    from leaven.nn.backbones import pretrained
 
     monkeypatch.setattr(pretrained, "offline_encoder", lambda: None)
     assert describe("auto", np.zeros((1, 24, 32, 3), np.uint8), 4, dense=True).name == "deeplab"

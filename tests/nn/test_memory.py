@@ -7,8 +7,8 @@ from torch import nn
 
 from leaven.data import Pool
 from leaven.evaluate.dense import evaluate_dense, predicted_masks
-from leaven.evaluate.predict import describe, predict, wanted
 from leaven.evaluate.probe import features
+from leaven.inference.predict import describe, predict, wanted
 from leaven.methods.base import Method
 from leaven.nn.build import Spec
 from leaven.nn.frozen import encode

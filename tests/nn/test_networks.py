@@ -5,10 +5,10 @@ import torch.nn.functional as F
 from torch import nn
 
 from leaven.errors import LeavenError
+from leaven.nn.backbones.cnn import SmallCNN
+from leaven.nn.backbones.wideresnet import WideResNet
 from leaven.nn.build import Spec, build, describe, statistics
-from leaven.nn.cnn import SmallCNN
 from leaven.nn.network import Network, joint
-from leaven.nn.wideresnet import WideResNet
 
 
 def parameters(module):

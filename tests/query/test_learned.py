@@ -7,19 +7,19 @@ from torch import nn
 
 from leaven.data import Pool
 from leaven.errors import LeavenError
-from leaven.evaluate.predict import wanted
+from leaven.inference.predict import wanted
 from leaven.methods.active.aral import ARAL
 from leaven.methods.base import Method, Setup
 from leaven.nn.build import Spec, build
 from leaven.nn.network import Network
-from leaven.query.book import Book
 from leaven.query.copies import content
 from leaven.query.said import Said
 from leaven.query.select import select
-from leaven.query.simulate import Game, play
 from leaven.query.synthesis import synthesise
 from leaven.run.fit import fit
 from leaven.run.options import Options
+from leaven.study.rounds import Book
+from leaven.study.simulate import Game, play
 
 SIDE, K = 8, 3
 PLAN = {"steps": 12, "batch_size": 8, "precision": "32-true", "accelerator": "cpu", "probes": 0}

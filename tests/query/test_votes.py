@@ -7,16 +7,16 @@ from torch import nn
 
 from leaven.data import Pool
 from leaven.errors import LeavenError
-from leaven.evaluate.predict import describe, predict
+from leaven.inference.predict import describe, predict
 from leaven.nn.build import Spec, build
 from leaven.nn.heads import DroppedLinear
-from leaven.query.book import Book
-from leaven.query.simulate import Game, play
 from leaven.query.votes import committee_votes, dropout_votes, load_snapshots, same_classes, snapshot_votes
 from leaven.run import folder
 from leaven.run.fit import fit
 from leaven.run.model import Model, compose
 from leaven.run.options import Options
+from leaven.study.rounds import Book
+from leaven.study.simulate import Game, play
 
 PLAN = {"steps": 9, "batch_size": 4, "accelerator": "cpu", "precision": "32-true", "probes": 0}
 

@@ -8,9 +8,9 @@ import torch
 
 from leaven.data import Pool
 from leaven.errors import LeavenError
-from leaven.run.auto import fit_auto
 from leaven.run.fit import fit
 from leaven.run.options import Options, decide
+from leaven.study.auto import fit_auto
 
 PLAN = {"batch_size": 8, "accelerator": "cpu", "precision": "32-true", "probes": 0}
 

@@ -13,12 +13,12 @@ from leaven.errors import LeavenError
 from leaven.evaluate.evaluation import Evaluation
 from leaven.nn.build import build
 from leaven.nn.spec import Spec
-from leaven.query.book import Book
-from leaven.run.lines import Lines
 from leaven.run.model import Model, load_model
+from leaven.study.rounds import Book
 from leaven.train import checkpoint, schemas
 from leaven.train.log import read_table
 from leaven.utils.archive import read_archive
+from leaven.utils.jsonl import Lines
 from leaven.utils.reading import read_bytes
 
 sys.path.insert(0, str(Path(__file__).parents[2]))

@@ -7,7 +7,7 @@ import pytest
 
 from leaven.errors import LeavenError
 from leaven.run import folder
-from leaven.run.files import require_writable, save_whole, whole
+from leaven.utils.files import require_writable, save_whole, whole
 
 CONFIG = {
     "leaven": "0",

@@ -9,7 +9,7 @@ import torch
 from leaven import LeavenClassifier
 from leaven.augment import FeatureViews
 from leaven.data import Pool, adaptation, read_arrays, read_npz
-from leaven.data.arrays import as_features
+from leaven.data.readers.arrays import as_features
 from leaven.nn.build import statistics
 from leaven.nn.network import Network
 from leaven.run.inputs import read_like

@@ -3,7 +3,7 @@ import os
 
 import pytest
 
-LOADED = ["torch", "lightning_fabric", "leaven.train.engine", "leaven.run.fit", "leaven.evaluate.report"]
+LOADED = ["torch", "lightning_fabric", "leaven.train.engine", "leaven.run.fit", "leaven.report"]
 
 
 @pytest.fixture(scope="session")

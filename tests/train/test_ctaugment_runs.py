@@ -13,12 +13,12 @@ from leaven.augment import OPERATIONS, CTAugment, ImageViews, Learner, RandAugme
 from leaven.data import Pool
 from leaven.errors import LeavenError
 from leaven.methods.registry import get
-from leaven.nn.distributed import gathered
 from leaven.run.fit import fit
 from leaven.run.options import Options, configuration, decide
 from leaven.train import checkpoint
 from leaven.train.engine import train
 from leaven.train.loop import Loop
+from leaven.utils.collectives import gathered
 
 PLAN = {"steps": 3, "batch_size": 6, "accelerator": "cpu", "precision": "32-true", "probes": 0}
 

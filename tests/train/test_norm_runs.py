@@ -7,7 +7,7 @@ from helpers_train import feature_pool, image_pool, job, network
 
 from leaven.augment import ImageViews
 from leaven.errors import LeavenError
-from leaven.evaluate.predict import predict
+from leaven.inference.predict import predict
 from leaven.methods.registry import get
 from leaven.nn.norm import POLICIES
 from leaven.train import checkpoint

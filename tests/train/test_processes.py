@@ -15,10 +15,10 @@ from helpers_two import cases, compute, part
 
 from leaven.errors import LeavenError
 from leaven.methods.registry import get
-from leaven.nn.distributed import gathered
 from leaven.nn.norm import BatchNorm, rows_of
 from leaven.train import checkpoint
 from leaven.train.engine import train
+from leaven.utils.collectives import gathered
 
 DOMAINS = {  # of eight rows, four a process
     "more source in one": [1, 1, 1, -1, 1, -1, -1, -1],

@@ -8,8 +8,8 @@ import pytest
 
 from leaven.cli import _system
 from leaven.errors import LeavenError
-from leaven.run.files import whole
 from leaven.utils.disks import unwritten
+from leaven.utils.files import whole
 
 
 @pytest.mark.parametrize(

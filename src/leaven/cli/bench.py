@@ -13,9 +13,9 @@ from leaven.cli.show import emit, print_json
 from leaven.errors import LeavenError
 
 if TYPE_CHECKING:
-    from leaven.bench.book import Cells
-    from leaven.bench.cell import Found
-    from leaven.bench.suite import Suite
+    from leaven.study.bench.book import Cells
+    from leaven.study.bench.cell import Found
+    from leaven.study.bench.suite import Suite
 
 BOOK, TABLE = "cells.jsonl", "table.md"
 DATA = Path("../shared/data")
@@ -23,13 +23,13 @@ DATA = Path("../shared/data")
 
 def run(given: dict[str, Any]) -> int:
     """List the suites, or run one and print its table; the answer is the exit code."""
-    from leaven.bench.book import Cells
-    from leaven.bench.data import require
-    from leaven.bench.suite import find
-    from leaven.bench.table import brief, figures, markdown
     from leaven.cli import FAILED, STOPPED
     from leaven.run import folder
-    from leaven.run.files import whole
+    from leaven.study.bench.book import Cells
+    from leaven.study.bench.data import require
+    from leaven.study.bench.suite import find
+    from leaven.study.bench.table import brief, figures, markdown
+    from leaven.utils.files import whole
 
     if given["suite"] is None:
         return _list(given["as_json"])
@@ -69,8 +69,8 @@ def run(given: dict[str, Any]) -> int:
 
 def _run(suite: Suite, book: Cells, root: Path, out: Path, jobs: int | None) -> dict[str, Found]:
     """What is known of every cell, by fingerprint; those that the book lacks are run."""
-    from leaven.bench.runner import run_all
-    from leaven.evaluate.report.words import plural
+    from leaven.report.words import plural
+    from leaven.study.bench.runner import run_all
     from leaven.utils.countdown import Countdown
 
     cells = {cell.fingerprint: cell for cell in suite.cells()}  # two titles of one recipe are run once
@@ -93,8 +93,8 @@ def _run(suite: Suite, book: Cells, root: Path, out: Path, jobs: int | None) -> 
 
 def _claim(out: Path, suite: Suite, resume: bool, overwrite: bool) -> None:
     import leaven
-    from leaven.bench.cell import CELLS
     from leaven.run.folder import check, claim
+    from leaven.study.bench.cell import CELLS
 
     config = {"bench": suite.name, "leaven": leaven.__version__}
     if overwrite:
@@ -107,7 +107,7 @@ def _claim(out: Path, suite: Suite, resume: bool, overwrite: bool) -> None:
 
 def _jobs(suite: Suite) -> int:
     """One training at a time on a graphics card, else one a core."""
-    from leaven.data.decode import threads
+    from leaven.data.readers.decode import threads
     from leaven.run.limits import device_for
     from leaven.train.plan import Plan
 
@@ -115,7 +115,7 @@ def _jobs(suite: Suite) -> int:
 
 
 def _list(as_json: bool) -> int:
-    from leaven.bench.suite import shipped
+    from leaven.study.bench.suite import shipped
 
     suites = [
         {"name": s.name, "about": s.about, "data": s.data, "labels": list(s.labels), "seeds": s.seeds,

@@ -11,8 +11,8 @@ from leaven.cli.show import emit
 def run(out: Path, seeds: int, as_json: bool) -> None:
     """Run the experiment, write ``result.json`` and the page, print the table."""
     import leaven
-    from leaven import demo
     from leaven.run.folder import RESULT, claim, write_json
+    from leaven.study import demo
 
     claim(out, {"demo": True, "seeds": seeds, "leaven": leaven.__version__}, overwrite=True)
     experiment = demo.Experiment(out)

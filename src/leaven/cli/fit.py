@@ -31,13 +31,13 @@ def run(given: dict[str, Any], hyperparameters: dict[str, str]) -> int:
     """Read the data, train, print the figures; the answer is the exit code."""
     from leaven.cli import STOPPED
     from leaven.methods.registry import get, resolve
-    from leaven.run.auto import AUTO, fit_auto
     from leaven.run.fit import fit
     from leaven.run.folder import REPORT
     from leaven.run.inputs import Pixels, read_like
     from leaven.run.options import Options
-    from leaven.run.rank import first
+    from leaven.study.auto import AUTO, fit_auto
     from leaven.train.plan import Plan
+    from leaven.utils.main_process import first
 
     method = given["method"] or ("adamatch" if given["source"] else "fixmatch")
     auto = method == AUTO
@@ -115,7 +115,7 @@ def _run_folder(given: dict[str, Any]) -> Path:
 def _note(fitted: Sequence[Fitted], rows: list[dict[str, Any]], out: Path, kind: type[Method]) -> str | None:
     """What a person should know that the figures do not say by themselves."""
     from leaven.evaluate.evaluation import Evaluation
-    from leaven.evaluate.report.words import not_learnt
+    from leaven.report.words import not_learnt
 
     if kind.learns == "features":
         return f"A backbone to start from: `leaven probe {out} DATA` says what it is worth, --init {out} uses it."
@@ -153,7 +153,7 @@ def _together(*notes: str | None) -> str | None:
 
 def _inputs(given: dict[str, Any]) -> dict[str, Any]:
     """What was read and how, for ``config.json``: so that a run's data can be read again from any folder."""
-    from leaven.run.stored import recorded
+    from leaven.labels.reading import recorded
 
     paths = {name: recorded(given[name]) for name in PATHS if given[name] is not None}
     masks = {"mask_values": _meaning(given), "background": given["background"]}
@@ -182,7 +182,7 @@ def read_pool(inputs: dict[str, Any]) -> Any:
     ------
     LeavenError : it cannot be read there
     """
-    from leaven.store.place import place
+    from leaven.labels.place import place
 
     return _pool(inputs | {name: place(inputs[name]) for name in PATHS if inputs[name] is not None})[0]
 

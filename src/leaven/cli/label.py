@@ -15,9 +15,9 @@ def run(given: dict[str, Any], hyperparameters: dict[str, str]) -> int:
     import getpass
 
     from leaven.cli.show import print_json
-    from leaven.label.class_names import class_names
-    from leaven.label.opening import open_session
-    from leaven.label.server import serve
+    from leaven.label.session.class_names import class_names
+    from leaven.label.session.opening import open_session
+    from leaven.label.web.server import serve
     from leaven.train.plan import Plan
 
     plan = {f.name: given[f.name] for f in fields(Plan) if f.name != "seed" and given.get(f.name) is not None}

@@ -10,7 +10,7 @@ from leaven.cli.show import print_json, tell
 from leaven.errors import LeavenError
 
 if TYPE_CHECKING:
-    from leaven.store import Event, State
+    from leaven.labels import Event, State
 
 AUTO = "auto"  # a format by the name of the file
 MOST = 10  # conflicts that a person is shown
@@ -18,7 +18,7 @@ MOST = 10  # conflicts that a person is shown
 
 def status(where: str, as_json: bool) -> None:
     """Print counts by class and annotator, agreement, conflicts."""
-    from leaven.store import Store
+    from leaven.labels import Store
 
     with Store.open(where, create=False) as store:
         content = {"store": store.name} | _content(store.state())
@@ -40,10 +40,10 @@ def import_(
     as_json: bool,
 ) -> None:
     """Keep what a file says, all or nothing."""
-    from leaven.data.mask_values import parse
-    from leaven.store import Store
-    from leaven.store.formats.transfer import found_format, read_labels, require_format
-    from leaven.store.place import SUFFIXES, is_store
+    from leaven.data.readers.mask_values import parse
+    from leaven.labels import Store
+    from leaven.labels.formats.transfer import found_format, read_labels, require_format
+    from leaven.labels.place import SUFFIXES, is_store
 
     if not path.exists():
         raise LeavenError(f"There is no file {path} to import, expected one of labels: check the path.")
@@ -73,10 +73,10 @@ def export(where: str, out: Path, form: str, by: str, every: bool, audit: bool, 
     """Write what the store holds to a file, or masks to a folder."""
     import shutil
 
-    from leaven.run.files import require_writable, whole
-    from leaven.store import Store
-    from leaven.store.formats.transfer import EVERY, MASKS, export_labels, found_format, require_format
-    from leaven.store.place import is_store
+    from leaven.labels import Store
+    from leaven.labels.formats.transfer import EVERY, MASKS, export_labels, found_format, require_format
+    from leaven.labels.place import is_store
+    from leaven.utils.files import require_writable, whole
 
     if form == AUTO and out.suffix.lower() == ".json":
         raise LeavenError(f"{out} could be of two formats: say --format label-studio or --format coco.")
@@ -113,8 +113,8 @@ def export(where: str, out: Path, form: str, by: str, every: bool, audit: bool, 
 
 def history(where: str, item: str | None, as_json: bool) -> None:
     """Print every event, or those of one item."""
-    from leaven.store import Store
-    from leaven.store.event import to_dict
+    from leaven.labels import Store
+    from leaven.labels.event import to_dict
 
     with Store.open(where, create=False) as store:
         events = [event for event in store.events() if item is None or event.item == item]
@@ -144,7 +144,7 @@ def _words(event: Event) -> str:
 
 
 def _content(state: State) -> dict[str, Any]:
-    from leaven.store.agreement import agreement
+    from leaven.labels.agreement import agreement
 
     events = [event for given in state.answers.values() for event in given.values()]
     agreed, found = state.consensus(), agreement(state.votes)

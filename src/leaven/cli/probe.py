@@ -27,7 +27,7 @@ def run(
     from leaven.run.inputs import marker, read_like
     from leaven.run.learnt import learnt
     from leaven.run.model import load_model
-    from leaven.run.probe import probe
+    from leaven.study.probe import probe
 
     config, model = folder.read_config(run), load_model(run)
     shape, classifies = model.spec.shape, config["learns"] == "classes"

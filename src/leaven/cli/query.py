@@ -23,17 +23,17 @@ def query(run: Path, data: Path, n: int, strategy: str, out: Path, labels: Path 
     """Write a table of the items to label next, the most wanted first, with an empty column for the labels."""
     import numpy as np
 
-    from leaven.evaluate.predict import describe, wanted
+    from leaven.inference.predict import describe, wanted
     from leaven.query.copies import content
     from leaven.query.said import Said
     from leaven.query.select import BY_FEATURES, BY_VOTES, BY_WANTED, select, strategy_name
     from leaven.run import folder
-    from leaven.run.files import require_writable
     from leaven.run.inputs import marker, read_like
     from leaven.run.limits import best_device
     from leaven.run.method import load_method
     from leaven.run.model import load_model
-    from leaven.run.table import write_table
+    from leaven.utils.files import require_writable
+    from leaven.utils.tables import write_table
 
     name = strategy_name(strategy)
     if out.suffix.lower() != ".csv" or out.is_dir():
@@ -124,8 +124,8 @@ def _known(pool: Pool, data: Path, labels: Path | None, run: Path, config: dict[
     """Which items have a label: in ``labels``; else in the pool itself, or in the run, if this is its own pool."""
     import numpy as np
 
-    from leaven.run.stored import answered
-    from leaven.store.place import is_store
+    from leaven.labels.place import is_store
+    from leaven.labels.reading import answered
 
     known = pool.labels >= 0
     if labels and is_store(labels):

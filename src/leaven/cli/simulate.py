@@ -13,7 +13,7 @@ from leaven.errors import LeavenError
 
 if TYPE_CHECKING:
     from leaven.data import Pool
-    from leaven.query.simulate import Game
+    from leaven.study.simulate import Game
 
 ALIKE = (
     "network",
@@ -31,10 +31,10 @@ BRIEF = ("strategy", "labels", "accuracy", "low", "high")  # what a person sees 
 def run(given: dict[str, Any], hyperparameters: dict[str, str]) -> int:
     """Play every strategy, print and draw the learning curves; the answer is the exit code."""
     from leaven.cli import STOPPED
-    from leaven.query.book import Book
-    from leaven.query.curves import difference, figures, verdict, write_page
-    from leaven.query.simulate import CONTROL, play
     from leaven.run import folder
+    from leaven.study.curves import difference, figures, verdict, write_page
+    from leaven.study.rounds import Book
+    from leaven.study.simulate import CONTROL, play
     from leaven.utils.countdown import Countdown
 
     out, seeds = Path(given["out"]), given["seeds"]
@@ -69,9 +69,9 @@ def run(given: dict[str, Any], hyperparameters: dict[str, str]) -> int:
 
 def _timed(game: Game, seeds: int, announce: bool) -> tuple[Game, str]:
     """The game with as many steps as its minutes allow, if any were given, and what to say of how long it takes."""
-    from leaven.query.simulate import seconds_a_step, trainings
     from leaven.run.budget import foretold_of_all, require_budget, steps_within, worth_saying
     from leaven.run.options import decide
+    from leaven.study.simulate import seconds_a_step, trainings
 
     options = game.options
     require_budget(options)
@@ -89,8 +89,8 @@ def _timed(game: Game, seeds: int, announce: bool) -> tuple[Game, str]:
 def _game(given: dict[str, Any], hyperparameters: dict[str, str]) -> Game:
     from leaven.methods.registry import get
     from leaven.query.select import strategy_name
-    from leaven.query.simulate import Game
     from leaven.run.options import Options, as_begun, decide
+    from leaven.study.simulate import Game
     from leaven.train.plan import Plan
 
     strategies = tuple(strategy_name(name) for name in given["strategies"].split(",") if name.strip())

@@ -13,7 +13,7 @@ from leaven.errors import LeavenError
 if TYPE_CHECKING:
     import numpy as np
 
-    from leaven.data.white import Span
+    from leaven.data.readers.white import Span
     from leaven.query.stream import StreamQuery
     from leaven.run.model import Model
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 def stream(run: Path, budget: float, score: str, limit: int | None, state: Path | None, as_json: bool) -> None:
     """Read names of images, one a line, as they come; print those to label at once."""
     from leaven.query.stream import StreamQuery
-    from leaven.run.files import require_writable
     from leaven.run.model import load_model
+    from leaven.utils.files import require_writable
 
     asker = StreamQuery(budget, score, limit=limit)
     if state is not None:
@@ -58,8 +58,8 @@ def _item(path: Path, model: Model) -> np.ndarray:
     """One image in the form that the model takes, uint8 ``(1, H, W, C)``."""
     from PIL import Image
 
-    from leaven.data.images import standardise
-    from leaven.data.white import unfit
+    from leaven.data.readers.images import standardise
+    from leaven.data.readers.white import unfit
 
     def look(span: Span) -> None:
         white = model.white.of(span.kind)
@@ -86,7 +86,7 @@ def _go_on(asker: StreamQuery, path: Path) -> None:
 
 
 def _keep(asker: StreamQuery, path: Path) -> None:
-    from leaven.run.files import whole
+    from leaven.utils.files import whole
 
     with whole(path) as part:
         part.write_text(json.dumps(asker.state_dict()))

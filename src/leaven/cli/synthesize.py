@@ -17,10 +17,10 @@ def synthesize(run: Path, n: int, out: Path | None, seed: int, as_json: bool) ->
 
     from leaven.query.synthesis import synthesise
     from leaven.run import folder
-    from leaven.run.files import require_writable
     from leaven.run.limits import best_device
     from leaven.run.method import load_method
-    from leaven.run.table import write_table
+    from leaven.utils.files import require_writable
+    from leaven.utils.tables import write_table
 
     out = run / MADE if out is None else out
     config, method = folder.read_config(run), load_method(run)

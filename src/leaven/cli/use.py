@@ -30,15 +30,15 @@ def evaluate(
     as_json: bool,
 ) -> None:
     """Evaluate a run's model and its baseline on labelled data; write it all into the run folder."""
-    from leaven.evaluate.report import write_report
+    from leaven.labels.place import is_store
+    from leaven.labels.reading import learnt_from
+    from leaven.report import write_report
     from leaven.run import folder
     from leaven.run.figures import figures
-    from leaven.run.files import save_whole
     from leaven.run.inputs import Pixels, marker, read_like
     from leaven.run.limits import best_device
     from leaven.run.model import load_model
-    from leaven.run.stored import learnt_from
-    from leaven.store.place import is_store
+    from leaven.utils.files import save_whole
 
     if not name.replace("-", "").replace("_", "").isalnum() or name in KEPT:
         raise LeavenError(f"The data cannot be called {name!r}; give a --name of letters and digits, such as test.")
@@ -86,7 +86,7 @@ def _telling(
     A run that learnt to solve tasks goes by the labels of its own pool where no others are given.
     """
     from leaven.cli.fit import read_pool
-    from leaven.data.white import UNKNOWN
+    from leaven.data.readers.white import UNKNOWN
     from leaven.run.inputs import marker, read_like
     from leaven.run.solved import solved
 
@@ -116,10 +116,10 @@ def predict(
     Without ``out`` label and confidence are printed, a line for each item.
     """
     from leaven.run import folder
-    from leaven.run.files import require_writable
     from leaven.run.limits import best_device
     from leaven.run.model import load_model
-    from leaven.run.table import SUFFIXES, write_table
+    from leaven.utils.files import require_writable
+    from leaven.utils.tables import SUFFIXES, write_table
 
     model, _ = _telling(run, load_model(run), folder.read_config(run), support, strict)
     if model.spec.dense:
@@ -189,10 +189,10 @@ def _unlabelled(names: Sequence[Path], model: Any, strict: bool) -> Any:
 def _predict_masks(model: Any, data: Sequence[Path], out: Path, strict: bool, as_json: bool) -> None:
     import numpy as np
 
-    from leaven.data.folder import on_disk
-    from leaven.run.files import require_writable
+    from leaven.data.readers.folder import on_disk
     from leaven.run.inputs import image_folder
     from leaven.run.mask_folder import write_masks
+    from leaven.utils.files import require_writable
 
     if out.suffix or (out.exists() and (not out.is_dir() or any(out.iterdir()))):
         raise LeavenError(f"Masks cannot be written as {out}; name a folder that is new or empty.")
@@ -213,7 +213,7 @@ def _predict_masks(model: Any, data: Sequence[Path], out: Path, strict: bool, as
 
 def report(run: Path, as_json: bool) -> None:
     """Make the report anew."""
-    from leaven.evaluate.report import write_report
+    from leaven.report import write_report
     from leaven.run import folder
 
     folder.read_config(run)

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import numpy as np
 
     from leaven.data import Pool
-    from leaven.run.lines import Lines
-    from leaven.run.worth import Task
+    from leaven.study.worth import Task
+    from leaven.utils.jsonl import Lines
 
 DRAWS = 3  # of labels for each number of them
 BRIEF = ("method", "labels", "seeds", "accuracy", "low", "high")  # what a person sees of a row
@@ -36,15 +36,15 @@ def run(
     """Train with fewer and with more labels, print and draw what follows; the answer is the exit code."""
     from leaven.cli import STOPPED
     from leaven.run import folder
-    from leaven.run.files import require_writable
-    from leaven.run.lines import Lines
-    from leaven.run.weigh import rows as table
-    from leaven.run.weigh import weigh
-    from leaven.run.weighed import content, sentences, write_page
-    from leaven.run.worth import require_curve, train_all
+    from leaven.study.weigh import rows as table
+    from leaven.study.weigh import weigh
+    from leaven.study.weighed import content, sentences, write_page
+    from leaven.study.worth import require_curve, train_all
     from leaven.train.plan import require_minutes
     from leaven.train.schemas import Training
     from leaven.utils.countdown import Countdown
+    from leaven.utils.files import require_writable
+    from leaven.utils.jsonl import Lines
 
     if minutes is not None:
         require_minutes(minutes)
@@ -86,7 +86,7 @@ def _timed(
 ) -> tuple[int, set[Hashable]]:
     """How many draws there are, and what is still to be trained; says how long that takes where it takes long."""
     from leaven.run.budget import FOR_STEPS, WORTH_SAYING, foretold_of_all
-    from leaven.run.worth import seconds, trainings
+    from leaven.study.worth import seconds, trainings
 
     steps, each = task.config["plan"]["steps"], {}
     if minutes is not None:
@@ -106,7 +106,7 @@ def _task(run: Path, test: Path | None, strict: bool) -> Task:
     """Read again what the run was given, as it was given and with all labels, and what to judge by."""
     from leaven.run import folder
     from leaven.run.inputs import marker, read_like
-    from leaven.run.worth import require_weighable, task_of
+    from leaven.study.worth import require_weighable, task_of
 
     config = folder.read_config(run)
     inputs = config.get("inputs")

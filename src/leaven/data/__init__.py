@@ -9,45 +9,45 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .arrays import read_arrays, read_npz
     from .cache import LeavenWarning, clear_cache
-    from .characters import omniglot
     from .checks import match_classes, require_trainable
-    from .embedded_digits import digits, rendered_digits
-    from .embedded_streets import streets
-    from .files import read_files
-    from .folder import read_folder
-    from .hub import read_huggingface
+    from .embedded.digits import digits, rendered_digits
+    from .embedded.streets import streets
     from .join import adaptation
-    from .masks import read_masks
     from .pool import Pool
-    from .read_any import read
+    from .readers.any import read
+    from .readers.arrays import read_arrays, read_npz
+    from .readers.files import read_files
+    from .readers.folder import read_folder
+    from .readers.huggingface import read_huggingface
+    from .readers.masks import read_masks
+    from .readers.omniglot import omniglot
+    from .readers.torchvision import read_torchvision
+    from .readers.white import White
     from .splits import few_labels, hold_out
-    from .vision import read_torchvision
-    from .white import White
 
 _HOME = {
     "LeavenWarning": "cache",
     "Pool": "pool",
-    "White": "white",
+    "White": "readers.white",
     "adaptation": "join",
     "clear_cache": "cache",
-    "digits": "embedded_digits",
+    "digits": "embedded.digits",
     "few_labels": "splits",
     "hold_out": "splits",
     "match_classes": "checks",
-    "omniglot": "characters",
-    "read": "read_any",
-    "read_arrays": "arrays",
-    "read_files": "files",
-    "read_folder": "folder",
-    "read_huggingface": "hub",
-    "read_masks": "masks",
-    "read_npz": "arrays",
-    "read_torchvision": "vision",
-    "rendered_digits": "embedded_digits",
+    "omniglot": "readers.omniglot",
+    "read": "readers.any",
+    "read_arrays": "readers.arrays",
+    "read_files": "readers.files",
+    "read_folder": "readers.folder",
+    "read_huggingface": "readers.huggingface",
+    "read_masks": "readers.masks",
+    "read_npz": "readers.arrays",
+    "read_torchvision": "readers.torchvision",
+    "rendered_digits": "embedded.digits",
     "require_trainable": "checks",
-    "streets": "embedded_streets",
+    "streets": "embedded.streets",
 }
 
 __all__ = [

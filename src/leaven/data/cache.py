@@ -18,10 +18,10 @@ import numpy as np
 
 from leaven.errors import LeavenError
 
-from .decode import Convert, Decoded, decode, reserve
-from .depth import kind
+from .readers.decode import Convert, Decoded, decode, reserve
+from .readers.depth import kind
+from .readers.white import UNKNOWN, White, as_white
 from .storage import bytes_each, cache_folder, let_go, parts
-from .white import UNKNOWN, White, as_white
 
 VERSION = 2  # of the cache's layout and of what `standardise` answers: raise it when either changes
 TRIES = 3  # where other processes replace an entry in the same moment
@@ -50,7 +50,7 @@ class Images(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """What stands in the cache, see `leaven.data.decode.Decoded`."""
+    """What stands in the cache, see `leaven.data.readers.decode.Decoded`."""
 
     items: np.ndarray
     failed: dict[int, str]
@@ -99,7 +99,7 @@ def decoded(
     convert : callable, optional
         Opened image, (height, width) and channels → pixels; ``key`` must tell it too.
     white : White
-        As for `leaven.data.decode.decode`. Images of 8 bits have one entry, whatever it is.
+        As for `leaven.data.readers.decode.decode`. Images of 8 bits have one entry, whatever it is.
 
     Raises
     ------

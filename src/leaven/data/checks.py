@@ -10,10 +10,10 @@ import numpy as np
 
 from leaven.errors import LeavenError
 
-from .mask_values import FILE, OPTION, one_class
-from .masks import pixel_counts, renumbered
 from .names import class_name, listing, unknown_class
 from .pool import NO_CLASS, Pool
+from .readers.mask_values import FILE, OPTION, one_class
+from .readers.masks import pixel_counts, renumbered
 from .unlabelled import is_unlabelled
 
 

@@ -13,8 +13,8 @@ import numpy as np
 from leaven.errors import LeavenError
 
 from .names import class_name, composed_array
+from .readers.white import UNKNOWN, White
 from .storage import bytes_each, gather, let_go, parts
-from .white import UNKNOWN, White
 
 NO_CLASS = 255  # in a mask: the pixel does not count
 ROLES = ("labelled", "unlabelled", "hidden", "source", "target_labelled", "any")

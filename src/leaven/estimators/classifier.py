@@ -17,15 +17,15 @@ from sklearn.utils import check_consistent_length, check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from leaven.data import Pool, read_arrays
-from leaven.data.arrays import as_features
+from leaven.data.readers.arrays import as_features
 from leaven.data.unlabelled import as_text
 from leaven.errors import LeavenError
 from leaven.estimators.targets import classes_of, domains, labelled
 from leaven.methods.base import Method
 from leaven.methods.registry import get
-from leaven.run.auto import AUTO, fit_auto
 from leaven.run.fit import fit
 from leaven.run.options import Options
+from leaven.study.auto import AUTO, fit_auto
 
 if TYPE_CHECKING:
     from sklearn.utils import Tags
@@ -45,7 +45,7 @@ class LeavenClassifier(ClassifierMixin, BaseEstimator):
     ----------
     method : str or subclass of ``leaven.Method``, default="fixmatch"
         How to learn, see ``leaven methods``. ``"auto"``: what cross-validation over the labels speaks for, see
-        ``leaven.run.auto``; it trains the better candidates up to five times.
+        ``leaven.study.auto``; it trains the better candidates up to five times.
     hyperparameters : dict, default=None
         Those of the method that differ from its defaults. A search reaches each as
         ``hyperparameters__threshold``.
@@ -89,7 +89,7 @@ class LeavenClassifier(ClassifierMixin, BaseEstimator):
         The classes; the marker of unlabelled rows is not among them.
     model_ : leaven.run.model.Model
         The trained network; ``model_.save(path)`` writes it for ``leaven.load``.
-    evidence_ : leaven.run.evidence.Evidence
+    evidence_ : leaven.study.evidence.Evidence
         With ``method="auto"``: what was tried, what was chosen, and why.
     n_features_in_ : int
         Columns of ``X``; for images the numbers in one.

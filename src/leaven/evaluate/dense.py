@@ -18,7 +18,7 @@ from leaven.errors import LeavenError
 from leaven.evaluate.bootstrap import of_sums, resampled
 from leaven.evaluate.evaluation import AGAIN
 from leaven.evaluate.intervals import Interval
-from leaven.evaluate.predict import passed, ready
+from leaven.inference.predict import passed, ready
 from leaven.utils.archive import read_archive, require_form, require_within
 from leaven.utils.reading import PathLike
 
@@ -173,7 +173,7 @@ def predicted_masks(
     ----------
     network : maps float ``(B, C, H, W)`` in 0..1 to scores ``(B, K, H, W)``
     classes : K, where that is known
-    batch_size, precision, device : as for ``leaven.evaluate.predict.predict``
+    batch_size, precision, device : as for ``leaven.inference.predict.predict``
 
     Raises
     ------

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from leaven.data.decode import bar
+from leaven.data.readers.decode import bar
 from leaven.evaluate.intervals import Interval, mean_of_runs
 from leaven.evaluate.probe import features
+from leaven.inference.items import Items, to_float
 from leaven.methods.base import Episode, Method
 from leaven.nn.heads import nearest_mean
 from leaven.train.episodes import EpisodeSampler
-from leaven.train.items import Items, to_float
 
 if TYPE_CHECKING:
     from leaven.data import Pool

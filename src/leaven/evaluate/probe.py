@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from leaven.evaluate.intervals import Interval, proportion
-from leaven.evaluate.predict import fitting, passed, ready
+from leaven.inference.predict import fitting, passed, ready
 from leaven.nn.network import Network, pooled
 from leaven.nn.norm import has_no_statistics, set_momentum
 
@@ -26,7 +26,7 @@ def features(
 
     Where batch norm never kept statistics (a random network, MAML), the first `FIRST` items give them (of a large
     network their batches, and the mean of these). Of feature maps the mean over their places. Parameters as for
-    ``leaven.evaluate.predict.predict``.
+    ``leaven.inference.predict.predict``.
     """
     where = ready(network, device)
 

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from leaven.errors import LeavenError
 from leaven.methods.base import IGNORE
-from leaven.nn.distributed import global_mean
 from leaven.nn.network import Network, at_size_of, domain_of, of_domain
+from leaven.utils.collectives import global_mean
 
 if TYPE_CHECKING:
     from leaven.methods.base import Draw

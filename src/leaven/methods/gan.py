@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from leaven.nn.distributed import differentiable_mean, global_mean
 from leaven.nn.network import of_domain
+from leaven.utils.collectives import differentiable_mean, global_mean
 
 
 def real_or_made(of_real: Tensor, of_made: Tensor) -> Tensor:

@@ -34,7 +34,7 @@ def backbone(spec: Spec, *, load: bool = True) -> nn.Module:
     if spec.name in VECTORS:
         if images:
             raise LeavenError(f"The network {spec.name!r} takes feature vectors, but the items are images; choose cnn.")
-        from leaven.nn.mlp import MLP, OneLength
+        from leaven.nn.backbones.mlp import MLP, OneLength
 
         if spec.name == "angular":
             return OneLength(spec.shape[0])
@@ -43,16 +43,16 @@ def backbone(spec: Spec, *, load: bool = True) -> nn.Module:
         raise LeavenError(f"The network {spec.name!r} takes images, but the items are feature vectors; choose mlp.")
     height, width, channels = spec.shape
     if spec.name == "cnn":
-        from leaven.nn.cnn import SmallCNN
+        from leaven.nn.backbones.cnn import SmallCNN
 
         return SmallCNN((height, width), channels)
     if spec.name in ("conv4", "conv4-32"):
-        from leaven.nn.conv4 import Conv4
+        from leaven.nn.backbones.conv4 import Conv4
 
         return Conv4((height, width), channels, 32 if spec.name == "conv4-32" else 64)
     if spec.dense:
-        from leaven.nn.deeplab import DeepLab, SmallEncoder
-        from leaven.nn.pretrained import timm_features
+        from leaven.nn.backbones.deeplab import DeepLab, SmallEncoder
+        from leaven.nn.backbones.pretrained import timm_features
 
         encoder = spec.name.removeprefix(DEEPLAB)
         small = encoder == spec.name
@@ -60,7 +60,7 @@ def backbone(spec: Spec, *, load: bool = True) -> nn.Module:
             return DeepLab(SmallEncoder(channels))
         return DeepLab(with_our_norms(timm_features(encoder, spec.pretrained and load)))  # type: ignore[arg-type]
     if spec.name.startswith("wrn-"):
-        from leaven.nn.wideresnet import WideResNet
+        from leaven.nn.backbones.wideresnet import WideResNet
 
         found = re.fullmatch(r"wrn-(\d+)-(\d+)", spec.name)
         if not found or (int(found[1]) - 4) % 6:
@@ -71,7 +71,7 @@ def backbone(spec: Spec, *, load: bool = True) -> nn.Module:
                 f"from 1 to {MOST_WIDTH}."
             )
         return WideResNet(int(found[1]), int(found[2]), channels)
-    from leaven.nn.pretrained import timm_backbone
+    from leaven.nn.backbones.pretrained import timm_backbone
 
     body = timm_backbone(spec.name, pretrained=spec.pretrained and load, resolution=spec.resolution)
     return body if spec.frozen else with_our_norms(body)  # frozen ones are folded into their convolutions
@@ -161,7 +161,7 @@ def describe(
     ------
     LeavenError : the options do not go together, or with the items
     """
-    from leaven.nn.pretrained import input_form
+    from leaven.nn.backbones.pretrained import input_form
 
     shape = tuple(int(n) for n in items.shape[1:]) if items.dtype.name == "uint8" else (int(items.shape[-1]),)
     name = _automatic(shape, dense) if name == "auto" else name
@@ -186,7 +186,7 @@ def describe(
 
 
 def _automatic(shape: tuple[int, ...], dense: bool) -> str:
-    from leaven.nn.pretrained import offline_encoder
+    from leaven.nn.backbones.pretrained import offline_encoder
 
     if len(shape) == 1:
         return "mlp"

@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from leaven.data.decode import bar
+from leaven.data.readers.decode import bar
 from leaven.data.storage import IN_MEMORY, bytes_each, cache_folder, let_go, parts, room
+from leaven.nn.backbones.pretrained import freeze
 from leaven.nn.build import Spec, backbone
 from leaven.nn.fuse import fused
 from leaven.nn.memory import at_once, give_back
 from leaven.nn.network import Network
-from leaven.nn.pretrained import freeze
 
 # Images whose views are drawn together, from one seed, and that pass together where memory is enough; on a processor
 # what its cache holds is fastest.

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from leaven.errors import LeavenError
-from leaven.nn.distributed import differentiable_mean, global_mean, processes
+from leaven.utils.collectives import differentiable_mean, global_mean, processes
 
 POLICIES = ("joint", "source", "per_domain", "frozen")
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from leaven.data.storage import room
 from leaven.errors import LeavenError
-from leaven.evaluate.predict import passed, predict, ready
+from leaven.inference.predict import passed, predict, ready
 from leaven.nn.heads import DroppedLinear
 from leaven.nn.network import Network
 from leaven.run import folder
@@ -36,7 +36,7 @@ def dropout_votes(
 
     Parameters
     ----------
-    network : what the features are of, see ``leaven.evaluate.predict.describe``; composed ones too
+    network : what the features are of, see ``leaven.inference.predict.describe``; composed ones too
     features : float32 ``(N, D)``, as ``describe`` gives them
     rate : share set to 0; ``None``: that of the training (``--dropout``), or 0.2 where there was none, which is no
         posterior of the weights then but a measure of how much an answer hangs on few features

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from leaven.errors import LeavenError
-from leaven.evaluate.report.words import duration, plural
+from leaven.report.words import duration, plural
 from leaven.run.options import Options, Resolved
 from leaven.run.start import Start
 from leaven.train.engine import launched_from_outside

@@ -11,9 +11,9 @@ from pathlib import Path
 import torch
 
 from leaven.errors import LeavenError
-from leaven.run.files import require_writable, whole
 from leaven.run.folder import MODEL
 from leaven.run.model import Model
+from leaven.utils.files import require_writable, whole
 from leaven.utils.reading import PathLike
 
 FORMATS = {"onnx": "model.onnx", "torch": "model.pt2", "safetensors": MODEL}

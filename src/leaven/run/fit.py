@@ -22,19 +22,19 @@ from leaven.run import folder, held
 from leaven.run.budget import Runs, foretold, require_budget, within_minutes
 from leaven.run.curve import Curve
 from leaven.run.figures import figures, trained_on
-from leaven.run.files import save_whole
 from leaven.run.limits import device_for, require_loggers
 from leaven.run.look import look
 from leaven.run.model import Model, compose
 from leaven.run.opening import opening
 from leaven.run.options import Options, Resolved, as_begun, configuration, decide
 from leaven.run.prepare import Prepared, encode_plain, prepare
-from leaven.run.rank import first
 from leaven.run.start import Start
 from leaven.train.engine import train
 from leaven.train.job import Job
 from leaven.train.pace import step_seconds
 from leaven.train.rehearse import rehearse
+from leaven.utils.files import save_whole
+from leaven.utils.main_process import first
 from leaven.utils.reading import PathLike
 
 # What a training before the run takes over from the run's own plan.
@@ -315,7 +315,7 @@ def _rows(items: np.ndarray, rows: np.ndarray) -> np.ndarray:
 
 def _conclude(fitted: list[Fitted], run: Path) -> None:
     """Figures and report of what is trained by now; those of `leaven evaluate` stay."""
-    from leaven.evaluate.report import write_report
+    from leaven.report import write_report
 
     rows = [row for one in fitted for row in one.figures()]
     ours = {split for one in fitted for split in one.evaluations}

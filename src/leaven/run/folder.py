@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from leaven.errors import LeavenError
-from leaven.run.files import require_writable, whole
 from leaven.train import schemas
 from leaven.utils.disks import unwritten
+from leaven.utils.files import require_writable, whole
 from leaven.utils.reading import PathLike
 
 CONFIG = "config.json"

@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from leaven.data import Pool, match_classes, read
-from leaven.data.mask_values import OPTION, Value, parse, read_names, stated
 from leaven.data.pool import NO_CLASS
+from leaven.data.readers.mask_values import OPTION, Value, parse, read_names, stated
+from leaven.data.readers.white import UNKNOWN, White
 from leaven.data.unlabelled import MARKERS, is_unlabelled
-from leaven.data.white import UNKNOWN, White
 from leaven.errors import LeavenError
-from leaven.store.place import is_store, without_password
+from leaven.labels.place import is_store, without_password
 from leaven.utils.reading import PathLike
 
 if TYPE_CHECKING:
-    from leaven.run.stored import Use
+    from leaven.labels.reading import Use
 
 IMAGES, MASKS = "images", "masks"  # subfolders
 
@@ -104,7 +104,7 @@ def meaning(path: PathLike, labels: str | Path | None, pixels: Pixels) -> dict[s
     """What the numbers of the masks stand for, by the options and ``classes.txt``, for the record; ``None`` without."""
     path = Path(path)
     if labels and is_store(labels):
-        from leaven.run.stored import stored_meaning
+        from leaven.labels.reading import stored_meaning
 
         return stored_meaning(labels)
     both = mask_folders(path, labels)
@@ -151,7 +151,7 @@ def read_data(
         images, masks = both
         return read_masks(images, masks, told=told, **pixels.of(masks), **form)
     if labels and is_store(labels):
-        from leaven.run.stored import read_stored
+        from leaven.labels.reading import read_stored
 
         pixels.require_no_values(without_password(labels))
         usual = pixels.like.get("background")

@@ -9,7 +9,7 @@ from torch import nn
 
 from leaven.data import Pool
 from leaven.evaluate.evaluation import Evaluation
-from leaven.evaluate.predict import predict
+from leaven.inference.predict import predict
 
 
 def look(network: nn.Module, pool: Pool, items: np.ndarray | None = None, **options: Any) -> Any:

@@ -8,16 +8,16 @@ from pathlib import Path
 import numpy as np
 
 from leaven.data import Pool
-from leaven.data.images import probe, standardise
-from leaven.data.mask_files import places
-from leaven.data.mask_values import FILE, write_names
 from leaven.data.names import composed
-from leaven.data.palette import save_mask
-from leaven.data.white import White
+from leaven.data.readers.images import probe, standardise
+from leaven.data.readers.mask_files import places
+from leaven.data.readers.mask_values import FILE, write_names
+from leaven.data.readers.palette import save_mask
+from leaven.data.readers.white import White
 from leaven.evaluate.dense import predicted_masks
-from leaven.run.files import whole
 from leaven.run.limits import best_device
 from leaven.run.model import Model
+from leaven.utils.files import whole
 from leaven.utils.reading import PathLike
 
 Size = tuple[int, int]  # height and width

@@ -14,16 +14,16 @@ from torch import nn
 
 from leaven.data import Pool
 from leaven.data.names import class_name
-from leaven.data.white import FULL, UNKNOWN, White, as_white
+from leaven.data.readers.white import FULL, UNKNOWN, White, as_white
 from leaven.errors import LeavenError
-from leaven.evaluate.predict import predict
+from leaven.inference.predict import predict
+from leaven.nn.backbones.pretrained import freeze
 from leaven.nn.build import Spec, backbone, build
 from leaven.nn.network import Network
-from leaven.nn.pretrained import freeze
 from leaven.run import folder
-from leaven.run.files import whole
 from leaven.run.look import look
 from leaven.train.checkpoint import digest, require_digest
+from leaven.utils.files import whole
 from leaven.utils.reading import PathLike, from_json, require_regular
 
 AGAIN = "copy it back from where it is whole, or train it again"

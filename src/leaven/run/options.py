@@ -15,7 +15,7 @@ import torch
 
 import leaven
 from leaven.data import Pool, require_trainable
-from leaven.data.white import UNKNOWN
+from leaven.data.readers.white import UNKNOWN
 from leaven.errors import LeavenError
 from leaven.methods.base import Method
 from leaven.methods.registry import get, name_of, resolve

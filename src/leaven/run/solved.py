@@ -12,14 +12,14 @@ from torch import Tensor, nn
 
 from leaven.data import Pool, require_trainable
 from leaven.errors import LeavenError
-from leaven.evaluate.predict import describe
+from leaven.inference.items import Items, to_float
+from leaven.inference.predict import describe
 from leaven.methods.base import Method
 from leaven.methods.registry import get, resolve
 from leaven.nn.heads import class_means, set_to_means
 from leaven.nn.network import Network
 from leaven.run import folder
 from leaven.run.model import Model
-from leaven.train.items import Items, to_float
 from leaven.utils.reading import PathLike
 
 TEMPERATURE = 0.1  # of features that were not trained to lie near their class's mean, as ``nearest`` has it

@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from leaven.errors import LeavenError
+from leaven.inference.items import Items, to_float
 from leaven.methods.base import Batch, Draw, Stream
 from leaven.nn.network import of_domain
 from leaven.train.episodes import EpisodeSampler
-from leaven.train.items import Items, to_float
 from leaven.train.plan import Plan
 from leaven.train.sampler import Sampler
 from leaven.train.seen import Seen, see_pixels, see_together

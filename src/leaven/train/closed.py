@@ -6,7 +6,7 @@ import time
 
 import torch
 
-from leaven.evaluate.predict import describe
+from leaven.inference.predict import describe
 from leaven.methods.base import Survey
 from leaven.train.job import Job, Trained
 

@@ -14,9 +14,8 @@ import torch
 from torch import Tensor
 
 from leaven.errors import LeavenError
-from leaven.evaluate.predict import describe
+from leaven.inference.predict import describe
 from leaven.methods.base import Batch, Method, Phase, Survey
-from leaven.nn.distributed import gathered, global_mean, processes
 from leaven.nn.ema import EMA
 from leaven.nn.norm import set_momentum, set_policy
 from leaven.train import checkpoint
@@ -28,6 +27,7 @@ from leaven.train.outliers import SURVEYS, belonging
 from leaven.train.plan import Plan
 from leaven.train.progress import Bar
 from leaven.train.sampler import seed_step
+from leaven.utils.collectives import gathered, global_mean, processes
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric

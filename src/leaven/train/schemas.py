@@ -137,7 +137,7 @@ class Row(Form):
 
 
 class Tried(Form):
-    """A row of ``auto.json``: ``leaven.run.evidence.Tried``."""
+    """A row of ``auto.json``: ``leaven.study.evidence.Tried``."""
 
     method: str
     value: float
@@ -160,7 +160,7 @@ class Tried(Form):
 
 
 class Auto(Form):
-    """``auto.json``: ``leaven.run.evidence.Evidence``."""
+    """``auto.json``: ``leaven.study.evidence.Evidence``."""
 
     chosen: str
     why: str
@@ -179,7 +179,7 @@ class Fold(Form):
 
 
 class Training(Form):
-    """A line of ``worth.jsonl``, see ``leaven.run.worth.train_all``."""
+    """A line of ``worth.jsonl``, see ``leaven.study.worth.train_all``."""
 
     method: str
     labels: Size

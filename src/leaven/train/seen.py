@@ -12,8 +12,8 @@ from torch import Tensor
 from leaven.augment import Shift
 from leaven.data.pool import NO_CLASS
 from leaven.errors import LeavenError
+from leaven.inference.items import to_float
 from leaven.methods.base import IGNORE, kind_of, reference
-from leaven.train.items import to_float
 
 
 class Drawn(Protocol):

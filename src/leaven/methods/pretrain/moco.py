@@ -13,9 +13,9 @@ from torch import Tensor, nn
 
 from leaven.methods.base import Batch, Method, Setup, Stream
 from leaven.methods.ranges import COUNT, POSITIVE
-from leaven.nn.distributed import gathered
 from leaven.nn.network import Network, pooled
 from leaven.nn.norm import grid, normalised_apart
+from leaven.utils.collectives import gathered
 
 
 class MoCo(Method):

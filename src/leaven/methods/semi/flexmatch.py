@@ -10,8 +10,8 @@ from torch import Tensor
 from leaven.methods.base import Batch, Method, Setup, Stream
 from leaven.methods.common import cross_entropy, guessed, masked_cross_entropy
 from leaven.methods.ranges import NOT_NEGATIVE, POSITIVE, SHARE
-from leaven.nn.distributed import gathered
 from leaven.nn.network import Network, joint
+from leaven.utils.collectives import gathered
 
 
 class FlexMatch(Method):

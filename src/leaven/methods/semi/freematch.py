@@ -18,8 +18,8 @@ from leaven.methods.common import (
     masked_cross_entropy,
 )
 from leaven.methods.ranges import NOT_NEGATIVE, POSITIVE
-from leaven.nn.distributed import differentiable_mean, global_mean
 from leaven.nn.network import Network, joint
+from leaven.utils.collectives import differentiable_mean, global_mean
 
 
 class FreeMatch(Method):

@@ -18,8 +18,8 @@ from leaven.methods.common import (
     uniform,
 )
 from leaven.methods.ranges import NOT_NEGATIVE, POSITIVE
-from leaven.nn.distributed import global_mean, processes
 from leaven.nn.network import Network, joint
+from leaven.utils.collectives import global_mean, processes
 
 
 class SoftMatch(Method):

@@ -13,8 +13,8 @@ from leaven.errors import LeavenError
 from leaven.methods.base import IGNORE, Batch, Method, Stream
 from leaven.methods.common import cross_entropy, entropy, guessed, masked_cross_entropy, sharpen
 from leaven.methods.ranges import NOT_NEGATIVE, POSITIVE, SHARE
-from leaven.nn.distributed import global_mean
 from leaven.nn.network import Network, joint
+from leaven.utils.collectives import global_mean
 
 # α of the share of the run that is done, t / T
 SCHEDULES = {

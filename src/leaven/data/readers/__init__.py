@@ -1,0 +1,1 @@
+"""From files, arrays and other libraries' data sets to a `Pool`."""

@@ -1,5 +1,0 @@
-"""The page that a person reads: one self-contained HTML file out of a run folder."""
-
-from leaven.evaluate.report.page import write_report
-
-__all__ = ["write_report"]

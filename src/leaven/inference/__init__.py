@@ -1,0 +1,1 @@
+"""Taking items from a pool, and passing a pool through a network."""

@@ -1,0 +1,149 @@
+"""What a network says about many items."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from leaven.data.storage import let_go, room
+from leaven.inference.items import Items, to_float
+from leaven.nn.memory import at_once, give_back
+from leaven.nn.network import Network
+
+if TYPE_CHECKING:
+    from leaven.methods.base import Method
+
+T = TypeVar("T")
+
+
+def passed(
+    look: Callable[[Tensor], T],
+    items: np.ndarray,
+    where: torch.device,
+    batch_size: int | None = None,
+    precision: str = "32-true",
+) -> Iterator[tuple[slice, T]]:
+    """Rows of ``items`` and what ``look`` makes of them, a batch at a time: the one way of a pool through a network.
+
+    Parameters
+    ----------
+    look : of floats ``(B, C, H, W)`` in 0..1 or ``(B, D)`` on the device; an item's answer depends on no other one
+    items : as a ``Pool`` holds them; of those with V cached views the plain one is seen
+    batch_size : items a batch; ``None``: as many as memory is meant for, see ``leaven.nn.memory.at_once``
+    precision : ``32-true`` or ``bf16-mixed``
+    """
+    see = _seen_by(look, items, where, precision)
+    size = batch_size or fitting(look, items, where, precision)
+    for start in range(0, len(items), max(1, size)):
+        stop = min(start + size, len(items))
+        yield slice(start, stop), see(start, stop)
+        let_go(items)
+    give_back()
+
+
+def fitting(look: Callable[[Tensor], T], items: np.ndarray, where: torch.device, precision: str = "32-true") -> int:
+    """How many of ``items`` may be looked at together; see ``passed`` and ``leaven.nn.memory.at_once``."""
+    see = _seen_by(look, items, where, precision)
+    return at_once(lambda n: see(0, n), len(items), where)
+
+
+def _seen_by(
+    look: Callable[[Tensor], T], items: np.ndarray, where: torch.device, precision: str
+) -> Callable[[int, int], T]:
+    """What ``look`` makes of the rows from one number to another."""
+    gather = Items(items[:, 0] if items.ndim == 3 else items, where)
+
+    def see(start: int, stop: int) -> T:
+        with torch.inference_mode(), torch.autocast(where.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
+            return look(to_float(gather[np.arange(start, stop)]))
+
+    return see
+
+
+def ready(network: nn.Module, device: str | None) -> torch.device:
+    """Put ``network`` into evaluation and onto ``device``, by default where it is; which that is."""
+    where = torch.device(device) if device else next(network.parameters()).device
+    network.eval().to(where)
+    return where
+
+
+def predict(
+    network: nn.Module,
+    items: np.ndarray,
+    *,
+    batch_size: int | None = None,
+    precision: str = "32-true",
+    device: str | None = None,
+) -> np.ndarray:
+    """Class probabilities, float32 ``(N, K)``, of ``items`` as a ``Pool`` holds them.
+
+    Memory stays bounded: one batch at a time is on the device. Of items with V cached views the plain one is seen.
+
+    Parameters
+    ----------
+    network : maps float ``(B, C, H, W)`` in 0..1, or ``(B, D)``, to scores ``(B, K)``
+    items : uint8 ``(N, H, W, C)``, float32 ``(N, D)`` or ``(N, V, D)``
+    batch_size : items a forward pass; ``None``: as many as fit into 64 MiB of activations, measured on the network
+    precision : ``32-true`` or ``bf16-mixed``
+    device : where to compute; by default where the network is
+    """
+    where = ready(network, device)
+
+    def look(x: Tensor) -> Tensor:
+        return network(x).float().softmax(1).cpu()
+
+    parts = [part.numpy() for _, part in passed(look, items, where, batch_size, precision)]
+    return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
+
+
+def describe(
+    network: nn.Module,
+    items: np.ndarray,
+    *,
+    batch_size: int | None = None,
+    precision: str = "32-true",
+    device: str | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Class probabilities, float32 ``(N, K)``, and features, float32 ``(N, D)``, of ``items`` in one pass.
+
+    The features are those that the last layer sees, whatever the network is composed of. Above 1 GiB they lie in a
+    temporary memory-mapped file. Parameters as for ``predict``; ``network`` is a ``leaven.nn.network.Network`` that
+    scores whole items.
+    """
+
+    def look(x: Tensor) -> tuple[Tensor, Tensor]:
+        seen, scores = _last(network, x)
+        return scores.float().softmax(1).cpu(), seen.float().cpu()
+
+    where = ready(network, device)
+    probabilities, features = np.zeros((0, 0), np.float32), np.zeros((0, 0), np.float32)
+    for rows, found in passed(look, items, where, batch_size, precision):
+        if not rows.start:
+            probabilities, features = (room((len(items), y.shape[1]), np.dtype(np.float32)) for y in found)
+        probabilities[rows], features[rows] = (y.numpy() for y in found)
+    return probabilities, features
+
+
+def wanted(
+    method: Method, items: np.ndarray, *, batch_size: int | None = None, device: str | None = None
+) -> np.ndarray:
+    """How much a trained method wants each of ``items`` labelled, float32 ``(N,)``, see ``Method.wanted``.
+
+    It sees the items as they are, a batch at a time. Parameters as for ``predict``.
+    """
+    where = ready(method, device)
+    parts = [part for _, part in passed(lambda x: method.wanted(x).float().cpu(), items, where, batch_size)]
+    return torch.cat(parts).numpy() if parts else np.zeros(0, np.float32)
+
+
+def _last(network: nn.Module, x: Tensor) -> tuple[Tensor, Tensor]:
+    """What the last layer sees, ``(B, D)``, and the scores that it gives; a head may be a network itself."""
+    assert isinstance(network, Network)
+    features = network.features(x)
+    if isinstance(network.head, Network):
+        return _last(network.head, features)
+    return features, network.head(features)

@@ -1,0 +1,89 @@
+"""How good the newest model is, by the audit items: the figures and the sentence that the page shows."""
+
+from __future__ import annotations
+
+import contextlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from leaven.errors import LeavenError
+from leaven.label.session import audit, rounds
+from leaven.label.session.items import Items
+from leaven.label.session.schedule import left
+from leaven.label.session.sentence import waiting, worth
+from leaven.label.session.settings import Settings
+from leaven.label.session.tally import Tally
+from leaven.utils.reading import read_json
+
+NO_TRAINING = "No model is trained (--no-train): labels are kept for `leaven fit`."
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """The form of a round's ``audit.json``, see ``leaven.label.worker.learn.finish``."""
+
+    labelled: int
+    seq: int
+    classes: list[str]
+    predicted: dict[str, int]
+
+    def __post_init__(self) -> None:
+        if not all(0 <= k < len(self.classes) for k in self.predicted.values()):
+            raise ValueError("a prediction that is none of the classes")
+
+
+class Figures:
+    """Figures over all rounds, made anew when an answer or a round comes.
+
+    Parameters
+    ----------
+    settings, items, tally : of the labelling
+    """
+
+    def __init__(self, settings: Settings, items: Items, tally: Tally):
+        self.settings, self.items, self.tally = settings, items, tally
+        self.rounds: list[dict[str, Any]] = []  # of each round, what its model takes the audit items for
+        self._made: tuple[Any, dict[str, Any]] = ((), {})
+
+    def read(self, run: Path) -> list[dict[str, Any]]:
+        """What was kept of every round."""
+        found = []
+        for number in rounds.finished(run):
+            with contextlib.suppress(LeavenError, FileNotFoundError):
+                path = rounds.path(run, number) / rounds.PREDICTED
+                found.append(asdict(read_json(path, Predicted, "its round is not drawn")))
+        return found
+
+    def now(self, per_class: dict[str, int], trains: bool, training: bool) -> dict[str, Any]:
+        """``audit``, ``curve`` and ``sentence`` of the status.
+
+        Parameters
+        ----------
+        per_class : labels to learn from
+        trains : whether models are trained at all
+        training : whether one is being trained
+        """
+        tally = self.tally
+        key = (len(self.rounds), len(tally.renames), tally.state.seq, training, trains)
+        if self._made[0] == key:
+            return self._made[1]
+        votes = tally.state.votes
+        true = audit.truth({name: votes[name] for row in tally.audited if (name := self.items.names[row]) in votes})
+        hits = [audit.right(audit.as_called_now(found, tally.renames), true) for found in self.rounds]
+        curve = [
+            {"labels": found["labelled"]} | {k: v for k, v in audit.figures(right).items() if k not in ("n", "right")}
+            for found, right in zip(self.rounds, hits, strict=True)
+        ]
+        if hits:
+            text = worth([found["labelled"] for found in self.rounds], np.stack(hits), self.settings.audit > 0)
+        elif not trains:
+            text = NO_TRAINING
+        else:
+            missing = sum(not n for n in per_class.values())
+            text = waiting(len(per_class), missing, left(len(tally.labelled), 0, self.settings.every), training)
+        judged = audit.figures(hits[-1] if hits else np.zeros(0, bool))
+        self._made = (key, {"audit": judged, "curve": curve, "sentence": text})
+        return self._made[1]

@@ -1,0 +1,1 @@
+"""What the browser talks to, and the page itself."""

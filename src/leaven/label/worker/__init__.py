@@ -1,0 +1,1 @@
+"""The process beside the page that ranks items and trains rounds."""

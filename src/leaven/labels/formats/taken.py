@@ -1,0 +1,148 @@
+"""Answers from a file, as events of a store."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from uuid import UUID, uuid4, uuid5
+
+from leaven.data.names import class_name
+from leaven.data.unlabelled import never_a_class
+from leaven.errors import LeavenError
+from leaven.labels.event import Event, in_nfc, to_dict
+from leaven.labels.pixels import parsed, written
+from leaven.labels.store import Store
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What an import did.
+
+    Attributes
+    ----------
+    answers : how many answers were kept
+    replaced : how many of them replaced another
+    known : how many the store had already, and were not kept again
+    classes : names of the classes that were new
+    """
+
+    answers: int
+    replaced: int
+    known: int
+    classes: tuple[str, ...]
+
+
+def answer(item: str, annotator: str, kind: str = "label", **more: object) -> Event:
+    """An answer as a file says it; `take` gives it its id.
+
+    Raises
+    ------
+    TypeError
+        A text is none, as it may be in JSON.
+    """
+    texts = (item, annotator, kind, *(value for name, value in more.items() if name in ("label", "at")))
+    if not all(isinstance(text, str) for text in texts):
+        raise TypeError("a name is no text")
+    return in_nfc(Event("", kind, annotator, item, **more))  # type: ignore[arg-type]
+
+
+def without_markers(answers: Sequence[Event]) -> list[Event]:
+    """The answers without those labels, and those areas of masks, whose class stands for no label."""
+    kept = []
+    for event in answers:
+        if event.kind == "mask":
+            size, runs = parsed(event.mask)
+            named = {name: of for name, of in runs.items() if not never_a_class(name)}
+            event = event if len(named) == len(runs) else replace(event, mask=written(size, named))
+        if event.kind != "label" or not never_a_class(event.label):
+            kept.append(event)
+    return kept
+
+
+def require_one_each(answers: Sequence[Event], where: str) -> None:
+    """See that nobody answers an item twice.
+
+    Raises
+    ------
+    LeavenError
+        Somebody does.
+    """
+    seen: set[tuple[str, str]] = set()
+    for event in answers:
+        pair = (event.annotator, event.item)
+        if pair in seen:
+            raise LeavenError(f"{where} has two answers of {event.annotator} to {event.item}: keep one of them.")
+        seen.add(pair)
+
+
+def take(
+    store: Store, answers: Sequence[Event], where: str, *, replacing: bool = False, classes: Sequence[str] = ()
+) -> Taken:
+    """Keep answers and the classes that they name, all or none.
+
+    An answer's id follows from all that the file says and its place in it. So a file that is taken in again changes
+    nothing, not even where somebody corrected or undid its answers, or renamed a class, since then.
+
+    Parameters
+    ----------
+    where : what the answers are from, for messages
+    replacing : whether an answer replaces another one of the same annotator, and counts again if it was taken in before
+    classes : to add too, in this order before the others
+
+    Raises
+    ------
+    LeavenError
+        An annotator has another answer in the store, without ``replacing``.
+    """
+    state = store.state()
+    taken_before = {event.id for event in store.events()}
+    events: list[Event] = []
+    replaced = known = 0
+    for event in _with_ids(answers):
+        stands = state.answers.get(event.item, {}).get(event.annotator)
+        if (stands is not None and _says(stands) == _says(event)) or (event.id in taken_before and not replacing):
+            known += 1
+            continue
+        if event.id in taken_before:
+            event = replace(event, id=uuid4().hex)
+        if stands is None:
+            events.append(event)
+        elif replacing:
+            replaced += 1
+            events.append(replace(event, replaces=stands.id))
+        else:
+            raise LeavenError(
+                f"{where} says {_words(event)} of {event.item}, where {event.annotator} said {_words(stands)}: "
+                "use --replace if the file is right, or --annotator for whose answers these are."
+            )
+    named = [name for event in events for name in _classes(event)]
+    if events or not answers:  # else what the file names was renamed or removed since
+        named = [*(name for name in map(class_name, classes) if not never_a_class(name)), *named]
+    new = [name for name in dict.fromkeys(named) if name not in state.classes]
+    who = answers[0].annotator if answers else "import"
+    store.add(*(Event(uuid4().hex, "class_add", who, label=name) for name in new), *events)
+    return Taken(len(events), replaced, known, tuple(new))
+
+
+def _with_ids(answers: Sequence[Event]) -> list[Event]:
+    whole = hashlib.blake2b(digest_size=16)
+    for event in answers:
+        whole.update(json.dumps(to_dict(event), sort_keys=True).encode() + b"\n")
+    space = UUID(bytes=whole.digest())
+    return [replace(event, id=uuid5(space, str(row)).hex) for row, event in enumerate(answers)]
+
+
+def _classes(event: Event) -> list[str]:
+    if event.kind == "mask":
+        return list(parsed(event.mask)[1])
+    return [event.label] if event.label else []
+
+
+def _says(event: Event) -> tuple[str, str, str]:
+    return event.kind, event.label, event.mask
+
+
+def _words(event: Event) -> str:
+    return event.label or ("another mask" if event.kind == "mask" else event.kind)

@@ -1,0 +1,47 @@
+"""A page over several runs: charts, a table, what the data look like, and links to the runs' own pages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from leaven.report import figures
+from leaven.report.page import NAME, environment, put
+from leaven.report.parts import Panel
+from leaven.report.pictures import data_uri
+from leaven.utils.reading import PathLike
+
+
+def write_summary(
+    out: PathLike,
+    title: str,
+    lead: str,
+    tables: Sequence[tuple[str, Sequence[dict[str, Any]]]],
+    samples: Sequence[tuple[str, np.ndarray]],
+    pages: Sequence[tuple[str, str]],
+    panels: Sequence[Panel] = (),
+    name: str = NAME,
+) -> Path:
+    """Write ``report.html``, or a page of another ``name``, into ``out``.
+
+    Parameters
+    ----------
+    title, lead : the headline and a sentence below it
+    tables : heading and rows of figures, as ``result.json`` has them
+    samples : what is seen, and some images of it, uint8 ``(P, H, W, C)``
+    pages : name and relative address of the runs' own pages
+    panels : charts, above the tables
+    """
+    out = Path(out)
+    text = environment().get_template("summary.html").render(
+        title=title,
+        lead=lead,
+        tables=[(heading, figures.table(rows)) for heading, rows in tables],
+        samples=[(what, [data_uri(image) for image in images]) for what, images in samples],
+        pages=pages,
+        panels=panels,
+    )  # fmt: skip
+    return put(out / name, text)

@@ -1,0 +1,199 @@
+"""One cell of a table: one method trained once, with one number of labels and one seed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import statistics
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from leaven.errors import LeavenError
+from leaven.utils.reading import damaged
+
+if TYPE_CHECKING:
+    from leaven.data import Pool
+    from leaven.run.options import Options
+
+LAST = 20  # checkpoints whose median is a run's accuracy (MixMatch, section 4.1; FixMatch's code)
+CELLS = "cells"  # folder of the run folders
+SPREADING = "label_spreading"  # the control that is no method of leaven
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Its recipe, see ``leaven.study.bench.suite.Suite``; ``method`` is a method's name, or ``label_spreading``."""
+
+    title: str
+    method: str
+    labels: int
+    seed: int
+    data: str
+    test_items: int
+    checkpoints: int
+    flip: bool | None
+    hyperparameters: dict[str, Any]
+    plan: dict[str, Any]
+    network: dict[str, Any]
+    augment: str | None = None
+    minutes: float | None = None
+
+    @property
+    def fingerprint(self) -> str:
+        """Of all that may decide what comes out; the title is but a name."""
+        recipe = asdict(self)
+        del recipe["title"]
+        if self.minutes is None:  # as it was before there were minutes
+            del recipe["minutes"]
+        return hashlib.blake2b(json.dumps(recipe, sort_keys=True).encode(), digest_size=6).hexdigest()
+
+    @property
+    def name(self) -> str:
+        """Of its run folder: a recipe that changed has another."""
+        return f"{slug(self.title)}-{self.labels}-{self.seed}-{self.fingerprint}"
+
+    def options(self) -> Options:
+        """What ``leaven fit`` would be asked for."""
+        from leaven.run.options import Options
+
+        network = dict(self.network)
+        return Options(
+            self.method, self.hyperparameters, network=network.pop("name", "auto"), **network, flip=self.flip,
+            augment=self.augment, plan=self.plan | {"seed": self.seed, "probes": self.checkpoints}, baseline=False,
+            validation=0.0, minutes=self.minutes,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Found:
+    """What came out of a cell, a line of ``cells.jsonl``.
+
+    Parameters
+    ----------
+    fingerprint, title, labels, seed : of the cell
+    accuracy : median over the last ``checkpoints`` tests of the averaged network, a share of the ``n`` test items
+    seconds : of training, with the tests on the way
+    images_per_second : images through the network in forward, labelled and unlabelled views; ``None``: it has none
+    memory : peak of the process in bytes, or on CUDA of what it allocated there
+    note : why there is no accuracy
+    """
+
+    fingerprint: str
+    title: str
+    labels: int
+    seed: int
+    accuracy: float | None = None
+    n: int = 0
+    checkpoints: int = 0
+    seconds: float | None = None
+    images_per_second: float | None = None
+    memory: int | None = None
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.note and self.accuracy is None:
+            raise ValueError("neither an accuracy nor a note why there is none")
+        if self.accuracy is not None and not 0 <= self.accuracy <= 1:
+            raise ValueError(f"an accuracy of {self.accuracy}")
+
+
+def run(cell: Cell, root: Path, out: Path) -> Found:
+    """Train and test; a training that was stopped in the middle goes on.
+
+    Parameters
+    ----------
+    root : folder of the data sets
+    out : folder of the suite; the run folder is in ``cells`` there
+
+    Raises
+    ------
+    LeavenError : as the parts raise it
+    """
+    from leaven.data import few_labels
+    from leaven.study.bench.data import read
+
+    pool, test = read(cell.data, root, cell.test_items)
+    if cell.labels % pool.num_classes:
+        raise LeavenError(
+            f"{cell.labels} labels cannot be shared evenly by the {pool.num_classes} classes of {cell.data}; "
+            f"ask for a multiple of {pool.num_classes}."
+        )
+    few = few_labels(pool, cell.labels // pool.num_classes, cell.seed)
+    found = _spread(few, test) if cell.method == SPREADING else _train(cell, few, test, out / CELLS / cell.name)
+    return Found(cell.fingerprint, cell.title, cell.labels, cell.seed, memory=peak_memory(), **found)
+
+
+def _spread(few: Pool, test: Pool) -> dict[str, Any]:
+    from leaven.study.demo import label_spreading
+
+    started = time.perf_counter()
+    right = int((label_spreading(few, test) == test.labels).sum())
+    return {"accuracy": right / len(test), "n": len(test), "seconds": time.perf_counter() - started}
+
+
+def _train(cell: Cell, few: Pool, test: Pool, where: Path) -> dict[str, Any]:
+    from leaven.run.fit import fit
+    from leaven.run.folder import CONFIG, read_config
+
+    going_on = (where / CONFIG).exists()
+    if not going_on:  # what a process that was killed may have left before its run began
+        shutil.rmtree(where, ignore_errors=True)
+    options = cell.options()
+    [fitted] = fit(few, where, options, test=test, source=cell.data, resume=going_on, progress=False)
+    return last_tests(where) | {
+        "seconds": fitted.seconds,
+        "images_per_second": images(options, few, read_config(where)["plan"]["steps"]) / fitted.seconds,
+    }
+
+
+def last_tests(where: Path) -> dict[str, Any]:
+    """The median accuracy of the last tests that the curve of a run folder tells of, and how many these are."""
+    from leaven.run.folder import CURVE
+    from leaven.train.log import read_table
+
+    try:
+        rows = [row for row in read_table(where / CURVE) if row["split"] == "test"][-LAST:]
+        n = int(rows[-1]["n"])
+        right = [round(float(row["accuracy"]) * n) for row in rows]
+    except (KeyError, ValueError, IndexError) as error:
+        raise damaged(where / CURVE, "it tells of no tests", f"remove {where} to train the cell again") from error
+    return {"accuracy": statistics.median(right) / n, "n": n, "checkpoints": len(rows)}
+
+
+def images(options: Options, pool: Pool, steps: int) -> int:
+    """How many images the network sees in so many steps: of every stream its items, once in every view."""
+    from leaven.nn.build import build
+    from leaven.run.options import decide
+
+    chosen = decide(options, pool)
+    method = chosen.method(build(chosen.spec, load=False), **chosen.hyperparameters)
+    drawn = [stream for stream in method.streams.values() if len(pool.rows(stream.role))]
+    step = sum(max(1, round(chosen.plan.batch_size * stream.ratio)) * len(stream.views) for stream in drawn)
+    return step * steps
+
+
+def peak_memory() -> int:
+    """Bytes that this process has held at most: on CUDA there, else in all.
+
+    Linux tells of this program alone in ``/proc``; ``getrusage`` has the program that started it in, too.
+    """
+    import torch
+
+    if torch.cuda.is_available() and (there := torch.cuda.max_memory_allocated()):
+        return there
+    status = Path("/proc/self/status")
+    if status.exists() and (peak := re.search(r"VmHWM:\s+(\d+) kB", status.read_text())):
+        return int(peak[1]) * 1024
+    import resource
+    import sys
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def slug(title: str) -> str:
+    """A title as a folder's name: ``FixMatch, μ = 1`` → ``fixmatch-μ-1``."""
+    return re.sub(r"[\W_]+", "-", title.lower()).strip("-")

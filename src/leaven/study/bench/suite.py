@@ -1,0 +1,212 @@
+"""A suite: what is compared, read from TOML."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+from leaven.errors import LeavenError
+from leaven.study.bench.cell import Cell, slug
+from leaven.study.bench.toml import Reader, load
+from leaven.train.plan import require_minutes
+
+SHIPPED = Path(__file__).parent / "suites"
+SUITE = ("about", "data", "labels", "seeds", "checkpoints", "test_items", "flip", "plan", "network")
+METHOD = ("name", "title", "hyperparameters", "plan", "labels", "published", "augment", "note")
+NETWORK = {"name": str, "pretrained": bool, "frozen": bool, "resolution": int}
+OWN = ("seed", "probes")  # fields of a plan that the suite tells in another place
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One method of a suite, a row of the table for each number of labels.
+
+    ``published`` is the paper's accuracy in per cent, by number of labels; ``augment`` how strong views are drawn,
+    where the method's own way is not meant; ``note`` a remark on its rows.
+    """
+
+    name: str
+    title: str
+    hyperparameters: dict[str, Any] = field(default_factory=dict)
+    plan: dict[str, Any] = field(default_factory=dict)
+    labels: tuple[int, ...] = ()
+    published: dict[int, float] = field(default_factory=dict)
+    augment: str | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Suite:
+    """All rows of a table.
+
+    Parameters
+    ----------
+    name, about : what the suite is called, and what it is in a line
+    data : see ``leaven.study.bench.data``
+    labels : how many items have a label, in all classes together
+    seeds : how often every row is run: seeds 0 to ``seeds`` − 1, of the labelled items and of everything random
+    checkpoints : how often in a run, evenly spread, the averaged network is tested; the last 20 make the figure
+    test_items : test on a fixed part of so many items, with all classes in their shares; 0: on all
+    flip : whether mirrored images are of the same class; ``None``: as ``leaven.run.options.mirrors`` has it
+    plan, network : of every method, see ``leaven.train.plan.Plan`` and ``leaven.run.options.Options``
+    entries : the methods
+    """
+
+    name: str
+    about: str
+    data: str
+    labels: tuple[int, ...]
+    seeds: int
+    checkpoints: int
+    test_items: int
+    flip: bool | None
+    plan: dict[str, Any]
+    network: dict[str, Any]
+    entries: tuple[Entry, ...]
+    minutes: float | None = None
+
+    def cells(self) -> Iterator[Cell]:
+        """Every training, seed by seed, so that a suite that was stopped has compared what it has."""
+        for seed in range(self.seeds):
+            for labels in self.labels:
+                for entry in self.entries:
+                    if labels in (entry.labels or self.labels):
+                        yield self.cell(entry, labels, seed)
+
+    def cell(self, entry: Entry, labels: int, seed: int) -> Cell:
+        """One training."""
+        plan = self.plan | entry.plan
+        if self.minutes is not None:
+            plan.pop("steps", None)
+        return Cell(
+            entry.title, entry.name, labels, seed, self.data, self.test_items, self.checkpoints, self.flip,
+            entry.hyperparameters, plan, self.network, entry.augment, self.minutes,
+        )  # fmt: skip
+
+    def narrowed(
+        self,
+        only: Sequence[str] = (),
+        labels: Sequence[int] = (),
+        seeds: int | None = None,
+        steps: int | None = None,
+        minutes: float | None = None,
+    ) -> Suite:
+        """A part of the suite: some methods (by name, or by title as in folder names), labels, seeds; other steps, or
+        as many as each training can make in ``minutes``.
+
+        Raises
+        ------
+        LeavenError : nothing is left, both steps and minutes are given, or minutes are no positive number
+        """
+        if steps is not None and minutes is not None:
+            raise LeavenError("Either the steps of a training decide how long it takes, or its minutes; give one.")
+        if minutes is not None:
+            require_minutes(minutes)
+        entries = self.entries
+        for wanted in only:
+            if not any(_is(wanted, entry) for entry in self.entries):
+                known = ", ".join(dict.fromkeys(entry.name for entry in self.entries))
+                raise LeavenError(f"The suite {self.name} has no method {wanted!r}; it has {known}.")
+        if only:
+            entries = tuple(entry for entry in entries if any(_is(wanted, entry) for wanted in only))
+        if unknown := sorted(set(labels) - set(self.labels)):
+            known = ", ".join(map(str, self.labels))
+            raise LeavenError(f"The suite {self.name} has no rows with {unknown[0]} labels; it has {known}.")
+        if steps is not None:
+            entries = tuple(replace(entry, plan=entry.plan | {"steps": steps}) for entry in entries)
+        found = replace(
+            self, entries=entries, labels=tuple(n for n in self.labels if not labels or n in labels),
+            seeds=self.seeds if seeds is None else seeds, minutes=minutes,
+        )  # fmt: skip
+        if not any(True for _ in found.cells()):
+            raise LeavenError(f"Nothing of the suite {self.name} is left; ask for other methods or labels.")
+        return found
+
+
+def _is(wanted: str, entry: Entry) -> bool:
+    return slug(wanted) in (slug(entry.name), slug(entry.title))
+
+
+def shipped() -> list[Suite]:
+    """The suites that come with the package, by name."""
+    return [read(path) for path in sorted(SHIPPED.glob("*.toml"))]
+
+
+def find(name: str) -> Suite:
+    """A suite by name, or by the path of a ``.toml``.
+
+    Raises
+    ------
+    LeavenError : there is no such suite, or it says what it cannot mean
+    """
+    if name.endswith(".toml"):
+        return read(Path(name))
+    path = SHIPPED / f"{name}.toml"
+    if not path.exists():
+        known = ", ".join(sorted(path.stem for path in SHIPPED.glob("*.toml")))
+        raise LeavenError(f"There is no suite {name!r}; choose {known}, or give the path of a .toml.")
+    return read(path)
+
+
+def read(path: Path) -> Suite:
+    """The suite in a file.
+
+    Raises
+    ------
+    LeavenError : the file cannot be read, or a key in it is unknown, missing, or of a wrong type
+    """
+    whole = Reader(path, "the file", load(path), ("suite", "method"))
+    table = Reader(path, "[suite]", whole.get("suite", dict), SUITE)
+    labels = table.numbers("labels")
+    entries = tuple(_entry(path, i, found, labels) for i, found in enumerate(whole.get("method", list), 1))
+    if not labels or not entries:
+        raise LeavenError(f"{path} compares nothing; give labels, and a [[method]] at least.")
+    for i, entry in enumerate(entries):
+        if slug(entry.title) in {slug(other.title) for other in entries[:i]}:
+            raise LeavenError(f"{path} has two methods {entry.title!r}; give one of them another title.")
+    network = Reader(path, "[suite.network]", table.get("network", dict, {}), tuple(NETWORK))
+    return Suite(
+        path.stem, table.get("about", str), table.get("data", str), labels, table.count("seeds", 3),
+        table.count("checkpoints", 100), table.get("test_items", int, 0),
+        table.get("flip", bool) if "flip" in table.table else None, _plan(path, "[suite.plan]", table),
+        {key: network.get(key, NETWORK[key]) for key in network.table}, entries,
+    )  # fmt: skip
+
+
+def _entry(path: Path, number: int, found: Any, labels: tuple[int, ...]) -> Entry:
+    where = f"[[method]] {number}"
+    if not isinstance(found, dict):
+        raise LeavenError(f"{path}: 'method' holds {found!r}, expected tables; begin each with [[method]].")
+    table = Reader(path, where, found, METHOD)
+    name = table.get("name", str)
+    own = table.numbers("labels", labels)
+    if stray := sorted(set(own) - set(labels)):
+        raise LeavenError(f"{path}: 'labels' of {where} holds {stray[0]}, which [suite] lacks; add it there.")
+    published = Reader(path, f"'published' of {where}", table.get("published", dict, {}), tuple(map(str, labels)))
+    return Entry(
+        name, table.get("title", str, name), table.get("hyperparameters", dict, {}),
+        _plan(path, f"'plan' of {where}", table), own,
+        {int(key): published.get(key, float) for key in published.table},
+        table.get("augment", str) if "augment" in table.table else None, table.get("note", str, ""),
+    )  # fmt: skip
+
+
+def _plan(path: Path, where: str, table: Reader) -> dict[str, Any]:
+    """Fields of a plan; their names and types are those of ``Plan``, their ranges it checks itself."""
+    from leaven.train.plan import Plan
+
+    kinds = {name: _kind(hint) for name, hint in get_type_hints(Plan).items()}
+    own = Reader(path, where, table.get("plan", dict, {}), tuple(f.name for f in fields(Plan) if f.name not in OWN))
+    plan = {key: own.get(key, kinds[key]) for key in own.table}
+    try:
+        Plan().with_(**plan)
+    except LeavenError as error:
+        raise LeavenError(f"{path}: {where}: {error}") from error
+    return plan
+
+
+def _kind(hint: Any) -> type:
+    """The type of a field that may be ``None``, which TOML does not have."""
+    return next((kind for kind in get_args(hint) if kind is not type(None)), hint)

@@ -1,0 +1,244 @@
+"""Active learning played on a pool whose labels are hidden: train, score, select, reveal; and once more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from torch import Tensor
+
+from leaven.data import Pool
+from leaven.errors import LeavenError
+from leaven.inference.predict import describe, wanted
+from leaven.nn.network import Network
+from leaven.query.copies import content
+from leaven.query.keys import keys
+from leaven.query.said import Said
+from leaven.query.select import BY_DROPOUT, BY_FEATURES, BY_VOTES, select, strategy_name
+from leaven.query.votes import dropout_votes, snapshot_votes
+from leaven.run.fit import Fitted, fit
+from leaven.run.fit import seconds_a_step as measured
+from leaven.run.limits import device_for
+from leaven.run.options import Options, decide
+from leaven.run.prepare import encode_plain
+from leaven.study.rounds import Book, Line
+
+CONTROL = "random"
+MEMBERS = 8  # snapshots of each training where a strategy asks a committee
+
+
+@dataclass(frozen=True)
+class Game:
+    """What is played, the same for every strategy and seed.
+
+    Parameters
+    ----------
+    pool : every item with its label, which a method sees only once it has been asked for; where there is a source
+        domain, its labels are seen from the beginning
+    test : labelled items to report on; they choose nothing
+    options : of the trainings; every round trains from scratch, with the seed of the game as its own
+    strategies : names; the control is among them
+    budgets : how many labels are asked for after each training but the last
+    start : labels to start with. Of a pool of one domain every class has one among them, for a classifier needs one;
+        of a target domain there may be none
+    begin : what chooses these: ``random``, or a strategy that needs no model, by the items as they are
+
+    Raises
+    ------
+    LeavenError : an item has no label, a strategy is unknown, or there are not enough items for all rounds
+    """
+
+    pool: Pool
+    test: Pool
+    options: Options
+    strategies: tuple[str, ...]
+    budgets: tuple[int, ...]
+    start: int
+    begin: str = CONTROL
+
+    def __post_init__(self) -> None:
+        names = tuple(dict.fromkeys(strategy_name(name) for name in self.strategies))
+        object.__setattr__(self, "strategies", names if CONTROL in names else (CONTROL, *names))
+        object.__setattr__(self, "begin", strategy_name(self.begin))
+        labels, classes = self.pool.labels[self.rows], self.pool.num_classes
+        if self.begin not in BY_FEATURES:
+            raise LeavenError(f"A start by {self.begin} needs a model; begin with {', '.join(BY_FEATURES)}.")
+        if self.pool.dense:
+            raise LeavenError("A simulation is about labels of whole images, but the pool has masks; give another.")
+        if (labels < 0).any():
+            raise LeavenError(f"{(labels < 0).sum()} items of the pool have no label that could be asked for.")
+        if not self.budgets or min(self.budgets) < 1:
+            raise LeavenError("A simulation needs a round at least, and a label at least to ask for in each.")
+        least = 0 if self.pool.two_domains else classes
+        if self.start < least:
+            raise LeavenError(
+                f"The start has {self.start} labels, but {least} are needed, one of each of {classes} classes."
+            )
+        if (wanted := self.start + sum(self.budgets)) > len(labels):
+            raise LeavenError(
+                f"All rounds together ask for {wanted} labels, but the pool has {len(labels)} items; "
+                "ask for fewer or play fewer rounds."
+            )
+        if wanted > (different := len(np.unique(self.content))):
+            raise LeavenError(
+                f"All rounds together ask for {wanted} labels, but of the pool's {len(labels)} items only {different} "
+                "differ, and no exact copy is asked for; ask for fewer or play fewer rounds."
+            )
+
+    @cached_property
+    def rows(self) -> np.ndarray:
+        """Rows of the pool whose labels are hidden, int64 ``(M,)``: those of the target."""
+        return self.pool.rows("unlabelled")
+
+    @cached_property
+    def content(self) -> np.ndarray:
+        """Which of these items are exact copies of each other, see ``Said.content``."""
+        return content(self.pool.items)[self.rows]
+
+    @cached_property
+    def seen(self) -> np.ndarray:
+        """These items as their networks see them: features where the backbone is a pretrained, frozen one."""
+        items = self.pool.subset(self.rows).items
+        chosen = decide(self.options, self.pool)
+        return encode_plain(chosen.spec, items, chosen.plan) if self.encoded else items
+
+    @cached_property
+    def encoded(self) -> bool:
+        """Whether features of a pretrained, frozen backbone take the place of images."""
+        spec = decide(self.options, self.pool).spec
+        return spec.frozen and spec.pretrained
+
+    def beginning(self, seed: int) -> np.ndarray:
+        """Which of the M items have a label at the start, bool ``(M,)``, the same for every strategy.
+
+        The first item of each class in the ranking of ``begin``, and then its first ones. (Of a target domain its
+        first ones, whatever their class.)
+        """
+        ids, count = self.pool.ids[self.rows], len(self.rows)
+        ranking = np.argsort(keys(ids, seed))
+        if self.begin != CONTROL:
+            flat = self.seen[:, 0] if self.seen.ndim == 3 else self.seen.reshape(count, -1)
+            nothing = Said(
+                np.ones((count, 1), np.float32),
+                (flat if flat.dtype != np.float64 else flat - flat.mean(0)).astype(np.float32),
+                ids,
+                np.zeros(count, bool),
+                content=self.content,
+            )
+            wanted = select(self.begin, nothing, self.start, seed)
+            ranking = np.concatenate([wanted, ranking[~np.isin(ranking, wanted)]])
+        if not self.pool.two_domains:
+            _, first = np.unique(self.pool.labels[self.rows][ranking], return_index=True)
+            ranking = np.concatenate([ranking[first], np.delete(ranking, first)])
+        known = np.zeros(count, bool)
+        known[ranking[: self.start]] = True
+        return known
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained round: how right it was, and what it says about the hidden items."""
+
+    right: int
+    seconds: float
+    probabilities: np.ndarray
+    features: np.ndarray
+    network: Network  # of which the features are
+    snapshots: list[dict[str, Tensor]]
+    wanted: np.ndarray | None = None
+
+
+def play(game: Game, seeds: int, book: Book, *, progress: bool = True) -> Iterator[Line]:
+    """Play every strategy with every seed; each round's line as it is there, those that stand in ``book`` at once.
+
+    The first training of a seed is the same for all strategies, and is made once.
+
+    Raises
+    ------
+    LeavenError : what stands in ``book`` is of another game, or as ``leaven.run.fit.fit`` raises it
+    """
+    ids = game.pool.ids[game.rows]
+    place = {name: i for i, name in enumerate(ids.tolist())}
+    for seed in range(seeds):
+        first: Trained | None = None
+        for strategy in game.strategies:
+            known = game.beginning(seed)
+            for number, budget in enumerate((*game.budgets, 0)):
+                line = book.get(seed, strategy, number)
+                if line is None or len(line.asked) < budget:
+                    trained = first if number == 0 and first else _train(game, known, seed, progress)
+                    first = trained if number == 0 else first
+                    votes = _votes(game, strategy, trained, _seed(seed, number)) if budget else None
+                    said = Said(trained.probabilities, trained.features, ids, known, votes, trained.wanted,
+                                game.content)  # fmt: skip
+                    asked = ids[select(strategy, said, budget, _seed(seed, number))] if budget else ids[:0]
+                    line = Line(seed, strategy, number, int(known.sum()), trained.right, len(game.test),
+                                round(trained.seconds, 2), tuple(asked.tolist()))  # fmt: skip
+                    book.add(line)
+                _require_same(line, known, budget)
+                if line.n != len(game.test) or not set(line.asked) <= place.keys():
+                    raise LeavenError(f"{book.path} tells of other items than there are; start anew with --overwrite.")
+                yield line
+                known[[place[name] for name in line.asked[:budget]]] = True
+
+
+def _require_same(line: Line, known: np.ndarray, budget: int) -> None:
+    if line.labels != known.sum() or (budget and len(line.asked) != budget):
+        raise LeavenError(
+            f"Round {line.round} of {line.strategy}, seed {line.seed}, was played with {line.labels} labels and then "
+            f"{len(line.asked)} questions, expected {known.sum()} and {budget}: give the start and the budget that it "
+            "began with, or start anew with --overwrite."
+        )
+
+
+def trainings(game: Game, seeds: int) -> int:
+    """How many trainings ``play`` makes."""
+    return seeds * (1 + len(game.strategies) * len(game.budgets))
+
+
+def seconds_a_step(game: Game) -> float:
+    """Of each of them, on this machine."""
+    pool, options = _training(game, game.beginning(0), 0)
+    return measured(pool, options)
+
+
+def _training(game: Game, known: np.ndarray, seed: int) -> tuple[Pool, Options]:
+    """What a round learns from, and how."""
+    labels = game.pool.labels.copy()
+    labels[game.rows] = np.where(known, labels[game.rows], -1)
+    plan: dict[str, Any] = {"probes": 0} | game.options.plan | {"seed": seed}
+    if any(name in BY_VOTES and name not in BY_DROPOUT for name in game.strategies):
+        plan = {"snapshots": MEMBERS} | plan
+    return game.pool.with_labels(labels), replace(game.options, plan=plan, baseline=False, validation=0.0)
+
+
+def _train(game: Game, known: np.ndarray, seed: int, progress: bool) -> Trained:
+    pool, options = _training(game, known, seed)
+    fitted: Fitted = fit(pool, None, options, test=game.test, progress=progress)[-1]
+    network = fitted.model.network.head if game.encoded else fitted.model.network
+    assert isinstance(network, Network)
+    device = device_for(decide(options, game.pool).plan)
+    probabilities, features = describe(network, game.seen, device=device)
+    found = fitted.evaluations["test"]
+    assert fitted.trained is not None
+    asked = wanted(fitted.trained, game.seen, device=device) if fitted.trained.asks else None
+    right = int((found.predicted == found.labels).sum())
+    return Trained(right, fitted.seconds, probabilities, features, network, fitted.snapshots, asked)
+
+
+def _votes(game: Game, strategy: str, trained: Trained, seed: int) -> np.ndarray | None:
+    """Of draws of dropout for what asks for these, of the training's snapshots for what asks a committee."""
+    if strategy not in BY_VOTES:
+        return None
+    if strategy in BY_DROPOUT:
+        return dropout_votes(trained.network, trained.features, seed=seed)
+    beneath = decide(game.options, game.pool).spec.frozen and not game.encoded
+    return snapshot_votes(trained.network, trained.snapshots, game.seen, beneath=beneath)
+
+
+def _seed(seed: int, number: int) -> int:
+    """The seed of a round's query."""
+    return int(np.random.SeedSequence((seed, number)).generate_state(1)[0])

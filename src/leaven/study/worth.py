@@ -1,0 +1,226 @@
+"""What the unlabelled items of a run were worth, in labels: trainings of the baseline, and of the method, with fewer
+and with more labels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from leaven.data import Pool
+from leaven.errors import LeavenError
+from leaven.run import folder, held
+from leaven.run.fit import fit, seconds_a_step
+from leaven.run.model import load_model
+from leaven.run.options import Options, fingerprint
+from leaven.run.start import Start
+from leaven.utils.jsonl import Line, Lines
+from leaven.utils.reading import PathLike
+
+BASE = "supervised"
+FRACTIONS = (4, 2)  # of the labels there are
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is trained, again and again.
+
+    Parameters
+    ----------
+    pool : what the run trained on, its labels those that it had
+    known : int64 ``(N,)``, all labels that the data know of the same items; -1 unknown
+    test : labelled items to judge by, none of them in ``pool``'s labels
+    config : of the run
+    options : of the baseline and of the method, by name; the method is the last
+    """
+
+    pool: Pool
+    known: np.ndarray
+    test: Pool
+    config: Mapping[str, Any]
+    options: Mapping[str, Options]
+
+    @property
+    def rows(self) -> np.ndarray:
+        """Rows whose labels are counted: of the target where there are two domains."""
+        return self.pool.rows("target_labelled" if self.pool.two_domains else "labelled")
+
+    @property
+    def method(self) -> str:
+        """The name of the run's method."""
+        return list(self.options)[-1]
+
+    def counts(self, most: int | None) -> list[int]:
+        """Numbers of labels to train the baseline with: n/4, n/2, n, and 2n, 4n, ... as far as labels are known."""
+        own = np.bincount(self.pool.labels[self.rows], minlength=self.pool.num_classes)
+        there = np.bincount(self.known[self._countable()], minlength=self.pool.num_classes)
+        n, classes = int(own.sum()), int((own > 0).sum())
+        found = sorted({max(classes, n // part) for part in FRACTIONS} | {n})
+        more = 2 * n
+        while more <= (most or there.sum()) and (quotas(own, more) <= there).all():
+            found.append(more)
+            more *= 2
+        return found
+
+    def draw(self, count: int, seed: int) -> Pool:
+        """The pool with ``count`` labels: those of the run first, every class with its share; nested for one seed."""
+        own = np.bincount(self.pool.labels[self.rows], minlength=self.pool.num_classes)
+        labels = self.pool.labels.copy()
+        labels[self._countable()] = -1
+        learnt = np.isin(np.arange(len(self.pool)), self.rows)
+        for k, wanted in enumerate(quotas(own, count)):
+            mine = self._countable() & (self.known == k)
+            rng = np.random.default_rng([seed, k])
+            order = np.concatenate([rng.permutation(np.flatnonzero(mine & which)) for which in (learnt, ~learnt)])
+            labels[order[:wanted]] = k
+        return self.pool.with_labels(labels)
+
+    def _countable(self) -> np.ndarray:
+        """Items whose label is known and counts, bool ``(N,)``."""
+        return (self.known >= 0) & ((self.pool.domain < 0) if self.pool.two_domains else True)
+
+
+def quotas(own: np.ndarray, count: int) -> np.ndarray:
+    """How many labels of each class there are among ``count``, in the proportions ``own`` ``(K,)``, one at least."""
+    there = own > 0
+    exact = own / own.sum() * count
+    found = np.where(there, np.maximum(1, np.floor(exact)), 0).astype(np.int64)
+    while found.sum() != count:
+        step = 1 if found.sum() < count else -1
+        open_ = there & ((found > 1) | (step > 0))
+        found[np.argmax(np.where(open_, step * (exact - found), -np.inf))] += step
+    return found
+
+
+def require_weighable(run: PathLike, config: Mapping[str, Any], test: bool) -> None:
+    """Raise where a run cannot be weighed, from its configuration alone; ``test``: whether there is data to judge by.
+
+    Raises
+    ------
+    LeavenError : the run's method looks at labels only, or there is nothing to judge by
+    """
+    helped = config["learns"] == "classes" and config["method"] != BASE and not config.get("closed")
+    if not helped or config["data"]["dense"]:
+        raise LeavenError(
+            f"The run {run} did not sort whole items with the help of unlabelled ones, so there is nothing to weigh; "
+            "give a run of another method."
+        )
+    if not test and not config["validation"]:
+        raise LeavenError(f"The run {run} held no labels out to judge by; give labelled items with --test.")
+
+
+def require_curve(counts: Sequence[int], labels: int) -> None:
+    """Raise where the numbers of labels to train with make no curve; ``labels`` are those of the run.
+
+    Raises
+    ------
+    LeavenError : there is one number only
+    """
+    if len(counts) < 2:
+        raise LeavenError(
+            f"A curve needs two numbers of labels, but the run's {labels} cannot be fewer (one a class), and the "
+            "data know no more; give a run with more labels."
+        )
+
+
+def task_of(run: PathLike, pool: Pool, known: Pool, test: Pool | None) -> Task:
+    """The task of a run whose data were read again: ``pool`` as the run was given it, ``known`` with all labels.
+
+    ``test`` is ``None`` where the part that the run held out for validation serves.
+
+    Raises
+    ------
+    LeavenError : the run's method looks at labels only, its data changed, or there is nothing to judge by
+    """
+    run = Path(run)
+    config = folder.read_config(run)
+    require_weighable(run, config, test is not None)
+    data = config["data"]
+    if fingerprint(pool) != data.get("fingerprint") or pool.digest != data.get("content", pool.digest):
+        raise LeavenError(f"The data of {run} changed since it was made (items, names or labels); make it again.")
+    share, seed = config["validation"], config["plan"]["seed"]
+    rows = np.arange(len(pool))
+    if share:
+        _, validation = held.split(pool, share, seed, config.get("validation_least", 2))
+        rows = np.flatnonzero(~np.isin(pool.ids, validation.ids))
+        test = validation if test is None else test
+    assert test is not None
+    start = None
+    if config["init"] is not None:
+        where = Path(config["init"]["path"]) if "path" in config["init"] else run / folder.INIT
+        start = Start(path=where, model=load_model(where))
+    network = config["network"]
+    plan = config["plan"] | {"probes": 0, "devices": 1, "nodes": 1, "snapshots": 0}
+    base = Options(
+        BASE, network=network["name"], pretrained=network["pretrained"] if start is None else None,
+        frozen=network["frozen"] or None, resolution=network["resolution"], plan=plan, flip=config["flip"],
+        augment=config.get("augment"), validation=0.0, baseline=False, init=start,
+        dropout=network.get("dropout", 0.0),
+    )  # fmt: skip
+    method = replace(base, method=config["method"], hyperparameters=config["hyperparameters"])
+    task = Task(pool.subset(rows), known.labels[rows], test, config, {BASE: base, config["method"]: method})
+    if not len(task.rows):
+        raise LeavenError(f"The run {run} had no labels of the target to count; give a run with some.")
+    return task
+
+
+def train_all(
+    task: Task, lines: Lines, counts: Sequence[int], seeds: int, *, method: bool = True, progress: bool = True
+) -> Iterator[Line]:
+    """A line for each training, at once where it stands in ``lines``: the baseline at all ``counts``, the method at
+    those below the run's own.
+
+    A line says which of the test items were right: ``items``, a bit each, in hexadecimal.
+
+    Raises
+    ------
+    LeavenError : what stands in ``lines`` was judged by other test items, or as ``fit`` raises it
+    """
+    for key in trainings(task, counts, seeds, method=method):
+        line = lines.get(*key)
+        if line is None:
+            name, count, seed, test = key
+            own = replace(task.options[name], plan=task.options[name].plan | {"seed": seed})
+            [fitted] = fit(task.draw(count, seed), None, own, test=task.test, progress=progress)
+            found = fitted.evaluations["test"]
+            line = {
+                "method": name, "labels": count, "seed": seed, "test": test,
+                "seconds": round(fitted.seconds, 2), "n": len(task.test),
+                "right": int((found.predicted == found.labels).sum()),
+                "items": packed(found.predicted == found.labels),
+            }  # fmt: skip
+            lines.add(line)
+        if line["n"] != len(task.test):
+            raise LeavenError(f"{lines.path} tells of other test items than there are; {lines.mend}.")
+        yield line
+
+
+def trainings(
+    task: Task, counts: Sequence[int], seeds: int, *, method: bool = True
+) -> Iterator[tuple[str, int, int, str]]:
+    """What each training is about: method, number of labels, seed of their draw, and the test items."""
+    test = fingerprint(task.test)
+    for name in task.options:
+        for count in counts:
+            if name == BASE or (method and count < len(task.rows)):
+                yield from ((name, count, seed, test) for seed in range(seeds))
+
+
+def seconds(task: Task) -> dict[str, float]:
+    """What a training takes on this machine, by method."""
+    steps = task.config["plan"]["steps"]
+    return {name: steps * seconds_a_step(task.pool, options) for name, options in task.options.items()}
+
+
+def packed(right: np.ndarray) -> str:
+    """Bool ``(N,)`` as text."""
+    return np.packbits(right).tobytes().hex()
+
+
+def unpacked(line: Line) -> np.ndarray:
+    """Which test items were right, bool ``(N,)``."""
+    return np.unpackbits(np.frombuffer(bytes.fromhex(line["items"]), np.uint8), count=line["n"]).astype(bool)
