@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.mnist40 import mnist
-from leaven.query.select import NAMES
+from leaven.query.registry import names
 from leaven.run import folder
 from leaven.run.options import Options
 from leaven.study.curves import difference, figures, verdict, write_page
@@ -41,7 +41,7 @@ def main() -> None:
     parser.add_argument("--batch-size", type=int, default=16)
     parser.add_argument("--items", type=int, default=6000)
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--strategies", default=",".join(NAMES))
+    parser.add_argument("--strategies", default=",".join(names()))
     parser.add_argument("--budgets", default=",".join(map(str, BUDGETS)))
     options = parser.parse_args()
     pool = mnist(train=True)

@@ -18,8 +18,9 @@ import time
 
 import numpy as np
 
+from leaven.query.registry import find, names
 from leaven.query.said import Said
-from leaven.query.select import BY_VOTES, BY_WANTED, NAMES, select
+from leaven.query.select import select
 
 SECONDS = {"margin": 2.0, "k_center": 60.0, "badge": 60.0}  # the goals, on two cores
 MEMORY = 2.5  # times the features
@@ -47,7 +48,7 @@ def said(items: int, features: int, classes: int, labelled: int, members: int = 
 
 def measure(name: str, options: argparse.Namespace) -> dict[str, object]:
     """One strategy, in this process."""
-    members = options.members if name in BY_VOTES else 0
+    members = options.members if find(name).votes else 0
     found = said(options.items, options.features, options.classes, options.labelled, members)
     start, own = time.perf_counter(), time.process_time()
     chosen = select(name, found, options.n, seed=0)
@@ -77,7 +78,7 @@ def main() -> None:
     parser.add_argument("--labelled", type=int, default=10)
     parser.add_argument("--members", type=int, default=32)
     parser.add_argument("-n", type=int, default=50)
-    parser.add_argument("--strategies", default=",".join(name for name in NAMES if name not in BY_WANTED))
+    parser.add_argument("--strategies", default=",".join(names("features", "classifier", "dropout", "committee")))
     parser.add_argument("--alone", help=argparse.SUPPRESS)  # the one that this process measures
     options = parser.parse_args()
     if options.alone:

@@ -278,7 +278,7 @@ def _alive(pid):
 
 def test_a_run_of_fit_suggests_at_once(tmp_path, monkeypatch):
     (tmp_path / "code").mkdir()
-    (tmp_path / "code" / "own_way.py").write_text("from leaven.query.margin import margin\n")
+    (tmp_path / "code" / "own_way.py").write_text("from leaven.query.strategies.uncertainty import margin\n")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "code"))
     monkeypatch.syspath_prepend(tmp_path / "code")
     truth = write_digits(tmp_path / "all", 90)

@@ -7,14 +7,15 @@ import pytest
 from said_query import make
 from scipy.linalg import block_diag
 
-from leaven.query import batch_bald, density, error_reduction, prob_cover
-from leaven.query import default as default_module
-from leaven.query.batch_bald import Joint
-from leaven.query.consensus_kl import divergence
+from leaven.errors import LeavenError
 from leaven.query.disagreement import information
+from leaven.query.registry import find, names, strategy
 from leaven.query.said import Said
-from leaven.query.select import NAMES, select
-from leaven.query.vote_entropy import hard
+from leaven.query.select import select
+from leaven.query.strategies import basic, batch_bald, coverage, density
+from leaven.query.strategies.batch_bald import Joint
+from leaven.query.strategies.committee import divergence, hard
+from leaven.query.strategies.expected import expected_loss
 
 
 def said_of(features=None, probabilities=None, labelled=(), votes=None) -> Said:
@@ -199,7 +200,7 @@ def test_error_reduction_picks_what_brute_force_picks():
             moved = weights + np.linalg.solve(curvature, np.outer(x[i], np.eye(k)[y] - p[i]))
             loss += p[i, y] * np.mean([entropy(q) for q in softmax(x[rows] @ moved)])
         expected[i] = loss
-    found = error_reduction.expected_loss(said, rows, rows, known)
+    found = expected_loss(said, rows, rows, known)
     np.testing.assert_allclose(found, list(expected.values()), rtol=1e-4)
     assert select("error_reduction", said, 5).tolist() == sorted(expected, key=expected.get)[:5]
 
@@ -238,7 +239,7 @@ def test_bait_is_the_dense_formula(classes, known):
 
 
 def test_bait_projects_what_is_too_wide(monkeypatch):
-    from leaven.query import bait
+    from leaven.query.strategies import bait
 
     monkeypatch.setattr(bait, "BLOCKS", 4 * 3**2)
     rng = np.random.default_rng(0)
@@ -288,7 +289,7 @@ def test_what_lies_at_the_radius_itself_is_outside(monkeypatch):
     7 and 8 are in the balls of 5 to 8, and -2 in those of -2 to 1. With 8 labelled, 4 and 12 are not covered: the ball
     of 1 holds 7, -2 to 3 and no 5, and that of 14 four.
     """
-    monkeypatch.setattr(prob_cover, "centres_of", lambda x, count: np.array([[4.0], [14.0]], np.float32))
+    monkeypatch.setattr(coverage, "centres_of", lambda x, count: np.array([[4.0], [14.0]], np.float32))
     line = np.array([-2.0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 14, 14, 16])[:, None]  # of mean 6: exact
     p = np.full((15, 2), 0.5)
     for seed in range(5):
@@ -305,7 +306,7 @@ def test_what_two_balls_hold_is_taken_off_once(monkeypatch):
     The ball of (0, 0) holds 14 items; then that of (3, 0) holds 7 more, and the three at (3, 0) again. Of (6, 0) it
     holds these three and (6, ±3), and so covers two more; no other does.
     """
-    monkeypatch.setattr(prob_cover, "centres_of", lambda x, count: np.array([[2.0, 0], [12, 0]], np.float32))
+    monkeypatch.setattr(coverage, "centres_of", lambda x, count: np.array([[2.0, 0], [12, 0]], np.float32))
     x = [[0, 0], *[[-3, 0]] * 10, *[[3, 0], [3, 3], [3, -3]] * 3, [6, 0], [6, 3], [6, -3], [10, 0], [25, 0]]
     for seed in range(5):
         chosen = select("prob_cover", said_of(x, np.full((25, 2), 0.5)), 3, seed)
@@ -317,10 +318,10 @@ def test_prob_cover_is_the_greedy_cover(monkeypatch):
     rng = np.random.default_rng(1)
     x = np.concatenate([rng.normal(size=(80, 2)), [[3.2, 0], [3.3, 0.1], [3.4, 0], [3.5, 0.2]]]).astype(np.float32)
     centres = np.array([[0, 0], [5, 0]], np.float32)
-    monkeypatch.setattr(prob_cover, "centres_of", lambda x, count: centres)
+    monkeypatch.setattr(coverage, "centres_of", lambda x, count: centres)
     said = said_of(x, np.full((84, 2), 0.5), [3, 4])
     between = np.sqrt(((x[:, None].astype(float) - x[None]) ** 2).sum(2))
-    reach = np.sqrt(prob_cover.squared_radius(x, ((x[:, None] - centres) ** 2).sum(2).argmin(1)))
+    reach = np.sqrt(coverage.squared_radius(x, ((x[:, None] - centres) ** 2).sum(2).argmin(1)))
     near = between < 0.999999 * reach  # less what float32 rounds
     assert near.sum(1).max() > 10
     open_ = ~near[[3, 4]].any(0)
@@ -336,7 +337,7 @@ def test_prob_cover_finds_its_clusters_itself():
     x = rng.normal(size=(80, 2)).astype(np.float32)
     said = said_of(x, np.full((80, 4), 0.25), [3, 4])
     between = np.sqrt(((x[:, None].astype(float) - x[None]) ** 2).sum(2))
-    reach = np.sqrt(prob_cover.squared_radius(x, _clusters(x, 4)))
+    reach = np.sqrt(coverage.squared_radius(x, _clusters(x, 4)))
     near = between < 0.999999 * reach  # less what float32 rounds
     open_ = ~near[[3, 4]].any(0)
     for row in select("prob_cover", said, 6):
@@ -349,7 +350,7 @@ def test_prob_cover_finds_its_clusters_itself():
 def _clusters(x, count):
     """Which of the strategy's own centres is the nearest; keys order k-means, whose start is by them."""
     from leaven.query.keys import keys
-    from leaven.query.typiclust import centres_of
+    from leaven.query.strategies.typiclust import centres_of
 
     order = np.argsort(keys(np.arange(len(x)).astype(str), 0))
     centres = centres_of(x[order], count)
@@ -365,15 +366,15 @@ def test_the_radius_keeps_nineteen_of_twenty_balls_pure():
     def pure(reach):
         return np.mean([(label[between[i] < reach] == label[i]).all() for i in range(200)])
 
-    reach = np.sqrt(prob_cover.squared_radius(x, label))
+    reach = np.sqrt(coverage.squared_radius(x, label))
     assert pure(0.999999 * reach) >= 0.95
     assert pure(1.001 * reach) < 0.95
-    assert prob_cover.squared_radius(x, np.zeros(200, int)) == np.inf
+    assert coverage.squared_radius(x, np.zeros(200, int)) == np.inf
 
 
 def test_default_is_typical_first_and_uncertain_later():
     few, many = make(300, classes=3, labelled=29), make(300, classes=3, labelled=30)
-    assert default_module.FEW == 10
+    assert basic.FEW == 10
     for said, same in ((few, "typiclust"), (many, "badge")):
         assert select("default", said, 8, 5).tolist() == select(same, said, 8, 5).tolist()
     bare = make(300, classes=1, labelled=100)
@@ -385,4 +386,18 @@ def test_every_strategy_is_in_the_list(capsys):
 
     strategies()
     listed = [line.split()[0] for line in capsys.readouterr().out.splitlines() if line.startswith("  ")]
-    assert listed == list(NAMES)
+    assert listed == names()
+
+
+def test_one_registers_where_it_is_written(tmp_path, monkeypatch):
+    """What one's own strategy needs is known to every door; a name that is taken is refused."""
+    (tmp_path / "far_off.py").write_text(
+        "from leaven.query.registry import strategy\n\n"
+        "@strategy('representative', 'features', 'The last ones.')\n"
+        "def last(said, n, keys):\n    return said.unlabelled[-n:]\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert find("far_off:last").needs == "features"
+    assert "last" not in names()  # those are leaven's
+    with pytest.raises(LeavenError, match=r"There is a query strategy margin already, in leaven\.query\.strategies"):
+        strategy("uncertainty", "classifier", "Another.")(type(find)(find.__code__, {}, "margin"))

@@ -6,11 +6,12 @@ from said_query import make
 from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_info
 
-from leaven.query import distances, typiclust
-from leaven.query.badge import gradient_distances, inner
+from leaven.query import distances
 from leaven.query.keys import keys
 from leaven.query.said import Said
 from leaven.query.select import select
+from leaven.query.strategies import typiclust
+from leaven.query.strategies.badge import gradient_distances, inner
 
 
 def said_of(features, probabilities=None, labelled=()) -> Said:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from leaven.data import Pool
+    from leaven.query.registry import Strategy
     from leaven.run.model import Model
 
 COLUMNS = ("file", "label", "strategy", "predicted", "confidence")
@@ -25,8 +26,9 @@ def query(run: Path, data: Path, n: int, strategy: str, out: Path, labels: Path 
 
     from leaven.inference.predict import describe, wanted
     from leaven.query.copies import content
+    from leaven.query.registry import find, names
     from leaven.query.said import Said
-    from leaven.query.select import BY_FEATURES, BY_VOTES, BY_WANTED, select, strategy_name
+    from leaven.query.select import select
     from leaven.run import folder
     from leaven.run.inputs import marker, read_like
     from leaven.run.limits import best_device
@@ -35,7 +37,8 @@ def query(run: Path, data: Path, n: int, strategy: str, out: Path, labels: Path 
     from leaven.utils.files import require_writable
     from leaven.utils.tables import write_table
 
-    name = strategy_name(strategy)
+    chosen = find(strategy)
+    name = chosen.name
     if out.suffix.lower() != ".csv" or out.is_dir():
         raise LeavenError(f"The items to label cannot be written as {out}; name a .csv file.")
     require_writable(out)
@@ -43,14 +46,15 @@ def query(run: Path, data: Path, n: int, strategy: str, out: Path, labels: Path 
     classifies = config.get("learns", "classes") == "classes"
     if model.spec.dense:
         raise LeavenError(f"The run {run} classifies pixels, but a query is about whole images; give another run.")
-    if not classifies and name not in BY_FEATURES:
+    if not classifies and chosen.needs != "features":
         raise LeavenError(
             f"The run {run} learnt no classes to be unsure about; choose a strategy by features alone: "
-            f"{', '.join(BY_FEATURES)}."
+            f"{', '.join(names('features'))}."
         )
-    if committee and name not in BY_VOTES:
-        raise LeavenError(f"{name} asks one model, not a --committee; leave that out, or choose {', '.join(BY_VOTES)}.")
-    ask = _voters(name, run, model, committee) if name in BY_VOTES else None
+    if committee and not chosen.votes:
+        several = ", ".join(names("dropout", "committee"))
+        raise LeavenError(f"{name} asks one model, not a --committee; leave that out, or choose {several}.")
+    ask = _voters(chosen, run, model, committee) if chosen.votes else None
     form: dict[str, Any] = {"unlabelled": marker(unlabelled, config), "white": model.white}
     pool = read_like(data, model.spec.shape, labels=labels, use="all", strict=strict, **form)
     pool = pool.subset(pool.ids.argsort())  # so that the batches are the same whatever order an .npz has
@@ -59,7 +63,7 @@ def query(run: Path, data: Path, n: int, strategy: str, out: Path, labels: Path 
         raise LeavenError(f"Every one of the {len(pool)} items of {data} has a label already; give unlabelled ones.")
     probabilities, features = describe(model.network, pool.items, device=best_device())
     asks = None
-    if name in BY_WANTED:
+    if chosen.needs == "method":
         method = load_method(run)
         asks = wanted(method, pool.items, device=best_device()) if method.asks else None
     if not classifies:
@@ -85,10 +89,9 @@ def query(run: Path, data: Path, n: int, strategy: str, out: Path, labels: Path 
     )
 
 
-def _voters(name: str, run: Path, model: Model, committee: list[Path]) -> Callable[..., np.ndarray]:
+def _voters(strategy: Strategy, run: Path, model: Model, committee: list[Path]) -> Callable[..., np.ndarray]:
     """Who votes: the committee, or dropout, or the run's snapshots; what they lack is found out before any decoding."""
     from leaven.nn.network import Network
-    from leaven.query.select import BY_DROPOUT
     from leaven.query.votes import committee_votes, dropout_votes, load_snapshots, same_classes, snapshot_votes
     from leaven.run.inputs import read_like
     from leaven.run.limits import best_device
@@ -96,7 +99,7 @@ def _voters(name: str, run: Path, model: Model, committee: list[Path]) -> Callab
 
     others = [load_model(where) for where in committee]
     columns = [same_classes(model, other, where) for other, where in zip(others, committee, strict=True)]
-    if not committee and name not in BY_DROPOUT:
+    if not committee and strategy.needs != "dropout":
         snapshots = load_snapshots(run)
 
     def ask(pool: Pool, features: np.ndarray, seed: int, data: Path) -> np.ndarray:
@@ -112,7 +115,7 @@ def _voters(name: str, run: Path, model: Model, committee: list[Path]) -> Callab
                     raise LeavenError(f"The items of {data} changed while they were read; try again.")
                 votes.append(committee_votes([other.network], items, device=best_device())[:, :, order])
             return np.concatenate(votes)
-        if name in BY_DROPOUT:
+        if strategy.needs == "dropout":
             return dropout_votes(model.network, features, seed=seed)
         assert isinstance(model.network, Network)
         return snapshot_votes(model.network, snapshots, pool.items, beneath=model.spec.frozen, device=best_device())
@@ -156,22 +159,22 @@ def _learnt(run: Path) -> np.ndarray:
     return np.concatenate(ids) if ids else np.zeros(0, str)
 
 
+NEEDS = {
+    "features": "no classifier",
+    "classifier": "a classifier",
+    "dropout": "dropout or a committee",
+    "committee": "snapshots or a committee",
+    "method": "a method that asks",
+}
+
+
 def strategies() -> None:
     """Print every strategy by family: what it is, and what it needs beside features and probabilities."""
-    import importlib
+    from itertools import groupby
 
-    from leaven.query.select import BY_DROPOUT, BY_FEATURES, BY_VOTES, BY_WANTED, FAMILIES
+    from leaven.query.registry import strategies
 
-    for family, names in FAMILIES.items():
+    for family, members in groupby(strategies(), key=lambda strategy: strategy.family):
         print(f"{family}:")
-        for name in names:
-            module = importlib.import_module(f"leaven.query.{name}")
-            needs = (
-                "a method that asks" if name in BY_WANTED
-                else "dropout or a committee" if name in BY_DROPOUT
-                else "snapshots or a committee" if name in BY_VOTES
-                else "no classifier" if name in BY_FEATURES
-                else "a classifier"
-            )  # fmt: skip
-            about = " ".join((module.__doc__ or "").split()).rstrip(".")
-            print(f"  {name:24} {about}. Needs {needs}.")
+        for strategy in members:
+            print(f"  {strategy.name:24} {strategy.about}. Needs {NEEDS[strategy.needs]}.")

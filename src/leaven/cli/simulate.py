@@ -88,12 +88,12 @@ def _timed(game: Game, seeds: int, announce: bool) -> tuple[Game, str]:
 
 def _game(given: dict[str, Any], hyperparameters: dict[str, str]) -> Game:
     from leaven.methods.registry import get
-    from leaven.query.select import strategy_name
+    from leaven.query.registry import find
     from leaven.run.options import Options, as_begun, decide
     from leaven.study.simulate import Game
     from leaven.train.plan import Plan
 
-    strategies = tuple(strategy_name(name) for name in given["strategies"].split(",") if name.strip())
+    strategies = tuple(find(name).name for name in given["strategies"].split(",") if name.strip())
     method = given["method"] or ("adamatch" if given["source"] else "fixmatch")
     if get(method).learns != "classes":
         raise LeavenError(f"{method} learns no classes, so its accuracy over labels cannot be told; choose another.")

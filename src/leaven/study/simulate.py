@@ -16,8 +16,9 @@ from leaven.inference.predict import describe, wanted
 from leaven.nn.network import Network
 from leaven.query.copies import content
 from leaven.query.keys import keys
+from leaven.query.registry import find, names
 from leaven.query.said import Said
-from leaven.query.select import BY_DROPOUT, BY_FEATURES, BY_VOTES, select, strategy_name
+from leaven.query.select import select
 from leaven.query.votes import dropout_votes, snapshot_votes
 from leaven.run.fit import Fitted, fit
 from leaven.run.fit import seconds_a_step as measured
@@ -60,12 +61,12 @@ class Game:
     begin: str = CONTROL
 
     def __post_init__(self) -> None:
-        names = tuple(dict.fromkeys(strategy_name(name) for name in self.strategies))
-        object.__setattr__(self, "strategies", names if CONTROL in names else (CONTROL, *names))
-        object.__setattr__(self, "begin", strategy_name(self.begin))
+        known = tuple(dict.fromkeys(find(name).name for name in self.strategies))
+        object.__setattr__(self, "strategies", known if CONTROL in known else (CONTROL, *known))
+        object.__setattr__(self, "begin", find(self.begin).name)
         labels, classes = self.pool.labels[self.rows], self.pool.num_classes
-        if self.begin not in BY_FEATURES:
-            raise LeavenError(f"A start by {self.begin} needs a model; begin with {', '.join(BY_FEATURES)}.")
+        if find(self.begin).needs != "features":
+            raise LeavenError(f"A start by {self.begin} needs a model; begin with {', '.join(names('features'))}.")
         if self.pool.dense:
             raise LeavenError("A simulation is about labels of whole images, but the pool has masks; give another.")
         if (labels < 0).any():
@@ -210,7 +211,7 @@ def _training(game: Game, known: np.ndarray, seed: int) -> tuple[Pool, Options]:
     labels = game.pool.labels.copy()
     labels[game.rows] = np.where(known, labels[game.rows], -1)
     plan: dict[str, Any] = {"probes": 0} | game.options.plan | {"seed": seed}
-    if any(name in BY_VOTES and name not in BY_DROPOUT for name in game.strategies):
+    if any(find(name).needs == "committee" for name in game.strategies):
         plan = {"snapshots": MEMBERS} | plan
     return game.pool.with_labels(labels), replace(game.options, plan=plan, baseline=False, validation=0.0)
 
@@ -231,9 +232,10 @@ def _train(game: Game, known: np.ndarray, seed: int, progress: bool) -> Trained:
 
 def _votes(game: Game, strategy: str, trained: Trained, seed: int) -> np.ndarray | None:
     """Of draws of dropout for what asks for these, of the training's snapshots for what asks a committee."""
-    if strategy not in BY_VOTES:
+    needs = find(strategy).needs
+    if needs not in ("dropout", "committee"):
         return None
-    if strategy in BY_DROPOUT:
+    if needs == "dropout":
         return dropout_votes(trained.network, trained.features, seed=seed)
     beneath = decide(game.options, game.pool).spec.frozen and not game.encoded
     return snapshot_votes(trained.network, trained.snapshots, game.seen, beneath=beneath)

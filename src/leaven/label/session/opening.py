@@ -14,7 +14,7 @@ from leaven.label.session import known as before
 from leaven.label.session.items import Items, same_folder
 from leaven.label.session.session import Session
 from leaven.label.session.settings import FILE, FOLDERS, NONE, Settings
-from leaven.query.select import BY_VOTES, strategy_name
+from leaven.query.registry import find
 from leaven.run import folder
 from leaven.utils.files import require_writable
 
@@ -143,12 +143,13 @@ def _as_given(asked: dict[str, Any]) -> dict[str, Any]:
 
 
 def _strategy(name: str) -> str:
-    key = strategy_name(name)
-    if key in BY_VOTES:
+    strategy = find(name)
+    if strategy.votes:
         raise LeavenError(
-            f"The strategy {key} needs a committee, which the labelling page does not train; choose default or margin."
+            f"The strategy {strategy.name} needs a committee, which the labelling page does not train; choose default "
+            "or margin."
         )
-    return key
+    return strategy.name
 
 
 def _require_method(settings: Settings) -> None:

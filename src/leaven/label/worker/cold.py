@@ -11,8 +11,9 @@ from leaven.data.readers.decode import reason
 from leaven.data.readers.images import GREY, standardise
 from leaven.label.session.items import Items
 from leaven.query.keys import keys
+from leaven.query.registry import find
 from leaven.query.said import Said
-from leaven.query.select import BY_FEATURES, select
+from leaven.query.select import select
 
 SIDE = 24  # pixels of the small pictures
 STAGES = ((2000, 3.0), (8000, 30.0))  # items to look at, and seconds after which what there is must do
@@ -73,7 +74,7 @@ def rank(
     """Rows of ``names``, the most wanted first, by features alone."""
     ids, nothing = np.array(names), np.ones((len(names), 1), np.float32)
     done = np.array([name in answered for name in names])
-    name = strategy if strategy in BY_FEATURES else TYPICAL
+    name = strategy if find(strategy).needs == "features" else TYPICAL
     return in_lots(name, {"probabilities": nothing, "features": features, "ids": ids}, done, every, CHUNKS, seed)
 
 

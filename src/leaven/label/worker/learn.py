@@ -21,8 +21,9 @@ from leaven.label.worker.pools import judged, labelled, with_made
 from leaven.labels import State
 from leaven.methods.base import Method
 from leaven.query.copies import content
+from leaven.query.registry import find
 from leaven.query.said import Said
-from leaven.query.select import BY_VOTES, BY_WANTED, select
+from leaven.query.select import select
 from leaven.run import folder
 from leaven.run.budget import steps_within
 from leaven.run.fit import fit, seconds_a_step
@@ -115,7 +116,7 @@ def finish(
     answered = np.array([name in votes or name in known for name in names])
     columns = {"probabilities": probabilities, "features": features, "ids": pool.ids, "content": content(pool.items)}
     strategy = settings.strategy
-    if trained is not None and trained.asks and strategy in BY_WANTED:
+    if trained is not None and trained.asks and find(strategy).needs == "method":
         columns["wanted"] = wanted(trained, pool.items, device=best_device())
     rows = _rank(strategy, columns, np.flatnonzero(open_), answered, settings.every, settings.seed + 1000 * number)
     predicted = {name: int(probabilities[row].argmax()) for row, name in enumerate(names)
@@ -130,7 +131,7 @@ def _rank(
     strategy: str, columns: dict[str, np.ndarray], open_: np.ndarray, answered: np.ndarray, every: int, seed: int
 ) -> np.ndarray:
     """Rows of the pool, the most wanted first. Audit items that nobody was asked about yet are not looked at."""
-    if strategy in BY_WANTED:  # a number for each item: lots would be the same list
+    if find(strategy).needs == "method":  # a number for each item: lots would be the same list
         whole_ = Said(labelled=answered | ~np.isin(np.arange(len(answered)), open_), **columns)
         return select(strategy, whole_, LOTS * every, seed)
     part = columns if len(open_) == len(answered) else {name: column[open_] for name, column in columns.items()}
@@ -145,7 +146,7 @@ def _set_aside(items: Items, settings: Settings, known: set[str]) -> set[str]:
 
 def require_served(strategy: str) -> bool:
     """Whether a ranking by this strategy can be made here."""
-    return strategy not in BY_VOTES
+    return not find(strategy).votes
 
 
 def _options(run: Path, settings: Settings) -> Options:

@@ -147,13 +147,13 @@ class Worker:
         from leaven.label.session import audit
         from leaven.label.worker.cold import STAGES, TYPICAL, Sample, rank
         from leaven.label.worker.cold_encoder import encoded
-        from leaven.query.select import BY_FEATURES
+        from leaven.query.registry import find
 
         names = [name for name in self.items.names[: self.items.count] if name not in self.known]
         drawn = audit.drawn(names, self.settings.audit, self.settings.seed).tolist()
         sample = Sample(self.items, {names[i] for i in drawn} | set(self.known), self.settings.seed)
         of = min(sample.of, STAGES[-1][0])
-        strategy = self.settings.strategy if self.settings.strategy in BY_FEATURES else TYPICAL
+        strategy = self.settings.strategy if find(self.settings.strategy).needs == "features" else TYPICAL
         for most, seconds in STAGES:
             before = len(sample.names)
             if before and not self._orders.empty():

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 
 from leaven.query.distances import to_nearest
+from leaven.query.registry import strategy
 from leaven.query.said import Said
 
 MOST = 500  # clusters at most; this, NEIGHBOURS and SMALLEST are those of the authors' code
@@ -16,6 +17,11 @@ SAMPLE = 25_000  # items that the clusters are found on
 DENSE = 5_000  # members of a cluster that are looked at
 
 
+@strategy(
+    "representative",
+    "features",
+    "TypiClust (Hacohen, Dekel & Weinshall, ICML 2022, arXiv 2202.02794, algorithm 1): typical items first",
+)
 def typiclust(said: Said, n: int, keys: np.ndarray) -> np.ndarray:
     """The most typical item of each cluster, of those with the fewest labels, of these the largest, first;
     clusters of 5 members or fewer when all others are empty.

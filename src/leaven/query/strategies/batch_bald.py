@@ -8,6 +8,7 @@ import numpy as np
 
 from leaven.query.disagreement import entropies, information, measured
 from leaven.query.keys import least, smallest
+from leaven.query.registry import strategy
 from leaven.query.said import Said
 
 CANDIDATES = 2000  # items that are looked at: those that tell the most alone
@@ -16,6 +17,11 @@ ROOM = 2**22  # numbers of a table at a time
 NOTHING = 1e-5  # nats, about the rounding of float32
 
 
+@strategy(
+    "uncertainty",
+    "dropout",
+    "BatchBALD (Kirsch, van Amersfoort & Gal, NeurIPS 2019, arXiv 1906.08158): what a whole batch tells of the weights",
+)
 def batch_bald(said: Said, n: int, keys: np.ndarray) -> np.ndarray:
     """The batch whose labels together tell the most about which of M draws of the weights is right, greedily.
 

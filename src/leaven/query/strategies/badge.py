@@ -6,11 +6,17 @@ import numpy as np
 
 from leaven.query.distances import SMALL
 from leaven.query.keys import exponential, least
+from leaven.query.registry import strategy
 from leaven.query.said import Said
 
 NEVER, LAST = np.inf, np.finfo(np.float64).max  # in the race: labelled or chosen already; of no distance
 
 
+@strategy(
+    "expected change",
+    "classifier",
+    "BADGE (Ash et al., ICLR 2020, arXiv 1906.03671, algorithm 1): diverse, uncertain gradients",
+)
 def badge(said: Said, n: int, keys: np.ndarray) -> np.ndarray:
     """Items drawn by k-means++ (Arthur & Vassilvitskii 2007) on gradient embeddings.
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from leaven.data.storage import parts
 from leaven.query.keys import least
+from leaven.query.registry import strategy
 from leaven.query.said import Said
 
 CANDIDATES = 10_000  # items that are looked at and that the pool's Fisher matrix is of, drawn at random
@@ -15,6 +16,11 @@ TABLE = 2**23  # numbers of a table of candidates and classes: where there are m
 BLOCKS = 2**25  # numbers of all blocks together: beyond, features are projected
 
 
+@strategy(
+    "variance",
+    "classifier",
+    'BAIT (Ash et al., NeurIPS 2021, "Gone Fishing", arXiv 2106.09675, algorithm 1), a block of the Fisher a class',
+)
 def bait(said: Said, n: int, keys: np.ndarray) -> np.ndarray:
     """Items whose labels would lower the variance of the last layer the most: the least tr((M + Σ I(x))⁻¹ I_pool).
 

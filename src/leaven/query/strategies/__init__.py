@@ -1,0 +1,1 @@
+"""The strategies: what each chooses by, with the paper that it is from."""
