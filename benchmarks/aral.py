@@ -85,8 +85,8 @@ def choose(strategy: str, said: Any, by: np.ndarray | None, n: int, seed: int) -
 
 def play(row: str, seed: int, args: argparse.Namespace) -> None:
     """All rounds of a row that are not played yet; a line each."""
-    from leaven.inference.predict import describe, wanted
-    from leaven.query.said import Said
+    from leaven.inference.predict import predict_acquisition, predict_with_features
+    from leaven.query.predictions import PoolPredictions
     from leaven.run.fit import fit
     from leaven.run.options import Options
     from leaven.study.simulate import Game
@@ -107,10 +107,14 @@ def play(row: str, seed: int, args: argparse.Namespace) -> None:
             [fitted] = fit(few, None, options, test=test, progress=False)
             found, asked = fitted.evaluations["test"], np.zeros(0, np.int64)
             if number + 1 < args.rounds and row != "full":
-                p, features = describe(fitted.model.network, pool.items)
-                asks = wanted(fitted.trained, pool.items) if strategy == "learned" and fitted.trained else None
+                p, features = predict_with_features(fitted.model.network, pool.items)
+                asks = (
+                    predict_acquisition(fitted.trained, pool.items)
+                    if strategy == "learned" and fitted.trained
+                    else None
+                )
                 by = votes(fitted.model.network, features, seed) if strategy == "bald" else None
-                said = Said(p, features, pool.ids, known, wanted=asks)
+                said = PoolPredictions(p, features, pool.ids, known, acquisition=asks)
                 asked = choose(strategy, said, by, BUDGET, 1000 * seed + number)
             line = {"row": row, "seed": seed, "round": number, "labels": int(known.sum()),
                     "right": int((found.predicted == found.labels).sum()), "n": len(test),

@@ -30,7 +30,7 @@ from leaven.data import Pool, adaptation, few_labels
 from leaven.data.readers.images import standardise
 from leaven.data.readers.mask_source import nearest
 from leaven.evaluate.intervals import mean_of_runs
-from leaven.run.fit import Fitted, fit
+from leaven.run.fit import FitResult, fit
 from leaven.run.options import Options
 
 CLASSES = (
@@ -75,7 +75,7 @@ def sides(arguments: argparse.Namespace) -> tuple[int, int]:
     return arguments.height, arguments.height * 4 // 3
 
 
-def row(task: str, runs: list[Fitted], steps: int) -> dict[str, Any]:
+def row(task: str, runs: list[FitResult], steps: int) -> dict[str, Any]:
     """The figures of one method over the seeds."""
     evaluations = [run.evaluations["test"] for run in runs]
     values = [evaluation.miou().value for evaluation in evaluations]
@@ -110,7 +110,7 @@ def main() -> None:
     plan = {"steps": arguments.steps, "batch_size": arguments.batch_size, "lr": arguments.lr, "probes": 0}
     rows = []
     for task, (pool, method) in tasks(arguments).items():
-        found: dict[str, list[Fitted]] = {}
+        found: dict[str, list[FitResult]] = {}
         for seed in range(arguments.first_seed, arguments.first_seed + arguments.seeds):
             few = pool if pool.two_domains else few_labels(pool, arguments.masks, seed)
             options = Options(

@@ -158,7 +158,7 @@ def frozen(folder: Path, seeds: int, steps: int) -> Iterator[Row]:
 
     from sklearn.semi_supervised import LabelSpreading
 
-    from leaven.nn.build import describe
+    from leaven.nn.build import spec_for
     from leaven.run.prepare import encode_plain
     from leaven.train.plan import Plan
 
@@ -177,7 +177,7 @@ def frozen(folder: Path, seeds: int, steps: int) -> Iterator[Row]:
             )  # fmt: skip
             for row in said["rows"]:
                 found.setdefault(f"{row['method']} on {encoder} features", []).append(row["accuracy"])
-        spec = describe("auto", pool.items, pool.num_classes)
+        spec = spec_for("auto", pool.items, pool.num_classes)
         columns, held = (encode_plain(spec, part.items, Plan()) for part in (pool, test))
         columns, held = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (columns, held))
         model = LabelSpreading(kernel="knn", n_neighbors=7).fit(columns, pool.labels)

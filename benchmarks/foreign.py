@@ -21,9 +21,9 @@ from sklearn.metrics import roc_auc_score
 from benchmarks.mnist40 import mnist
 from leaven.data import Pool, few_labels, omniglot
 from leaven.evaluate.intervals import mean_of_runs
-from leaven.inference.predict import describe
+from leaven.inference.predict import predict_with_features
 from leaven.methods.base import Survey
-from leaven.run.fit import Fitted, fit
+from leaven.run.fit import FitResult, fit
 from leaven.run.options import Options
 from leaven.train.outliers import belonging
 
@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=250)
     options = parser.parse_args()
     test = mnist(train=False)
-    found: dict[tuple[str, str], list[Fitted]] = {}
+    found: dict[tuple[str, str], list[FitResult]] = {}
     told: list[float] = []
     for seed in range(options.seeds):
         clean, mixed = pools(seed)
@@ -69,7 +69,7 @@ def main() -> None:
                 accuracy = fitted.evaluations["test"].accuracy()
                 print(f"seed {seed}, {name}, {fitted.method}: {accuracy}", file=sys.stderr, flush=True)
         network = found["half foreign, --outliers", "fixmatch"][-1].model.network
-        weights = belonging(Survey(*describe(network, mixed.items), mixed.labels))
+        weights = belonging(Survey(*predict_with_features(network, mixed.items), mixed.labels))
         told.append(float(roc_auc_score(np.arange(ITEMS) < ITEMS // 2, weights)))
     rows = []
     for (name, method), runs in found.items():

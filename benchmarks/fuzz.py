@@ -158,14 +158,14 @@ def _weighed(root: Path, _: Scene) -> None:
 
 def _bench(root: Path, _: Scene) -> None:
     from leaven.run import folder
-    from leaven.study.bench.book import Cells
     from leaven.study.bench.cell import Found
+    from leaven.study.bench.cell_log import CellLog
     from leaven.study.bench.suite import read
 
     suite, out = read(root / "tiny.toml"), root / "bench"
     folder.claim(out, {"bench": suite.name, "leaven": "0"})
     for cell in suite.cells():
-        Cells(out / "cells.jsonl").add(Found(cell.fingerprint, cell.title, cell.labels, cell.seed, 0.5, 60))
+        CellLog(out / "cells.jsonl").add(Found(cell.fingerprint, cell.title, cell.labels, cell.seed, 0.5, 60))
     _must("bench", root / "tiny.toml", "-o", out, "--resume")
 
 
@@ -173,7 +173,7 @@ def _labelling(root: Path, _: Scene) -> None:
     """Twelve labels, a cold ranking, and a round, as a labelling and its worker write them."""
     from leaven.label.session import rounds
     from leaven.label.session.opening import open_session
-    from leaven.label.session.says import Says
+    from leaven.label.session.ranking import Ranking
     from leaven.label.worker import learn
     from leaven.label.worker.pools import read_pool
 
@@ -185,7 +185,7 @@ def _labelling(root: Path, _: Scene) -> None:
             item, label = session.items.id(session.items.names[row]), ("dark", "light")[row % 2]
             session.answer("ann", event=f"{row:032x}", kind="label", item=item, label=label)
         pool = read_pool(session.settings)
-        Says("", 0, 0, "typiclust", (), pool.ids, np.arange(len(pool))).save(rounds.cold(run))
+        Ranking("", 0, 0, "typiclust", (), pool.ids, np.arange(len(pool))).save(rounds.cold(run))
         learn.train(run, session.settings, session.items, pool, {}, session.store.state(), lambda **_: None)
     from leaven.label.web.thumbs import Thumbs
 

@@ -24,15 +24,15 @@ import numpy as np
 import torch
 
 from leaven.data import Pool, adaptation
-from leaven.label.session.items import Items
+from leaven.label.session.items import ItemIndex
 from leaven.label.session.settings import Settings
 from leaven.label.worker import learn
 from leaven.labels.event import Event
 from leaven.methods.registry import get, names
-from leaven.run.fit import Fitted, fit
+from leaven.run.fit import FitResult, fit
 from leaven.run.options import Options
 from leaven.study.auto import Candidate, fit_auto
-from leaven.study.rounds import Book
+from leaven.study.round_log import RoundLog
 from leaven.study.simulate import Game, play
 from leaven.train.plan import Plan
 
@@ -97,7 +97,7 @@ def run(pool: Pool, method: str | None, *, plan: Mapping[str, Any] = PLAN, kept:
         return of_fitted(fit(pool, Path(scratch) / "run" if kept else None, asked, test=test, progress=False))
 
 
-def of_fitted(fitted: list[Fitted]) -> Hashes:
+def of_fitted(fitted: list[FitResult]) -> Hashes:
     """Weights, predictions and figures of what was trained."""
     weights, predictions, figures = hashlib.blake2b(digest_size=8), hashlib.blake2b(digest_size=8), []
     for one in fitted:
@@ -134,7 +134,7 @@ def simulation() -> Hashes:
     whole = images(60, labelled=60)
     options = Options("fixmatch", plan=PLAN)
     game = Game(whole, test_items(), options, ("margin", "badge", "vote_entropy"), (4, 4), 3)
-    lines = [[line.strategy, line.right, line.asked] for line in play(game, 1, Book(), progress=False)]
+    lines = [[line.strategy, line.right, line.asked] for line in play(game, 1, RoundLog(), progress=False)]
     return {"figures": of_text(lines)}
 
 
@@ -152,8 +152,8 @@ def rounds() -> Hashes:
     from PIL import Image
 
     from leaven.label.session.opening import open_session
+    from leaven.label.session.ranking import Ranking
     from leaven.label.session.rounds import path
-    from leaven.label.session.says import Says
     from leaven.label.worker.pools import read_pool
 
     pool = images(40, labelled=40)
@@ -170,9 +170,9 @@ def rounds() -> Hashes:
                 label = CLASSES[pool.labels[row]]
                 session.store.add(Event(f"event {row}", "label", "ann", f"{row:02}.png", label))
             stored: Settings = session.settings
-            items: Items = session.items
+            items: ItemIndex = session.items
             learn.train(where, stored, items, read_pool(stored), {}, session.store.state(), lambda **_: None)
-            said = Says.load(path(where, number))
+            said = Ranking.load(path(where, number))
             assert said is not None
             assert said.probabilities is not None
             found[f"round {number}"] = of_text([said.ranking.tolist(), said.probabilities.tolist()])

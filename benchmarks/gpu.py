@@ -35,15 +35,15 @@ from torch.overrides import TorchFunctionMode
 from leaven.augment import ImageViews
 from leaven.data import Pool, few_labels
 from leaven.errors import LeavenError
-from leaven.methods.base import Batch, Draw
+from leaven.methods.base import Batch, StreamBatch
 from leaven.methods.registry import get, names
-from leaven.nn.build import build, describe
+from leaven.nn.build import build, spec_for
 from leaven.nn.network import domain_of, of_domain
 from leaven.run.fit import fit
 from leaven.run.options import Options
 from leaven.study.bench.data import read
 from leaven.train.engine import launched, train
-from leaven.train.job import Job
+from leaven.train.job import TrainJob
 from leaven.train.loop import Loop
 from leaven.train.plan import Plan
 
@@ -67,7 +67,7 @@ class SameDraws(TorchFunctionMode):
         return drawn.to(device)
 
 
-def tiny_job(name: str, plan: Plan, folder: Path | None = None) -> Job:
+def tiny_job(name: str, plan: Plan, folder: Path | None = None) -> TrainJob:
     """48 images of 8 pixels: a source and a target with few labels; one domain for methods that learn tasks."""
     rng = np.random.default_rng(0)
     kind = get(name)
@@ -80,10 +80,10 @@ def tiny_job(name: str, plan: Plan, folder: Path | None = None) -> Job:
     small = {key: value for key, value in SMALL.items() if key in kind.hyperparameters()}
     resolved = {key: one.default for key, one in kind.hyperparameters().items()} | small
     spec = replace(
-        describe("cnn", images, kind.outputs(pool.num_classes, resolved)), head=kind.head, members=kind.members
+        spec_for("cnn", images, kind.outputs(pool.num_classes, resolved)), head=kind.head, members=kind.members
     )
     torch.manual_seed(0)
-    return Job(kind(build(spec), **small), pool, plan, ImageViews(flip=False), folder, progress=False)
+    return TrainJob(kind(build(spec), **small), pool, plan, ImageViews(flip=False), folder, progress=False)
 
 
 def moved(batch: Batch, averaged: Any, device: torch.device) -> Batch:
@@ -92,7 +92,7 @@ def moved(batch: Batch, averaged: Any, device: torch.device) -> Batch:
     for name, draw in batch.draws.items():
         views = {view: of_domain(x.to(device), domain_of(x)) for view, x in draw.views.items()}
         labels = None if draw.labels is None else draw.labels.to(device)
-        draws[name] = Draw(draw.rows.to(device), views, labels)
+        draws[name] = StreamBatch(draw.rows.to(device), views, labels)
     found = Batch(draws, batch.progress)
     found.averaged = averaged
     return found
@@ -175,8 +175,8 @@ def rates(accelerator: str, toy: bool) -> list[Row]:
     for way, prepare in ways.items():
         plan = Plan(steps=1000, batch_size=labelled, accelerator=accelerator, probes=0)
         torch.manual_seed(0)
-        method = get("fixmatch")(build(describe(network, images, 10)))
-        job = Job(method, pool, plan, ImageViews(), progress=False)
+        method = get("fixmatch")(build(spec_for(network, images, 10)))
+        job = TrainJob(method, pool, plan, ImageViews(), progress=False)
         loop = Loop(launched(job), job)
         prepare(job.method.network.backbone)
         for step in range(1 + steps // 3):  # compiling, choosing algorithms

@@ -36,7 +36,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "label"))
 from browser import CHROMIUM, FLAGS
 
-from leaven.label.session.items import Items
+from leaven.label.session.items import ItemIndex
 
 CLOCK = """
 const took = window.took = [];
@@ -167,7 +167,7 @@ async def fetch_all(url: str, cookie: str, paths: list[str], connections: int = 
     return read
 
 
-def thumbs_rate(url: str, cookie: str, items: Items, times: int) -> dict[str, float]:
+def thumbs_rate(url: str, cookie: str, items: ItemIndex, times: int) -> dict[str, float]:
     """Thumbnails a second, once all are made; asked for as the page does, by version."""
     paths = [f"/image/grid/{id_}?v={items.version(id_)}" for id_ in items.ids]
     with ThreadPoolExecutor(1) as other:  # this thread has Playwright's own event loop
@@ -212,7 +212,7 @@ def main() -> None:
                 cookie = "; ".join(f"{c['name']}={c['value']}" for c in page.context.cookies())
                 page.close()
                 if name == "photos":
-                    found["thumbs"] = thumbs_rate(served.url, cookie, Items(root / name), 60)
+                    found["thumbs"] = thumbs_rate(served.url, cookie, ItemIndex(root / name), 60)
     print(json.dumps(found) if options.json else "\n".join(f"{name}: {value}" for name, value in found.items()))
 
 

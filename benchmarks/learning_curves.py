@@ -23,7 +23,7 @@ from leaven.query.registry import names
 from leaven.run import folder
 from leaven.run.options import Options
 from leaven.study.curves import difference, figures, verdict, write_page
-from leaven.study.rounds import Book
+from leaven.study.round_log import RoundLog
 from leaven.study.simulate import Game, play
 
 BUDGETS = (10, 20, 20, 40)
@@ -57,7 +57,7 @@ def main() -> None:
         if not options.resume:
             book.unlink(missing_ok=True)
     lines, start = [], time.perf_counter()
-    for line in play(game, options.seeds, Book(book), progress=False):
+    for line in play(game, options.seeds, RoundLog(book), progress=False):
         lines.append(line)
         told = (
             f"{line.seed} {line.strategy:10} {line.labels:4} labels {100 * line.accuracy:5.1f} %  {line.seconds:.1f} s"

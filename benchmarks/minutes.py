@@ -31,13 +31,13 @@ import torch.nn.functional as F
 
 from leaven.data import Pool, few_labels, hold_out, read_folder
 from leaven.evaluate.intervals import mean_of_runs
-from leaven.nn.build import build, describe
+from leaven.nn.build import build, spec_for
 from leaven.run.fit import fit
-from leaven.run.options import Options, decide
+from leaven.run.options import Options, resolve_options
 from leaven.run.prepare import prepare
 from leaven.study.bench.data import read
 from leaven.study.demo import label_spreading
-from leaven.train.job import Job
+from leaven.train.job import TrainJob
 from leaven.train.loop import Loop
 
 from .pacs import features_of, logistic, unit, unpack
@@ -97,12 +97,12 @@ def trained(pool: Pool, test: Pool, method: str, seed: int, budget: float) -> di
     """As ``leaven fit`` has it, with as many steps as so many CPU-seconds allow."""
     plan = {"accelerator": "cpu", "probes": 0, "seed": seed}
     options = Options(method, plan=plan, validation=0.0, baseline=False)
-    chosen = decide(options, pool)
+    chosen = resolve_options(options, pool)
     began = time.process_time()
     prepared = prepare(chosen.spec, pool, chosen.flip, chosen.plan, augment=chosen.augment, progress=False)
     before = time.process_time() - began
     torch.manual_seed(seed)
-    job = Job(chosen.method(build(prepared.spec)), prepared.pool, chosen.plan, prepared.views)
+    job = TrainJob(chosen.method(build(prepared.spec)), prepared.pool, chosen.plan, prepared.views)
     each = _cost(job)
     steps = max(1, int((budget - before) / each))
     began = time.process_time()
@@ -111,7 +111,7 @@ def trained(pool: Pool, test: Pool, method: str, seed: int, budget: float) -> di
     return {"steps": steps, "used": used, "accuracy": fitted.evaluations["test"].accuracy().value}
 
 
-def _cost(job: Job) -> float:
+def _cost(job: TrainJob) -> float:
     """CPU-seconds of a step."""
     from lightning_fabric import Fabric
 
@@ -127,10 +127,10 @@ def _cost(job: Job) -> float:
 def classical(pool: Pool, test: Pool, way: str) -> dict[str, Any]:
     """scikit-learn's, on pixels, or on features of the frozen encoder where there are such."""
     began = time.process_time()
-    if way == "LabelSpreading" and not decide(Options(), pool).spec.frozen:
+    if way == "LabelSpreading" and not resolve_options(Options(), pool).spec.frozen:
         right = label_spreading(pool, test) == test.labels
     else:
-        frozen = decide(Options(), pool).spec.frozen
+        frozen = resolve_options(Options(), pool).spec.frozen
         train, held = (
             unit(features_of(part)) if frozen else part.items.reshape(len(part), -1) / 255 for part in (pool, test)
         )
@@ -152,10 +152,10 @@ def plain(pool: Pool, test: Pool, seed: int, budget: float) -> dict[str, Any]:
     rng = np.random.default_rng(seed)
     images = torch.from_numpy(np.array(pool.items)).permute(0, 3, 1, 2)
     side = images.shape[-1]
-    mirrored = v2.RandomHorizontalFlip(0.5 if decide(Options(), pool).flip else 0.0)
+    mirrored = v2.RandomHorizontalFlip(0.5 if resolve_options(Options(), pool).flip else 0.0)
     weak = v2.Compose([mirrored, v2.RandomCrop(side, padding=side // 8, padding_mode="reflect")])
     strong = v2.Compose([weak, v2.RandAugment(), v2.ToDtype(torch.float32, scale=True), v2.RandomErasing(1.0)])
-    network = plain_network(build(describe("wrn-28-2", pool.items, pool.num_classes))).train()
+    network = plain_network(build(spec_for("wrn-28-2", pool.items, pool.num_classes))).train()
     average = copy.deepcopy(network).eval()
     optimizer = torch.optim.SGD(network.parameters(), lr=0.03, momentum=0.9, nesterov=True, weight_decay=5e-4)
     labelled = np.flatnonzero(pool.labels >= 0)

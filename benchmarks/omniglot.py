@@ -24,7 +24,7 @@ from leaven.evaluate.episodes import evaluate_episodes
 from leaven.methods.base import Episode
 from leaven.methods.registry import get
 from leaven.nn.network import Network
-from leaven.run.fit import Fitted, fit
+from leaven.run.fit import FitResult, fit
 from leaven.run.options import Options
 
 QUERIES = 15
@@ -57,7 +57,7 @@ ENTRIES = {
 }  # fmt: skip
 
 
-def train(entry: Entry, pool: Pool, steps: int, options: argparse.Namespace) -> Fitted:
+def train(entry: Entry, pool: Pool, steps: int, options: argparse.Namespace) -> FitResult:
     """Train for ``steps`` steps."""
     asked = {"seed": options.seed, "precision": options.precision, "devices": options.devices}
     plan = {**entry.plan, **asked, "steps": steps, "probes": 0}

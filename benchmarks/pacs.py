@@ -26,7 +26,7 @@ import numpy as np
 
 from leaven.data import Pool, adaptation, few_labels, hold_out, read_folder
 from leaven.evaluate.intervals import mean_of_runs
-from leaven.nn.build import describe
+from leaven.nn.build import spec_for
 from leaven.run.fit import fit
 from leaven.run.options import Options
 from leaven.run.prepare import encode_plain
@@ -63,7 +63,7 @@ def logistic(train: np.ndarray, labels: np.ndarray, test: np.ndarray) -> np.ndar
 
 def features_of(pool: Pool) -> np.ndarray:
     """Features of the frozen encoder that ``fit`` chooses."""
-    return encode_plain(describe("auto", pool.items, pool.num_classes), pool.items, Plan())
+    return encode_plain(spec_for("auto", pool.items, pool.num_classes), pool.items, Plan())
 
 
 def few(photo: Pool, seed: int, options: dict[str, Any], found: Figures) -> None:

@@ -18,15 +18,15 @@ import time
 
 import numpy as np
 
+from leaven.query.predictions import PoolPredictions
 from leaven.query.registry import find, names
-from leaven.query.said import Said
 from leaven.query.select import select
 
 SECONDS = {"margin": 2.0, "k_center": 60.0, "badge": 60.0}  # the goals, on two cores
 MEMORY = 2.5  # times the features
 
 
-def said(items: int, features: int, classes: int, labelled: int, members: int = 0) -> Said:
+def said(items: int, features: int, classes: int, labelled: int, members: int = 0) -> PoolPredictions:
     """What a model might say: made in place, so that making it does not set the peak."""
     rng = np.random.default_rng(0)
     centres = 2 * rng.standard_normal((100, features), dtype=np.float32)
@@ -43,7 +43,7 @@ def said(items: int, features: int, classes: int, labelled: int, members: int = 
         np.exp(vote, out=vote)
         vote *= p
         vote /= vote.sum(1, keepdims=True)
-    return Said(p, x, np.arange(items).astype(str), np.arange(items) < labelled, votes if members else None)
+    return PoolPredictions(p, x, np.arange(items).astype(str), np.arange(items) < labelled, votes if members else None)
 
 
 def measure(name: str, options: argparse.Namespace) -> dict[str, object]:

@@ -21,9 +21,9 @@ from torch import nn
 from leaven.augment import ImageViews
 from leaven.data import Pool
 from leaven.methods.semi.fixmatch import FixMatch
-from leaven.nn.build import build, describe
+from leaven.nn.build import build, spec_for
 from leaven.nn.norm import BatchNorm
-from leaven.train.job import Job
+from leaven.train.job import TrainJob
 from leaven.train.loop import Loop
 from leaven.train.plan import Plan, resolve_precision
 
@@ -102,12 +102,12 @@ def main() -> None:
     images = rng.integers(0, 256, (2000, 32, 32, 3), dtype=np.uint8)
     pool = Pool(images, labels, classes=tuple("0123456789"))
     torch.manual_seed(0)
-    network = build(describe(options.network, pool.items, 10))
+    network = build(spec_for(options.network, pool.items, 10))
     precision = resolve_precision("auto", "cpu")
     plan = Plan(steps=1000, batch_size=options.batch_size, precision=precision)
     reference = copy.deepcopy(network)
     fabric = Fabric(accelerator="cpu", precision=precision)  # type: ignore[arg-type]
-    loop = Loop(fabric, Job(FixMatch(network), pool, plan, ImageViews()))
+    loop = Loop(fabric, TrainJob(FixMatch(network), pool, plan, ImageViews()))
     plain = PlainLoop(reference, loop.batches.at(0))
     forward, backward = Timed(loop.method), Timed(loop.fabric.backward)
     loop.method, loop.fabric.backward = forward, backward  # type: ignore[method-assign]

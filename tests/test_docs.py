@@ -56,7 +56,7 @@ def test_the_strategy_of_the_page_chooses():
     space: dict = {}
     exec(examples("docs/active_learning.md")[0], space)
     p = np.array([[0.9, 0.1], [0.55, 0.45], [0.7, 0.3]], np.float32)
-    said = space["Said"](p, p, np.arange(3), np.array([False, False, False]))
+    said = space["PoolPredictions"](p, p, np.arange(3), np.array([False, False, False]))
     assert space["doubtful"](said, 2, np.arange(3, dtype=np.uint64)).tolist() == [1, 2]
 
 

@@ -59,7 +59,7 @@ def test_who_takes_a_path_takes_text(name):
 def test_text_serves_from_training_to_export(tmp_path):
     """What a script does with a run, all paths as text, in the current folder or not."""
     from leaven.data import read_npz
-    from leaven.evaluate.evaluation import Evaluation
+    from leaven.evaluate.classification import Evaluation
     from leaven.query.votes import load_snapshots
     from leaven.report import write_report
     from leaven.run import folder

@@ -8,7 +8,7 @@ from helpers_cli import FAST, make_folder, write_csv
 
 from leaven.data import Pool
 from leaven.run.opening import opening
-from leaven.run.options import Options, as_begun, decide, mirrors
+from leaven.run.options import Options, as_begun, mirrors, resolve_options
 
 
 def pool_of(classes, channels=1, n=40, labelled=40):
@@ -26,9 +26,9 @@ def pool_of(classes, channels=1, n=40, labelled=40):
 def test_classes_and_not_colour_decide_about_mirroring(classes, mirrored, channels):
     pool = pool_of(classes, channels)
     assert mirrors(pool) is mirrored
-    assert decide(Options(), pool).flip is mirrored
-    assert decide(Options(flip=not mirrored), pool).flip is not mirrored
-    last = opening(decide(Options(), pool), pool, 0, None)[-1]
+    assert resolve_options(Options(), pool).flip is mirrored
+    assert resolve_options(Options(flip=not mirrored), pool).flip is not mirrored
+    last = opening(resolve_options(Options(), pool), pool, 0, None)[-1]
     assert "--no-flip" in last
     assert ("mirrored too" in last) is mirrored
 
@@ -42,7 +42,7 @@ def test_one_rule_for_estimator_and_vectors():
 
 def test_labels_given_learnt_from_and_held_out_are_told_apart():
     pool = pool_of(("cat", "dog"), 3, n=60)
-    chosen = decide(Options("fixmatch", plan={"steps": 1500}), pool)
+    chosen = resolve_options(Options("fixmatch", plan={"steps": 1500}), pool)
     first, second, _ = opening(chosen, pool, 8, None)
     assert first.startswith("60 images of 8 x 8 pixels, 3 channels, 2 classes; ")
     assert first.endswith("; 40 labels, of which 32 are learnt from and 8 judge the model.")

@@ -6,7 +6,7 @@ import shutil
 import pytest
 from helpers_cli import FAST, SHORT, make_folder
 
-from leaven.evaluate.evaluation import Evaluation
+from leaven.evaluate.classification import Evaluation
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from helpers_cli import CLASSES, FAST, SHORT, make_folder, write_csv
 
-from leaven.evaluate.evaluation import Evaluation
+from leaven.evaluate.classification import Evaluation
 from leaven.train.engine import train
 
 
@@ -189,10 +189,10 @@ def test_who_stops_the_baseline_has_a_finished_run(leaven, place, tmp_path, monk
 
 def test_only_the_first_process_writes(leaven, place, tmp_path, monkeypatch):
     """A launcher such as torchrun starts the whole command several times."""
-    from leaven.utils.main_process import first
+    from leaven.utils.main_process import is_main_process
 
-    assert first()
+    assert is_main_process()
     monkeypatch.setenv("RANK", "0")
-    assert first()
+    assert is_main_process()
     monkeypatch.setenv("RANK", "1")
-    assert not first()
+    assert not is_main_process()

@@ -9,7 +9,7 @@ from PIL import Image
 from leaven.data import LeavenWarning, Pool, adaptation, match_classes, read_arrays, read_folder, read_npz
 from leaven.data.names import composed, composed_array
 from leaven.errors import LeavenError
-from leaven.label.session.items import Items
+from leaven.label.session.items import ItemIndex
 from leaven.labels.formats.names import namer
 
 ONE, TWO = "\u00e9l\u00e9phant", normalize("NFD", "\u00e9l\u00e9phant")  # composed, decomposed
@@ -60,7 +60,7 @@ def test_two_files_of_one_name_are_refused(make_images):
 
 
 def test_the_page_opens_files_by_their_own_names(make_images):
-    items = Items(make_images({f"{TWO}.png": 77}))
+    items = ItemIndex(make_images({f"{TWO}.png": 77}))
     assert items.names == [f"{ONE}.png"]
     assert items.path(0).name == f"{TWO}.png"
     with items.open(items.ids[0]) as image:

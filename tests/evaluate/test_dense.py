@@ -8,7 +8,7 @@ from torch import nn
 from leaven.data import Pool
 from leaven.errors import LeavenError
 from leaven.evaluate.bootstrap import bounds, of_sums, resampled
-from leaven.evaluate.dense import DenseEvaluation, difference, evaluate_dense
+from leaven.evaluate.segmentation import DenseEvaluation, difference, evaluate_dense
 
 
 class Stub(nn.Module):

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from leaven.evaluate.evaluation import Evaluation
+from leaven.evaluate.classification import Evaluation
 
 # predictions   a     b     b     c     a     a
 # labels        a     b     a     b     c     unknown

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from leaven.evaluate.evaluation import Evaluation
+from leaven.evaluate.classification import Evaluation
 from leaven.evaluate.paired import Paired, difference_interval, mcnemar, paired
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from leaven.label.session.items import Items
+from leaven.label.session.items import ItemIndex
 from leaven.labels import Event, Store
 
 
@@ -25,7 +25,7 @@ class FakeSession:
     """As the brief has it; what the page shows of accuracy and training is settable."""
 
     def __init__(self, images, folder, classes=()):
-        self.items, self.folder = Items(images), folder
+        self.items, self.folder = ItemIndex(images), folder
         self.store = Store.open(folder / "labels.db")
         if classes:
             self.store.add_classes(classes, "test")

@@ -9,7 +9,7 @@ from PIL import Image
 from leaven.data import digits
 from leaven.label.session import rounds
 from leaven.label.session.opening import open_session
-from leaven.label.session.says import Says
+from leaven.label.session.ranking import Ranking
 from leaven.run import folder
 
 
@@ -53,7 +53,7 @@ def tell(session, number, classes, probabilities, ranking=(), labelled=0):
     predicted = {name: int(row.argmax()) for name, row in zip(session.items.names, p, strict=True)}
     figures = {"labelled": labelled, "seq": seq, "classes": list(classes), "predicted": predicted}
     folder.write_json(where / rounds.PREDICTED, figures)
-    Says(f"{number:04d}", seq, labelled, "margin", tuple(classes), names, np.array(ranking, np.int64), p).save(where)
+    Ranking(f"{number:04d}", seq, labelled, "margin", tuple(classes), names, np.array(ranking, np.int64), p).save(where)
     session._heard({"says": number})
 
 

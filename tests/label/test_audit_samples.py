@@ -7,11 +7,11 @@ from helpers_label import event, write_digits
 
 from leaven.data import read_folder
 from leaven.label.session import audit, rounds
-from leaven.label.session.items import Items
+from leaven.label.session.items import ItemIndex
 from leaven.label.session.settings import Settings
 from leaven.label.worker import learn
 from leaven.labels import Event, Store
-from leaven.nn.build import build, describe
+from leaven.nn.build import build, spec_for
 from leaven.run.model import Model
 
 CLASSES = ("0", "1", "2")
@@ -22,7 +22,7 @@ def labelling(tmp_path, monkeypatch):
     """Forty digits, what was audited of them under a share of 0.5, the sample of 0.1 now, and what labels there are."""
     monkeypatch.setenv("LEAVEN_CACHE", str(tmp_path / "cache"))
     truth = write_digits(tmp_path / "images", 40)
-    items = Items(tmp_path / "images")
+    items = ItemIndex(tmp_path / "images")
     before, now = ({items.names[i] for i in audit.drawn(items.names, share, 0)} for share in (0.5, 0.1))
     assert len(before) == 20
     assert len(now) == 4
@@ -37,7 +37,7 @@ def labelling(tmp_path, monkeypatch):
 def test_a_round_predicts_what_was_ever_audited(labelling):
     folder, items, state, before, now, learnt = labelling
     pool = read_folder(folder / "images", labels=False, progress=False)
-    spec = describe("cnn", pool.items, len(CLASSES))
+    spec = spec_for("cnn", pool.items, len(CLASSES))
     model = Model(build(spec), spec, CLASSES)
     settings = Settings(data=str(folder / "images"), audit=0.1, strategy="random")
     learn.finish(folder / "run", 1, settings, items, pool, model, state, set(), {"seq": 0, "labelled": 3})

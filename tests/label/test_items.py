@@ -10,7 +10,7 @@ from PIL import Image
 
 from leaven.data import read_folder
 from leaven.errors import LeavenError
-from leaven.label.session.items import Items
+from leaven.label.session.items import ItemIndex
 
 
 def test_names_are_those_of_the_pool_and_ids_are_opaque(tmp_path):
@@ -19,7 +19,7 @@ def test_names_are_those_of_the_pool_and_ids_are_opaque(tmp_path):
         (images / name).parent.mkdir(parents=True, exist_ok=True)
         Image.new("L", (5, 4), 9).save(images / name)
     (images / "notes.txt").touch()
-    items = Items(images)
+    items = ItemIndex(images)
     assert items.names == read_folder(images, False, cache=tmp_path / "cache").ids.tolist()
     assert items.ids[1] == hashlib.blake2b(items.names[1].encode(), digest_size=8).hexdigest()
     for name, id_ in zip(items.names, items.ids, strict=True):
@@ -41,7 +41,7 @@ def test_made_items_come_last_and_never_hide_others(tmp_path):
     made.mkdir(parents=True)
     for name in ("x.png", "y.png"):
         Image.new("L", (3, 3), 7).save(made / name)
-    items = Items(images, made)
+    items = ItemIndex(images, made)
     assert items.names == ["0000.png", "0001.png", "made/x.png", "made/y.png"]
     assert items.count == 3
     assert items.path(2) == images / "made/x.png"
@@ -52,7 +52,7 @@ def test_made_items_come_last_and_never_hide_others(tmp_path):
 def test_npz(tmp_path):
     x = np.arange(2 * 4 * 5 * 1, dtype=np.uint8).reshape(2, 4, 5, 1)
     np.savez(tmp_path / "x.npz", x=x)
-    items = Items(tmp_path / "x.npz")
+    items = ItemIndex(tmp_path / "x.npz")
     assert items.names == ["0", "1"]
     np.testing.assert_array_equal(np.asarray(items.open(items.id("1"))), x[1, :, :, 0])
     body, kind = items.original(items.id("1"))
@@ -60,11 +60,11 @@ def test_npz(tmp_path):
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(body))), x[1, :, :, 0])
     np.savez(tmp_path / "f.npz", x=np.zeros((3, 4), np.float32))
     with pytest.raises(LeavenError, match="feature vectors"):
-        Items(tmp_path / "f.npz")
+        ItemIndex(tmp_path / "f.npz")
 
 
 @pytest.mark.parametrize("make", [lambda p: None, lambda p: p.mkdir(), lambda p: p.touch()])
 def test_nothing_to_label(tmp_path, make):
     make(tmp_path / "images")
     with pytest.raises(LeavenError, match="images"):
-        Items(tmp_path / "images")
+        ItemIndex(tmp_path / "images")

@@ -10,11 +10,11 @@ from helpers_label import begin, say, tell
 
 from leaven.errors import LeavenError
 from leaven.label.session import rounds
+from leaven.label.session.ranking import Ranking
 from leaven.label.session.renames import Renames
-from leaven.label.session.says import Says
 from leaven.label.session.schedule import due
 from leaven.label.session.sentence import gain, waiting, worth
-from leaven.label.session.trainer import last_step
+from leaven.label.session.worker_client import last_step
 from leaven.label.session.writer import Writer
 from leaven.labels import Event, Store
 
@@ -152,7 +152,7 @@ def made(run, number, words="x"):
         (where / name).write_text(f"{words} {number}")
     (where / "evaluations" / "test.npz").write_text(f"{number}")
     one, p = np.array(["i"]), np.ones((1, 1), np.float32)
-    Says(f"{number:04d}", number, 20, "margin", ("a",), one, np.array([0]), p).save(where)
+    Ranking(f"{number:04d}", number, 20, "margin", ("a",), one, np.array([0]), p).save(where)
 
 
 def test_rounds_are_published_whole_and_old_ones_pruned(tmp_path):

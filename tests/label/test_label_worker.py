@@ -18,7 +18,7 @@ from leaven.data import read_folder
 from leaven.errors import LeavenError
 from leaven.label.session import rounds
 from leaven.label.session.opening import open_session
-from leaven.label.session.says import Says
+from leaven.label.session.ranking import Ranking
 from leaven.label.worker.process import Worker
 from leaven.labels import Store
 from leaven.run.fit import fit
@@ -56,7 +56,7 @@ def test_a_labelling_from_nothing(tmp_path):
     session = begin(tmp_path, classes=CLASSES, train=True, every=15, plan=SHORT)
     assert len(until(lambda: session.questions("bob", 2))) == 2  # at once, before anything was ranked
     until(lambda: session.status("ann")["ranking"]["state"] == "done")
-    cold = Says.load(rounds.cold(session.folder))
+    cold = Ranking.load(rounds.cold(session.folder))
     assert cold.model == ""
     audits = {session.items.names[row] for row in session._ask.audit.rows}
     assert not audits & set(cold.names.tolist())
@@ -169,7 +169,7 @@ def test_a_round_that_was_trained_is_taken_up_after_the_end(tmp_path, monkeypatc
     assert {"says": 1} in heard
     assert rounds.finished(session.folder) == [1]
     assert (session.folder / "model.safetensors").read_bytes() == model
-    said = Says.load(rounds.path(session.folder, 1))
+    said = Ranking.load(rounds.path(session.folder, 1))
     assert (said.model, said.labelled, said.seq) == ("0001", 9, session.store.state().seq - 1)
     assert not set(said.names[said.ranking].tolist()) & set(names[:10])
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from leaven.label.session.items import Items
-from leaven.label.web import ahead
+from leaven.label.session.items import ItemIndex
+from leaven.label.web import prefetch
 from leaven.label.web.thumbs import GRID, VIEW, Replaced, Thumbs, Unreadable
 
 
@@ -19,7 +19,7 @@ def pictures(tmp_path):
     made = []
 
     def make():
-        thumbs = Thumbs(Items(tmp_path / "images"), tmp_path / "thumbs.db")
+        thumbs = Thumbs(ItemIndex(tmp_path / "images"), tmp_path / "thumbs.db")
         made.append(thumbs)
         return thumbs
 
@@ -174,11 +174,11 @@ def test_small_originals_are_not_worth_making_ahead(pictures, tmp_path):
 
 @pytest.mark.usefixtures("planted")
 def test_the_process_that_works_ahead_fills_the_file_and_ends_with_the_server(pictures, tmp_path, monkeypatch):
-    monkeypatch.setattr(ahead, "PAUSE", 0)
+    monkeypatch.setattr(prefetch, "PAUSE", 0)
     for i in range(3):
         Image.new("RGB", (400, 300), (40 * i, 0, 0)).save(tmp_path / "images" / f"{i}.jpg")
     thumbs = pictures()
-    works = ahead.Ahead(thumbs.items, thumbs.path)
+    works = prefetch.Prefetch(thumbs.items, thumbs.path)
     try:
         for _ in range(600):
             if all(thumbs.kept(id_, VIEW, thumbs.items.version(id_)) for id_ in thumbs.items.ids):

@@ -10,13 +10,13 @@ from PIL import Image
 
 from leaven.data import White
 from leaven.errors import LeavenError
-from leaven.label.session.items import Items
+from leaven.label.session.items import ItemIndex
 from leaven.label.session.opening import _of_run
 from leaven.label.session.settings import FILE, Settings
-from leaven.label.web import ahead
+from leaven.label.web import prefetch
 from leaven.label.web.thumbs import GRID, VIEW, Thumbs
-from leaven.label.worker.cold import Sample
-from leaven.label.worker.cold_encoder import _pixels
+from leaven.label.worker.cold_start import Sample
+from leaven.label.worker.cold_start_encoder import _pixels
 from leaven.label.worker.learn import _inputs
 from leaven.label.worker.pools import read_pool, with_made
 from leaven.run import folder
@@ -51,15 +51,15 @@ def thumbs_of(tmp_path):
 
 def test_pictures_show_the_range_in_use(images, thumbs_of):
     """A browser would show the file itself nearly black."""
-    thumbs = thumbs_of(Items(images))
+    thumbs = thumbs_of(ItemIndex(images))
     assert [shown(thumbs, name) for name in ("a.png", "b.png")] == [255, 51]
     whole = Image.open(io.BytesIO(thumbs.whole(thumbs.items.id("b.png")).body))
     assert np.asarray(whole.convert("L"))[20, 20] == 51
 
 
 def test_pictures_are_made_anew_where_white_is_another(images, thumbs_of):
-    assert shown(thumbs_of(Items(images)), "b.png") == 51
-    items = Items(images, stated=1023)
+    assert shown(thumbs_of(ItemIndex(images)), "b.png") == 51
+    items = ItemIndex(images, stated=1023)
     thumbs = thumbs_of(items)
     assert shown(thumbs, "b.png") == 204
     items.white = White(4095)  # as the pool has it, once that is decoded
@@ -68,7 +68,7 @@ def test_pictures_are_made_anew_where_white_is_another(images, thumbs_of):
 
 
 def test_the_first_ranking_and_the_pool(images):
-    items = Items(images)
+    items = ItemIndex(images)
     sample = Sample(items, set(), 0)
     sample.look(10, 10.0, lambda done: None)
     assert {name: int(row[0]) for name, row in zip(sample.names, sample._pixels, strict=True)} == {
@@ -86,7 +86,7 @@ def test_floats_that_contradict_each_other_are_shown_each_by_itself(images, thum
     """The pool's reader refuses them; whoever looks at the page sees which."""
     for name, value in (("c.tif", 0.2), ("d.tif", 102.0)):
         Image.fromarray(np.full((40, 40), value, np.float32)).save(images / name)
-    thumbs = thumbs_of(Items(images))
+    thumbs = thumbs_of(ItemIndex(images))
     assert [shown(thumbs, name) for name in ("c.tif", "d.tif")] == [51, 102]
 
 
@@ -128,9 +128,9 @@ def test_a_run_is_labelled_as_it_was_read(tmp_path):
 
 def test_pictures_made_ahead_are_those_of_the_page(images, tmp_path, monkeypatch):
     told = []
-    monkeypatch.setattr(ahead, "PAUSE", 0.0)
-    monkeypatch.setattr(ahead.Ahead, "_start", lambda self, *arguments: told.append(arguments))
-    one = ahead.Ahead(Items(images, stated={"integers": 4095}), tmp_path / "thumbs.db")
+    monkeypatch.setattr(prefetch, "PAUSE", 0.0)
+    monkeypatch.setattr(prefetch.Prefetch, "_start", lambda self, *arguments: told.append(arguments))
+    one = prefetch.Prefetch(ItemIndex(images, stated={"integers": 4095}), tmp_path / "thumbs.db")
     one._timer.join()
     one.close()
     assert json.loads(told[0][-1]) == {"integers": 4095}

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from leaven.labels import Store
-from leaven.labels.place import is_store, place, without_password
+from leaven.labels.location import is_store, place, without_password
 
 
 def call(capfd, *words):

@@ -6,11 +6,11 @@ import torch
 from leaven.augment import FeatureViews
 from leaven.data import Pool
 from leaven.evaluate.episodes import evaluate_episodes
-from leaven.methods.base import Batch, Draw, Episode, Method
+from leaven.methods.base import Batch, Episode, Method, StreamBatch
 from leaven.methods.registry import get
-from leaven.nn.build import build, describe
+from leaven.nn.build import build, spec_for
 from leaven.train.engine import train
-from leaven.train.job import Job
+from leaven.train.job import TrainJob
 from leaven.train.plan import Plan
 
 
@@ -18,7 +18,9 @@ def episodes(items: np.ndarray, ways: int, count: int = 1, dtype: torch.dtype = 
     """A batch of ``count`` episodes; items stand as they are drawn."""
     each = len(items) // (ways * count)
     labels = torch.arange(ways).repeat_interleave(each).repeat(count)
-    return Batch({"episodes": Draw(torch.arange(len(items)), {"plain": torch.as_tensor(items, dtype=dtype)}, labels)})
+    return Batch(
+        {"episodes": StreamBatch(torch.arange(len(items)), {"plain": torch.as_tensor(items, dtype=dtype)}, labels)}
+    )
 
 
 def classes_in_noise(seed: int) -> tuple[Pool, Pool]:
@@ -40,11 +42,11 @@ def before_and_after(name: str, seed: int, hyperparameters: dict, plan: dict) ->
     known, new = classes_in_noise(seed)
     kind = get(name)
     torch.manual_seed(seed)
-    method: Method = kind(build(describe("mlp", known.items, kind.outputs(40, hyperparameters))), **hyperparameters)
+    method: Method = kind(build(spec_for("mlp", known.items, kind.outputs(40, hyperparameters))), **hyperparameters)
     settings = {**kind.plan, "seed": seed, "probes": 0, "accelerator": "cpu", "precision": "32-true", **plan}
     found = []
     for trained in (False, True):
         if trained:
-            train(Job(method, known, Plan(**settings), FeatureViews(), progress=False))
+            train(TrainJob(method, known, Plan(**settings), FeatureViews(), progress=False))
         found.append(evaluate_episodes(method, new, Episode(5, 1, 15), 100, progress=False).value)
     return found[0], found[1]

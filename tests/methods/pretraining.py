@@ -10,9 +10,9 @@ from leaven.data import Pool
 from leaven.evaluate.probe import features, linear_probe, neighbours
 from leaven.methods.registry import get
 from leaven.nn.backbones.cnn import SmallCNN
-from leaven.nn.build import build, describe
+from leaven.nn.build import build, spec_for
 from leaven.train.engine import train
-from leaven.train.job import Job
+from leaven.train.job import TrainJob
 from leaven.train.plan import Plan
 
 SEEDS = (0, 1, 2)
@@ -28,13 +28,13 @@ def gains(name: str, whole: Pool, **plan: object) -> dict[str, list[float]]:
         pool, test = whole.subset(order[:TRAIN]), whole.subset(order[TRAIN : TRAIN + TEST])
         kind = get(name)
         torch.manual_seed(seed)
-        network = build(describe("cnn", pool.items, 0))
+        network = build(spec_for("cnn", pool.items, 0))
         network.backbone = SmallCNN(pool.items.shape[1:3], pool.items.shape[3], WIDTH)
         untrained = copy.deepcopy(network)
         settings = {**kind.plan, "seed": seed, "probes": 0, **plan}
         method = kind(network)
         one = Plan(**settings, accelerator="cpu", precision="32-true")
-        train(Job(method, pool.with_labels(np.full(TRAIN, -1)), one, ImageViews(flip=False), progress=False))
+        train(TrainJob(method, pool.with_labels(np.full(TRAIN, -1)), one, ImageViews(flip=False), progress=False))
         for judge, values in ((linear_probe, found["linear"]), (neighbours, found["neighbours"])):
             accuracies = []
             for body in (network, untrained):

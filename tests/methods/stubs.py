@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from leaven.methods.base import Batch, Draw
+from leaven.methods.base import Batch, StreamBatch
 
 
 class Given(nn.Module):
@@ -23,14 +23,14 @@ class Centred(nn.Module):
         return x - x.mean(0)
 
 
-def draw(labels: list[int] | None = None, **views: np.ndarray) -> Draw:
+def draw(labels: list[int] | None = None, **views: np.ndarray) -> StreamBatch:
     """A draw of prescribed views; each takes gradients, so that a test sees where they go."""
     tensors = {k: torch.tensor(v, dtype=torch.float32, requires_grad=True) for k, v in views.items()}
     rows = torch.arange(len(next(iter(tensors.values()))))
-    return Draw(rows, tensors, None if labels is None else torch.tensor(labels))
+    return StreamBatch(rows, tensors, None if labels is None else torch.tensor(labels))
 
 
-def batch(progress: float = 0.0, **draws: Draw) -> Batch:
+def batch(progress: float = 0.0, **draws: StreamBatch) -> Batch:
     return Batch(draws, progress)
 
 

@@ -8,7 +8,7 @@ from stubs import Centred, Given, batch, cross_entropy, draw, logits, softmax
 from torch import nn
 
 from leaven.methods.adapt.adamatch import AdaMatch
-from leaven.methods.base import IGNORE, Draw, Setup
+from leaven.methods.base import IGNORE, RunInfo, StreamBatch
 from leaven.nn.network import Network
 from leaven.nn.norm import BatchNorm
 
@@ -60,7 +60,7 @@ def test_total_loss_over_several_steps(setting, hard):
     """All four formulas at once. λ is drawn for each score of each labelled view, in the order of the views."""
     rng = np.random.default_rng(3)
     method = AdaMatch(Centred(), hard=hard)
-    method.setup(Setup(steps=80, batch_size=6, classes=K))  # a window of 80 / 20 = 4 batches
+    method.setup(RunInfo(steps=80, batch_size=6, classes=K))  # a window of 80 / 20 = 4 batches
     reference = Reference(window=4, hard=hard)
     rates = []
     for step in range(7):
@@ -99,7 +99,7 @@ def test_alignment_and_threshold_by_hand(hard):
     (0.9, 0.1) → 36:1, in; (0.4, 0.6) → 8:3 = 0.727, in; (0.2, 0.8) → 1:1, out.
     """
     method = AdaMatch(Given(), hard=hard)
-    method.setup(Setup(steps=100, batch_size=2, classes=2))
+    method.setup(RunInfo(steps=100, batch_size=2, classes=2))
     both = logits((0.8, 0.2), (0.8, 0.2))
     source = draw([0, 1], weak=both, strong=both)
     weak = logits((0.9, 0.1), (0.4, 0.6), (0.2, 0.8))
@@ -118,7 +118,7 @@ def test_alignment_and_threshold_by_hand(hard):
 def test_as_sure_as_the_source_is_sure_enough():
     """Equation 5 has ≥: with τ = 1 and all at (½, ½), guess and cutoff are ½."""
     method = AdaMatch(Given(), threshold=1.0)
-    method.setup(Setup(steps=100, batch_size=1, classes=2))
+    method.setup(RunInfo(steps=100, batch_size=1, classes=2))
     views = {"weak": np.zeros((1, 2)), "strong": np.zeros((1, 2))}
     terms = method(batch(1.0, source=draw([0], **views), target=draw(**views)))
     assert terms["target"].item() == pytest.approx(math.log(2), rel=1e-5)
@@ -128,14 +128,14 @@ def test_as_sure_as_the_source_is_sure_enough():
 def test_of_pixels_only_those_that_count_are_expected(void):
     """Source pixels say (0.95, 0.05), void ones (0.01, 0.99): expectation and threshold know the former alone."""
     method = AdaMatch(Given(), threshold=1.0)
-    method.setup(Setup(steps=100, batch_size=2, classes=2))
+    method.setup(RunInfo(steps=100, batch_size=2, classes=2))
     p = torch.tensor([0.95, 0.05]).view(1, 2, 1, 1).repeat(2, 1, 4, 4)
     labels = torch.zeros(2, 4, 4, dtype=torch.long)
     rows = round(4 * void)
     p[:, :, :rows] = torch.tensor([0.01, 0.99]).view(1, 2, 1, 1)
     labels[:, :rows] = IGNORE
     alike = {"strong": torch.arange(16).view(1, 4, 4).repeat(2, 1, 1)}
-    source = Draw(torch.arange(2), {"weak": p.log(), "strong": p.log()}, labels, alike)
+    source = StreamBatch(torch.arange(2), {"weak": p.log(), "strong": p.log()}, labels, alike)
     target = draw(weak=p.log().numpy(), strong=p.log().numpy())
     terms = method(batch(1.0, source=source, target=target))
     if void < 1:
@@ -164,7 +164,7 @@ def test_few_target_labels_touch_neither_alignment_nor_threshold():
     seen = []
     for extra in ({}, {"target_labelled": draw([1, 1], weak=sure, strong=sure)}):
         method = AdaMatch(Given())
-        method.setup(Setup(steps=100, batch_size=2, classes=2))
+        method.setup(RunInfo(steps=100, batch_size=2, classes=2))
         terms = method(batch(1.0, source=source, target=target, **extra))
         seen.append((terms["target"].item(), method.logged["threshold"].item(), method.source_mean.total.tolist()))
     assert seen[0] == seen[1]
@@ -187,7 +187,7 @@ def test_first_pass_has_the_statistics_of_the_labelled_batch():
     source, target = rng.normal(size=(2, 8, K)), 3 + 2 * rng.normal(size=(2, 24, K))
     labels = rng.integers(0, K, 8)
     method = AdaMatch(normed()).train()
-    method.setup(Setup(steps=100, batch_size=8, classes=K))
+    method.setup(RunInfo(steps=100, batch_size=8, classes=K))
     torch.manual_seed(1)
     lam = [torch.rand(8, K).numpy() for _ in range(2)]
     alone = norm(np.concatenate(source)).reshape(2, 8, K)
@@ -210,7 +210,7 @@ def test_first_pass_leaves_the_running_statistics_alone():
     rng = np.random.default_rng(0)
     source, target = rng.normal(size=(2, 8, K)), 3 + 2 * rng.normal(size=(2, 24, K))
     method = AdaMatch(normed()).train()
-    method.setup(Setup(steps=100, batch_size=8, classes=K))
+    method.setup(RunInfo(steps=100, batch_size=8, classes=K))
     layer = method.network.backbone
     layer.momentum = 0.25
     method(batch(source=draw([0] * 8, weak=source[0], strong=source[1]), target=draw(weak=target[0], strong=target[1])))
@@ -227,7 +227,7 @@ def test_running_statistics_of_any_network_are_those_of_the_joint_pass(kind):
     network = Network(body, nn.Linear(5, K), (0.0,) * 4, (1.0,) * 4).train()
     twin = copy.deepcopy(network)
     method = AdaMatch(network)
-    method.setup(Setup(steps=100, batch_size=4, classes=K))
+    method.setup(RunInfo(steps=100, batch_size=4, classes=K))
     views = [torch.randn(n, 4) + n for n in (4, 4, 12, 12)]
     source = draw([0, 1, 2, 0], weak=views[0].numpy(), strong=views[1].numpy())
     method(batch(source=source, target=draw(weak=views[2].numpy(), strong=views[3].numpy())))
@@ -243,7 +243,7 @@ def test_gradients_flow_through_both_passes():
     network = normed()
     network.register_forward_hook(lambda _m, _i, out: (out.retain_grad(), outputs.append(out))[0])
     method = AdaMatch(network).train()
-    method.setup(Setup(steps=100, batch_size=4, classes=K))
+    method.setup(RunInfo(steps=100, batch_size=4, classes=K))
     rng = np.random.default_rng(0)
     source, target = rng.normal(size=(2, 4, K)), rng.normal(size=(2, 12, K))
     terms = method(
@@ -261,7 +261,7 @@ def test_gradients_flow_through_both_passes():
 
 def test_no_gradient_flows_into_guess_or_threshold():
     method = AdaMatch(Given(), threshold=0.5)
-    method.setup(Setup(steps=100, batch_size=2, classes=2))
+    method.setup(RunInfo(steps=100, batch_size=2, classes=2))
     both = logits((0.8, 0.2), (0.3, 0.7))
     source = draw([0, 1], weak=both, strong=both)
     target = draw(weak=logits((0.9, 0.1), (0.2, 0.8)), strong=logits((0.25, 0.75), (0.5, 0.5)))

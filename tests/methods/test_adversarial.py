@@ -17,7 +17,7 @@ from leaven.inference.predict import predict
 from leaven.methods.registry import get
 from leaven.nn.build import Spec, build
 from leaven.train.engine import train
-from leaven.train.job import Job
+from leaven.train.job import TrainJob
 from leaven.train.plan import Plan
 
 METHODS = ("dann", "mcd", "mme")
@@ -37,7 +37,7 @@ def trained(
     method = kind(build(spec), **hyperparameters)
     settings = {**kind.plan, "batch_size": 32, **short}
     plan = Plan(**settings, seed=seed, probes=0, accelerator="cpu", precision="32-true")
-    train(Job(method, pool, plan, Same(), progress=False))
+    train(TrainJob(method, pool, plan, Same(), progress=False))
     return method.network
 
 

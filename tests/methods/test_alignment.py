@@ -5,9 +5,9 @@ from stubs import softmax
 
 from leaven.errors import LeavenError
 from leaven.methods.alignment import Alignment, shares_of
-from leaven.methods.base import IGNORE, Setup
+from leaven.methods.base import IGNORE, RunInfo
 
-RUN = Setup(steps=60, batch_size=4, classes=3)  # a window of 3 batches
+RUN = RunInfo(steps=60, batch_size=4, classes=3)  # a window of 3 batches
 NONE = torch.zeros(2, dtype=torch.long)
 RNG = np.random.default_rng(0)
 
@@ -67,7 +67,7 @@ def test_the_estimate_by_hand():
 
 def test_the_estimate_is_a_mean_in_long_runs_as_well():
     """A window of 128 batches: after one of (0.9, 0.1) alone, (0.5, 0.5) is scaled to it."""
-    aligned = Alignment("estimated", Setup(steps=10**6, batch_size=4, classes=2))
+    aligned = Alignment("estimated", RunInfo(steps=10**6, batch_size=4, classes=2))
     aligned(torch.tensor([[0.9, 0.1]]), NONE)
     np.testing.assert_allclose(aligned(torch.tensor([[0.5, 0.5]]), NONE), [[0.9, 0.1]], rtol=1e-4)
 
@@ -88,7 +88,7 @@ def test_the_estimate_finds_an_unbalanced_pool(prior):
     whole = np.full(3, 1 / 3)
     for _ in range(200):
         whole = scaled(p, whole * 3).mean(0)
-    aligned = Alignment("estimated", Setup(300, 16, 3))
+    aligned = Alignment("estimated", RunInfo(300, 16, 3))
     for part in np.split(p, 300):
         aligned(torch.tensor(part, dtype=torch.float32), NONE)
     found = aligned.estimate.total.numpy() / aligned.estimate.weight.numpy()
@@ -101,7 +101,7 @@ def test_the_estimate_finds_an_unbalanced_pool(prior):
 def test_the_estimate_is_calibrated():
     """With the true prior in, guesses are right as often as they say."""
     truth = np.array([0.75, 0.2, 0.05])
-    aligned = Alignment("estimated", Setup(300, 16, 3))
+    aligned = Alignment("estimated", RunInfo(300, 16, 3))
     for part in np.split(toy(truth, 64 * 300, 0), 300):
         aligned(torch.tensor(part, dtype=torch.float32), NONE)
     found = aligned(torch.tensor(toy(truth, 20_000, 1), dtype=torch.float32), NONE)

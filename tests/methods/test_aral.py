@@ -13,7 +13,7 @@ from leaven.data import Pool
 from leaven.errors import LeavenError
 from leaven.methods.active.aral import ABLATIONS, ARAL
 from leaven.methods.active.vaal import VAAL
-from leaven.methods.base import Batch, Draw, Setup
+from leaven.methods.base import Batch, RunInfo, StreamBatch
 from leaven.methods.gan import mismatch, real_or_made
 from leaven.methods.latent import Items, divergence
 from leaven.methods.registry import resolve
@@ -21,7 +21,7 @@ from leaven.methods.semi.supervised import Supervised
 from leaven.nn.build import Spec, build
 from leaven.run.fit import fit
 from leaven.run.options import Options
-from leaven.train.job import Job
+from leaven.train.job import TrainJob
 from leaven.train.plan import Plan
 
 K, SIDE = 3, 8
@@ -30,7 +30,7 @@ K, SIDE = 3, 8
 def made(kind, **hyperparameters):
     torch.manual_seed(0)
     method = kind(build(Spec("cnn", (SIDE, SIDE, 1), K, (0.4,), (0.7,))), width=8, **hyperparameters)
-    method.setup(Setup(10, 4, K, 20, (SIDE, SIDE, 1)))
+    method.setup(RunInfo(10, 4, K, 20, (SIDE, SIDE, 1)))
     return method
 
 
@@ -50,7 +50,7 @@ def loop(kind, steps: int = 8, labelled: int = 8, **hyperparameters):
     own = {} if kind is Supervised else {"width": 8}
     method = kind(build(Spec("cnn", (SIDE, SIDE, 1), K, (0.4,), (0.7,))), **own, **hyperparameters)
     plan = Plan(steps=steps, batch_size=4, optimizer="adamw", lr=1e-3, precision="32-true", accelerator="cpu", probes=0)
-    job = Job(method, pool(labelled), plan, ImageViews(flip=False), progress=False)
+    job = TrainJob(method, pool(labelled), plan, ImageViews(flip=False), progress=False)
     return Loop(Fabric(accelerator="cpu", devices=1), job)
 
 
@@ -109,7 +109,7 @@ def test_terms_of_autoencoder_and_sampler():
 def test_the_least_labelled_like_are_wanted_most(kind):
     method = made(kind).eval()
     fixed(method, torch.zeros(3, method.latent_size), [2.0, -1.0, 0.5])
-    assert method.wanted(torch.rand(3, 1, SIDE, SIDE)).argsort(descending=True).tolist() == [1, 2, 0]
+    assert method.acquisition(torch.rand(3, 1, SIDE, SIDE)).argsort(descending=True).tolist() == [1, 2, 0]
 
 
 def test_feature_matching_goes_class_by_class():
@@ -128,8 +128,8 @@ def test_what_the_classifier_learns():
     method._make = lambda n: (fake, y)
     views = {name: torch.rand(3, 1, SIDE, SIDE) for name in ("weak", "strong", "plain")}
     unlabelled = torch.rand(4, 1, SIDE, SIDE)
-    draws = {"labelled": Draw(torch.arange(3), views, torch.tensor([0, 1, 2]))}
-    draws["hidden"] = Draw(torch.arange(4), {"plain": unlabelled})
+    draws = {"labelled": StreamBatch(torch.arange(3), views, torch.tensor([0, 1, 2]))}
+    draws["hidden"] = StreamBatch(torch.arange(4), {"plain": unlabelled})
     method.network.eval()
     with torch.no_grad():
         terms = {k: v.item() for k, v in method(Batch(draws, 0.5, "classifier")).items()}
@@ -223,7 +223,7 @@ def test_the_encoder_is_told_the_label_or_the_classifiers_guess():
     guess = run.ema.network(batch["hidden"].plain).argmax(1)
     assert told[0].tolist() == batch["labelled"].labels.tolist() + guess.tolist()
     x = torch.rand(6, 1, SIDE, SIDE)
-    method.eval().wanted(x)
+    method.eval().acquisition(x)
     assert told[1].tolist() == method.network(x).argmax(1).tolist()
 
 
@@ -238,9 +238,9 @@ def test_ablations_exclude_each_other():
 
 
 def test_who_asks():
-    assert [made(ARAL, **{name: True}).asks for name in ABLATIONS] == [False, False, True]
-    assert made(ARAL).asks
-    assert made(VAAL).asks
+    assert [made(ARAL, **{name: True}).acquires for name in ABLATIONS] == [False, False, True]
+    assert made(ARAL).acquires
+    assert made(VAAL).acquires
     with pytest.raises(AttributeError):
         _ = made(ARAL, no_encoder=True).latent.encoder
 
@@ -293,20 +293,22 @@ def test_generated_images_are_of_the_class_that_they_were_made_for(digits_run):
     judge = LogisticRegression(max_iter=300).fit(whole.items.reshape(len(whole), -1) / 255, whole.labels)
     torch.manual_seed(0)
     with torch.inference_mode():
-        x, y = fitted.trained.synthesise(200)
+        x, y = fitted.trained.generate(200)
     right = (judge.predict(x.flatten(1).numpy()) == y.numpy()).mean()
     assert right > 0.5  # chance: 0.1
 
 
 def test_a_loaded_method_is_the_one_that_was_trained(digits_run):
-    from leaven.inference.predict import wanted
+    from leaven.inference.predict import predict_acquisition
     from leaven.run.method import load_method
 
     run, fitted, few = digits_run
     again = load_method(run)
     for name, value in fitted.trained.state_dict().items():
         assert torch.equal(value, again.state_dict()[name]), name
-    np.testing.assert_array_equal(wanted(again, few.items[:50]), wanted(fitted.trained, few.items[:50]))
+    np.testing.assert_array_equal(
+        predict_acquisition(again, few.items[:50]), predict_acquisition(fitted.trained, few.items[:50])
+    )
 
 
 def test_the_sampler_tells_labelled_from_unlabelled_where_they_differ():
@@ -320,7 +322,7 @@ def test_the_sampler_tells_labelled_from_unlabelled_where_they_differ():
     for name in ("vaal", "aral"):
         options = Options(name, {"adversarial": 0.0}, plan={"steps": 60, "batch_size": 16}, baseline=False)
         [fitted] = fit(one, None, options, progress=False)
-        from leaven.inference.predict import wanted
+        from leaven.inference.predict import predict_acquisition
 
-        asks = wanted(fitted.trained, one.items)
+        asks = predict_acquisition(fitted.trained, one.items)
         assert asks[20:].min() > asks[:20].max(), name

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from leaven.methods.base import IGNORE, Draw
+from leaven.methods.base import IGNORE, StreamBatch
 
 # Two images of 2 × 2 pixels: the first mirrored, with a corner that shows no pixel; the second shows one pixel thrice.
 PLACES = torch.tensor([[[1, 0], [3, -1]], [[-1, 2], [2, 2]]])
@@ -12,7 +12,7 @@ WEAK = torch.tensor([[[10, 11], [12, 13]], [[20, 21], [22, 23]]])
 
 @pytest.fixture
 def draw():
-    return Draw(torch.arange(2), {}, WEAK, {"strong": PLACES})
+    return StreamBatch(torch.arange(2), {}, WEAK, {"strong": PLACES})
 
 
 @pytest.mark.parametrize("fill", [0, 7, IGNORE])
@@ -33,6 +33,6 @@ def test_labels_of_what_shows_no_pixel_do_not_count(draw):
 
 
 def test_of_whole_items_nothing_moves():
-    draw = Draw(torch.arange(2), {}, torch.tensor([3, 4]))
+    draw = StreamBatch(torch.arange(2), {}, torch.tensor([3, 4]))
     assert draw.follow(draw.labels) is draw.labels
     assert draw.labels_of("strong") is draw.labels

@@ -6,7 +6,7 @@ import torch
 from stubs import Given, batch, cross_entropy, draw, logits, softmax
 from torch import nn
 
-from leaven.methods.base import Setup
+from leaven.methods.base import RunInfo
 from leaven.methods.semi.fixmatch import FixMatch
 
 
@@ -48,7 +48,7 @@ def test_no_gradient_flows_into_the_guess():
 def test_alignment_changes_guess_and_mask():
     """By hand: labels ask for (¾, ¼), guesses average (½, ½), so p becomes normalise(p · (1.5, 0.5))."""
     method = FixMatch(Given(), threshold=0.9, alignment=True)
-    method.setup(Setup(steps=10_000, batch_size=4, classes=2))
+    method.setup(RunInfo(steps=10_000, batch_size=4, classes=2))
     labelled = draw([0, 0, 0, 1], weak=np.zeros((4, 2)))
     # (0.8, 0.2) -> 12:1, in; (0.2, 0.8) -> 3:4, out
     unlabelled = draw(weak=logits((0.8, 0.2), (0.2, 0.8)), strong=logits((0.1, 0.9), (0.1, 0.9)))
@@ -64,7 +64,7 @@ def test_alignment_over_several_steps():
     """The moving averages are means of the last window of batches, the present one included."""
     rng = np.random.default_rng(0)
     method = FixMatch(Given(), threshold=0.5, alignment=True)
-    method.setup(Setup(steps=60, batch_size=4, classes=3))  # a window of 60 / 20 = 3 batches
+    method.setup(RunInfo(steps=60, batch_size=4, classes=3))  # a window of 60 / 20 = 3 batches
     wanted, seen = [], []
     for _ in range(6):
         labels = rng.integers(0, 3, 4)
@@ -89,7 +89,7 @@ def test_scores_of_every_pixel(alignment):
     dense = FixMatch(Given(), threshold=0.5, alignment=alignment)
     flat = FixMatch(Given(), threshold=0.5, alignment=alignment)
     for method in (dense, flat):
-        method.setup(Setup(steps=100, batch_size=4, classes=3))
+        method.setup(RunInfo(steps=100, batch_size=4, classes=3))
 
     def rows(z):
         return np.moveaxis(z, 1, -1).reshape(-1, 3)

@@ -6,7 +6,7 @@ import pytest
 import torch
 from stubs import Given, batch, cross_entropy, draw, logits, softmax
 
-from leaven.methods.base import Setup
+from leaven.methods.base import RunInfo
 from leaven.methods.semi.flexmatch import FlexMatch
 
 LABELLED = draw([0], weak=np.zeros((1, 3)))
@@ -14,7 +14,7 @@ LABELLED = draw([0], weak=np.zeros((1, 3)))
 
 def flexmatch(items: int, classes: int = 3, **hyper: float) -> FlexMatch:
     method = FlexMatch(Given(), **hyper)
-    method.setup(Setup(steps=100, batch_size=4, classes=classes, items=items))
+    method.setup(RunInfo(steps=100, batch_size=4, classes=classes, items=items))
     return method
 
 

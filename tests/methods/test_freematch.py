@@ -5,7 +5,7 @@ import pytest
 import torch
 from stubs import Given, batch, cross_entropy, differences, draw, logits, softmax
 
-from leaven.methods.base import Setup
+from leaven.methods.base import RunInfo
 from leaven.methods.common import decay_for
 from leaven.methods.semi.freematch import FreeMatch, mean_learnt
 
@@ -14,7 +14,7 @@ LABELLED = draw([0], weak=np.zeros((1, 3)))
 
 def freematch(steps: int, classes: int = 3, **hyper: float) -> FreeMatch:
     method = FreeMatch(Given(), **hyper)
-    method.setup(Setup(steps=steps, batch_size=4, classes=classes, items=9))
+    method.setup(RunInfo(steps=steps, batch_size=4, classes=classes, items=9))
     return method
 
 

@@ -6,7 +6,7 @@ import torch
 from stubs import Given, batch, cross_entropy, draw
 from test_graph import dense_graph
 
-from leaven.methods.base import Draw, Setup, Survey
+from leaven.methods.base import RunInfo, StreamBatch, Survey
 from leaven.methods.semi.label_propagation import LabelPropagation
 
 RNG = np.random.default_rng(2)
@@ -18,7 +18,7 @@ KNOWN[[0, 3, 5, 6, 9]] = [0, 0, 0, 1, 2]
 
 def surveyed(known: np.ndarray = KNOWN, features: np.ndarray = FEATURES, **hyperparameters: object) -> LabelPropagation:
     method = LabelPropagation(Given(), **{"neighbours": 4, "warmup": 0.3, **hyperparameters})
-    method.setup(Setup(100, 4, K, len(known), (4,)))
+    method.setup(RunInfo(100, 4, K, len(known), (4,)))
     method.survey(Survey(np.full((len(known), K), 1 / K, np.float32), features, known))
     return method
 
@@ -75,7 +75,7 @@ def test_loss_worked_out():
     rows = np.array([1, 4, 0, 15, 9])
     scores, own = RNG.normal(size=(5, K)), RNG.normal(size=(2, K))
     weak = torch.tensor(scores, dtype=torch.float32)
-    drawn = batch(0.5, labelled=draw([0, 2], weak=own), unlabelled=Draw(torch.from_numpy(rows), {"weak": weak}))
+    drawn = batch(0.5, labelled=draw([0, 2], weak=own), unlabelled=StreamBatch(torch.from_numpy(rows), {"weak": weak}))
     terms = method(drawn)
     labels, certainty = expected()
     balance = method.balance.double().numpy()
@@ -115,7 +115,7 @@ def test_what_was_found_is_state():
     """So a resumed run goes on with it."""
     method = surveyed()
     again = LabelPropagation(Given())
-    again.setup(Setup(100, 4, K, N, (4,)))
+    again.setup(RunInfo(100, 4, K, N, (4,)))
     again.load_state_dict(method.state_dict())
     for name in ("labels", "certainty", "balance"):
         assert torch.equal(getattr(again, name), getattr(method, name))

@@ -158,7 +158,7 @@ def test_running_statistics_and_modes_stay():
     for mode in (True, False):
         method.train(mode)
         method(episodes(images(18), 3, 2, torch.float64))["queries"].backward()
-        method.solve(torch.tensor(images(3)), torch.arange(3), torch.tensor(images(5, 1)))
+        method.predict_episode(torch.tensor(images(3)), torch.arange(3), torch.tensor(images(5, 1)))
         for name, tensor in method.state_dict().items():
             assert torch.equal(tensor, before[name]), name
         for norm in method.modules():
@@ -174,7 +174,7 @@ def test_solve_is_the_inner_loop_worked_out():
         w -= 0.9 * logistic(w, 1.5, -0.4)[1]
     given = (torch.tensor([[-0.4], [1.5]], dtype=torch.float64), torch.tensor([1, 0]))
     with torch.no_grad():  # as an evaluation does
-        scores = method.solve(*given, torch.tensor([[2.0], [-1.0]], dtype=torch.float64))
+        scores = method.predict_episode(*given, torch.tensor([[2.0], [-1.0]], dtype=torch.float64))
     np.testing.assert_allclose(scores, [[2 * w, 0], [-w, 0]], rtol=1e-9)
     assert not scores.requires_grad
     assert method.network.weight.grad is None
@@ -184,9 +184,9 @@ def test_solve_is_the_inner_loop_worked_out():
 def test_solve_is_transductive_and_the_same_in_every_mode():
     method = MAML(small(), ways=3)
     support, query = torch.tensor(images(3)), torch.tensor(images(6, 1))
-    scores = method.eval().solve(support, torch.arange(3), query)
-    torch.testing.assert_close(method.train().solve(support, torch.arange(3), query), scores)
-    assert not torch.allclose(method.solve(support, torch.arange(3), query[:3]), scores[:3])
+    scores = method.eval().predict_episode(support, torch.arange(3), query)
+    torch.testing.assert_close(method.train().predict_episode(support, torch.arange(3), query), scores)
+    assert not torch.allclose(method.predict_episode(support, torch.arange(3), query[:3]), scores[:3])
     assert MAML.transductive
 
 
@@ -199,8 +199,8 @@ def test_other_numbers_for_the_classes_are_other_columns():
     with torch.no_grad():
         renamed.network.head.weight[order] = method.network.head.weight.clone()
         renamed.network.head.bias[order] = method.network.head.bias.clone()
-    scores = method.solve(support, labels, query)
-    torch.testing.assert_close(renamed.solve(support, order[labels], query)[:, order], scores)
+    scores = method.predict_episode(support, labels, query)
+    torch.testing.assert_close(renamed.predict_episode(support, order[labels], query)[:, order], scores)
     assert scores.std(0).max() > 0.01
 
 
@@ -211,9 +211,11 @@ def test_tasks_of_fewer_and_of_more_ways():
     narrow.network.head = nn.Linear(3, 2).double()
     narrow.network.head.load_state_dict({k: v[:2] for k, v in method.network.head.state_dict().items()})
     support, labels, query = torch.tensor(images(4)), torch.tensor([0, 1, 1, 0]), torch.tensor(images(5, 1))
-    torch.testing.assert_close(method.solve(support, labels, query), narrow.solve(support, labels, query))
+    torch.testing.assert_close(
+        method.predict_episode(support, labels, query), narrow.predict_episode(support, labels, query)
+    )
     with pytest.raises(LeavenError, match="MAML has 2 ways, but a task has 3"):
-        narrow.solve(support, torch.tensor([0, 1, 2, 0]), query)
+        narrow.predict_episode(support, torch.tensor([0, 1, 2, 0]), query)
 
 
 def test_bfloat16_is_not_let_in():

@@ -104,7 +104,7 @@ class Views:
 def engine(generator_steps: int = 4):
     from lightning_fabric import Fabric
 
-    from leaven.train.job import Job
+    from leaven.train.job import TrainJob
     from leaven.train.loop import Loop
     from leaven.train.plan import Plan
 
@@ -117,7 +117,7 @@ def engine(generator_steps: int = 4):
     body.num_features = D
     mcd = MCD(Network(body, nn.Linear(D, K), (0.0,) * 2, (1.0,) * 2), generator_steps=generator_steps)
     plan = Plan(steps=20, batch_size=6, lr=0.05, weight_decay=0.1, precision="32-true", accelerator="cpu", probes=0)
-    return Loop(Fabric(accelerator="cpu", devices=1), Job(mcd, pool, plan, Views(), progress=False))
+    return Loop(Fabric(accelerator="cpu", devices=1), TrainJob(mcd, pool, plan, Views(), progress=False))
 
 
 PARTS = {

@@ -7,7 +7,7 @@ import torch
 from stubs import Given, Linear, batch, cross_entropy, draw, softmax
 from torch import nn
 
-from leaven.methods.base import Draw
+from leaven.methods.base import StreamBatch
 from leaven.methods.semi.mean_teacher import MeanTeacher
 from leaven.nn.network import Network, of_domain
 from leaven.nn.norm import BatchNorm, set_policy
@@ -117,8 +117,10 @@ def test_a_teacher_that_is_the_student_says_the_same(policy):
     other = torch.tensor([-1, 1, -1, -1, 1, -1])
     drawn = batch(
         1.0,
-        labelled=Draw(torch.arange(4), {"weak": of_domain(labelled, domain)}, torch.tensor([0, 1, 2, 0])),
-        unlabelled=Draw(torch.arange(6), {"weak": of_domain(one, other), "weak_2": of_domain(one.clone(), other)}),
+        labelled=StreamBatch(torch.arange(4), {"weak": of_domain(labelled, domain)}, torch.tensor([0, 1, 2, 0])),
+        unlabelled=StreamBatch(
+            torch.arange(6), {"weak": of_domain(one, other), "weak_2": of_domain(one.clone(), other)}
+        ),
     )
     drawn.averaged = teacher
     assert MeanTeacher(network, weight=1.0)(drawn)["unlabelled"] < 1e-12

@@ -17,9 +17,9 @@ from leaven.data import Pool, digits
 from leaven.inference.predict import predict
 from leaven.methods.base import Method, kind_of
 from leaven.methods.registry import get, names
-from leaven.nn.build import Spec, build, describe
+from leaven.nn.build import Spec, build, spec_for
 from leaven.train.engine import train
-from leaven.train.job import Job
+from leaven.train.job import TrainJob
 from leaven.train.plan import Plan
 
 SEEDS = (0, 1, 2)
@@ -85,7 +85,7 @@ def accuracy(name: str, seed: int, noise: float, steps: int) -> float:
     plan = Plan(**{**kind.plan, "lr": rate, "steps": steps, "batch_size": 8, "seed": seed, **CPU})
     method = kind(build(spec), **options)
     views = FeatureViews(deviation, noise=0.2, weak_noise=noise, dropout=0.1, center=mean)
-    train(Job(method, pool, plan, views, progress=False))
+    train(TrainJob(method, pool, plan, views, progress=False))
     return float((predict(method.network, pool.items).argmax(1) == labels)[pool.labels < 0].mean())
 
 
@@ -122,11 +122,11 @@ def area(name: str, seed: int) -> float:
     pool = Pool(items, np.where(known, labels, -1), classes=tuple("abcd"))
     kind = get(name)
     torch.manual_seed(seed)
-    method = kind(build(describe("cnn", items, 4)), latent=8, width=4)
+    method = kind(build(spec_for("cnn", items, 4)), latent=8, width=4)
     plan = Plan(**{**kind.plan, "steps": 100, "batch_size": 8, "seed": seed, **CPU})
-    train(Job(method, pool, plan, ImageViews(flip=False), progress=False))
+    train(TrainJob(method, pool, plan, ImageViews(flip=False), progress=False))
     with torch.no_grad():
-        wanted = method.eval().wanted(torch.from_numpy(items[~known]).permute(0, 3, 1, 2) / 255)
+        wanted = method.eval().acquisition(torch.from_numpy(items[~known]).permute(0, 3, 1, 2) / 255)
     return roc_auc_score(labels[~known] >= 2, wanted.numpy())
 
 

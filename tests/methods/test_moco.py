@@ -11,7 +11,7 @@ from stubs import batch, cross_entropy, draw
 from torch import nn
 
 from leaven.data import digits
-from leaven.methods.base import Draw, Setup
+from leaven.methods.base import RunInfo, StreamBatch
 from leaven.methods.pretrain import moco as module
 from leaven.methods.pretrain.moco import MoCo
 from leaven.nn.network import Network
@@ -40,7 +40,7 @@ def plain(features: int = 3, body: nn.Module | None = None, **hyperparameters) -
     body.num_features = features
     method = MoCo(Network(body, nn.Identity(), (0.0,), (1.0,)), dimensions=features, **hyperparameters)
     method.projection = Body(features)
-    method.setup(Setup(STEPS, 4, 10))
+    method.setup(RunInfo(STEPS, 4, 10))
     return method.train()
 
 
@@ -48,9 +48,9 @@ def unit(x: np.ndarray) -> np.ndarray:
     return x / np.linalg.norm(x, axis=1, keepdims=True)
 
 
-def views(*arrays: np.ndarray, rows: list[int] | None = None) -> Draw:
+def views(*arrays: np.ndarray, rows: list[int] | None = None) -> StreamBatch:
     found = draw(cropped=arrays[0], cropped_2=arrays[1])
-    return found if rows is None else Draw(torch.tensor(rows), found.views)
+    return found if rows is None else StreamBatch(torch.tensor(rows), found.views)
 
 
 def test_loss_against_numpy_with_a_known_queue():
@@ -130,7 +130,7 @@ def test_the_key_encoder_trails():
 @pytest.mark.parametrize(("steps", "decay"), [(1, 0.5), (300, 0.99), (3000, 0.999), (10**6, 0.999)])
 def test_momentum_follows_the_length_of_the_run(steps, decay):
     method = plain()
-    method.setup(Setup(steps, 4, 10))
+    method.setup(RunInfo(steps, 4, 10))
     assert method.decay == pytest.approx(decay)
 
 
@@ -214,7 +214,7 @@ def found_by_statistics(monkeypatch, apart: bool) -> float:
         kept: list[torch.Tensor] = []
         # of every batch one key goes into the queue, a black one
         monkeypatch.setattr(method, "_enqueue", lambda key, items, kept=kept: kept.append(key))
-        method(batch(items=Draw(rows, {"cropped": x, "cropped_2": x})))
+        method(batch(items=StreamBatch(rows, {"cropped": x, "cropped_2": x})))
         first = int(black.view(-1).nonzero()[0])
         MoCo._enqueue(method, kept[0][first : first + 1], rows[first : first + 1])
         if step >= 40:
@@ -269,7 +269,7 @@ def test_a_network_of_feature_maps():
     x = torch.rand(4, 3, 2, 5)
     flat = x.mean((2, 3))
     losses = [
-        plain(3, Maps(), queue=4)(batch(items=Draw(torch.arange(4), {"cropped": v, "cropped_2": v})))["contrast"]
+        plain(3, Maps(), queue=4)(batch(items=StreamBatch(torch.arange(4), {"cropped": v, "cropped_2": v})))["contrast"]
         for v in (x, flat)
     ]
     torch.testing.assert_close(*losses)

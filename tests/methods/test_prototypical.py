@@ -70,7 +70,9 @@ def test_gradient_flows_through_queries_and_means():
 
 def test_solve_takes_any_number_of_shots():
     support = torch.tensor([[0.0, 0], [2, 0], [0, 3], [7, 7]])
-    scores = Prototypical(Features()).solve(support, torch.tensor([1, 1, 0, 2]), torch.tensor([[1.0, 1], [0, 0]]))
+    scores = Prototypical(Features()).predict_episode(
+        support, torch.tensor([1, 1, 0, 2]), torch.tensor([[1.0, 1], [0, 0]])
+    )
     torch.testing.assert_close(scores, -torch.tensor([[1.0 + 4, 1, 72], [9, 1, 98]]))
 
 
@@ -78,8 +80,8 @@ def test_a_query_is_solved_by_itself():
     torch.manual_seed(0)
     method = Prototypical(Features()).eval()
     support, labels, query = torch.randn(10, 4), torch.arange(5).repeat(2), torch.randn(7, 4)
-    together = method.solve(support, labels, query)
-    apart = torch.cat([method.solve(support, labels, q) for q in query.split(1)])
+    together = method.predict_episode(support, labels, query)
+    apart = torch.cat([method.predict_episode(support, labels, q) for q in query.split(1)])
     torch.testing.assert_close(together, apart)
     assert not method.transductive
 

@@ -7,7 +7,7 @@ from stubs import Linear, batch, cross_entropy, draw, softmax
 from torch import Tensor, nn
 
 from leaven.data import Pool
-from leaven.methods.base import Setup
+from leaven.methods.base import RunInfo
 from leaven.methods.semi.remixmatch import ReMixMatch
 from leaven.nn.network import Network
 from leaven.nn.norm import BatchNorm
@@ -43,7 +43,7 @@ def parts(x: np.ndarray) -> list[np.ndarray]:
 
 def method(shape: tuple[int, ...] = (N,), steps: int = 100, **hyperparameters: object) -> ReMixMatch:
     made = ReMixMatch(Network(Seen(), nn.Identity(), (0.0,), (1.0,)), anchors=ANCHORS, **hyperparameters)
-    made.setup(Setup(steps, L, K, 100, shape))
+    made.setup(RunInfo(steps, L, K, 100, shape))
     return made
 
 
@@ -179,7 +179,7 @@ def images(rotation: bool = True):
     made = ReMixMatch(
         Network(backbone, Linear(SIDE**2, K), (0.0,), (1.0,)), anchors=ANCHORS, rotation=rotation, rotation_weight=0.5
     )
-    made.setup(Setup(100, L, K, 100, (SIDE, SIDE, 1)))
+    made.setup(RunInfo(100, L, K, 100, (SIDE, SIDE, 1)))
     if rotation:
         with torch.no_grad():
             made.turn.weight.copy_(torch.from_numpy(rng.normal(size=(4, SIDE**2))))
@@ -236,7 +236,7 @@ def test_batch_norm_follows_what_is_learnt_from():
     made = ReMixMatch(
         Network(body, nn.Identity(), (0.0,) * N, (1.0,) * N), anchors=ANCHORS, alpha=0.0
     ).train()  # fmt: skip
-    made.setup(Setup(100, L, K, 100, (N,)))
+    made.setup(RunInfo(100, L, K, 100, (N,)))
     step(made)
     labelled, weak, one, two = parts(np.eye(N))
     x = np.concatenate([labelled, weak, one, two, one])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from stubs import Given, batch, cross_entropy, draw, logits, softmax
 
-from leaven.methods.base import Setup
+from leaven.methods.base import RunInfo
 from leaven.methods.semi.softmatch import SoftMatch
 
 LABELLED = draw([0], weak=np.zeros((1, 3)))
@@ -12,7 +12,7 @@ LABELLED = draw([0], weak=np.zeros((1, 3)))
 
 def softmatch(steps: int, classes: int = 3, **hyper: float) -> SoftMatch:
     method = SoftMatch(Given(), **hyper)
-    method.setup(Setup(steps=steps, batch_size=4, classes=classes, items=9))
+    method.setup(RunInfo(steps=steps, batch_size=4, classes=classes, items=9))
     return method
 
 

@@ -11,7 +11,7 @@ from torch import nn
 from leaven.errors import LeavenError
 from leaven.nn.backbones.deeplab import DeepLab, Pyramid, SmallEncoder
 from leaven.nn.backbones.depthwise import depthwise_in_float32
-from leaven.nn.build import Spec, backbone, build, describe
+from leaven.nn.build import Spec, build, build_backbone, spec_for
 from leaven.nn.network import Network, joint
 
 
@@ -156,7 +156,7 @@ def test_timm_encoder_carries_the_packages_weights():
     for block in (1, 6):
         whole.blocks[block].register_forward_hook(lambda _m, _i, out, block=block: seen.update({block: out}))
     x = torch.randn(2, 3, 60, 80)
-    encoder = backbone(spec("deeplab-tf_efficientnet_lite0", pretrained=True)).encoder.eval()
+    encoder = build_backbone(spec("deeplab-tf_efficientnet_lite0", pretrained=True)).encoder.eval()
     with torch.no_grad():
         whole(x)
         fine, coarse = encoder(x)
@@ -164,7 +164,7 @@ def test_timm_encoder_carries_the_packages_weights():
     assert torch.equal(coarse, seen[6])
     assert (fine.shape, coarse.shape) == ((2, 24, 15, 20), (2, 320, 4, 5))
     assert (encoder.channels, encoder.stride) == ((24, 320), 16)
-    random = backbone(spec("deeplab-tf_efficientnet_lite0", pretrained=True), load=False).encoder.eval()
+    random = build_backbone(spec("deeplab-tf_efficientnet_lite0", pretrained=True), load=False).encoder.eval()
     assert not torch.equal(random(x)[1], coarse)
 
 
@@ -186,14 +186,14 @@ def test_depthwise_convolutions_stay_in_float32_on_a_processor():
 
 def test_description():
     pictures = np.random.default_rng(0).integers(0, 256, (3, 24, 32, 3)).astype(np.uint8)
-    found = describe("auto", pictures, 4, dense=True)
+    found = spec_for("auto", pictures, 4, dense=True)
     assert found.dense
     assert not found.frozen
     assert found.resolution is None
     assert found.pretrained == (found.name != "deeplab")
-    own = describe("deeplab", pictures, 4, dense=True)
+    own = spec_for("deeplab", pictures, 4, dense=True)
     assert (own.name, own.pretrained, own.shape) == ("deeplab", False, (24, 32, 3))
-    assert not describe("auto", pictures, 4).dense
+    assert not spec_for("auto", pictures, 4).dense
     assert Spec.from_dict(own.asdict()) == own
 
 
@@ -201,7 +201,7 @@ def test_automatic_without_the_packages(monkeypatch):
     from leaven.nn.backbones import pretrained
 
     monkeypatch.setattr(pretrained, "offline_encoder", lambda: None)
-    assert describe("auto", np.zeros((1, 24, 32, 3), np.uint8), 4, dense=True).name == "deeplab"
+    assert spec_for("auto", np.zeros((1, 24, 32, 3), np.uint8), 4, dense=True).name == "deeplab"
 
 
 def test_features_alone():
@@ -223,7 +223,7 @@ def test_features_alone():
 )
 def test_options_that_do_not_go_together(name, options, says):
     with pytest.raises(LeavenError, match=says):
-        describe(name, np.zeros((1, 24, 32, 3), np.uint8), 4, **options)
+        spec_for(name, np.zeros((1, 24, 32, 3), np.uint8), 4, **options)
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ import torch
 from torch import nn
 
 from leaven.data import Pool
-from leaven.evaluate.dense import evaluate_dense, predicted_masks
 from leaven.evaluate.probe import features
-from leaven.inference.predict import describe, predict, wanted
+from leaven.evaluate.segmentation import evaluate_dense, predicted_masks
+from leaven.inference.predict import predict, predict_acquisition, predict_with_features
 from leaven.methods.base import Method
 from leaven.nn.build import Spec
 from leaven.nn.frozen import encode
@@ -42,7 +42,7 @@ class Wide(nn.Module):
 class Asks(Method):
     asks = True
 
-    def wanted(self, x):
+    def acquisition(self, x):
         return self.network(x)[:, 0]
 
 
@@ -74,8 +74,8 @@ def votes(net, items):
 
 DOORS = {
     "predict": predict,
-    "describe": lambda net, items: describe(net, items)[1],
-    "wanted": lambda net, items: wanted(Asks(net), items),
+    "describe": lambda net, items: predict_with_features(net, items)[1],
+    "wanted": lambda net, items: predict_acquisition(Asks(net), items),
     "features": features,
     "committee": lambda net, items: committee_votes([net], items),
     "snapshots": votes,

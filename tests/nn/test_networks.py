@@ -7,7 +7,7 @@ from torch import nn
 from leaven.errors import LeavenError
 from leaven.nn.backbones.cnn import SmallCNN
 from leaven.nn.backbones.wideresnet import WideResNet
-from leaven.nn.build import Spec, build, describe, statistics
+from leaven.nn.build import Spec, build, spec_for, statistics
 from leaven.nn.network import Network, joint
 
 
@@ -177,19 +177,19 @@ def test_statistics():
 def test_description_survives_json():
     import json
 
-    found = describe("cnn", np.zeros((3, 8, 8, 1), np.uint8), 5)
+    found = spec_for("cnn", np.zeros((3, 8, 8, 1), np.uint8), 5)
     assert Spec.from_dict(json.loads(json.dumps(found.asdict()))) == found
-    assert describe("auto", np.zeros((3, 8, 8, 1), np.uint8), 5).name == "cnn"
-    assert describe("auto", np.zeros((3, 7), np.float32), 5).name == "mlp"
-    assert describe("auto", np.zeros((3, 2, 7), np.float32), 5).shape == (7,)
+    assert spec_for("auto", np.zeros((3, 8, 8, 1), np.uint8), 5).name == "cnn"
+    assert spec_for("auto", np.zeros((3, 7), np.float32), 5).name == "mlp"
+    assert spec_for("auto", np.zeros((3, 2, 7), np.float32), 5).shape == (7,)
 
 
 def test_what_is_frozen_unless_asked_otherwise():
     """Pretrained weights are; random ones only where a control is asked for."""
     pytest.importorskip("timm")
     images = np.zeros((3, 64, 64, 3), np.uint8)
-    assert describe("resnet18", images, 5).frozen
-    assert not describe("resnet18", images, 5, pretrained=False).frozen
-    assert describe("resnet18", images, 5, pretrained=False, frozen=True).frozen
+    assert spec_for("resnet18", images, 5).frozen
+    assert not spec_for("resnet18", images, 5, pretrained=False).frozen
+    assert spec_for("resnet18", images, 5, pretrained=False, frozen=True).frozen
     with pytest.raises(LeavenError, match="has no pretrained weights to load or freeze"):
-        describe("cnn", images, 5, frozen=True)
+        spec_for("cnn", images, 5, frozen=True)

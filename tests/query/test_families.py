@@ -4,13 +4,13 @@ import itertools
 
 import numpy as np
 import pytest
-from said_query import make
+from predictions_query import make
 from scipy.linalg import block_diag
 
 from leaven.errors import LeavenError
 from leaven.query.disagreement import information
+from leaven.query.predictions import PoolPredictions
 from leaven.query.registry import find, names, strategy
-from leaven.query.said import Said
 from leaven.query.select import select
 from leaven.query.strategies import basic, batch_bald, coverage, density
 from leaven.query.strategies.batch_bald import Joint
@@ -18,14 +18,14 @@ from leaven.query.strategies.committee import divergence, hard
 from leaven.query.strategies.expected import expected_loss
 
 
-def said_of(features=None, probabilities=None, labelled=(), votes=None) -> Said:
+def said_of(features=None, probabilities=None, labelled=(), votes=None) -> PoolPredictions:
     if features is None:
         features = np.zeros((len(probabilities) if votes is None else votes.shape[1], 2))
     features = np.asarray(features, np.float32)
     p = np.ones((len(features), 1)) if probabilities is None else probabilities
     p = p if votes is None else votes.mean(0)
     known = np.isin(np.arange(len(features)), labelled)
-    return Said(
+    return PoolPredictions(
         np.asarray(p, np.float32), features, np.arange(len(features)), known, votes, content=np.arange(len(features))
     )
 
@@ -264,7 +264,7 @@ def test_prob_cover_on_a_layout_by_hand():
     assert sorted(select("prob_cover", said_of(line, p, [1]), 12)) == [0, *range(2, 12)]
 
 
-def clumps(said: Said, n: int, seed: int = 0) -> list[int]:
+def clumps(said: PoolPredictions, n: int, seed: int = 0) -> list[int]:
     """The hundreds that the chosen items of a line lie nearest to."""
     return [round(float(said.features[i, 0]) / 100) for i in select("prob_cover", said, n, seed)]
 

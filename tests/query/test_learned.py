@@ -7,33 +7,33 @@ from torch import nn
 
 from leaven.data import Pool
 from leaven.errors import LeavenError
-from leaven.inference.predict import wanted
+from leaven.inference.predict import predict_acquisition
 from leaven.methods.active.aral import ARAL
-from leaven.methods.base import Method, Setup
+from leaven.methods.base import Method, RunInfo
 from leaven.nn.build import Spec, build
 from leaven.nn.network import Network
 from leaven.query.copies import content
-from leaven.query.said import Said
+from leaven.query.predictions import PoolPredictions
 from leaven.query.select import select
-from leaven.query.synthesis import synthesise
+from leaven.query.synthesis import generate
 from leaven.run.fit import fit
 from leaven.run.options import Options
-from leaven.study.rounds import Book
+from leaven.study.round_log import RoundLog
 from leaven.study.simulate import Game, play
 
 SIDE, K = 8, 3
 PLAN = {"steps": 12, "batch_size": 8, "precision": "32-true", "accelerator": "cpu", "probes": 0}
 
 
-def said(want: np.ndarray, labelled: np.ndarray) -> Said:
+def said(want: np.ndarray, labelled: np.ndarray) -> PoolPredictions:
     n = len(want)
     names = np.array([f"{i}.png" for i in range(n)])
-    return Said(
+    return PoolPredictions(
         np.full((n, 2), 0.5, np.float32),
         np.zeros((n, 1), np.float32),
         names,
         labelled,
-        wanted=want,
+        acquisition=want,
         content=np.arange(n),
     )
 
@@ -46,7 +46,7 @@ def test_the_most_wanted_unlabelled_items_are_taken():
 def test_without_a_method_that_tells_it_is_refused():
     nothing = said(np.zeros(3), np.zeros(3, bool))
     with pytest.raises(LeavenError, match="vaal"):
-        select("learned", Said(nothing.probabilities, nothing.features, nothing.ids, nothing.labelled), 1)
+        select("learned", PoolPredictions(nothing.probabilities, nothing.features, nothing.ids, nothing.labelled), 1)
 
 
 def pool(n: int = 90) -> Pool:
@@ -65,11 +65,16 @@ def trained() -> Method:
 
 
 def chosen(method: Method, one: Pool, n: int = 12) -> list[str]:
-    asks = wanted(method, one.items, batch_size=16)
+    acquisition = predict_acquisition(method, one.items, batch_size=16)
     known = np.array([int(name[2:-4]) < 12 for name in one.ids])
     p = np.full((len(one), K), 1 / K, np.float32)
     return one.ids[
-        select("learned", Said(p, p, one.ids, known, wanted=asks, content=content(one.items)), n, seed=5)
+        select(
+            "learned",
+            PoolPredictions(p, p, one.ids, known, acquisition=acquisition, content=content(one.items)),
+            n,
+            seed=5,
+        )
     ].tolist()
 
 
@@ -90,7 +95,7 @@ def test_it_is_played(tmp_path):
     whole = pool()
     options = Options("vaal", {"width": 8}, plan=PLAN)
     game = Game(whole.subset(np.arange(60)), whole.subset(np.arange(60, 90)), options, ("learned",), (4,), 6)
-    lines = list(play(game, 1, Book(tmp_path / "rounds.jsonl"), progress=False))
+    lines = list(play(game, 1, RoundLog(tmp_path / "rounds.jsonl"), progress=False))
     assert [(line.strategy, line.labels) for line in lines] == [
         ("random", 6), ("random", 10), ("learned", 6), ("learned", 10)
     ]  # fmt: skip
@@ -103,7 +108,7 @@ def test_a_method_that_does_not_tell_is_refused_in_a_game(tmp_path):
     game = Game(whole.subset(np.arange(60)), whole.subset(np.arange(60, 90)), Options("supervised", plan=PLAN),
                 ("learned",), (4,), 6)  # fmt: skip
     with pytest.raises(LeavenError, match="vaal"):
-        list(play(game, 1, Book(tmp_path / "rounds.jsonl"), progress=False))
+        list(play(game, 1, RoundLog(tmp_path / "rounds.jsonl"), progress=False))
 
 
 # -- membership query synthesis ---------------------------------------------------------------------------------
@@ -121,18 +126,18 @@ class Pixels(nn.Module):
 class Maker(Method):
     """Makes images whose first two pixels are two scores over 10, and whose third differs."""
 
-    synthesises = True
+    generates = True
 
     def __init__(self) -> None:
         super().__init__(Network(Pixels(), nn.Linear(4, 2, bias=False), (0.0,), (1.0,)))
         self.network.head.weight.data = torch.tensor([[10.0, 0, 0, 0], [0, 10.0, 0, 0]])
 
-    def synthesise(self, n):
+    def generate(self, n):
         return torch.rand(n, 1, 2, 2), torch.randint(2, (n,))
 
 
 def test_images_are_ambiguous_real_and_different():
-    made = synthesise(Maker(), 6, seed=3)
+    made = generate(Maker(), 6, seed=3)
     assert made.items.shape == (6, 2, 2, 1)
     assert made.items.dtype == np.uint8
     scores = made.items.reshape(6, 4)[:, :2] / 25.5
@@ -153,7 +158,7 @@ def test_images_are_ambiguous_real_and_different():
 
 
 def test_the_same_seed_makes_the_same_images():
-    one, same, other = (synthesise(Maker(), 3, seed).items for seed in (1, 1, 2))
+    one, same, other = (generate(Maker(), 3, seed).items for seed in (1, 1, 2))
     assert (one == same).all()
     assert (one != other).any()
 
@@ -164,7 +169,7 @@ def test_a_method_that_makes_nothing_is_refused():
     from leaven.methods.semi.supervised import Supervised
 
     with pytest.raises(LeavenError, match="makes no images"):
-        synthesise(Supervised(network), 3)
+        generate(Supervised(network), 3)
     method = ARAL(network, width=8)
-    method.setup(Setup(10, 4, K, 20, (SIDE, SIDE, 1)))
-    assert synthesise(method, 3).items.shape == (3, SIDE, SIDE, 1)
+    method.setup(RunInfo(10, 4, K, 20, (SIDE, SIDE, 1)))
+    assert generate(method, 3).items.shape == (3, SIDE, SIDE, 1)

@@ -4,20 +4,20 @@ import dataclasses
 
 import numpy as np
 import pytest
-from said_query import make, permuted
+from predictions_query import make, permuted
 
 from leaven.errors import LeavenError
 from leaven.query import keys as keys_module
 from leaven.query.copies import content
 from leaven.query.keys import _mix, exponential, keys, least, smallest
+from leaven.query.predictions import PoolPredictions
 from leaven.query.registry import names
-from leaven.query.said import Said
 from leaven.query.select import select
 from leaven.query.strategies import bait, batch_bald, coverage, expected
 
 
 @pytest.fixture
-def said() -> Said:
+def said() -> PoolPredictions:
     return make()
 
 
@@ -50,7 +50,7 @@ def test_ties_are_broken_by_id_and_seed(name):
     """All items alike: every strategy has only the ids to choose by, and each seed chooses others."""
     n = 40
     p, x = np.full((n, 2), 0.5, np.float32), np.ones((n, 3), np.float32)
-    said = Said(p, x, np.arange(n), np.zeros(n, bool), np.stack([p, p]), np.zeros(n))
+    said = PoolPredictions(p, x, np.arange(n), np.zeros(n, bool), np.stack([p, p]), np.zeros(n))
     chosen = [sorted(said.ids[select(name, said, 10, seed)]) for seed in range(5)]
     assert len({tuple(c) for c in chosen}) == 5
     assert all(len(set(c)) == 10 for c in chosen)
@@ -65,12 +65,12 @@ def test_no_copy_stands_in_a_batch(name, by_content):
     rng = np.random.default_rng(3)
     which = np.concatenate([np.repeat([0, 1], 20), np.arange(2, 32)])
     p, h = rng.dirichlet(np.full(3, 5.0), 32).astype(np.float32), rng.normal(size=(32, 4)).astype(np.float32)
-    votes, wanted = rng.dirichlet(np.ones(3), (6, 32)).astype(np.float32), rng.normal(size=32)
-    p[:2], h[:2], wanted[:2] = [[0.34, 0.33, 0.33], [0.33, 0.34, 0.33]], 20 * h[:2], 9
+    votes, acquisition = rng.dirichlet(np.ones(3), (6, 32)).astype(np.float32), rng.normal(size=32)
+    p[:2], h[:2], acquisition[:2] = [[0.34, 0.33, 0.33], [0.33, 0.34, 0.33]], 20 * h[:2], 9
     votes[:, :2] = np.eye(3, dtype=np.float32)[np.arange(6) % 3, None]
     noise = rng.normal(size=(70, 4)).astype(np.float32) * (1e-6 if by_content else 0)  # of batches of other sizes
     known = np.isin(np.arange(70), [45, 50])
-    said = Said(p[which], h[which] + noise, np.arange(70), known, votes[:, which], wanted[which],
+    said = PoolPredictions(p[which], h[which] + noise, np.arange(70), known, votes[:, which], acquisition[which],
                 which if by_content else None)  # fmt: skip
     chosen = which[select(name, said, 10)]
     assert len(set(chosen)) == 10
@@ -116,7 +116,7 @@ def test_of_one_class_of_one_item_and_of_an_empty_pool(name):
     assert len(set(select(name, one, 5).tolist())) == 5
     assert select(name, make(1, labelled=0), 5).tolist() == [0]
     p, x, votes = np.zeros((0, 3), np.float32), np.zeros((0, 2), np.float32), np.zeros((5, 0, 3), np.float32)
-    empty = Said(p, x, np.zeros(0, str), np.zeros(0, bool), votes, np.zeros(0))
+    empty = PoolPredictions(p, x, np.zeros(0, str), np.zeros(0, bool), votes, np.zeros(0))
     assert len(select(name, empty, 5)) == 0
 
 
@@ -132,7 +132,7 @@ def test_mistakes_are_told(said):
         with pytest.raises(LeavenError, match=f"The strategy {name} needs several answers for each item"):
             select(name, dataclasses.replace(said, votes=None), 1)
     with pytest.raises(LeavenError, match="The strategy learned needs a method that tells"):
-        select("learned", dataclasses.replace(said, wanted=None), 1)
+        select("learned", dataclasses.replace(said, acquisition=None), 1)
     for votes in (said.votes[:, 1:], said.votes[:, :, 1:], said.votes[0], said.votes[:0]):
         with pytest.raises(LeavenError, match=r"votes of the shape .*, expected \(M, 60, 4\)"):
             dataclasses.replace(said, votes=votes)
@@ -140,10 +140,10 @@ def test_mistakes_are_told(said):
     broken[2, 7, 1] = np.nan
     with pytest.raises(LeavenError, match=r"votes of the item folder/7\.png hold NaN"):
         dataclasses.replace(said, votes=broken)
-    with pytest.raises(LeavenError, match=r"wanted of the shape \(59,\), expected \(60,\)"):
-        dataclasses.replace(said, wanted=said.wanted[1:])
-    with pytest.raises(LeavenError, match=r"wanted of the item folder/0\.png hold NaN"):
-        dataclasses.replace(said, wanted=np.where(np.arange(60) == 0, np.inf, said.wanted))
+    with pytest.raises(LeavenError, match=r"acquisition of the shape \(59,\), expected \(60,\)"):
+        dataclasses.replace(said, acquisition=said.acquisition[1:])
+    with pytest.raises(LeavenError, match=r"acquisition of the item folder/0\.png hold NaN"):
+        dataclasses.replace(said, acquisition=np.where(np.arange(60) == 0, np.inf, said.acquisition))
     with pytest.raises(LeavenError, match="expected 0 or more"):
         select("random", said, -1)
     broken = said.probabilities.copy()

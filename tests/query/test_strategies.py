@@ -2,24 +2,24 @@
 
 import numpy as np
 import pytest
-from said_query import make
+from predictions_query import make
 from sklearn.cluster import KMeans
 from threadpoolctl import threadpool_info
 
 from leaven.query import distances
 from leaven.query.keys import keys
-from leaven.query.said import Said
+from leaven.query.predictions import PoolPredictions
 from leaven.query.select import select
 from leaven.query.strategies import typiclust
 from leaven.query.strategies.badge import gradient_distances, inner
 
 
-def said_of(features, probabilities=None, labelled=()) -> Said:
+def said_of(features, probabilities=None, labelled=()) -> PoolPredictions:
     features = np.asarray(features, np.float32)
     p = np.ones((len(features), 1)) if probabilities is None else probabilities
     known = np.isin(np.arange(len(features)), labelled)
     ids = np.arange(len(features))
-    return Said(np.asarray(p, np.float32), features, ids, known, content=ids)
+    return PoolPredictions(np.asarray(p, np.float32), features, ids, known, content=ids)
 
 
 def test_entropy_and_margin_by_hand():
@@ -93,7 +93,7 @@ def test_distances_to_the_nearest_of_many_centres(monkeypatch):
     assert distances.to_point(x, x[17])[17] == 0
 
 
-def embeddings(said: Said) -> np.ndarray:
+def embeddings(said: PoolPredictions) -> np.ndarray:
     """The gradient embeddings, the long way: N × K·D."""
     p = said.probabilities.astype(np.float64)
     a = p - np.eye(p.shape[1])[p.argmax(1)]

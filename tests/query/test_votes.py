@@ -7,7 +7,7 @@ from torch import nn
 
 from leaven.data import Pool
 from leaven.errors import LeavenError
-from leaven.inference.predict import describe, predict
+from leaven.inference.predict import predict, predict_with_features
 from leaven.nn.build import Spec, build
 from leaven.nn.heads import DroppedLinear
 from leaven.query.votes import committee_votes, dropout_votes, load_snapshots, same_classes, snapshot_votes
@@ -15,7 +15,7 @@ from leaven.run import folder
 from leaven.run.fit import fit
 from leaven.run.model import Model, compose
 from leaven.run.options import Options
-from leaven.study.rounds import Book
+from leaven.study.round_log import RoundLog
 from leaven.study.simulate import Game, play
 
 PLAN = {"steps": 9, "batch_size": 4, "accelerator": "cpu", "precision": "32-true", "probes": 0}
@@ -32,7 +32,7 @@ def images(n=20):
 
 
 def test_dropout_is_a_mask_on_what_the_last_layer_sees(network):
-    _, h = describe(network, images())
+    _, h = predict_with_features(network, images())
     votes = dropout_votes(network, h, draws=40, rate=0.25, seed=3)
     weight, bias = (p.detach().numpy() for p in network.head.parameters())
     kept = []
@@ -49,14 +49,14 @@ def test_dropout_is_a_mask_on_what_the_last_layer_sees(network):
 
 
 def test_the_mean_of_many_draws_is_near_the_plain_answer(network):
-    p, h = describe(network, images())
+    p, h = predict_with_features(network, images())
     votes = dropout_votes(network, h, draws=600, rate=0.1)
     np.testing.assert_allclose(votes.mean(0), p, atol=0.02)
     np.testing.assert_allclose(dropout_votes(network, h, draws=2, rate=0.0), np.stack([p, p]), atol=1e-6)
 
 
 def test_a_draw_belongs_to_the_seed_and_not_to_the_order(network):
-    _, h = describe(network, images())
+    _, h = predict_with_features(network, images())
     order = np.random.default_rng(1).permutation(20)
     votes = dropout_votes(network, h, draws=4, seed=7)
     np.testing.assert_allclose(dropout_votes(network, h[order], draws=4, seed=7), votes[:, order], atol=1e-6)
@@ -72,7 +72,7 @@ def test_dropout_of_a_composed_network():
     size = int(body.num_features)
     head = build(Spec("angular", (size,), 3, (0.0,) * size, (1.0,) * size))
     whole = compose(spec, head, body)
-    p, h = describe(whole, images())
+    p, h = predict_with_features(whole, images())
     np.testing.assert_allclose(dropout_votes(whole, h, draws=1, rate=0.0)[0], p, atol=1e-6)
     states = [build(Spec("angular", (size,), 3, (0.0,) * size, (1.0,) * size)).state_dict() for _ in range(3)]
     found = snapshot_votes(whole, states, images(), beneath=True)
@@ -169,7 +169,7 @@ def test_a_head_trains_with_dropout_and_answers_without():
     spread = head(x)
     assert spread.std(0).min() > 0
     torch.testing.assert_close(spread.mean(0), head.eval()(x)[0], atol=0.1, rtol=0)
-    _, h = describe(fitted.model.network, pool_of().items)
+    _, h = predict_with_features(fitted.model.network, pool_of().items)
     own = dropout_votes(fitted.model.network, h, draws=2)
     np.testing.assert_array_equal(own, dropout_votes(fitted.model.network, h, draws=2, rate=0.4))
     for wrong, words in (({"dropout": 1.0}, "from 0 to under 1"), ({"dropout": 0.1, "method": "mme"}, "linear layer")):
@@ -180,7 +180,7 @@ def test_a_head_trains_with_dropout_and_answers_without():
 def test_a_game_plays_committees_and_dropout():
     names = ("bald", "batch_bald", "vote_entropy", "consensus_kl", "bait", "error_reduction", "prob_cover", "default")
     game = Game(pool_of(60), pool_of(30, 1), Options("supervised", plan=PLAN), names, (4,), 5)
-    lines = list(play(game, 1, Book(), progress=False))
+    lines = list(play(game, 1, RoundLog(), progress=False))
     asked = {line.strategy: line.asked for line in lines if line.round == 0}
     assert set(asked) == {"random", *names}
     assert all(len(set(ids)) == 4 for ids in asked.values())

@@ -9,7 +9,7 @@ import torch
 from leaven.data import Pool
 from leaven.errors import LeavenError
 from leaven.run.fit import fit
-from leaven.run.options import Options, decide
+from leaven.run.options import Options, resolve_options
 from leaven.study.auto import fit_auto
 
 PLAN = {"batch_size": 8, "accelerator": "cpu", "precision": "32-true", "probes": 0}
@@ -97,9 +97,9 @@ def test_a_closed_form_takes_no_time(slow, tmp_path, capsys):
     ("method", "steps", "batch"), [("fixmatch", 2**20, 64), ("remixmatch", 2**20, 64), ("adamatch", 131_072, 64)]
 )
 def test_the_paper_decides_steps_and_batch_where_nobody_says(pool, method, steps, batch):
-    plan = decide(Options(method, budget="paper"), pool).plan
+    plan = resolve_options(Options(method, budget="paper"), pool).plan
     assert (plan.steps, plan.batch_size, plan.lr) == (steps, batch, 0.03)
-    own = decide(Options(method, budget="paper", plan={"steps": 7, "batch_size": 5}), pool).plan
+    own = resolve_options(Options(method, budget="paper", plan={"steps": 7, "batch_size": 5}), pool).plan
     assert (own.steps, own.batch_size) == (7, 5)
 
 

@@ -10,7 +10,7 @@ from leaven.data import Pool
 from leaven.errors import LeavenError
 from leaven.run import folder
 from leaven.run.figures import trained_on
-from leaven.run.options import Options, configuration, decide
+from leaven.run.options import Options, configuration, resolve_options
 
 
 def pool(**changes) -> Pool:
@@ -21,7 +21,7 @@ def pool(**changes) -> Pool:
 
 def config(of: Pool) -> dict:
     plan = {"steps": 2, "accelerator": "cpu", "precision": "32-true", "batch_size": 2}
-    return configuration(decide(Options("supervised", plan=plan), of), of, trained_on(of), "here")
+    return configuration(resolve_options(Options("supervised", plan=plan), of), of, trained_on(of), "here")
 
 
 def swapped() -> np.ndarray:

@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from leaven.errors import LeavenError
-from leaven.evaluate.evaluation import Evaluation
+from leaven.evaluate.classification import Evaluation
 from leaven.nn.build import build
 from leaven.nn.spec import Spec
 from leaven.run.model import Model, load_model
-from leaven.study.rounds import Book
+from leaven.study.round_log import RoundLog
 from leaven.train import checkpoint, schemas
 from leaven.train.log import read_table
 from leaven.utils.archive import read_archive
@@ -39,7 +39,7 @@ def test_only_regular_files_are_opened(tmp_path, kind):
     path.write_text("{}")
     WAYS[kind](path, np.random.default_rng(0))
     table = (read_bytes, lambda p, mend: read_archive(p, ["x"], mend), lambda p, _: checkpoint.load(p),
-             lambda p, _: read_table(p), lambda p, _: Book(p), lambda p, _: schemas.read_rows(p))  # fmt: skip
+             lambda p, _: read_table(p), lambda p, _: RoundLog(p), lambda p, _: schemas.read_rows(p))  # fmt: skip
     for read in table:
         if kind != "astray" or read is not table[4]:  # a link to itself exists no more than none
             with pytest.raises(LeavenError, match=r"expected|cannot be read"):
@@ -182,7 +182,7 @@ def test_predictions_that_do_not_fit_together(tmp_path, change):
 def test_a_line_of_another_form_is_named(tmp_path):
     (tmp_path / "rounds.jsonl").write_text('{"seed": 0}\n')
     with pytest.raises(LeavenError, match=r"Line 1 of .*rounds\.jsonl is damaged"):
-        Book(tmp_path / "rounds.jsonl")
+        RoundLog(tmp_path / "rounds.jsonl")
     (tmp_path / "folds.jsonl").write_text('{"candidate": "x", "fold": 1, "predicted": [-3], "seconds": 1}\n')
     with pytest.raises(LeavenError, match=r"predicted\[0\]"):
         Lines(tmp_path / "folds.jsonl", ("candidate", "fold"), schemas.Fold)

@@ -42,7 +42,7 @@ def test_without_a_folder_nothing_is_written(pool, tmp_path, monkeypatch):
 
 
 def test_another_process_trains_and_writes_nothing(pool, tmp_path, monkeypatch):
-    monkeypatch.setattr("leaven.run.fit.first", lambda: False)
+    monkeypatch.setattr("leaven.run.fit.is_main_process", lambda: False)
     (tmp_path / "run").mkdir()
     options = Options(plan=PLAN, baseline=False)
     monkeypatch.setattr("leaven.train.engine.Loop._save", lambda self: None)  # the engine knows its rank itself

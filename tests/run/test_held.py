@@ -7,7 +7,7 @@ from leaven.data import LeavenWarning, Pool
 from leaven.errors import LeavenError
 from leaven.run.figures import trained_on
 from leaven.run.fit import fit
-from leaven.run.held import least, share, split
+from leaven.run.holdout import least, share, split
 from leaven.run.options import Options
 
 

@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from leaven.data import Pool
-from leaven.nn.build import describe
+from leaven.nn.build import spec_for
 from leaven.nn.frozen import encode
 from leaven.run.prepare import STRONG, match_moments, prepare
 from leaven.train.plan import Plan
@@ -38,7 +38,7 @@ def photos(tmp_path, monkeypatch):
 
 
 def test_frozen_features_are_computed_once(photos, monkeypatch):
-    spec = describe("auto", photos.items, 2, resolution=32)
+    spec = spec_for("auto", photos.items, 2, resolution=32)
     assert spec.frozen
     plan = Plan(precision="32-true")
     first = prepare(spec, photos, True, plan, progress=False)
@@ -50,7 +50,7 @@ def test_frozen_features_are_computed_once(photos, monkeypatch):
 
 @pytest.mark.parametrize("damage", ["empty", "half", "junk", "other"])
 def test_damaged_features_are_computed_again(damage, photos, tmp_path):
-    spec = describe("auto", photos.items, 2, resolution=32)
+    spec = spec_for("auto", photos.items, 2, resolution=32)
     options = {"key": "plain", "precision": "32-true", "device": "cpu", "progress": False}
     first = encode(spec, photos.items, [lambda x: x], **options)
     [file] = (tmp_path / "features").iterdir()
@@ -63,7 +63,7 @@ def test_damaged_features_are_computed_again(damage, photos, tmp_path):
 
 
 def test_the_cache_tells_pixels_and_views_apart(photos):
-    spec = describe("auto", photos.items, 2, resolution=32)
+    spec = spec_for("auto", photos.items, 2, resolution=32)
     options = {"precision": "32-true", "device": "cpu", "progress": False}
     plain = encode(spec, photos.items, [lambda x: x], key="plain", **options)
     mirrored = encode(spec, photos.items, [lambda x: x.flip(-1)], key="mirrored", **options)
@@ -73,7 +73,7 @@ def test_the_cache_tells_pixels_and_views_apart(photos):
 
 
 def test_bfloat16_features_are_near_the_exact_ones(photos):
-    spec = describe("auto", photos.items, 2, resolution=64)
+    spec = spec_for("auto", photos.items, 2, resolution=64)
     options = {"key": "plain", "device": "cpu", "progress": False}
     exact = encode(spec, photos.items, [lambda x: x], precision="32-true", **options)
     quick = encode(spec, photos.items, [lambda x: x], precision="bf16-mixed", **options)

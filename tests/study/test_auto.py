@@ -300,13 +300,13 @@ def test_a_start_is_learnt_once(tmp_path, trainings, monkeypatch):
     truth = np.arange(18) % 3
     items = np.random.default_rng(0).integers(0, 255, (18, 8, 8, 1)).astype(np.uint8)
     pool = Pool(items, np.where(np.arange(18) < 9, truth, -1), classes=("a", "b", "c"))
-    taught, teach = [], auto.teach
-    for module in ("auto", "fit"):
-        name = f"leaven.run.{module}.teach"
-        monkeypatch.setattr(name, lambda *given, module=module: (taught.append(module), teach(*given))[1])
+    taught, pretrain = [], auto.pretrain
+    for module in ("study.auto", "run.fit"):
+        name = f"leaven.{module}.pretrain"
+        monkeypatch.setattr(name, lambda *given, module=module: (taught.append(module), pretrain(*given))[1])
     options = Options(plan=PLAN | {"steps": 2}, network="cnn", init="rotation", baseline=False)
     _, evidence = fit_auto(pool, tmp_path / "run", options, progress=False)
-    assert (evidence.folds, taught) == (3, ["auto", "fit"])  # the run itself finds it done
+    assert (evidence.folds, taught) == (3, ["study.auto", "run.fit"])  # the run itself finds it done
     assert json.loads((tmp_path / "run" / "config.json").read_text())["init"] == {"method": "rotation"}
     assert (tmp_path / "run" / "init" / "model.safetensors").exists()
 

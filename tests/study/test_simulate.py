@@ -10,7 +10,7 @@ from leaven.errors import LeavenError
 from leaven.run.options import Options
 from leaven.study import simulate
 from leaven.study.curves import difference, figures, verdict, write_page
-from leaven.study.rounds import Book, Line
+from leaven.study.round_log import Line, RoundLog
 from leaven.study.simulate import Game, play
 
 PLAN = {"steps": 8, "batch_size": 4, "accelerator": "cpu", "precision": "32-true"}
@@ -44,7 +44,7 @@ def seen(monkeypatch) -> list[np.ndarray]:
 
 def test_labels_are_seen_once_they_are_asked_for(seen):
     own = game()
-    lines = list(play(own, 1, Book(), progress=False))
+    lines = list(play(own, 1, RoundLog(), progress=False))
     assert [(line.strategy, line.round, line.labels) for line in lines] == [
         (name, number, labels) for name in ("random", "margin", "k_center") for number, labels in enumerate((5, 9, 11))
     ]
@@ -74,12 +74,12 @@ def test_the_start_has_every_class_and_differs_by_seed():
 
 
 def test_a_typical_start_is_typiclust_with_a_label_of_each_class():
-    from leaven.query.said import Said
+    from leaven.query.predictions import PoolPredictions
     from leaven.query.select import select
 
     own = game(start=9, begin="typiclust")
     pool = own.pool
-    said = Said(np.ones((60, 1)), pool.items, pool.ids, np.zeros(60, bool))
+    said = PoolPredictions(np.ones((60, 1)), pool.items, pool.ids, np.zeros(60, bool))
     wanted = select("typiclust", said, 9, seed=4)
     assert set(pool.labels[wanted]) == {0, 1, 2}
     assert set(np.flatnonzero(own.beginning(4))) == set(wanted)
@@ -88,7 +88,7 @@ def test_a_typical_start_is_typiclust_with_a_label_of_each_class():
 def test_a_target_may_start_without_a_label(seen):
     both = adaptation(pool_of(20, 5, shift=1.0), pool_of())
     own = game(pool=both, start=0, strategies=(), options=Options("adamatch", plan=PLAN))
-    lines = list(play(own, 1, Book(), progress=False))
+    lines = list(play(own, 1, RoundLog(), progress=False))
     assert [(line.strategy, line.labels) for line in lines] == [("random", 0), ("random", 4), ("random", 6)]
     source = both.domain > 0
     assert all((labels[source] == both.labels[source]).all() for labels in seen)
@@ -96,15 +96,15 @@ def test_a_target_may_start_without_a_label(seen):
 
 
 def test_a_stopped_game_goes_on_as_it_would_have(tmp_path, seen):
-    whole = list(play(game(), 2, Book(), progress=False))
+    whole = list(play(game(), 2, RoundLog(), progress=False))
     count = len(seen)
-    stopped = play(game(), 2, Book(tmp_path / "rounds.jsonl"), progress=False)
+    stopped = play(game(), 2, RoundLog(tmp_path / "rounds.jsonl"), progress=False)
     begun = [next(stopped) for _ in range(10)]  # in the second seed, its first training done for one of three
     stopped.close()
     with open(tmp_path / "rounds.jsonl", "a") as file:
         file.write('{"seed": 1, "strat')  # as a full disk leaves it
     del seen[:]
-    rest = list(play(game(), 2, Book(tmp_path / "rounds.jsonl"), progress=False))
+    rest = list(play(game(), 2, RoundLog(tmp_path / "rounds.jsonl"), progress=False))
 
     def without_time(lines):
         return [{**vars(line), "seconds": 0} for line in lines]
@@ -113,14 +113,14 @@ def test_a_stopped_game_goes_on_as_it_would_have(tmp_path, seen):
     assert without_time(rest[:10]) == without_time(begun)
     assert len(seen) == count - 8 + 1  # 8 were made before; the second seed's first once more, for the other two
     del seen[:]
-    longer = list(play(game(budgets=(4, 2, 3)), 2, Book(tmp_path / "rounds.jsonl"), progress=False))
+    longer = list(play(game(budgets=(4, 2, 3)), 2, RoundLog(tmp_path / "rounds.jsonl"), progress=False))
     assert [line.labels for line in longer if line.strategy == "margin" and line.seed == 1] == [5, 9, 11, 14]
     assert len(seen) == 2 * 3 * 2  # of each seed and strategy the last round, to ask, and the new one
     with pytest.raises(LeavenError, match=r"Round 0 of random, seed 0, was played with 5 labels and then 4 questions"):
-        list(play(game(budgets=(3,)), 2, Book(tmp_path / "rounds.jsonl"), progress=False))
+        list(play(game(budgets=(3,)), 2, RoundLog(tmp_path / "rounds.jsonl"), progress=False))
     (tmp_path / "rounds.jsonl").write_text("{}\n")
     with pytest.raises(LeavenError, match="damaged"):
-        Book(tmp_path / "rounds.jsonl")
+        RoundLog(tmp_path / "rounds.jsonl")
 
 
 def test_games_that_cannot_be_played():
@@ -148,7 +148,7 @@ def test_asking_where_nothing_is_labelled_finds_a_rare_kind():
 
     own = game(pool=made(kinds), test=made(np.arange(60) % 3), strategies=("k_center",), budgets=(4,), start=2,
                options=Options("supervised", network="linear", plan=PLAN | {"steps": 80, "lr": 0.1}))  # fmt: skip
-    rows = figures(list(play(own, 4, Book(), progress=False)))
+    rows = figures(list(play(own, 4, RoundLog(), progress=False)))
     last = {row["strategy"]: row for row in rows if row["labels"] == 6}
     assert last["k_center"]["accuracy"] > 0.95
     assert last["k_center"]["difference"] > 0.1

@@ -10,7 +10,7 @@ from leaven.augment import ImageViews
 from leaven.data import Pool
 from leaven.methods.registry import get, names
 from leaven.nn.build import Spec, build
-from leaven.train.job import Job
+from leaven.train.job import TrainJob
 from leaven.train.plan import Plan
 
 # Smaller than by default, wherever a method has a hyper-parameter of that name.
@@ -37,15 +37,15 @@ def method_for(name: str, pool: Pool) -> torch.nn.Module:
     return kind(build(spec), **small)
 
 
-def job_for(name: str, folder: Path | None = None, **plan: object) -> Job:
+def job_for(name: str, folder: Path | None = None, **plan: object) -> TrainJob:
     pool = pool_for(name)
     kept = {key: value for key, value in get(name).plan.items() if key not in ("batch_size", "precision")}
     settings = {
         "steps": 6, "batch_size": 8, "precision": "32-true", "accelerator": "cpu", "probes": 0, "lr": 0.02, **plan
     }  # fmt: skip
     plan = Plan(**{**kept, **settings})
-    return Job(method_for(name, pool), pool, plan, ImageViews(flip=False), folder, progress=False)
+    return TrainJob(method_for(name, pool), pool, plan, ImageViews(flip=False), folder, progress=False)
 
 
-def weights(job: Job) -> dict[str, np.ndarray]:
+def weights(job: TrainJob) -> dict[str, np.ndarray]:
     return {name: tensor.detach().numpy().copy() for name, tensor in job.method.state_dict().items()}

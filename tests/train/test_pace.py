@@ -9,21 +9,21 @@ import torch
 from leaven.augment import CTAugment, ImageViews
 from leaven.data import Pool
 from leaven.methods.registry import get
-from leaven.nn.build import build, describe
+from leaven.nn.build import build, spec_for
 from leaven.train import pace
-from leaven.train.job import Job
+from leaven.train.job import TrainJob
 from leaven.train.pace import step_seconds
 from leaven.train.plan import Plan
 
 PLAN = Plan(steps=6, batch_size=4, accelerator="cpu", precision="32-true", probes=0)
 
 
-def job(method="fixmatch", policy=None, plan=PLAN, **hyperparameters) -> Job:
+def job(method="fixmatch", policy=None, plan=PLAN, **hyperparameters) -> TrainJob:
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (40, 8, 8, 1)).astype(np.uint8)
     pool = Pool(images, np.where(np.arange(40) < 10, np.arange(40) % 2, -1), classes=("a", "b"))
-    network = build(describe("cnn", pool.items, 2))
-    return Job(get(method)(network, **hyperparameters), pool, plan, ImageViews(flip=False, policy=policy))
+    network = build(spec_for("cnn", pool.items, 2))
+    return TrainJob(get(method)(network, **hyperparameters), pool, plan, ImageViews(flip=False, policy=policy))
 
 
 @pytest.fixture(autouse=True)

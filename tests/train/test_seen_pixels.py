@@ -8,7 +8,7 @@ from torch import nn
 from leaven.augment import ImageViews
 from leaven.data import Pool
 from leaven.errors import LeavenError
-from leaven.methods.base import IGNORE, Setup, Stream
+from leaven.methods.base import IGNORE, RunInfo, Stream
 from leaven.methods.registry import get, names
 from leaven.nn.network import Network
 from leaven.train.batches import Batches
@@ -142,7 +142,7 @@ def test_a_right_network_has_nothing_to_learn_from_pixels():
             continue
         for options in [{}, {"strong": False}] if "strong" in kind.hyperparameters() else [{}]:
             method = kind(Network(Grey(), Knows(), (0.0,), (1.0,)), **options)
-            method.setup(Setup(steps=20, batch_size=8, classes=9, items=12, shape=(SIZE, SIZE, 1)))
+            method.setup(RunInfo(steps=20, batch_size=8, classes=9, items=12, shape=(SIZE, SIZE, 1)))
             batch = batch_of(method.streams)
             batch.progress, batch.averaged, batch.phase = 0.95, method.network, method.phases[0].name
             terms = method(batch)

@@ -106,7 +106,7 @@ class CTAugment(Learner):
         return torch.randint(len(OPERATIONS), (n, self.depth), device=device)
 
     def _within(self, operation: Tensor, chosen: Tensor) -> Draw:
-        """A place in each bin: ``(N, depth)`` twice to a `Draw`."""
+        """A place in each bin: ``(N, depth)`` twice to a `StreamBatch`."""
         place = (chosen + torch.rand(chosen.shape, device=chosen.device)) / self.bins
         two_ways = one_of(operation, GEOMETRIC)
         strength = torch.where(two_ways, (2 * place - 1).abs(), place)

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from leaven.augment.drawn import Drawn
 
-#: The operations of FixMatch (Sohn et al. 2020, appendix D, table 12). A ``Draw`` counts in this order.
+#: The operations of FixMatch (Sohn et al. 2020, appendix D, table 12). A ``StreamBatch`` counts in this order.
 OPERATIONS = (
     "AutoContrast", "Brightness", "Color", "Contrast", "Equalize", "Identity", "Posterize",
     "Rotate", "Sharpness", "ShearX", "ShearY", "Solarize", "TranslateX", "TranslateY",

@@ -27,7 +27,7 @@ Where = partial(typer.Option, rich_help_panel="Machine")
 
 def _labels(text: str) -> Any:
     """A path, or the URL of a label store as it is."""
-    from leaven.labels.place import place
+    from leaven.labels.location import place
 
     return place(text)
 

@@ -13,8 +13,8 @@ from leaven.cli.show import emit, print_json
 from leaven.errors import LeavenError
 
 if TYPE_CHECKING:
-    from leaven.study.bench.book import Cells
     from leaven.study.bench.cell import Found
+    from leaven.study.bench.cell_log import CellLog
     from leaven.study.bench.suite import Suite
 
 BOOK, TABLE = "cells.jsonl", "table.md"
@@ -25,7 +25,7 @@ def run(given: dict[str, Any]) -> int:
     """List the suites, or run one and print its table; the answer is the exit code."""
     from leaven.cli import FAILED, STOPPED
     from leaven.run import folder
-    from leaven.study.bench.book import Cells
+    from leaven.study.bench.cell_log import CellLog
     from leaven.study.bench.data import require
     from leaven.study.bench.suite import find
     from leaven.study.bench.table import brief, figures, markdown
@@ -41,7 +41,7 @@ def run(given: dict[str, Any]) -> int:
     root = Path(given["data"] or os.environ.get("LEAVEN_DATA") or DATA)
     require(suite.data, root)
     _claim(out, suite, given["resume"], given["overwrite"])
-    book = Cells(out / BOOK)
+    book = CellLog(out / BOOK)
     try:
         found = _run(suite, book, root, out, given["jobs"])
     except KeyboardInterrupt:
@@ -67,7 +67,7 @@ def run(given: dict[str, Any]) -> int:
     return FAILED if failed else 0
 
 
-def _run(suite: Suite, book: Cells, root: Path, out: Path, jobs: int | None) -> dict[str, Found]:
+def _run(suite: Suite, book: CellLog, root: Path, out: Path, jobs: int | None) -> dict[str, Found]:
     """What is known of every cell, by fingerprint; those that the book lacks are run."""
     from leaven.report.words import plural
     from leaven.study.bench.runner import run_all

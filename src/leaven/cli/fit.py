@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from leaven.methods.base import Method
-    from leaven.run.fit import Fitted
+    from leaven.run.fit import FitResult
     from leaven.run.inputs import Pixels
 
 PATHS = ("data", "labels", "source", "test")
@@ -37,7 +37,7 @@ def run(given: dict[str, Any], hyperparameters: dict[str, str]) -> int:
     from leaven.run.options import Options
     from leaven.study.auto import AUTO, fit_auto
     from leaven.train.plan import Plan
-    from leaven.utils.main_process import first
+    from leaven.utils.main_process import is_main_process
 
     method = given["method"] or ("adamatch" if given["source"] else "fixmatch")
     auto = method == AUTO
@@ -77,7 +77,7 @@ def run(given: dict[str, Any], hyperparameters: dict[str, str]) -> int:
     except KeyboardInterrupt:
         print(f"leaven: stopped; {_left(out)}.", file=sys.stderr)
         return STOPPED
-    if first():
+    if is_main_process():
         rows = [row for one in fitted for row in one.figures()]
         emit(
             rows,
@@ -112,9 +112,9 @@ def _run_folder(given: dict[str, Any]) -> Path:
     return automatic(given["data"], again=given["resume"] or given["overwrite"])
 
 
-def _note(fitted: Sequence[Fitted], rows: list[dict[str, Any]], out: Path, kind: type[Method]) -> str | None:
+def _note(fitted: Sequence[FitResult], rows: list[dict[str, Any]], out: Path, kind: type[Method]) -> str | None:
     """What a person should know that the figures do not say by themselves."""
-    from leaven.evaluate.evaluation import Evaluation
+    from leaven.evaluate.classification import Evaluation
     from leaven.report.words import not_learnt
 
     if kind.learns == "features":
@@ -182,7 +182,7 @@ def read_pool(inputs: dict[str, Any]) -> Any:
     ------
     LeavenError : it cannot be read there
     """
-    from leaven.labels.place import place
+    from leaven.labels.location import place
 
     return _pool(inputs | {name: place(inputs[name]) for name in PATHS if inputs[name] is not None})[0]
 

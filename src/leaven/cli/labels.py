@@ -43,7 +43,7 @@ def import_(
     from leaven.data.readers.mask_values import parse
     from leaven.labels import Store
     from leaven.labels.formats.transfer import found_format, read_labels, require_format
-    from leaven.labels.place import SUFFIXES, is_store
+    from leaven.labels.location import SUFFIXES, is_store
 
     if not path.exists():
         raise LeavenError(f"There is no file {path} to import, expected one of labels: check the path.")
@@ -75,7 +75,7 @@ def export(where: str, out: Path, form: str, by: str, every: bool, audit: bool, 
 
     from leaven.labels import Store
     from leaven.labels.formats.transfer import EVERY, MASKS, export_labels, found_format, require_format
-    from leaven.labels.place import is_store
+    from leaven.labels.location import is_store
     from leaven.utils.files import require_writable, whole
 
     if form == AUTO and out.suffix.lower() == ".json":

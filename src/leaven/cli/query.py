@@ -24,10 +24,10 @@ def query(run: Path, data: Path, n: int, strategy: str, out: Path, labels: Path 
     """Write a table of the items to label next, the most wanted first, with an empty column for the labels."""
     import numpy as np
 
-    from leaven.inference.predict import describe, wanted
+    from leaven.inference.predict import predict_acquisition, predict_with_features
     from leaven.query.copies import content
+    from leaven.query.predictions import PoolPredictions
     from leaven.query.registry import find, names
-    from leaven.query.said import Said
     from leaven.query.select import select
     from leaven.run import folder
     from leaven.run.inputs import marker, read_like
@@ -61,15 +61,15 @@ def query(run: Path, data: Path, n: int, strategy: str, out: Path, labels: Path 
     known = _known(pool, data, labels, run, config)
     if known.all():
         raise LeavenError(f"Every one of the {len(pool)} items of {data} has a label already; give unlabelled ones.")
-    probabilities, features = describe(model.network, pool.items, device=best_device())
-    asks = None
+    probabilities, features = predict_with_features(model.network, pool.items, device=best_device())
+    acquisition = None
     if chosen.needs == "method":
         method = load_method(run)
-        asks = wanted(method, pool.items, device=best_device()) if method.asks else None
+        acquisition = predict_acquisition(method, pool.items, device=best_device()) if method.acquires else None
     if not classifies:
         probabilities = np.ones((len(pool), 1), np.float32)  # what the network ends with are no classes
     votes = None if ask is None else ask(pool, features, seed, data)
-    said = Said(probabilities, features, pool.ids, known, votes, asks, content(pool.items))
+    said = PoolPredictions(probabilities, features, pool.ids, known, votes, acquisition, content(pool.items))
     rows = select(name, said, n, seed)
     columns: dict[str, Any] = dict.fromkeys(COLUMNS, [""] * len(rows))
     columns |= {"file": pool.ids[rows].tolist(), "strategy": [name] * len(rows)}
@@ -127,7 +127,7 @@ def _known(pool: Pool, data: Path, labels: Path | None, run: Path, config: dict[
     """Which items have a label: in ``labels``; else in the pool itself, or in the run, if this is its own pool."""
     import numpy as np
 
-    from leaven.labels.place import is_store
+    from leaven.labels.location import is_store
     from leaven.labels.reading import answered
 
     known = pool.labels >= 0
@@ -147,7 +147,7 @@ def _learnt(run: Path) -> np.ndarray:
     """Ids of the items whose labels a run was given, to learn from or to be tested with."""
     import numpy as np
 
-    from leaven.evaluate.evaluation import Evaluation
+    from leaven.evaluate.classification import Evaluation
     from leaven.run.folder import EVALUATIONS
 
     ids: list[np.ndarray] = []

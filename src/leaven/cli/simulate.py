@@ -33,7 +33,7 @@ def run(given: dict[str, Any], hyperparameters: dict[str, str]) -> int:
     from leaven.cli import STOPPED
     from leaven.run import folder
     from leaven.study.curves import difference, figures, verdict, write_page
-    from leaven.study.rounds import Book
+    from leaven.study.round_log import RoundLog
     from leaven.study.simulate import CONTROL, play
     from leaven.utils.countdown import Countdown
 
@@ -45,7 +45,7 @@ def run(given: dict[str, Any], hyperparameters: dict[str, str]) -> int:
         print(f"leaven: {CONTROL} is played too, as the control.", file=sys.stderr)
     if time:
         print(time, file=sys.stderr, flush=True)
-    lines, book = [], Book(out / folder.ROUNDS)
+    lines, book = [], RoundLog(out / folder.ROUNDS)
     there = set(book.lines)
     countdown = Countdown(seeds * len(game.strategies) * (len(game.budgets) + 1), len(there))
     try:
@@ -70,12 +70,12 @@ def run(given: dict[str, Any], hyperparameters: dict[str, str]) -> int:
 def _timed(game: Game, seeds: int, announce: bool) -> tuple[Game, str]:
     """The game with as many steps as its minutes allow, if any were given, and what to say of how long it takes."""
     from leaven.run.budget import foretold_of_all, require_budget, steps_within, worth_saying
-    from leaven.run.options import decide
+    from leaven.run.options import resolve_options
     from leaven.study.simulate import seconds_a_step, trainings
 
     options = game.options
     require_budget(options)
-    chosen = decide(options, game.pool)
+    chosen = resolve_options(options, game.pool)
     if chosen.method.closed or not (options.minutes is not None or (announce and worth_saying(chosen.plan))):
         return game, ""
     seconds = [seconds_a_step(game)] * trainings(game, seeds)
@@ -89,7 +89,7 @@ def _timed(game: Game, seeds: int, announce: bool) -> tuple[Game, str]:
 def _game(given: dict[str, Any], hyperparameters: dict[str, str]) -> Game:
     from leaven.methods.registry import get
     from leaven.query.registry import find
-    from leaven.run.options import Options, as_begun, decide
+    from leaven.run.options import Options, as_begun, resolve_options
     from leaven.study.simulate import Game
     from leaven.train.plan import Plan
 
@@ -107,7 +107,7 @@ def _game(given: dict[str, Any], hyperparameters: dict[str, str]) -> Game:
     if given["resume"]:
         options = as_begun(options, Path(given["out"]))
     pool, test = _pools(given)
-    decide(options, pool)  # what cannot be trained is found out first
+    resolve_options(options, pool)  # what cannot be trained is found out first
     least = 0 if pool.two_domains else pool.num_classes
     start = least if given["start"] is None else given["start"]
     return Game(pool, test, options, strategies, (given["budget"],) * given["rounds"], start, given["begin"])
@@ -154,10 +154,10 @@ def _pools(given: dict[str, Any]) -> tuple[Pool, Pool]:
 def _configuration(game: Game, given: dict[str, Any]) -> dict[str, Any]:
     """The content of ``config.json``: what a run has, and what is played."""
     from leaven.run.figures import trained_on
-    from leaven.run.options import configuration, decide
+    from leaven.run.options import configuration, resolve_options
 
     where = f"{given['source']} → {given['data']}" if given["source"] else str(given["data"])
-    config = configuration(decide(game.options, game.pool), game.pool, trained_on(game.pool), where)
+    config = configuration(resolve_options(game.options, game.pool), game.pool, trained_on(game.pool), where)
     played = {"start": game.start, "begin": game.begin, "budgets": list(game.budgets), "strategies": game.strategies}
     minutes = {} if given["minutes"] is None else {"minutes": given["minutes"]}
     return config | minutes | {"simulation": played | {"test": str(given["test"] or given["test_share"])}}

@@ -15,7 +15,7 @@ def synthesize(run: Path, n: int, out: Path | None, seed: int, as_json: bool) ->
     """Write images that the run's method made for labelling, and a table of them, the most ambiguous first."""
     from PIL import Image
 
-    from leaven.query.synthesis import synthesise
+    from leaven.query.synthesis import generate
     from leaven.run import folder
     from leaven.run.limits import best_device
     from leaven.run.method import load_method
@@ -27,7 +27,7 @@ def synthesize(run: Path, n: int, out: Path | None, seed: int, as_json: bool) ->
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise LeavenError(f"{out} exists and is not an empty folder, so it is left alone; choose another -o.")
     require_writable(out / TABLE)
-    made = synthesise(method, n, seed, best_device())
+    made = generate(method, n, seed, best_device())
     names = [f"{number:04d}.png" for number in range(1, n + 1)]
     try:
         out.mkdir(parents=True, exist_ok=True)

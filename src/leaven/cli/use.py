@@ -30,7 +30,7 @@ def evaluate(
     as_json: bool,
 ) -> None:
     """Evaluate a run's model and its baseline on labelled data; write it all into the run folder."""
-    from leaven.labels.place import is_store
+    from leaven.labels.location import is_store
     from leaven.labels.reading import learnt_from
     from leaven.report import write_report
     from leaven.run import folder

@@ -10,7 +10,7 @@ from torch import Tensor
 from leaven.data.readers.decode import bar
 from leaven.evaluate.intervals import Interval, mean_of_runs
 from leaven.evaluate.probe import features
-from leaven.inference.items import Items, to_float
+from leaven.inference.items import ItemLoader, to_float
 from leaven.methods.base import Episode, Method
 from leaven.nn.heads import nearest_mean
 from leaven.train.episodes import EpisodeSampler
@@ -50,9 +50,9 @@ def evaluate_episodes(
     sampler = EpisodeSampler(pool.labels, pool.rows("labelled"), episode, 1, seed, 0)
     where = torch.device(device) if device else next(method.parameters()).device
     method.eval().to(where)
-    by_features = type(method).solve is Method.solve
+    by_features = type(method).predict_episode is Method.predict_episode
     items = features(method.network, pool.items, device=str(where)) if by_features else pool.items
-    gather, solve = Items(items, where), nearest_mean if by_features else method.solve
+    gather, solve = ItemLoader(items, where), nearest_mean if by_features else method.predict_episode
     shares = []
     with bar(count, progress, "Episodes") as advance, torch.no_grad():
         for number in range(count):

@@ -7,7 +7,7 @@ from math import sqrt
 
 import numpy as np
 
-from leaven.evaluate.evaluation import Evaluation
+from leaven.evaluate.classification import Evaluation
 from leaven.evaluate.intervals import proportion
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from leaven.evaluate.intervals import Interval, proportion
-from leaven.inference.predict import fitting, passed, ready
+from leaven.inference.predict import fitting, pool_pass, ready
 from leaven.nn.network import Network, pooled
 from leaven.nn.norm import has_no_statistics, set_momentum
 
@@ -36,7 +36,7 @@ def features(
     if has_no_statistics(network):
         first = items[: batch_size or FIRST]
         _keep_statistics(network, look, first, where, batch_size or fitting(look, first, where))
-    return np.concatenate([part.numpy() for _, part in passed(look, items, where, batch_size)])
+    return np.concatenate([part.numpy() for _, part in pool_pass(look, items, where, batch_size)])
 
 
 def _keep_statistics(
@@ -45,7 +45,7 @@ def _keep_statistics(
     """Let batch norm keep the statistics of ``items``: the mean of those of equal batches, ``size`` items at most."""
     batches = -(-len(items) // max(1, size))
     set_momentum(network.train(), 1.0)
-    for number, _ in enumerate(passed(look, items, where, -(-len(items) // max(1, batches)))):
+    for number, _ in enumerate(pool_pass(look, items, where, -(-len(items) // max(1, batches)))):
         set_momentum(network, 1 / (number + 2))
     network.eval()
 

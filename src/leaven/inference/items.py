@@ -13,7 +13,7 @@ from leaven.errors import LeavenError
 ON_DEVICE = 4 << 30  # bytes; a data set below this lives on the device whole
 
 
-class Items:
+class ItemLoader:
     """Gathers rows of ``items`` onto ``device``: uint8 ``(B, C, H, W)`` channels-last, or floats ``(B, D)``.
 
     On the CPU they stay where they are (on the disk, when memory-mapped) and only the rows drawn are read. Elsewhere

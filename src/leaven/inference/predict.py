@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from leaven.data.storage import let_go, room
-from leaven.inference.items import Items, to_float
+from leaven.inference.items import ItemLoader, to_float
 from leaven.nn.memory import at_once, give_back
 from leaven.nn.network import Network
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-def passed(
+def pool_pass(
     look: Callable[[Tensor], T],
     items: np.ndarray,
     where: torch.device,
@@ -55,7 +55,7 @@ def _seen_by(
     look: Callable[[Tensor], T], items: np.ndarray, where: torch.device, precision: str
 ) -> Callable[[int, int], T]:
     """What ``look`` makes of the rows from one number to another."""
-    gather = Items(items[:, 0] if items.ndim == 3 else items, where)
+    gather = ItemLoader(items[:, 0] if items.ndim == 3 else items, where)
 
     def see(start: int, stop: int) -> T:
         with torch.inference_mode(), torch.autocast(where.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
@@ -96,11 +96,11 @@ def predict(
     def look(x: Tensor) -> Tensor:
         return network(x).float().softmax(1).cpu()
 
-    parts = [part.numpy() for _, part in passed(look, items, where, batch_size, precision)]
+    parts = [part.numpy() for _, part in pool_pass(look, items, where, batch_size, precision)]
     return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
 
 
-def describe(
+def predict_with_features(
     network: nn.Module,
     items: np.ndarray,
     *,
@@ -121,22 +121,22 @@ def describe(
 
     where = ready(network, device)
     probabilities, features = np.zeros((0, 0), np.float32), np.zeros((0, 0), np.float32)
-    for rows, found in passed(look, items, where, batch_size, precision):
+    for rows, found in pool_pass(look, items, where, batch_size, precision):
         if not rows.start:
             probabilities, features = (room((len(items), y.shape[1]), np.dtype(np.float32)) for y in found)
         probabilities[rows], features[rows] = (y.numpy() for y in found)
     return probabilities, features
 
 
-def wanted(
+def predict_acquisition(
     method: Method, items: np.ndarray, *, batch_size: int | None = None, device: str | None = None
 ) -> np.ndarray:
-    """How much a trained method wants each of ``items`` labelled, float32 ``(N,)``, see ``Method.wanted``.
+    """How much a trained method wants each of ``items`` labelled, float32 ``(N,)``, see ``Method.acquisition``.
 
     It sees the items as they are, a batch at a time. Parameters as for ``predict``.
     """
     where = ready(method, device)
-    parts = [part for _, part in passed(lambda x: method.wanted(x).float().cpu(), items, where, batch_size)]
+    parts = [part for _, part in pool_pass(lambda x: method.acquisition(x).float().cpu(), items, where, batch_size)]
     return torch.cat(parts).numpy() if parts else np.zeros(0, np.float32)
 
 

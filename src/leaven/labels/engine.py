@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Engine, event
 from leaven.errors import LeavenError
 
 from .event import Conflict, Unavailable
-from .place import Place, is_url, store_file, without_password
+from .location import Place, is_url, store_file, without_password
 from .tables import meta
 
 PATIENCE = 60.0  # seconds that a writer waits for the others

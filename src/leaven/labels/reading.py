@@ -13,8 +13,8 @@ from leaven.data.names import composed, number
 from leaven.data.readers.masks import read_painted
 from leaven.errors import LeavenError
 from leaven.labels import Store
+from leaven.labels.location import is_url, store_file, without_password
 from leaven.labels.merge import merged_masks
-from leaven.labels.place import is_url, store_file, without_password
 from leaven.labels.reading_masks import StoredMasks
 from leaven.labels.state import State
 from leaven.utils.reading import PathLike

@@ -22,7 +22,7 @@ from . import tables
 from .engine import PATIENCE, make_engine, reading, writing
 from .event import NAMES, Conflict, Event, Unavailable, checked, in_nfc, same
 from .fold import Change, Fold
-from .place import place
+from .location import place
 from .state import State
 
 CHUNK = 500  # ids asked for at a time

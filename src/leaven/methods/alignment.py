@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from leaven.errors import LeavenError
-from leaven.methods.base import Setup
+from leaven.methods.base import RunInfo
 from leaven.methods.common import DecayingMean, WindowMean, align, class_mean, label_shares, uniform, window_for
 
 HELP = "class distribution to align to: labels, uniform, estimated, or shares by comma in the order of the classes"
@@ -29,7 +29,7 @@ class Alignment(nn.Module):
     LeavenError : the prior is none of these
     """
 
-    def __init__(self, prior: str, run: Setup):
+    def __init__(self, prior: str, run: RunInfo):
         super().__init__()
         window = window_for(run.steps)
         self.prior = prior

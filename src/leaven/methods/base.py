@@ -87,7 +87,7 @@ def kind_of(view: str) -> str:
 
 
 @dataclass(frozen=True)
-class Draw:
+class StreamBatch:
     """The items that one stream drew.
 
     Parameters
@@ -141,7 +141,7 @@ class Draw:
 
 
 class Batch:
-    """All that one step sees: a ``Draw`` for each stream, and where the run stands.
+    """All that one step sees: a ``StreamBatch`` for each stream, and where the run stands.
 
     ``progress`` is the share of the run that is done, from 0 (first step) to just under 1; ``phase`` the name of the
     update that is being made, for methods with several a step; ``averaged`` the moving average of the network, in
@@ -150,12 +150,12 @@ class Batch:
 
     averaged: nn.Module
 
-    def __init__(self, draws: Mapping[str, Draw], progress: float = 0.0, phase: str = ""):
+    def __init__(self, draws: Mapping[str, StreamBatch], progress: float = 0.0, phase: str = ""):
         self.draws = draws
         self.progress = progress
         self.phase = phase
 
-    def __getitem__(self, stream: str) -> Draw:
+    def __getitem__(self, stream: str) -> StreamBatch:
         return self.draws[stream]
 
     def __contains__(self, stream: str) -> bool:
@@ -163,7 +163,7 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class Setup:
+class RunInfo:
     """What a method may know of the run before the first step.
 
     ``steps`` of the run, ``batch_size`` B over all processes, ``classes`` K, ``items`` N of the pool, ``shape`` of
@@ -227,12 +227,12 @@ class Method(nn.Module):
     members : networks that train side by side and vote, see ``leaven.nn.committee``
     closed : whether it is a closed form on features: there are no steps, no streams and no losses; ``survey`` is shown
         the pool once, through a backbone that stays as it is, and sets the head of the network
-    transductive : whether ``solve`` looks at all queries of a task together
+    transductive : whether ``predict_episode`` looks at all queries of a task together
     pixels : whether it serves pools with masks too: what it says of a pixel of one view it then moves to the others by
-        ``Draw.follow`` and ``Draw.labels_of``
+        ``StreamBatch.follow`` and ``StreamBatch.labels_of``
     vectors : whether it serves feature vectors too, those of a frozen backbone among them
-    asks : whether it says itself which items it wants labelled, see ``wanted``
-    synthesises : whether it makes images itself, see ``synthesise``
+    asks : whether it says itself which items it wants labelled, see ``acquisition``
+    synthesises : whether it makes images itself, see ``generate``
     surveys : how often in a run, evenly spread from its first step on, ``survey`` is shown the whole pool
     augment : how its strong views of images are drawn unless a user says otherwise: ``randaugment`` or ``ctaugment``
     plan : this method's own defaults for the plan of a run (learning rate, weight decay, ...)
@@ -248,8 +248,8 @@ class Method(nn.Module):
     transductive: ClassVar[bool] = False
     pixels: ClassVar[bool] = False
     vectors: ClassVar[bool] = True
-    asks: bool = False
-    synthesises: bool = False
+    acquires: bool = False
+    generates: bool = False
     surveys: int = 0
     augment: ClassVar[str] = "randaugment"
     plan: ClassVar[Mapping[str, Any]] = {}
@@ -286,7 +286,7 @@ class Method(nn.Module):
         LeavenError : a hyper-parameter does not fit a pool of so many classes
         """
 
-    def setup(self, run: Setup) -> None:
+    def setup(self, run: RunInfo) -> None:
         """Called once before the first step, for what depends on the length of the run or on the classes."""
 
     def survey(self, survey: Survey) -> None:
@@ -299,7 +299,7 @@ class Method(nn.Module):
         """The named loss terms of one update, scalars with their weights in them; the engine adds them up."""
         raise NotImplementedError
 
-    def solve(self, support: Tensor, labels: Tensor, query: Tensor) -> Tensor:
+    def predict_episode(self, support: Tensor, labels: Tensor, query: Tensor) -> Tensor:
         """Scores ``(Q, ways)`` for ``query`` ``(Q, ...)``, in a task where only ``support`` ``(S, ...)`` is labelled.
 
         By default the nearest class mean of the network's features (Snell et al. 2017, eq. 1 and 2); ``labels`` is
@@ -307,18 +307,18 @@ class Method(nn.Module):
         """
         return nearest_mean(self.network.features(support), labels, self.network.features(query))
 
-    def wanted(self, x: Tensor) -> Tensor:
+    def acquisition(self, x: Tensor) -> Tensor:
         """How much it wants each of the items ``x`` ``(B, C, H, W)`` labelled, ``(B,)``, larger: more.
 
-        For methods that ``asks``. ``x`` are plain views, floats in 0..1; no label is known, and the answer for an item
-        depends on no other one.
+        For methods that ``acquires``. ``x`` are plain views, floats in 0..1; no label is known, and the answer for an
+        item depends on no other one.
         """
         raise NotImplementedError
 
-    def synthesise(self, n: int) -> tuple[Tensor, Tensor]:
+    def generate(self, n: int) -> tuple[Tensor, Tensor]:
         """``n`` images ``(n, C, H, W)``, floats in 0..1, and the classes that they were made for, int64 ``(n,)``.
 
-        For methods that ``synthesises``; random by PyTorch's default generator.
+        For methods that ``generates``; random by PyTorch's default generator.
         """
         raise NotImplementedError
 

@@ -16,7 +16,7 @@ from leaven.nn.network import Network, at_size_of, domain_of, of_domain
 from leaven.utils.collectives import global_mean
 
 if TYPE_CHECKING:
-    from leaven.methods.base import Draw
+    from leaven.methods.base import StreamBatch
 
 
 def of_items(labels: Tensor) -> bool:
@@ -47,7 +47,7 @@ def cross_entropy(scores: Tensor, labels: Tensor) -> Tensor:
     return F.cross_entropy(scores, labels, ignore_index=IGNORE, reduction="sum") / counted
 
 
-def classification_loss(head: nn.Module, features: Sequence[Tensor], draw: Draw) -> Tensor:
+def classification_loss(head: nn.Module, features: Sequence[Tensor], draw: StreamBatch) -> Tensor:
     """Mean over the views of a labelled draw of H(y, p), p by ``head`` from the view's ``features``, one a view."""
     losses = []
     for (name, view), of_view in zip(draw.views.items(), features, strict=True):

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from leaven.methods.base import Batch, Draw, Stream
+from leaven.methods.base import Batch, Stream, StreamBatch
 from leaven.nn.vae import Encoder, Generator, sampler
 
 HIDDEN = 512
@@ -109,7 +109,7 @@ def plain_items(batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
 def supervised_part(batch: Batch) -> Batch:
     """The batch as the supervised baseline has it: labelled items alone, without the plain view."""
 
-    def augmented(draw: Draw) -> Draw:
+    def augmented(draw: StreamBatch) -> StreamBatch:
         return replace(draw, views={name: x for name, x in draw.views.items() if name != "plain"})
 
     return Batch({name: augmented(batch[name]) for name in NAMES if name in batch}, batch.progress, batch.phase)

@@ -17,13 +17,13 @@ from leaven.nn.network import Network
 from leaven.nn.norm import with_our_norms
 from leaven.nn.spec import DEEPLAB, IMAGES, VECTORS, Spec, is_dense, is_timm
 
-__all__ = ["DEEPLAB", "IMAGES", "VECTORS", "Spec", "backbone", "build", "describe", "is_dense", "is_timm"]
+__all__ = ["DEEPLAB", "IMAGES", "VECTORS", "Spec", "build", "build_backbone", "is_dense", "is_timm", "spec_for"]
 
 SMALL = 32  # pixels; images up to this size get the small network
 MOST_DEPTH, MOST_WIDTH = 1000, 100  # of a Wide ResNet
 
 
-def backbone(spec: Spec, *, load: bool = True) -> nn.Module:
+def build_backbone(spec: Spec, *, load: bool = True) -> nn.Module:
     """The backbone of ``spec``; with ``load`` and ``spec.pretrained``, its pretrained weights are in.
 
     Raises
@@ -73,22 +73,22 @@ def backbone(spec: Spec, *, load: bool = True) -> nn.Module:
         return WideResNet(int(found[1]), int(found[2]), channels)
     from leaven.nn.backbones.pretrained import timm_backbone
 
-    body = timm_backbone(spec.name, pretrained=spec.pretrained and load, resolution=spec.resolution)
-    return body if spec.frozen else with_our_norms(body)  # frozen ones are folded into their convolutions
+    backbone = timm_backbone(spec.name, pretrained=spec.pretrained and load, resolution=spec.resolution)
+    return backbone if spec.frozen else with_our_norms(backbone)  # frozen ones are folded into their convolutions
 
 
 def build(spec: Spec, *, load: bool = True) -> Network:
     """The network of ``spec`` with its head; random where it is not pretrained (see ``torch.manual_seed``)."""
     if spec.members > 1 and not spec.frozen:  # over a frozen backbone it is the heads that vote
         return _committee(spec, load)
-    body = backbone(spec, load=load)
-    return Network(body, _head(spec, int(body.num_features)), spec.mean, spec.std, spec.precise)  # type: ignore[arg-type]
+    backbone = build_backbone(spec, load=load)
+    return Network(backbone, _head(spec, int(backbone.num_features)), spec.mean, spec.std, spec.precise)  # type: ignore[arg-type]
 
 
 def _committee(spec: Spec, load: bool) -> Network:
     columns = halves(spec.shape[0]) if len(spec.shape) == 1 else None
     shapes = [spec.shape] * spec.members if columns is None else [(len(own),) for own in columns]
-    bodies = Bodies([backbone(replace(spec, shape=shape), load=load) for shape in shapes], columns)
+    bodies = Bodies([build_backbone(replace(spec, shape=shape), load=load) for shape in shapes], columns)
     vote = Vote([_head(spec, size) for size in bodies.sizes], bodies.sizes)
     return Network(bodies, vote, spec.mean, spec.std, spec.precise)
 
@@ -138,7 +138,7 @@ def _of_pixels(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return mean, np.sqrt((counts * (level - mean[:, None]) ** 2).sum(1) / total)
 
 
-def describe(
+def spec_for(
     name: str,
     items: Any,
     classes: int,

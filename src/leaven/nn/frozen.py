@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from leaven.data.readers.decode import bar
 from leaven.data.storage import IN_MEMORY, bytes_each, cache_folder, let_go, parts, room
 from leaven.nn.backbones.pretrained import freeze
-from leaven.nn.build import Spec, backbone
+from leaven.nn.build import Spec, build_backbone
 from leaven.nn.fuse import fused
 from leaven.nn.memory import at_once, give_back
 from leaven.nn.network import Network
@@ -33,7 +33,7 @@ def encode(
     key: str,
     precision: str,
     device: str,
-    body: nn.Module | None = None,
+    backbone: nn.Module | None = None,
     progress: bool = True,
 ) -> np.ndarray:
     """Features of every item in every view, float32 ``(N, V, D)``; read from the cache where they lie there.
@@ -46,14 +46,14 @@ def encode(
     key : says what the views are; part of the cache's key
     precision : with ``bf16-mixed`` the backbone computes in bfloat16 throughout
     device : ``cpu`` or ``cuda``
-    body : the backbone; by default the one that ``spec`` names
+    backbone : the backbone; by default the one that ``spec`` names
     """
-    store = cache_folder() / "features" / f"{_digest(spec, items, key, precision, body)}.npy"
+    store = cache_folder() / "features" / f"{_digest(spec, items, key, precision, backbone)}.npy"
     kept = _kept(store, (len(items), len(views)))
     if kept is not None:
         return kept
     kind = torch.bfloat16 if precision == "bf16-mixed" else torch.float32
-    network = encoder(spec, body).to(device).to(kind)
+    network = encoder(spec, backbone).to(device).to(kind)
 
     def look(x: Tensor) -> Tensor:
         return network((x.float() / 255).to(kind)).float().cpu()
@@ -82,18 +82,18 @@ def encode(
     return features
 
 
-def encoder(spec: Spec, body: nn.Module | None = None) -> nn.Module:
+def encoder(spec: Spec, backbone: nn.Module | None = None) -> nn.Module:
     """The frozen backbone of ``spec`` with its normalisation, as fast as it gets: pixels in 0..1 → ``(N, D)``."""
-    network = Network(freeze(body or backbone(spec)), nn.Identity(), spec.mean, spec.std).eval()
+    network = Network(freeze(backbone or build_backbone(spec)), nn.Identity(), spec.mean, spec.std).eval()
     return fused(network, torch.rand(2, spec.shape[2], *spec.shape[:2])).to(memory_format=torch.channels_last)
 
 
-def _digest(spec: Spec, items: np.ndarray, key: str, precision: str, body: nn.Module | None) -> str:
+def _digest(spec: Spec, items: np.ndarray, key: str, precision: str, backbone: nn.Module | None) -> str:
     """Of the pixels and of all that changes the features; the head and its number of classes do not."""
     digest = hashlib.blake2b(digest_size=16)
     described = {k: v for k, v in spec.asdict().items() if k not in ("classes", "head")}
     digest.update(json.dumps([described, items.shape, key, precision]).encode())
-    for weight in body.state_dict().values() if body is not None else ():
+    for weight in backbone.state_dict().values() if backbone is not None else ():
         digest.update(weight.contiguous().cpu().numpy().data)
     for start, stop in parts(len(items), bytes_each(items)):
         digest.update(np.ascontiguousarray(items[start:stop]).data)

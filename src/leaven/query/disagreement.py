@@ -8,16 +8,16 @@ import numpy as np
 
 from leaven.data.storage import parts
 from leaven.query.keys import smallest
-from leaven.query.said import Said
+from leaven.query.predictions import PoolPredictions
 
 
-def most(measure: Callable[[np.ndarray], np.ndarray], said: Said, n: int, keys: np.ndarray) -> np.ndarray:
+def most(measure: Callable[[np.ndarray], np.ndarray], said: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
     """Rows of the ``n`` unlabelled items of the largest ``measure``, which maps votes ``(M, B, K)`` to ``(B,)``."""
     rows = said.unlabelled
     return rows[smallest(-measured(measure, said)[rows], keys[rows], n)]
 
 
-def measured(measure: Callable[[np.ndarray], np.ndarray], said: Said) -> np.ndarray:
+def measured(measure: Callable[[np.ndarray], np.ndarray], said: PoolPredictions) -> np.ndarray:
     """``measure`` of the votes on every item, float64 ``(N,)``."""
     assert said.votes is not None
     found = np.empty(len(said))

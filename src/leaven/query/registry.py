@@ -12,11 +12,11 @@ from typing import Literal, get_args
 import numpy as np
 
 from leaven.errors import LeavenError
-from leaven.query.said import Said
+from leaven.query.predictions import PoolPredictions
 
 # A strategy takes what the model says, how many items to choose (no more than are unlabelled) and a random key for
 # each item, which is all the randomness that it has; it gives rows, int64 (n,), the most wanted first.
-Choose = Callable[[Said, int, np.ndarray], np.ndarray]
+Choose = Callable[[PoolPredictions, int, np.ndarray], np.ndarray]
 
 # What a strategy looks at beside ids: features alone; a classifier's probabilities too; several answers for each item,
 # by dropout of one network or by a committee; or what the trained method itself wants.

@@ -9,16 +9,16 @@ import numpy as np
 from leaven.errors import LeavenError
 from leaven.query.copies import content, distinct
 from leaven.query.keys import keys
+from leaven.query.predictions import PoolPredictions
 from leaven.query.registry import Strategy, find
-from leaven.query.said import Said
 
 
-def select(name: str, said: Said, n: int, seed: int = 0) -> np.ndarray:
+def select(name: str, said: PoolPredictions, n: int, seed: int = 0) -> np.ndarray:
     """Rows of the ``n`` items to label next, int64, the most wanted first; fewer where fewer are unlabelled.
 
     No two of them are exact copies of each other, and none of a labelled item, for one answer serves all copies: so
-    there are fewer, too, where fewer different items are left. What is a copy ``Said.content`` tells; where that is
-    not given, items that look exactly alike to the model come after all others.
+    there are fewer, too, where fewer different items are left. What is a copy ``PoolPredictions.content`` tells;
+    where that is not given, items that look exactly alike to the model come after all others.
 
     Which items they are depends on the items, their ids and the seed, and not on their order in the pool.
 
@@ -50,7 +50,7 @@ def select(name: str, said: Said, n: int, seed: int = 0) -> np.ndarray:
     return rows
 
 
-def _chosen(strategy: Strategy, said: Said, n: int, own: np.ndarray) -> np.ndarray:
+def _chosen(strategy: Strategy, said: PoolPredictions, n: int, own: np.ndarray) -> np.ndarray:
     """What a strategy chooses, looked at: ``n`` rows, or as many as are unlabelled."""
     n = min(n, len(said.unlabelled))
     if n == 0:
@@ -63,13 +63,13 @@ def _chosen(strategy: Strategy, said: Said, n: int, own: np.ndarray) -> np.ndarr
     return rows
 
 
-def _require(strategy: Strategy, said: Said) -> None:
+def _require(strategy: Strategy, said: PoolPredictions) -> None:
     if strategy.votes and said.votes is None:
         raise LeavenError(
             f"The strategy {strategy.name} needs several answers for each item, but there are no votes; give those of "
             "a committee or of dropout (leaven.query.votes), or choose margin, which needs one answer."
         )
-    if strategy.needs == "method" and said.wanted is None:
+    if strategy.needs == "method" and said.acquisition is None:
         raise LeavenError(
             f"The strategy {strategy.name} needs a method that tells which items it wants labelled (vaal or aral), but "
             "there is none; train one of these, or choose margin."

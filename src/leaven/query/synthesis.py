@@ -37,7 +37,7 @@ class Made:
 
 
 @torch.inference_mode()
-def synthesise(method: Method, n: int, seed: int = 0, device: str = "cpu") -> Made:
+def generate(method: Method, n: int, seed: int = 0, device: str = "cpu") -> Made:
     """``n`` images that the classifier is unsure about, that look real, and that differ from each other.
 
     Of 50·n random ones the half of the largest D(x) = Z / (Z + 1), Z = Σ exp of the scores, looks real; of these the
@@ -48,7 +48,7 @@ def synthesise(method: Method, n: int, seed: int = 0, device: str = "cpu") -> Ma
     ------
     LeavenError : the method makes no images, or ``n`` is under 1
     """
-    if not method.synthesises:
+    if not method.generates:
         raise LeavenError(
             f"{type(method).__name__} makes no images, so there is nothing to synthesise; train aral, or choose images "
             "that exist with `leaven query`."
@@ -73,7 +73,7 @@ def synthesise(method: Method, n: int, seed: int = 0, device: str = "cpu") -> Ma
 
 def _made(method: Method, n: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Images, what they were made for, scores and features, on the CPU."""
-    x, y = method.synthesise(n)
+    x, y = method.generate(n)
     features = method.network.features(x)
     scores = method.network.head(features)
     return x.cpu(), y.cpu(), scores.float().cpu(), features.float().cpu()

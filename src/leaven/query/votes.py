@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from leaven.data.storage import room
 from leaven.errors import LeavenError
-from leaven.inference.predict import passed, predict, ready
+from leaven.inference.predict import pool_pass, predict, ready
 from leaven.nn.heads import DroppedLinear
 from leaven.nn.network import Network
 from leaven.run import folder
@@ -36,7 +36,7 @@ def dropout_votes(
 
     Parameters
     ----------
-    network : what the features are of, see ``leaven.inference.predict.describe``; composed ones too
+    network : what the features are of, see ``leaven.inference.predict.predict_with_features``; composed ones too
     features : float32 ``(N, D)``, as ``describe`` gives them
     rate : share set to 0; ``None``: that of the training (``--dropout``), or 0.2 where there was none, which is no
         posterior of the weights then but a measure of how much an answer hangs on few features
@@ -52,7 +52,7 @@ def dropout_votes(
         return torch.stack([head(x * mask).float().softmax(1) for mask in masks]).cpu()
 
     votes = np.zeros((draws, 0, 0), np.float32)
-    for rows, found in passed(look, features, where):
+    for rows, found in pool_pass(look, features, where):
         if not rows.start:
             votes = room((draws, len(features), found.shape[2]), np.dtype(np.float32))
         votes[:, rows] = found.numpy()
@@ -157,7 +157,7 @@ def _beneath(network: Network, items: np.ndarray, device: str | None) -> np.ndar
     """What the head of a composed network is given, float32 ``(N, D)``."""
     where = ready(network, device)
     found = np.zeros((0, 0), np.float32)
-    for rows, features in passed(lambda x: network.features(x).float().cpu(), items, where):
+    for rows, features in pool_pass(lambda x: network.features(x).float().cpu(), items, where):
         if not rows.start:
             found = room((len(items), features.shape[1]), np.dtype(np.float32))
         found[rows] = features.numpy()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
-from leaven.evaluate.evaluation import Evaluation
+from leaven.evaluate.classification import Evaluation
 from leaven.evaluate.intervals import Interval, proportion
 from leaven.report.svg import LEFT, RIGHT, TOP, WIDTH, Scale, drawing, percent, tag, x_axis, y_axis
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from leaven.errors import LeavenError
-from leaven.evaluate.dense import DenseEvaluation
-from leaven.evaluate.evaluation import Evaluation
+from leaven.evaluate.classification import Evaluation
 from leaven.evaluate.intervals import Interval
+from leaven.evaluate.segmentation import DenseEvaluation
 from leaven.train import schemas
 from leaven.train.log import TEXT, read_table
 from leaven.utils.reading import PathLike

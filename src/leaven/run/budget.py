@@ -7,17 +7,17 @@ from dataclasses import replace
 
 from leaven.errors import LeavenError
 from leaven.report.words import duration, plural
-from leaven.run.options import Options, Resolved
-from leaven.run.start import Start
+from leaven.run.init_from import InitFrom
+from leaven.run.options import Options, ResolvedOptions
 from leaven.train.engine import launched_from_outside
-from leaven.train.job import Job
+from leaven.train.job import TrainJob
 from leaven.train.pace import step_seconds
 from leaven.train.plan import Plan, require_minutes
 
 FOR_STEPS = 0.9  # of the minutes; the rest is for looks at the pool, checkpoints and the report
 WORTH_SAYING = 100  # steps; fewer are over before their time is measured
 
-Runs = list[tuple[Resolved, Job]]
+Runs = list[tuple[ResolvedOptions, TrainJob]]
 
 
 def require_budget(options: Options) -> None:
@@ -34,7 +34,7 @@ def require_budget(options: Options) -> None:
     require_minutes(minutes)
     if "steps" in options.plan:
         raise LeavenError("Either the steps of a run decide how long it takes, or its minutes; give one of them.")
-    start = None if options.init is None else Start.named(options.init)
+    start = None if options.init is None else InitFrom.named(options.init)
     if start is not None and start.method:
         raise LeavenError(
             f"{start.method} and the method after it would have to share the minutes; give --steps and --init-steps."

@@ -9,10 +9,10 @@ from typing import Any
 from torch import nn
 
 from leaven.data import Pool
-from leaven.evaluate.evaluation import CONFIDENT, Evaluation
+from leaven.evaluate.classification import CONFIDENT, Evaluation
 from leaven.run.folder import CURVE
-from leaven.run.look import look
-from leaven.train.log import Table
+from leaven.run.look import evaluate_pool
+from leaven.train.log import CsvLog
 
 
 @dataclass(frozen=True)
@@ -29,12 +29,12 @@ class Curve:
         """Evaluate ``network`` after ``step`` steps."""
         rows = [self._row(step, seconds, split, pool, network) for split, pool in self.pools.items()]
         if self.folder is not None and rows:
-            table = Table(self.folder / CURVE, after=step - 1)
+            table = CsvLog(self.folder / CURVE, after=step - 1)
             for row in rows:
                 table.write(row)
 
     def _row(self, step: int, seconds: float, split: str, pool: Pool, network: nn.Module) -> dict[str, Any]:
-        found = look(network, pool)
+        found = evaluate_pool(network, pool)
         score = found.score()
         row = {
             "step": step,

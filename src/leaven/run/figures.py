@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from leaven.data import Pool
-from leaven.evaluate.evaluation import Evaluation
+from leaven.evaluate.classification import Evaluation
 
 
 def trained_on(pool: Pool) -> dict[str, int]:

@@ -18,23 +18,23 @@ from leaven.methods.registry import get, name_of, resolve
 from leaven.nn.build import Spec, build
 from leaven.nn.network import Network
 from leaven.nn.norm import forget_domains
-from leaven.run import folder, held
+from leaven.run import folder, holdout
 from leaven.run.budget import Runs, foretold, require_budget, within_minutes
 from leaven.run.curve import Curve
 from leaven.run.figures import figures, trained_on
+from leaven.run.init_from import InitFrom
 from leaven.run.limits import device_for, require_loggers
-from leaven.run.look import look
+from leaven.run.look import evaluate_pool
 from leaven.run.model import Model, compose
 from leaven.run.opening import opening
-from leaven.run.options import Options, Resolved, as_begun, configuration, decide
+from leaven.run.options import Options, ResolvedOptions, as_begun, configuration, resolve_options
 from leaven.run.prepare import Prepared, encode_plain, prepare
-from leaven.run.start import Start
 from leaven.train.engine import train
-from leaven.train.job import Job
+from leaven.train.job import TrainJob
 from leaven.train.pace import step_seconds
 from leaven.train.rehearse import rehearse
 from leaven.utils.files import save_whole
-from leaven.utils.main_process import first
+from leaven.utils.main_process import is_main_process
 from leaven.utils.reading import PathLike
 
 # What a training before the run takes over from the run's own plan.
@@ -42,7 +42,7 @@ SHARED = ("steps", "seed", "precision", "accelerator", "devices", "nodes", "chec
 
 
 @dataclass(frozen=True)
-class Fitted:
+class FitResult:
     """A trained model, its predictions by split (``validation``, ``test``, ``unlabelled``), seconds of training.
 
     ``labels`` is how many were learnt from, see ``leaven.run.figures.trained_on``; ``trained`` is the method itself, on
@@ -76,7 +76,7 @@ def fit(
     loggers: tuple[str, ...] = (),
     progress: bool = True,
     announce: bool = False,
-) -> list[Fitted]:
+) -> list[FitResult]:
     """Train a method; after it, the supervised baseline with the same labels, network and plan.
 
     Nothing is written before all input is checked. ``test`` is evaluated and reported; it chooses nothing. Model,
@@ -103,42 +103,42 @@ def fit(
     options = as_begun(options or Options(), run) if resume else options or Options()
     require_loggers(loggers)
     require_budget(options)
-    chosen = decide(options, pool)
+    chosen = resolve_options(options, pool)
     if test is not None and chosen.method.learns != "classes":
         raise LeavenError(_nothing_to_say(chosen.method))
     build(replace(chosen.spec, pretrained=False))  # what cannot be built is found out before a folder is made
     parts: dict[str, Pool] = {}
     whole_pool = pool
     if chosen.held:
-        pool, parts["validation"] = held.split(pool, chosen.held, chosen.plan.seed, chosen.spare)
+        pool, parts["validation"] = holdout.split(pool, chosen.held, chosen.plan.seed, chosen.spare)
     if test is not None:
         parts["test"] = test
     labels = trained_on(pool)
 
-    def configured(one: Resolved) -> dict[str, Any]:
+    def configured(one: ResolvedOptions) -> dict[str, Any]:
         minutes = {} if options.minutes is None else {"minutes": options.minutes}
         return configuration(one, whole_pool, labels, source) | minutes | (record or {})
 
-    writes = run if first() else None
+    writes = run if is_main_process() else None
     if writes is not None:
         folder.check(writes, configured(chosen), resume=resume, overwrite=overwrite)
-    pretrain = chosen.start.method if chosen.start else None
-    if announce and first():
+    pretraining = chosen.start.method if chosen.start else None
+    if announce and is_main_process():
         said = opening(chosen, whole_pool, len(parts.get("validation", ())), run, minutes=options.minutes)
         print("\n".join(said), file=sys.stderr, flush=True)
-    if pretrain and writes is not None:
+    if pretraining and writes is not None:
         folder.claim(writes, configured(chosen), resume=resume, overwrite=overwrite)
-    body = _body(chosen, options, pool, run, resume, loggers, progress)
+    backbone = _backbone(chosen, options, pool, run, resume, loggers, progress)
     asked = _runs(chosen, options, run)
     prepared = prepare(
-        chosen.spec, pool, chosen.flip, chosen.plan, augment=chosen.augment, body=body,
+        chosen.spec, pool, chosen.flip, chosen.plan, augment=chosen.augment, backbone=backbone,
         plain=all(one.method.closed for one, _ in asked), progress=progress,
     )  # fmt: skip
-    seen = {split: _seen(chosen, part, body, progress) for split, part in parts.items()}
+    seen = {split: _seen(chosen, part, backbone, progress) for split, part in parts.items()}
     runs: Runs = []
     for one, where in asked:
         job = replace(
-            _job(one, prepared, body, progress), folder=where, resume=resume, loggers=loggers,
+            _job(one, prepared, backbone, progress), folder=where, resume=resume, loggers=loggers,
             probe=Curve(seen, where) if seen else None,
             label=name_of(one.method) if one is chosen else folder.BASELINE,
         )  # fmt: skip
@@ -150,18 +150,18 @@ def fit(
         chosen = runs[0][0]
     elif announce and not resume:
         time = foretold(runs)
-    if announce and time and first():
+    if announce and time and is_main_process():
         print(time, file=sys.stderr, flush=True)
-    if not pretrain and writes is not None:
+    if not pretraining and writes is not None:
         folder.claim(writes, configured(chosen), resume=resume, overwrite=overwrite)
 
     for one, _ in runs[1:]:
         if writes is not None:  # from here on the report knows that there is to be one
             folder.write_json(writes / folder.BASELINE / folder.CONFIG, configured(one))
 
-    fitted: list[Fitted] = []
+    fitted: list[FitResult] = []
     for one, job in runs:
-        fitted.insert(0, _train(job, one, pool, parts, seen, body, labels))
+        fitted.insert(0, _train(job, one, pool, parts, seen, backbone, labels))
         if writes is not None and job.folder is not None:
             _save(fitted[0], job.folder)
             _conclude(fitted, writes)
@@ -175,18 +175,18 @@ def seconds_a_step(pool: Pool, options: Options, *, progress: bool = True) -> fl
     ------
     LeavenError : as ``fit`` raises it
     """
-    chosen = decide(options, pool)
-    body = _body(chosen, options, pool, None, False, (), progress)
+    chosen = resolve_options(options, pool)
+    backbone = _backbone(chosen, options, pool, None, False, (), progress)
     prepared = prepare(
-        chosen.spec, pool, chosen.flip, chosen.plan, augment=chosen.augment, body=body, plain=chosen.method.closed,
-        progress=progress,
+        chosen.spec, pool, chosen.flip, chosen.plan, augment=chosen.augment, backbone=backbone,
+        plain=chosen.method.closed, progress=progress,
     )  # fmt: skip
-    return step_seconds(_job(chosen, prepared, body, progress))
+    return step_seconds(_job(chosen, prepared, backbone, progress))
 
 
-def _job(chosen: Resolved, prepared: Prepared, body: nn.Module | None, progress: bool) -> Job:
-    method = _method(chosen, prepared, body)
-    return Job(method, prepared.pool, chosen.plan, prepared.views, progress=progress)
+def _job(chosen: ResolvedOptions, prepared: Prepared, backbone: nn.Module | None, progress: bool) -> TrainJob:
+    method = _method(chosen, prepared, backbone)
+    return TrainJob(method, prepared.pool, chosen.plan, prepared.views, progress=progress)
 
 
 def _nothing_to_say(method: type[Method]) -> str:
@@ -197,7 +197,7 @@ def _nothing_to_say(method: type[Method]) -> str:
     )
 
 
-def _runs(chosen: Resolved, options: Options, run: Path | None) -> list[tuple[Resolved, Path | None]]:
+def _runs(chosen: ResolvedOptions, options: Options, run: Path | None) -> list[tuple[ResolvedOptions, Path | None]]:
     """What is trained, and where it is kept: the method, and the baseline."""
     supervised = get("supervised")
     if not options.baseline or chosen.method is supervised or chosen.method.learns != "classes":
@@ -207,8 +207,8 @@ def _runs(chosen: Resolved, options: Options, run: Path | None) -> list[tuple[Re
     return [(chosen, run), (baseline, run / folder.BASELINE if run else None)]
 
 
-def _body(
-    chosen: Resolved,
+def _backbone(
+    chosen: ResolvedOptions,
     options: Options,
     pool: Pool,
     run: Path | None,
@@ -222,12 +222,12 @@ def _body(
         untrained = chosen.spec.frozen and not chosen.spec.pretrained
         return _network(chosen.spec, chosen.plan.seed).backbone if untrained else None
     if start.model is not None:
-        return start.body()
-    return Start(model=teach(chosen, options, pool, run, resume, loggers, progress)).body()
+        return start.backbone()
+    return InitFrom(model=pretrain(chosen, options, pool, run, resume, loggers, progress)).backbone()
 
 
-def teach(
-    chosen: Resolved,
+def pretrain(
+    chosen: ResolvedOptions,
     options: Options,
     pool: Pool,
     run: PathLike | None,
@@ -253,11 +253,11 @@ def teach(
     return taught.model
 
 
-def _seen(chosen: Resolved, pool: Pool, body: nn.Module | None, progress: bool) -> Pool:
+def _seen(chosen: ResolvedOptions, pool: Pool, backbone: nn.Module | None, progress: bool) -> Pool:
     """A held-out pool as the trained network takes it: features where the backbone is frozen."""
     if not chosen.spec.frozen:
         return pool
-    return pool.with_items(encode_plain(chosen.spec, pool.items, chosen.plan, body=body, progress=progress))
+    return pool.with_items(encode_plain(chosen.spec, pool.items, chosen.plan, backbone=backbone, progress=progress))
 
 
 def _network(spec: Spec, seed: int) -> Network:
@@ -267,13 +267,13 @@ def _network(spec: Spec, seed: int) -> Network:
         return build(spec)
 
 
-def _method(chosen: Resolved, prepared: Prepared, body: nn.Module | None) -> Method:
+def _method(chosen: ResolvedOptions, prepared: Prepared, backbone: nn.Module | None) -> Method:
     """The method with its network; what is random in it follows the run's seed too."""
     network = _network(prepared.spec, chosen.plan.seed)
-    if body is not None and not chosen.spec.frozen:
-        alone = type(network.backbone) is type(body)
-        for backbone in [network.backbone] if alone else network.backbone.members:  # type: ignore[union-attr]
-            backbone.load_state_dict(body.state_dict())
+    if backbone is not None and not chosen.spec.frozen:
+        alone = type(network.backbone) is type(backbone)
+        for member in [network.backbone] if alone else network.backbone.members:  # type: ignore[union-attr]
+            member.load_state_dict(backbone.state_dict())
         forget_domains(network)
     with torch.random.fork_rng():
         torch.manual_seed(chosen.plan.seed)
@@ -281,14 +281,14 @@ def _method(chosen: Resolved, prepared: Prepared, body: nn.Module | None) -> Met
 
 
 def _train(
-    job: Job,
-    chosen: Resolved,
+    job: TrainJob,
+    chosen: ResolvedOptions,
     pool: Pool,
     held: dict[str, Pool],
     seen: dict[str, Pool],
-    body: nn.Module | None,
+    backbone: nn.Module | None,
     labels: dict[str, int],
-) -> Fitted:
+) -> FitResult:
     """Train, and look at every held-out item and at the unlabelled ones."""
     trained = train(job)
     network = job.method.network
@@ -299,13 +299,13 @@ def _train(
         parts["unlabelled"] = (pool.subset(rows), _rows(job.pool.items, rows))
         for split, (part, items) in parts.items():
             if len(part):
-                evaluations[split] = look(network, part, items, device=device_for(chosen.plan))
+                evaluations[split] = evaluate_pool(network, part, items, device=device_for(chosen.plan))
     network.to("cpu")
     if chosen.spec.frozen:
-        network = compose(chosen.spec, network, body)
+        network = compose(chosen.spec, network, backbone)
     classes = pool.classes if chosen.method.learns == "classes" else ()
     model = Model(network, chosen.spec, classes, pool.white)
-    return Fitted(name_of(chosen.method), model, evaluations, trained.seconds, labels, job.method.eval(),
+    return FitResult(name_of(chosen.method), model, evaluations, trained.seconds, labels, job.method.eval(),
                   trained.snapshots)  # fmt: skip
 
 
@@ -313,7 +313,7 @@ def _rows(items: np.ndarray, rows: np.ndarray) -> np.ndarray:
     return items if len(rows) == len(items) else items[rows]
 
 
-def _conclude(fitted: list[Fitted], run: Path) -> None:
+def _conclude(fitted: list[FitResult], run: Path) -> None:
     """Figures and report of what is trained by now; those of `leaven evaluate` stay."""
     from leaven.report import write_report
 
@@ -324,7 +324,7 @@ def _conclude(fitted: list[Fitted], run: Path) -> None:
     write_report(run)
 
 
-def _save(fitted: Fitted, where: Path) -> None:
+def _save(fitted: FitResult, where: Path) -> None:
     fitted.model.save(where / folder.MODEL)
     for split, evaluation in fitted.evaluations.items():
         save_whole(where / folder.EVALUATIONS / f"{split}.npz", evaluation.save)

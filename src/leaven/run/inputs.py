@@ -13,7 +13,7 @@ from leaven.data.readers.mask_values import OPTION, Value, parse, read_names, st
 from leaven.data.readers.white import UNKNOWN, White
 from leaven.data.unlabelled import MARKERS, is_unlabelled
 from leaven.errors import LeavenError
-from leaven.labels.place import is_store, without_password
+from leaven.labels.location import is_store, without_password
 from leaven.utils.reading import PathLike
 
 if TYPE_CHECKING:

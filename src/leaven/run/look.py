@@ -8,11 +8,11 @@ import numpy as np
 from torch import nn
 
 from leaven.data import Pool
-from leaven.evaluate.evaluation import Evaluation
+from leaven.evaluate.classification import Evaluation
 from leaven.inference.predict import predict
 
 
-def look(network: nn.Module, pool: Pool, items: np.ndarray | None = None, **options: Any) -> Any:
+def evaluate_pool(network: nn.Module, pool: Pool, items: np.ndarray | None = None, **options: Any) -> Any:
     """An ``Evaluation``, or a ``DenseEvaluation`` where the pool has masks.
 
     Parameters
@@ -21,7 +21,7 @@ def look(network: nn.Module, pool: Pool, items: np.ndarray | None = None, **opti
     options : of ``predict``
     """
     if pool.dense:
-        from leaven.evaluate.dense import evaluate_dense
+        from leaven.evaluate.segmentation import evaluate_dense
 
         return evaluate_dense(network, pool, **options)
     seen = pool.items if items is None else items

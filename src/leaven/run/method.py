@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from leaven.errors import LeavenError
-from leaven.methods.base import Method, Setup
+from leaven.methods.base import Method, RunInfo
 from leaven.methods.registry import get, resolve
 from leaven.nn.build import Spec, build
 from leaven.run import folder
@@ -37,7 +37,7 @@ def load_method(run: PathLike) -> Method:
         method = kind(build(spec, load=False), **resolve(kind, config["hyperparameters"]))
         plan, data = config["plan"], config["data"]
         method.setup(
-            Setup(plan["steps"], plan["batch_size"], len(config["classes"]), data["items"], tuple(data["shape"]))
+            RunInfo(plan["steps"], plan["batch_size"], len(config["classes"]), data["items"], tuple(data["shape"]))
         )
         method.load_state_dict(state.method)
         method.network.load_state_dict(state.ema)

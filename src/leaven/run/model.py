@@ -18,10 +18,10 @@ from leaven.data.readers.white import FULL, UNKNOWN, White, as_white
 from leaven.errors import LeavenError
 from leaven.inference.predict import predict
 from leaven.nn.backbones.pretrained import freeze
-from leaven.nn.build import Spec, backbone, build
+from leaven.nn.build import Spec, build, build_backbone
 from leaven.nn.network import Network
 from leaven.run import folder
-from leaven.run.look import look
+from leaven.run.look import evaluate_pool
 from leaven.train.checkpoint import digest, require_digest
 from leaven.utils.files import whole
 from leaven.utils.reading import PathLike, from_json, require_regular
@@ -54,7 +54,7 @@ class Model:
         """Predictions for ``pool`` beside its labels, with thumbnails of what the report shows: an ``Evaluation``, or a
         ``DenseEvaluation`` where the pool has masks.
         """
-        return look(self.network, pool, **options)
+        return evaluate_pool(self.network, pool, **options)
 
     def require_classes(self, run: PathLike) -> None:
         """Raise where the model is a backbone, or solves tasks, and so has no classes to tell apart.
@@ -96,11 +96,11 @@ class Model:
             part.write_bytes(save(weights, metadata={"leaven": json.dumps(about)}))
 
 
-def compose(spec: Spec, head: Network, body: nn.Module | None = None) -> Network:
-    """A frozen backbone (``body``, or the one that ``spec`` names) under a trained head: takes pixels where the head
+def compose(spec: Spec, head: Network, backbone: nn.Module | None = None) -> Network:
+    """A frozen backbone (the one given, or else that of ``spec``) under a trained head: takes pixels where the head
     alone takes features.
     """
-    return Network(freeze(body or backbone(spec)), head, spec.mean, spec.std)
+    return Network(freeze(backbone or build_backbone(spec)), head, spec.mean, spec.std)
 
 
 def load_model(path: PathLike) -> Model:

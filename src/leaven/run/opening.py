@@ -6,12 +6,12 @@ from pathlib import Path
 
 from leaven.data import Pool
 from leaven.run.figures import counted
-from leaven.run.options import Resolved, mirrors
+from leaven.run.options import ResolvedOptions, mirrors
 from leaven.utils.reading import PathLike
 
 
 def opening(
-    chosen: Resolved, pool: Pool, held: int, run: PathLike | None, method: str = "", minutes: float | None = None
+    chosen: ResolvedOptions, pool: Pool, held: int, run: PathLike | None, method: str = "", minutes: float | None = None
 ) -> list[str]:
     """The data and their labels; network, method and steps; and of images, whether they are mirrored.
 
@@ -44,7 +44,7 @@ def _data(pool: Pool, held: int) -> str:
     return f"{len(pool):,} {form}{classes}; {labels}."
 
 
-def _training(chosen: Resolved, method: str, minutes: float | None) -> str:
+def _training(chosen: ResolvedOptions, method: str, minutes: float | None) -> str:
     spec = chosen.spec
     start = (
         f"taught by {chosen.start.method} first" if chosen.start is not None and chosen.start.method

@@ -19,10 +19,10 @@ from leaven.data.readers.white import UNKNOWN
 from leaven.errors import LeavenError
 from leaven.methods.base import Method
 from leaven.methods.registry import get, name_of, resolve
-from leaven.nn.build import Spec, describe
-from leaven.run import folder, held
+from leaven.nn.build import Spec, spec_for
+from leaven.run import folder, holdout
+from leaven.run.init_from import InitFrom
 from leaven.run.limits import augment_for, require_possible
-from leaven.run.start import Start
 from leaven.train.plan import Plan
 from leaven.utils.reading import PathLike
 
@@ -38,7 +38,7 @@ class Options:
     ----------
     method : name or class; ``None``: AdaMatch where there is a source domain, else FixMatch
     hyperparameters : of the method, by name; values may be strings
-    network : see ``leaven.nn.build.describe``
+    network : see ``leaven.nn.build.spec_for``
     pretrained, frozen, resolution : of a timm network
     dropout : share of the features before the last layer that training sets to 0
     plan : fields of ``Plan`` that differ from the method's own
@@ -66,14 +66,14 @@ class Options:
     augment: str | None = None
     validation: float | None = None
     baseline: bool = True
-    init: str | Path | Start | None = None
+    init: str | Path | InitFrom | None = None
     init_plan: dict[str, Any] = field(default_factory=dict)
     minutes: float | None = None
     budget: str | None = None
 
 
 @dataclass(frozen=True)
-class Resolved:
+class ResolvedOptions:
     """Options with every choice made for one pool.
 
     ``held`` is the share of labels to hold out, of the classes that have ``spare`` labels.
@@ -86,11 +86,11 @@ class Resolved:
     flip: bool
     held: float
     spare: int
-    start: Start | None = None
+    start: InitFrom | None = None
     augment: str = "randaugment"
 
 
-def decide(options: Options, pool: Pool) -> Resolved:
+def resolve_options(options: Options, pool: Pool) -> ResolvedOptions:
     """Make every choice that ``options`` leave open.
 
     Raises
@@ -120,11 +120,11 @@ def decide(options: Options, pool: Pool) -> Resolved:
         if frozen:
             raise LeavenError(f"{kind.__name__} learns {kind.learns} by training the backbone; leave --frozen out.")
         frozen = False
-    start = None if options.init is None else Start.named(options.init)
+    start = None if options.init is None else InitFrom.named(options.init)
     network = options.network if start is None else start.network(options.network)
     if kind.closed:
         network, frozen, start = _kept(kind, options, pool, network, start)
-    spec = describe(
+    spec = spec_for(
         network,
         pool.items,
         kind.outputs(pool.num_classes, hyperparameters),
@@ -148,14 +148,14 @@ def decide(options: Options, pool: Pool) -> Resolved:
             "that as well (--tuned), or choose another network."
         )
     augment = augment_for(options.augment, kind, pool, spec.frozen)
-    return Resolved(
+    return ResolvedOptions(
         kind,
         hyperparameters,
         spec if start is None else start.fit_to(spec),
         plan,
         mirrors(pool) if options.flip is None else options.flip,
-        held.share(pool, options.validation) if kind.learns == "classes" else 0.0,
-        held.least(options.validation),
+        holdout.share(pool, options.validation) if kind.learns == "classes" else 0.0,
+        holdout.least(options.validation),
         start,
         augment,
     )
@@ -200,8 +200,8 @@ def as_begun(options: Options, run: PathLike | None) -> Options:
 
 
 def _kept(
-    kind: type[Method], options: Options, pool: Pool, network: str, start: Start | None
-) -> tuple[str, bool | None, Start | None]:
+    kind: type[Method], options: Options, pool: Pool, network: str, start: InitFrom | None
+) -> tuple[str, bool | None, InitFrom | None]:
     """Name of the network, whether it is frozen, and the start, for a method that leaves the backbone as it is.
 
     A backbone that nobody taught would tell little: images pass a pretrained one, or one that MoCo teaches first;
@@ -217,12 +217,12 @@ def _kept(
                 "start from a run with --init."
             )
         return name, None, start
-    if start is None and not describe(network, pool.items, 2, pretrained=options.pretrained).pretrained:
-        start = Start(method=TEACHER)
+    if start is None and not spec_for(network, pool.items, 2, pretrained=options.pretrained).pretrained:
+        start = InitFrom(method=TEACHER)
     return network, True, start
 
 
-def configuration(chosen: Resolved, pool: Pool, labels: dict[str, int], source: str) -> dict[str, Any]:
+def configuration(chosen: ResolvedOptions, pool: Pool, labels: dict[str, int], source: str) -> dict[str, Any]:
     """The content of ``config.json``; ``labels`` is how many are learnt from, see ``figures.trained_on``."""
     counts = np.bincount(pool.labels[pool.labels >= 0], minlength=pool.num_classes)
     return {

@@ -43,13 +43,13 @@ def prepare(
     plan: Plan,
     *,
     augment: str = "randaugment",
-    body: nn.Module | None = None,
+    backbone: nn.Module | None = None,
     plain: bool = False,
     progress: bool = True,
 ) -> Prepared:
     """Choose the views; where the backbone is frozen, compute (or find) the features.
 
-    ``augment`` says how strong views of images are drawn, see ``leaven.run.limits.augment_for``; ``body`` is a
+    ``augment`` says how strong views of images are drawn, see ``leaven.run.limits.augment_for``; ``backbone`` is a
     backbone of leaven's own to take in place of the pretrained one that ``spec`` names; ``plain``: nobody draws views,
     so each image passes a frozen backbone once.
     """
@@ -61,7 +61,7 @@ def prepare(
     drawn = 0 if plain else STRONG
     views = [_plain, *([_mirrored] if flip and not plain else []), *([ImageViews(flip=flip).strong] * drawn)]
     key = "plain" if plain else f"weak {len(views) - drawn} strong {drawn}"
-    features = _encode(spec, pool.items, views, key, plan, body, progress)
+    features = _encode(spec, pool.items, views, key, plan, backbone, progress)
     features, mean, std = match_moments(features, pool.domain)
     head = Spec(
         "angular", (features.shape[2],), spec.classes, mean, std, head=spec.head, members=spec.members,
@@ -101,10 +101,10 @@ def match_moments(features: np.ndarray, domain: np.ndarray) -> tuple[np.ndarray,
 
 
 def encode_plain(
-    spec: Spec, items: np.ndarray, plan: Plan, *, body: nn.Module | None = None, progress: bool = True
+    spec: Spec, items: np.ndarray, plan: Plan, *, backbone: nn.Module | None = None, progress: bool = True
 ) -> np.ndarray:
     """Features of the items as they are, ``(N, D)``."""
-    return _encode(spec, items, [_plain], "plain", plan, body, progress)[:, 0]
+    return _encode(spec, items, [_plain], "plain", plan, backbone, progress)[:, 0]
 
 
 def _encode(
@@ -113,12 +113,12 @@ def _encode(
     views: Sequence[Callable[[Tensor], Tensor]],
     key: str,
     plan: Plan,
-    body: nn.Module | None,
+    backbone: nn.Module | None,
     progress: bool,
 ) -> np.ndarray:
     device = "cuda" if torch.cuda.is_available() and plan.accelerator != "cpu" else "cpu"
     precision = resolve_precision(plan.precision, device)
-    return encode(spec, items, views, key=key, precision=precision, device=device, body=body, progress=progress)
+    return encode(spec, items, views, key=key, precision=precision, device=device, backbone=backbone, progress=progress)
 
 
 def _plain(x: Tensor) -> Tensor:

@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from leaven.data import Pool, require_trainable
 from leaven.errors import LeavenError
-from leaven.inference.items import Items, to_float
-from leaven.inference.predict import describe
+from leaven.inference.items import ItemLoader, to_float
+from leaven.inference.predict import predict_with_features
 from leaven.methods.base import Method
 from leaven.methods.registry import get, resolve
 from leaven.nn.heads import class_means, set_to_means
@@ -46,7 +46,7 @@ class Solved(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """The scores."""
         with torch.inference_mode(False):  # a method may take gradients on the support
-            return self.method.solve(self.support, self.labels, x.clone())
+            return self.method.predict_episode(self.support, self.labels, x.clone())
 
 
 def solved(run: PathLike, model: Model, support: Pool) -> Model:
@@ -69,7 +69,7 @@ def solved(run: PathLike, model: Model, support: Pool) -> Model:
     support = support.subset(support.labels >= 0)
     kind = get(config["method"])
     spec = replace(model.spec, classes=support.num_classes)
-    if kind.solve is not Method.solve:
+    if kind.predict_episode is not Method.predict_episode:
         method = kind(model.network, **resolve(kind, config["hyperparameters"])).eval()  # type: ignore[arg-type]
         ways = getattr(getattr(method, "episode", None), "ways", support.num_classes)
         if ways < support.num_classes:
@@ -78,9 +78,9 @@ def solved(run: PathLike, model: Model, support: Pool) -> Model:
                 f"train it with --ways {support.num_classes}, or start from it: leaven fit DATA --init {run} "
                 "--method nearest."
             )
-        x = to_float(Items(support.items, torch.device("cpu"))[np.arange(len(support))])
+        x = to_float(ItemLoader(support.items, torch.device("cpu"))[np.arange(len(support))])
         return Model(Solved(method, x, torch.from_numpy(support.labels)), spec, support.classes, model.white)
-    _, features = describe(model.network, support.items)
+    _, features = predict_with_features(model.network, support.items)
     network = copy.deepcopy(model.network)
     assert isinstance(network, Network)
     network.head = nn.Linear(features.shape[1], support.num_classes)

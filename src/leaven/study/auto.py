@@ -12,21 +12,21 @@ import numpy as np
 
 from leaven.data import Pool
 from leaven.errors import LeavenError
-from leaven.evaluate.evaluation import Evaluation
+from leaven.evaluate.classification import Evaluation
 from leaven.evaluate.paired import paired
 from leaven.methods.base import Method
-from leaven.run import folder, held
+from leaven.run import folder, holdout
 from leaven.run.budget import foretold_of_all, require_budget, steps_within, worth_saying
 from leaven.run.figures import trained_on
-from leaven.run.fit import Fitted, fit, seconds_a_step, teach
+from leaven.run.fit import FitResult, fit, pretrain, seconds_a_step
+from leaven.run.init_from import InitFrom
 from leaven.run.opening import opening
-from leaven.run.options import Options, Resolved, as_begun, configuration, decide
-from leaven.run.start import Start
+from leaven.run.options import Options, ResolvedOptions, as_begun, configuration, resolve_options
 from leaven.study.evidence import Evidence, Tried, judge, unseen
 from leaven.study.race import numbers, runners
 from leaven.train import schemas
 from leaven.utils.jsonl import Lines
-from leaven.utils.main_process import first
+from leaven.utils.main_process import is_main_process
 from leaven.utils.reading import PathLike
 
 AUTO = "auto"
@@ -78,7 +78,7 @@ def fit_auto(
     progress: bool = True,
     announce: bool = False,
     candidates: Sequence[Candidate] = CANDIDATES,
-) -> tuple[list[Fitted], Evidence]:
+) -> tuple[list[FitResult], Evidence]:
     """Choose a method by cross-validation over the labels, then train it on all of them with ``fit``.
 
     After each fold the better half of the methods goes on (`leaven.study.race`). Where neither steps nor minutes are
@@ -108,9 +108,9 @@ def fit_auto(
         for one in candidates
         if pool.two_domains or not one.source
     }
-    resolved = {name: decide(own, pool) for name, own in asked.items()}
+    resolved = {name: resolve_options(own, pool) for name, own in asked.items()}
     default = next(iter(resolved.values()))
-    part = held.split(pool, default.held, default.plan.seed, default.spare)[0] if default.held else pool
+    part = holdout.split(pool, default.held, default.plan.seed, default.spare)[0] if default.held else pool
     folds = np.zeros(len(part), np.int64) if few else assign(part, default.plan.seed)
     claimed = bool(folds.any())
     record = (record or {}) | {AUTO: {"candidates": list(asked)}}
@@ -120,7 +120,7 @@ def fit_auto(
         made = configuration(resolved.get(name, default), pool, trained_on(part), source) | record
         return made if name else made | {"method": AUTO, "title": AUTO, "hyperparameters": {}}
 
-    writes = run if first() else None
+    writes = run if is_main_process() else None
     if writes is not None:
         before = _before(writes, list(asked)) if resume else ""
         folder.check(writes, configured(before), resume=resume, overwrite=overwrite)
@@ -132,11 +132,11 @@ def fit_auto(
             steps = within if options.minutes is not None else min(steps, within)
             record |= {"minutes": options.minutes or MINUTES}
             asked = {name: replace(own, minutes=None, plan=own.plan | {"steps": steps}) for name, own in asked.items()}
-            resolved = {name: decide(own, pool) for name, own in asked.items()}
+            resolved = {name: resolve_options(own, pool) for name, own in asked.items()}
             default = next(iter(resolved.values()))
         time = foretold_of_all(seconds, steps)
     if claimed:
-        if announce and first():
+        if announce and is_main_process():
             count = sum(numbers(len(asked) - 1, _sizes(folds))) + int(folds.max())
             method = f"{AUTO}, of {', '.join(asked)} ({count} trainings, and one of the one that is chosen)"
             told = [*opening(default, pool, len(pool) - len(part), run, method), time]
@@ -154,8 +154,8 @@ def fit_auto(
         started = asked
         if _taught(default):  # one for all folds
             begin()
-            taught = teach(default, options, part, run, resume, loggers, progress)
-            started = {name: replace(own, init=Start(model=taught)) for name, own in asked.items()}
+            taught = pretrain(default, options, part, run, resume, loggers, progress)
+            started = {name: replace(own, init=InitFrom(model=taught)) for name, own in asked.items()}
         _train_folds(part, folds, started, lines, begin, progress)
         evidence = judge(_tried(part, folds, list(asked), lines), int(folds.max()), _unjudged(part, folds))
         asked = started if run is None else asked
@@ -202,7 +202,7 @@ def assign(pool: Pool, seed: int) -> np.ndarray:
     return folds
 
 
-def _taught(chosen: Resolved) -> bool:
+def _taught(chosen: ResolvedOptions) -> bool:
     """Whether a backbone is to be taught before anything else."""
     return chosen.start is not None and bool(chosen.start.method)
 
@@ -270,7 +270,7 @@ def _train_folds(
             said = fitted.evaluations["unlabelled"].predicted[hidden[pool.rows("unlabelled")]].tolist()
             begin()
             lines.add({"candidate": name, "fold": fold, "predicted": said, "seconds": round(fitted.seconds, 2)})
-            if progress and first():
+            if progress and is_main_process():
                 right = int((pool.labels[hidden] == said).sum())
                 print(f"{AUTO}: fold {fold} of {count}, {name}: {right} of {len(said)} right", file=sys.stderr)
 

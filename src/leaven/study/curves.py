@@ -12,7 +12,7 @@ from leaven.evaluate.intervals import mean_of_runs, proportion, student
 from leaven.report.lines import Series, line_chart
 from leaven.report.parts import Panel
 from leaven.report.summary import write_summary
-from leaven.study.rounds import Line
+from leaven.study.round_log import Line
 from leaven.study.simulate import CONTROL
 from leaven.utils.reading import PathLike
 

@@ -16,10 +16,10 @@ from leaven.nn.build import build
 from leaven.nn.network import Network
 from leaven.run import folder
 from leaven.run.fit import fit
+from leaven.run.init_from import InitFrom
 from leaven.run.limits import best_device
 from leaven.run.model import Model, load_model
 from leaven.run.options import Options
-from leaven.run.start import Start
 from leaven.utils.reading import PathLike
 
 OFFLINE = {"linear probe, offline": linear_probe, "k-NN, offline": neighbours}
@@ -84,7 +84,7 @@ def probe(
         for seed, part in enumerate(few):
             options = Options(
                 "supervised", network=spec.name, pretrained=False, frozen=False, resolution=spec.resolution,
-                init=Start(path=run, model=Model(network, spec, ())),
+                init=InitFrom(path=run, model=Model(network, spec, ())),
                 plan={"steps": steps, "seed": seed, "probes": 0}, flip=config["flip"], validation=0.0, baseline=False,
             )  # fmt: skip
             [fitted] = fit(part, None, options, test=test, progress=progress)

@@ -12,20 +12,20 @@ from torch import Tensor
 
 from leaven.data import Pool
 from leaven.errors import LeavenError
-from leaven.inference.predict import describe, wanted
+from leaven.inference.predict import predict_acquisition, predict_with_features
 from leaven.nn.network import Network
 from leaven.query.copies import content
 from leaven.query.keys import keys
+from leaven.query.predictions import PoolPredictions
 from leaven.query.registry import find, names
-from leaven.query.said import Said
 from leaven.query.select import select
 from leaven.query.votes import dropout_votes, snapshot_votes
-from leaven.run.fit import Fitted, fit
+from leaven.run.fit import FitResult, fit
 from leaven.run.fit import seconds_a_step as measured
 from leaven.run.limits import device_for
-from leaven.run.options import Options, decide
+from leaven.run.options import Options, resolve_options
 from leaven.run.prepare import encode_plain
-from leaven.study.rounds import Book, Line
+from leaven.study.round_log import Line, RoundLog
 
 CONTROL = "random"
 MEMBERS = 8  # snapshots of each training where a strategy asks a committee
@@ -78,14 +78,14 @@ class Game:
             raise LeavenError(
                 f"The start has {self.start} labels, but {least} are needed, one of each of {classes} classes."
             )
-        if (wanted := self.start + sum(self.budgets)) > len(labels):
+        if (asked := self.start + sum(self.budgets)) > len(labels):
             raise LeavenError(
-                f"All rounds together ask for {wanted} labels, but the pool has {len(labels)} items; "
+                f"All rounds together ask for {asked} labels, but the pool has {len(labels)} items; "
                 "ask for fewer or play fewer rounds."
             )
-        if wanted > (different := len(np.unique(self.content))):
+        if asked > (different := len(np.unique(self.content))):
             raise LeavenError(
-                f"All rounds together ask for {wanted} labels, but of the pool's {len(labels)} items only {different} "
+                f"All rounds together ask for {asked} labels, but of the pool's {len(labels)} items only {different} "
                 "differ, and no exact copy is asked for; ask for fewer or play fewer rounds."
             )
 
@@ -96,20 +96,20 @@ class Game:
 
     @cached_property
     def content(self) -> np.ndarray:
-        """Which of these items are exact copies of each other, see ``Said.content``."""
+        """Which of these items are exact copies of each other, see ``PoolPredictions.content``."""
         return content(self.pool.items)[self.rows]
 
     @cached_property
     def seen(self) -> np.ndarray:
         """These items as their networks see them: features where the backbone is a pretrained, frozen one."""
         items = self.pool.subset(self.rows).items
-        chosen = decide(self.options, self.pool)
+        chosen = resolve_options(self.options, self.pool)
         return encode_plain(chosen.spec, items, chosen.plan) if self.encoded else items
 
     @cached_property
     def encoded(self) -> bool:
         """Whether features of a pretrained, frozen backbone take the place of images."""
-        spec = decide(self.options, self.pool).spec
+        spec = resolve_options(self.options, self.pool).spec
         return spec.frozen and spec.pretrained
 
     def beginning(self, seed: int) -> np.ndarray:
@@ -122,15 +122,15 @@ class Game:
         ranking = np.argsort(keys(ids, seed))
         if self.begin != CONTROL:
             flat = self.seen[:, 0] if self.seen.ndim == 3 else self.seen.reshape(count, -1)
-            nothing = Said(
+            nothing = PoolPredictions(
                 np.ones((count, 1), np.float32),
                 (flat if flat.dtype != np.float64 else flat - flat.mean(0)).astype(np.float32),
                 ids,
                 np.zeros(count, bool),
                 content=self.content,
             )
-            wanted = select(self.begin, nothing, self.start, seed)
-            ranking = np.concatenate([wanted, ranking[~np.isin(ranking, wanted)]])
+            chosen = select(self.begin, nothing, self.start, seed)
+            ranking = np.concatenate([chosen, ranking[~np.isin(ranking, chosen)]])
         if not self.pool.two_domains:
             _, first = np.unique(self.pool.labels[self.rows][ranking], return_index=True)
             ranking = np.concatenate([ranking[first], np.delete(ranking, first)])
@@ -140,7 +140,7 @@ class Game:
 
 
 @dataclass(frozen=True)
-class Trained:
+class RoundResult:
     """A trained round: how right it was, and what it says about the hidden items."""
 
     right: int
@@ -149,10 +149,10 @@ class Trained:
     features: np.ndarray
     network: Network  # of which the features are
     snapshots: list[dict[str, Tensor]]
-    wanted: np.ndarray | None = None
+    acquisition: np.ndarray | None = None
 
 
-def play(game: Game, seeds: int, book: Book, *, progress: bool = True) -> Iterator[Line]:
+def play(game: Game, seeds: int, book: RoundLog, *, progress: bool = True) -> Iterator[Line]:
     """Play every strategy with every seed; each round's line as it is there, those that stand in ``book`` at once.
 
     The first training of a seed is the same for all strategies, and is made once.
@@ -164,7 +164,7 @@ def play(game: Game, seeds: int, book: Book, *, progress: bool = True) -> Iterat
     ids = game.pool.ids[game.rows]
     place = {name: i for i, name in enumerate(ids.tolist())}
     for seed in range(seeds):
-        first: Trained | None = None
+        first: RoundResult | None = None
         for strategy in game.strategies:
             known = game.beginning(seed)
             for number, budget in enumerate((*game.budgets, 0)):
@@ -173,8 +173,9 @@ def play(game: Game, seeds: int, book: Book, *, progress: bool = True) -> Iterat
                     trained = first if number == 0 and first else _train(game, known, seed, progress)
                     first = trained if number == 0 else first
                     votes = _votes(game, strategy, trained, _seed(seed, number)) if budget else None
-                    said = Said(trained.probabilities, trained.features, ids, known, votes, trained.wanted,
-                                game.content)  # fmt: skip
+                    said = PoolPredictions(
+                        trained.probabilities, trained.features, ids, known, votes, trained.acquisition, game.content
+                    )
                     asked = ids[select(strategy, said, budget, _seed(seed, number))] if budget else ids[:0]
                     line = Line(seed, strategy, number, int(known.sum()), trained.right, len(game.test),
                                 round(trained.seconds, 2), tuple(asked.tolist()))  # fmt: skip
@@ -216,28 +217,28 @@ def _training(game: Game, known: np.ndarray, seed: int) -> tuple[Pool, Options]:
     return game.pool.with_labels(labels), replace(game.options, plan=plan, baseline=False, validation=0.0)
 
 
-def _train(game: Game, known: np.ndarray, seed: int, progress: bool) -> Trained:
+def _train(game: Game, known: np.ndarray, seed: int, progress: bool) -> RoundResult:
     pool, options = _training(game, known, seed)
-    fitted: Fitted = fit(pool, None, options, test=game.test, progress=progress)[-1]
+    fitted: FitResult = fit(pool, None, options, test=game.test, progress=progress)[-1]
     network = fitted.model.network.head if game.encoded else fitted.model.network
     assert isinstance(network, Network)
-    device = device_for(decide(options, game.pool).plan)
-    probabilities, features = describe(network, game.seen, device=device)
+    device = device_for(resolve_options(options, game.pool).plan)
+    probabilities, features = predict_with_features(network, game.seen, device=device)
     found = fitted.evaluations["test"]
     assert fitted.trained is not None
-    asked = wanted(fitted.trained, game.seen, device=device) if fitted.trained.asks else None
+    asked = predict_acquisition(fitted.trained, game.seen, device=device) if fitted.trained.acquires else None
     right = int((found.predicted == found.labels).sum())
-    return Trained(right, fitted.seconds, probabilities, features, network, fitted.snapshots, asked)
+    return RoundResult(right, fitted.seconds, probabilities, features, network, fitted.snapshots, asked)
 
 
-def _votes(game: Game, strategy: str, trained: Trained, seed: int) -> np.ndarray | None:
+def _votes(game: Game, strategy: str, trained: RoundResult, seed: int) -> np.ndarray | None:
     """Of draws of dropout for what asks for these, of the training's snapshots for what asks a committee."""
     needs = find(strategy).needs
     if needs not in ("dropout", "committee"):
         return None
     if needs == "dropout":
         return dropout_votes(trained.network, trained.features, seed=seed)
-    beneath = decide(game.options, game.pool).spec.frozen and not game.encoded
+    beneath = resolve_options(game.options, game.pool).spec.frozen and not game.encoded
     return snapshot_votes(trained.network, trained.snapshots, game.seen, beneath=beneath)
 
 

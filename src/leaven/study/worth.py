@@ -13,11 +13,11 @@ import numpy as np
 
 from leaven.data import Pool
 from leaven.errors import LeavenError
-from leaven.run import folder, held
+from leaven.run import folder, holdout
 from leaven.run.fit import fit, seconds_a_step
+from leaven.run.init_from import InitFrom
 from leaven.run.model import load_model
 from leaven.run.options import Options, fingerprint
-from leaven.run.start import Start
 from leaven.utils.jsonl import Line, Lines
 from leaven.utils.reading import PathLike
 
@@ -145,14 +145,14 @@ def task_of(run: PathLike, pool: Pool, known: Pool, test: Pool | None) -> Task:
     share, seed = config["validation"], config["plan"]["seed"]
     rows = np.arange(len(pool))
     if share:
-        _, validation = held.split(pool, share, seed, config.get("validation_least", 2))
+        _, validation = holdout.split(pool, share, seed, config.get("validation_least", 2))
         rows = np.flatnonzero(~np.isin(pool.ids, validation.ids))
         test = validation if test is None else test
     assert test is not None
     start = None
     if config["init"] is not None:
         where = Path(config["init"]["path"]) if "path" in config["init"] else run / folder.INIT
-        start = Start(path=where, model=load_model(where))
+        start = InitFrom(path=where, model=load_model(where))
     network = config["network"]
     plan = config["plan"] | {"probes": 0, "devices": 1, "nodes": 1, "snapshots": 0}
     base = Options(

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from leaven.errors import LeavenError
-from leaven.inference.items import Items, to_float
-from leaven.methods.base import Batch, Draw, Stream
+from leaven.inference.items import ItemLoader, to_float
+from leaven.methods.base import Batch, Stream, StreamBatch
 from leaven.nn.network import of_domain
 from leaven.train.episodes import EpisodeSampler
 from leaven.train.plan import Plan
@@ -87,9 +87,9 @@ class Batches:
         reader: str = "The method",
     ):
         self.streams, self.views, self.steps, self.device = dict(streams), views, plan.steps, device
-        self.items, self.domain = Items(pool.items, device), torch.from_numpy(pool.domain)
+        self.items, self.domain = ItemLoader(pool.items, device), torch.from_numpy(pool.domain)
         self.labels = torch.from_numpy(pool.labels).to(device)
-        self.masks = None if pool.masks is None else Items(pool.masks[..., None], device)
+        self.masks = None if pool.masks is None else ItemLoader(pool.masks[..., None], device)
         self.samplers = samplers(pool, self.streams, plan, rank, processes, reader)
         self.probed = None
         if (learner := getattr(views, "learner", None)) is not None:
@@ -123,18 +123,18 @@ class Batches:
             {name: self._draw(name, rows[name], seen[name], labels.get(name)) for name in rows}, step / self.steps
         )
 
-    def probe(self, step: int) -> Draw:
+    def probe(self, step: int) -> StreamBatch:
         """One more draw, of B labelled images seen as what learns in the views asks; it is no stream of the method."""
         assert self.probed is not None, "only views that learn ask"
         rows = self.probed.at(step)
         index = torch.from_numpy(rows).to(self.device, non_blocking=True)
         view = to_float(self.views.probe(self.items[rows]))
-        return Draw(index, {"probe": view}, self.labels.index_select(0, index))
+        return StreamBatch(index, {"probe": view}, self.labels.index_select(0, index))
 
-    def _draw(self, name: str, rows: np.ndarray, seen: Seen, labels: Tensor | None) -> Draw:
+    def _draw(self, name: str, rows: np.ndarray, seen: Seen, labels: Tensor | None) -> StreamBatch:
         index = torch.from_numpy(rows)
         views = {kind: of_domain(x, self.domain[index]) for kind, x in seen.views.items()}
         index = index.to(self.device, non_blocking=True)
         if labels is None and self.streams[name].role not in UNSEEN:
             labels = self.labels.index_select(0, index) if self.masks is None else seen.mask(self.masks[rows])
-        return Draw(index, views, labels, seen.places)  # type: ignore[arg-type]
+        return StreamBatch(index, views, labels, seen.places)  # type: ignore[arg-type]

@@ -6,12 +6,12 @@ import time
 
 import torch
 
-from leaven.inference.predict import describe
+from leaven.inference.predict import predict_with_features
 from leaven.methods.base import Survey
-from leaven.train.job import Job, Trained
+from leaven.train.job import TrainJob, TrainResult
 
 
-def solve(job: Job) -> Trained:
+def solve(job: TrainJob) -> TrainResult:
     """Show ``job.method`` the pool, as its network sees it, by ``survey``: with that its network is trained.
 
     The plan's steps, its devices and the folder play no part; every process of several computes the same.
@@ -21,7 +21,7 @@ def solve(job: Job) -> Trained:
     with torch.random.fork_rng():
         torch.manual_seed(job.plan.seed)
         method.setup(job.setup())
-        probabilities, features = describe(method.network, pool.items)
+        probabilities, features = predict_with_features(method.network, pool.items)
         method.survey(Survey(probabilities, features, pool.labels))
     weights = {name: tensor.cpu().clone() for name, tensor in method.network.state_dict().items()}
-    return Trained(weights, 0, time.perf_counter() - started)
+    return TrainResult(weights, 0, time.perf_counter() - started)

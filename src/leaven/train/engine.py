@@ -15,7 +15,7 @@ import torch
 from leaven.errors import LeavenError
 from leaven.train import checkpoint
 from leaven.train.closed import solve
-from leaven.train.job import Job, Trained
+from leaven.train.job import TrainJob, TrainResult
 from leaven.train.loop import Loop
 from leaven.train.plan import resolve_precision
 from leaven.utils.allocator import keep_memory, our_program
@@ -31,7 +31,7 @@ for _part in ("rank_zero", "distributed"):  # Fabric would tell the precision of
     logging.getLogger(f"lightning_fabric.utilities.{_part}").setLevel(logging.WARNING)
 
 
-def train(job: Job) -> Trained:
+def train(job: TrainJob) -> TrainResult:
     """Train ``job.method``; on return ``job.method.network`` holds the averaged weights (or its closed form).
 
     Raises
@@ -56,7 +56,7 @@ def train(job: Job) -> Trained:
     return trained
 
 
-def launched(job: Job) -> Fabric:
+def launched(job: TrainJob) -> Fabric:
     """What places the job, ready in this process."""
     fabric = _fabric(job)
     with safely():
@@ -64,7 +64,7 @@ def launched(job: Job) -> Fabric:
     return fabric
 
 
-def _fabric(job: Job, spawned: bool = False) -> Fabric:
+def _fabric(job: TrainJob, spawned: bool = False) -> Fabric:
     from lightning_fabric import Fabric
     from lightning_fabric.strategies import DDPStrategy
 
@@ -85,7 +85,7 @@ def _fabric(job: Job, spawned: bool = False) -> Fabric:
     )
 
 
-def _spawn(fabric: Fabric, job: Job) -> Trained:
+def _spawn(fabric: Fabric, job: TrainJob) -> TrainResult:
     """Train in several processes of this machine.
 
     The job travels pickled, for a module sent as it is would share its weights with all of them. The answer comes
@@ -103,7 +103,7 @@ def _spawn(fabric: Fabric, job: Job) -> Trained:
                 if sentence := _lost(error, job):
                     raise LeavenError(sentence) from None
                 raise
-        return Trained(**checkpoint.load(answer))
+        return TrainResult(**checkpoint.load(answer))
 
 
 def _spawned(fabric: Fabric, job: bytes, answer: Path) -> None:
@@ -118,7 +118,7 @@ def _spawned(fabric: Fabric, job: bytes, answer: Path) -> None:
     atexit.register(os._exit, 0)
 
 
-def _lost(error: Exception, job: Job) -> str:
+def _lost(error: Exception, job: TrainJob) -> str:
     """What to say where one of several processes ended without a word; nothing where it raised an error of its own."""
     code = getattr(error, "exit_code", None)
     if code is None and not any(words in str(error) for words in LOST):
@@ -142,7 +142,7 @@ def _accelerator(name: str) -> str:
     return name
 
 
-def _run(fabric: Fabric, job: Job) -> Trained:
+def _run(fabric: Fabric, job: TrainJob) -> TrainResult:
     """One process's part of the run. What the user can mend comes back as a sentence: exceptions don't travel."""
     keep_memory()
     devices = [fabric.device.index] if fabric.device.type == "cuda" else []
@@ -150,4 +150,4 @@ def _run(fabric: Fabric, job: Job) -> Trained:
         try:
             return Loop(fabric, job).run()
         except LeavenError as error:
-            return Trained({}, 0, 0.0, failure=str(error))
+            return TrainResult({}, 0, 0.0, failure=str(error))

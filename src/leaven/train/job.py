@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from leaven.methods.base import Method, Setup
+from leaven.methods.base import Method, RunInfo
 from leaven.train.plan import Plan
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ Probe = Callable[[int, float, nn.Module], None]
 
 
 @dataclass
-class Job:
+class TrainJob:
     """All that a run needs; it travels to other processes whole.
 
     Parameters
@@ -47,14 +47,14 @@ class Job:
     label: str = ""
     progress: bool = True
 
-    def setup(self) -> Setup:
+    def setup(self) -> RunInfo:
         """What the method may know of the run."""
         plan, pool = self.plan, self.pool
-        return Setup(plan.steps, plan.batch_size, pool.num_classes, len(pool), pool.items.shape[1:])
+        return RunInfo(plan.steps, plan.batch_size, pool.num_classes, len(pool), pool.items.shape[1:])
 
 
 @dataclass
-class Trained:
+class TrainResult:
     """What a run ends with: the averaged network's weights, the steps and seconds it took, its last log line.
 
     ``snapshots`` are its weights on the way (``Plan.moments``), where no folder was given to write them to;

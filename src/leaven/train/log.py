@@ -28,7 +28,7 @@ class Logger(Protocol):
         """No more lines."""
 
 
-class Table:
+class CsvLog:
     """A CSV file that grows by a line at a time.
 
     Lines of steps after ``after`` are dropped first: a run that was killed had logged steps that its checkpoint

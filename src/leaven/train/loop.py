@@ -14,15 +14,15 @@ import torch
 from torch import Tensor
 
 from leaven.errors import LeavenError
-from leaven.inference.predict import describe
+from leaven.inference.predict import predict_with_features
 from leaven.methods.base import Batch, Method, Phase, Survey
 from leaven.nn.ema import EMA
 from leaven.nn.norm import set_momentum, set_policy
 from leaven.train import checkpoint
 from leaven.train.batches import Batches
 from leaven.train.interrupt import interruptible
-from leaven.train.job import Job, Trained
-from leaven.train.log import LOGGERS, Logger, Table
+from leaven.train.job import TrainJob, TrainResult
+from leaven.train.log import LOGGERS, CsvLog, Logger
 from leaven.train.outliers import SURVEYS, belonging
 from leaven.train.plan import Plan
 from leaven.train.progress import Bar
@@ -44,7 +44,7 @@ SNAPSHOTS = "snapshots"  # folder of the averaged network's weights on the way, 
 class Loop:
     """One process's part of a run: steps, a log, probes, checkpoints."""
 
-    def __init__(self, fabric: Fabric, job: Job):
+    def __init__(self, fabric: Fabric, job: TrainJob):
         self.fabric, self.job, self.plan = fabric, job, job.plan
         self.first = fabric.global_rank == 0
         self.step, self.seconds = 0, 0.0
@@ -107,7 +107,7 @@ class Loop:
         due = [name for name, times in wanted.items() if times and step * times % self.plan.steps < times]
         if not due:
             return
-        survey = Survey(*describe(self.ema.network, pool.items), pool.labels)
+        survey = Survey(*predict_with_features(self.ema.network, pool.items), pool.labels)
         if "method" in due:
             method.survey(survey)
         if "outliers" in due:
@@ -135,7 +135,7 @@ class Loop:
 
     # -- the run --------------------------------------------------------------------------------------------
 
-    def run(self) -> Trained:
+    def run(self) -> TrainResult:
         """All steps that are left."""
         plan, job = self.plan, self.job
         every = max(1, plan.steps // LOG_LINES)
@@ -175,12 +175,12 @@ class Loop:
                     raise KeyboardInterrupt  # held back until now
         for logger in loggers:
             logger.close()
-        return Trained(self._weights(), self.step, self.seconds, row, snapshots=self.snapshots, rest=self._rest())
+        return TrainResult(self._weights(), self.step, self.seconds, row, snapshots=self.snapshots, rest=self._rest())
 
     def _rest(self) -> dict[str, Tensor]:
         """What else there is of a method that is of use after the run."""
         method = self.job.method
-        state = method.state_dict() if method.asks or method.synthesises else {}
+        state = method.state_dict() if method.acquires or method.generates else {}
         return {name: tensor.cpu() for name, tensor in state.items() if not name.startswith("network.")}
 
     def _weights(self) -> dict[str, Tensor]:
@@ -201,7 +201,7 @@ class Loop:
     def _loggers(self) -> list[Logger]:
         if not self.first or self.job.folder is None:
             return []
-        loggers: list[Logger] = [Table(self.job.folder / METRICS, after=self.step)]
+        loggers: list[Logger] = [CsvLog(self.job.folder / METRICS, after=self.step)]
         loggers += [LOGGERS[name](self.job.folder) for name in self.job.loggers]
         return loggers
 

@@ -11,7 +11,7 @@ import torch
 
 from leaven.train import paces
 from leaven.train.engine import launched
-from leaven.train.job import Job
+from leaven.train.job import TrainJob
 from leaven.train.loop import Loop
 from leaven.train.plan import Plan
 
@@ -20,7 +20,7 @@ MOST = 20  # steps
 OWN = 0.7  # of its threads' time that a training has where no other program wants their cores
 
 
-def step_seconds(job: Job) -> float:
+def step_seconds(job: TrainJob) -> float:
     """Median seconds of a step of ``job``, in one process with its share of the batch; 0 where it takes no steps.
 
     Nothing of the job changes, nor what it will draw. What is done a few times in a run only (a look at the whole
@@ -39,7 +39,7 @@ def step_seconds(job: Job) -> float:
     return seconds
 
 
-def _measured(job: Job, plan: Plan) -> tuple[float, bool]:
+def _measured(job: TrainJob, plan: Plan) -> tuple[float, bool]:
     """Seconds, and whether the cores were its own meanwhile."""
     trial = replace(job, method=copy.deepcopy(job.method), plan=plan, folder=None, resume=False, probe=None)
     fabric = launched(trial)

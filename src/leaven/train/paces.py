@@ -15,7 +15,7 @@ import torch
 import leaven
 from leaven.data.storage import cache_folder
 from leaven.errors import LeavenError
-from leaven.train.job import Job
+from leaven.train.job import TrainJob
 from leaven.train.plan import Plan
 from leaven.utils.reading import read_json
 
@@ -23,7 +23,7 @@ FOLDER = "paces"
 OF_A_STEP = ("batch_size", "optimizer", "clip", "norm", "precision", "accelerator")
 
 
-def kept(job: Job, plan: Plan) -> float | None:
+def kept(job: TrainJob, plan: Plan) -> float | None:
     """Seconds of such a step, where they were measured before; ``plan`` is of one process."""
     try:
         seconds = read_json(_place(job, plan), float, "remove it")
@@ -32,7 +32,7 @@ def kept(job: Job, plan: Plan) -> float | None:
     return seconds if 0 < seconds < float("inf") else None
 
 
-def keep(job: Job, plan: Plan, seconds: float) -> None:
+def keep(job: TrainJob, plan: Plan, seconds: float) -> None:
     """Keep them for the next time; where that cannot be written it is measured again."""
     place = _place(job, plan)
     part = place.with_name(f"{place.name}.{uuid.uuid4().hex}")
@@ -42,7 +42,7 @@ def keep(job: Job, plan: Plan, seconds: float) -> None:
         os.replace(part, place)
 
 
-def _place(job: Job, plan: Plan) -> Path:
+def _place(job: TrainJob, plan: Plan) -> Path:
     """Named after all that decides how long a step takes."""
     method = job.method
     step = {

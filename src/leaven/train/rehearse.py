@@ -11,10 +11,10 @@ from leaven.methods.common import require_moving_features
 from leaven.nn.norm import running_statistics_kept
 from leaven.train.batches import samplers
 from leaven.train.episodes import EpisodeSampler
-from leaven.train.job import Job
+from leaven.train.job import TrainJob
 
 
-def rehearse(job: Job) -> None:
+def rehearse(job: TrainJob) -> None:
     """Raise where the first step could not be made.
 
     Raises
@@ -48,7 +48,7 @@ def rehearse(job: Job) -> None:
         )
 
 
-def _normalises_one(job: Job) -> bool:
+def _normalises_one(job: TrainJob) -> bool:
     """Whether the network can be trained on one item: it has no batch norm, or the item has many places."""
     network = job.method.network
     height, *_ = shape = job.pool.items.shape[1:]

@@ -36,7 +36,7 @@ class Seen:
 
     views: dict[str, Tensor]
     drawn: Drawn | None = None  # of the weak view, or of the first, if that is known
-    places: Mapping[str, Tensor] | None = None  # see ``leaven.methods.base.Draw``
+    places: Mapping[str, Tensor] | None = None  # see ``leaven.methods.base.StreamBatch``
 
     def mask(self, masks: Tensor) -> Tensor:
         """The labels of the weak (or first) view's pixels, int64 ``(B, H, W)``, from uint8 masks ``(B, 1, H, W)``.

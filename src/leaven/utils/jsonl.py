@@ -17,7 +17,7 @@ from leaven.utils.reading import PathLike, from_json, read_bytes
 L = TypeVar("L")
 
 
-class Kept(ABC, Generic[L]):
+class JsonlLog(ABC, Generic[L]):
     """Lines in memory and, where a path is given, on the disk as soon as they are there.
 
     Raises
@@ -71,7 +71,7 @@ class Kept(ABC, Generic[L]):
 Line = dict[str, Any]
 
 
-class Lines(Kept[Line]):
+class Lines(JsonlLog[Line]):
     """Plain ones; ``names`` are the entries that say what a line is about, ``form`` the schema of all entries."""
 
     mend = "remove it to train what it holds again"

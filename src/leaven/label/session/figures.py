@@ -11,11 +11,11 @@ import numpy as np
 
 from leaven.errors import LeavenError
 from leaven.label.session import audit, rounds
-from leaven.label.session.items import Items
+from leaven.label.session.answer_index import AnswerIndex
+from leaven.label.session.items import ItemIndex
 from leaven.label.session.schedule import left
 from leaven.label.session.sentence import waiting, worth
 from leaven.label.session.settings import Settings
-from leaven.label.session.tally import Tally
 from leaven.utils.reading import read_json
 
 NO_TRAINING = "No model is trained (--no-train): labels are kept for `leaven fit`."
@@ -43,7 +43,7 @@ class Figures:
     settings, items, tally : of the labelling
     """
 
-    def __init__(self, settings: Settings, items: Items, tally: Tally):
+    def __init__(self, settings: Settings, items: ItemIndex, tally: AnswerIndex):
         self.settings, self.items, self.tally = settings, items, tally
         self.rounds: list[dict[str, Any]] = []  # of each round, what its model takes the audit items for
         self._made: tuple[Any, dict[str, Any]] = ((), {})

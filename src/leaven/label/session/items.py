@@ -33,7 +33,7 @@ def item_id(name: str) -> str:
     return hashlib.blake2b(name.encode(errors="surrogateescape"), digest_size=8).hexdigest()
 
 
-class Items:
+class ItemIndex:
     """Names and ids of all items, in the order in which a pool of the same data has them; made ones come last.
 
     Nothing is decoded before it is asked for, so 100,000 files are there within a second.

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from leaven.data import LeavenWarning
 from leaven.errors import LeavenError
-from leaven.label.session.says import Says
+from leaven.label.session.ranking import Ranking
 from leaven.utils.files import whole
 from leaven.utils.reading import read_json
 
@@ -32,13 +32,13 @@ class LeftOut:
     items: dict[str, str]
 
 
-def keep(run: Path, says: Says, items: Mapping[str, str]) -> None:
+def keep(run: Path, ranking: Ranking, items: Mapping[str, str]) -> None:
     """Write what was left out of this model's guesses: name of an item → event. A full disk is no reason to fail."""
     with suppress(OSError), whole(run / FILE) as part:
-        part.write_text(json.dumps(asdict(LeftOut(says.model, says.seq, dict(items)))))
+        part.write_text(json.dumps(asdict(LeftOut(ranking.model, ranking.seq, dict(items)))))
 
 
-def read(run: Path, says: Says) -> dict[str, str]:
+def read(run: Path, ranking: Ranking) -> dict[str, str]:
     """What was left out of the guesses of this very model; nothing where the file is of another, gone or damaged."""
     try:
         found: LeftOut = read_json(run / FILE, LeftOut, AGAIN)
@@ -47,4 +47,4 @@ def read(run: Path, says: Says) -> dict[str, str]:
     except LeavenError as error:
         warnings.warn(str(error), LeavenWarning, stacklevel=2)
         return {}
-    return found.items if (found.model, found.seq) == (says.model, says.seq) else {}
+    return found.items if (found.model, found.seq) == (ranking.model, ranking.seq) else {}

@@ -10,8 +10,8 @@ from typing import Any
 
 from leaven.data import LeavenWarning
 from leaven.errors import LeavenError
-from leaven.label.session import known as before
-from leaven.label.session.items import Items, same_folder
+from leaven.label.session import initial_labels
+from leaven.label.session.items import ItemIndex, same_folder
 from leaven.label.session.session import Session
 from leaven.label.session.settings import FILE, FOLDERS, NONE, Settings
 from leaven.query.registry import find
@@ -52,12 +52,12 @@ def open_session(
     run, settings = _begun(target, out, asked)
     if settings.train and ("method" in asked or "hyperparameters" in asked):
         _require_method(settings)
-    items = Items(settings.data, run / "made", settings.form.get("white"))
+    items = ItemIndex(settings.data, run / "made", settings.form.get("white"))
     if items.passed:
         warnings.warn(items.passed, LeavenWarning, stacklevel=2)
     if not settings.labels:
-        settings = replace(settings, labels=before.default(items, settings.unlabelled))
-    found = before.read_known(settings, items, run)
+        settings = replace(settings, labels=initial_labels.default(items, settings.unlabelled))
+    found = initial_labels.read_known(settings, items, run)
     require_writable(run / FILE)
     run.mkdir(parents=True, exist_ok=True)
     if store and not _plain(store):
@@ -125,7 +125,8 @@ def _of_run(run: Path) -> Settings:
         form["white"] = white
     plan = {name: config["plan"][name] for name in ("optimizer", "lr", "weight_decay")}  # rounds are short
     return Settings(
-        inputs["data"], before.RUN, method=config["method"], hyperparameters=config["hyperparameters"], plan=plan,
+        inputs["data"], initial_labels.RUN, method=config["method"], hyperparameters=config["hyperparameters"],
+        plan=plan,
         network={name: value for name, value in network.items() if value is not None}, form=form,
     )  # fmt: skip
 
@@ -137,7 +138,7 @@ def _as_given(asked: dict[str, Any]) -> dict[str, Any]:
             raise LeavenError("Either the steps of a training decide how long it takes, or its minutes; give one.")
         asked = asked | {"minutes": None}
     labels = asked.get("labels")
-    if labels and labels not in (NONE, FOLDERS, before.NPZ, before.RUN):
+    if labels and labels not in (NONE, FOLDERS, initial_labels.NPZ, initial_labels.RUN):
         return asked | {"labels": str(Path(labels).resolve())}
     return asked
 
@@ -169,6 +170,6 @@ def _in_order(names: Any) -> list[str]:
 
 
 def _plain(store: str) -> bool:
-    from leaven.labels.place import is_url
+    from leaven.labels.location import is_url
 
     return is_url(store)

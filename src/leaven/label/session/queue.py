@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from leaven.errors import LeavenError
-from leaven.label.session.tally import Tally, argsorted
+from leaven.label.session.answer_index import AnswerIndex, argsorted
 
 HOLD = 600.0  # seconds for which a question that was handed out is nobody else's
 
@@ -24,7 +24,7 @@ class Question:
     name : path, or number of the row
     strategy, score, model : what chose it, and by which model
     suggestion, confidence : what the model takes it for; empty where that is hidden, or there is no model
-    version : of its picture, see ``Items.version``; an answer names it
+    version : of its picture, see ``ItemIndex.version``; an answer names it
     """
 
     item: str
@@ -86,7 +86,7 @@ class Queue:
     twice : bool ``(N,)``, rows of which two people are asked
     """
 
-    tally: Tally
+    tally: AnswerIndex
     closed: np.ndarray
     twice: np.ndarray
     clock: Callable[[], float] = time.monotonic

@@ -7,7 +7,7 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from leaven.label.session import says
+from leaven.label.session import ranking
 from leaven.run import folder
 
 ROUNDS = "rounds"
@@ -31,17 +31,17 @@ def cold(run: Path) -> Path:
 
 def finished(run: Path) -> list[int]:
     """Numbers of the rounds that were finished, ascending; 0 is the model that the labelling began with."""
-    found = [p for p in (run / ROUNDS).glob("[0-9]*") if p.name.isdigit() and says.about(p) is not None]
+    found = [p for p in (run / ROUNDS).glob("[0-9]*") if p.name.isdigit() and ranking.about(p) is not None]
     return sorted(int(p.name) for p in found)
 
 
-def newest(run: Path) -> says.Says | None:
+def newest(run: Path) -> ranking.Ranking | None:
     """What the newest model says; else the ranking without one; ``None`` where there is neither."""
     for number in reversed(finished(run)):
-        found = says.Says.load(path(run, number))
+        found = ranking.Ranking.load(path(run, number))
         if found is not None:
             return found
-    return says.Says.load(cold(run))
+    return ranking.Ranking.load(cold(run))
 
 
 def trained(run: Path) -> int | None:
@@ -104,7 +104,7 @@ def prune(run: Path) -> None:
             shutil.rmtree(where / name, ignore_errors=True)
             with suppress(OSError):
                 (where / name).unlink(missing_ok=True)
-        for file in (where / says.FOLDER).glob("*.npy"):
+        for file in (where / ranking.FOLDER).glob("*.npy"):
             file.unlink(missing_ok=True)
 
 

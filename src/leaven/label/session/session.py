@@ -14,17 +14,17 @@ import numpy as np
 from leaven.data.readers.white import as_white
 from leaven.errors import LeavenError
 from leaven.label.session import left_out as left
-from leaven.label.session import rounds, says
-from leaven.label.session.asking import Asking
+from leaven.label.session import ranking, rounds
+from leaven.label.session.answer_index import GRID, AnswerIndex
 from leaven.label.session.figures import Figures
-from leaven.label.session.items import Items
+from leaven.label.session.items import ItemIndex
+from leaven.label.session.live_ranking import LiveRanking
 from leaven.label.session.lock import Lock
-from leaven.label.session.news import News
+from leaven.label.session.question_picker import QuestionPicker
 from leaven.label.session.queue import Changed, Question
 from leaven.label.session.schedule import due
 from leaven.label.session.settings import Settings
-from leaven.label.session.tally import GRID, Tally
-from leaven.label.session.trainer import Trainer
+from leaven.label.session.worker_client import WorkerClient
 from leaven.label.session.writer import Writer
 from leaven.labels import Conflict, Event, Store, Unavailable
 
@@ -58,7 +58,7 @@ class Session:
         self,
         folder: str | Path,
         *,
-        items: Items | None = None,
+        items: ItemIndex | None = None,
         known: Mapping[str, str] | None = None,
         store: str | Path | None = None,
         strategy: str | None = None,
@@ -69,17 +69,17 @@ class Session:
         self._own = Lock(self.folder)
         where = str(store or self.folder / "labels.db")
         white = self.settings.form.get("white")
-        self.items = items or Items(self.settings.data, self.folder / "made", white)
+        self.items = items or ItemIndex(self.settings.data, self.folder / "made", white)
         self.store = Store.open(where, patience=STORE)
         self._writer = Writer(self.store)
         self._lock = threading.RLock()
         self._since = time.monotonic()
         self._known = sorted(set((known or {}).values()))  # classes
-        self._tally = Tally(self.store, self.items.rows)
-        self._ask = Asking(self.items, self.settings, known or (), self._tally)
+        self._tally = AnswerIndex(self.store, self.items.rows)
+        self._ask = QuestionPicker(self.items, self.settings, known or (), self._tally)
         self._figures = Figures(self.settings, self.items, self._tally)
         self._where = where
-        self._trainer: Trainer | None = None
+        self._trainer: WorkerClient | None = None
         self._last_kept = 0
         self._failed_at: int | None = None  # labels that there were when a training failed
         self._answered = time.monotonic()
@@ -96,7 +96,7 @@ class Session:
         """Start the worker, where there is anything for it to do."""
         if self._trainer is None and (self.settings.train or self._ask.news is None):
             self._since = time.monotonic()
-            self._trainer = Trainer(self.folder, self._where, self.settings.strategy, self._heard)
+            self._trainer = WorkerClient(self.folder, self._where, self.settings.strategy, self._heard)
             self._trainer.start()
 
     @property
@@ -541,9 +541,9 @@ class Session:
             self._look()
             self._consider()
 
-    def _take(self, found: says.Says) -> None:
+    def _take(self, found: ranking.Ranking) -> None:
         """Ask and suggest by a new ranking from now on; it is made ready before anybody has to wait for it."""
-        news = News(found, self.items.rows, self._ask.reserved)
+        news = LiveRanking(found, self.items.rows, self._ask.reserved)
         news.rename(self._tally.renames)
         news.warm()
         rows = self.items.rows

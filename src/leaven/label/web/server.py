@@ -28,9 +28,9 @@ from leaven.errors import LeavenError
 from leaven.label.session.queue import Changed
 from leaven.labels import Conflict, Unavailable
 
-from .ahead import Ahead
 from .link import link_file
 from .messages import Bad, annotator_name, ids, read_entries, read_json, text, whole_number
+from .prefetch import Prefetch
 from .security import Guard, is_loopback
 from .thumbs import GRID, VIEW, Picture, Replaced, Thumbs, Unreadable
 
@@ -93,7 +93,7 @@ def create_app(
             await run_in_threadpool(session.broken, id_, str(error))  # nobody is asked about it again
             raise
         headers = {"Cache-Control": "private, max-age=86400, immutable"} if version else {}
-        return Response(picture.body, media_type=picture.type, headers=headers)
+        return Response(picture.backbone, media_type=picture.type, headers=headers)
 
     async def opened(request: Request) -> Response:
         who = annotator_name(unquote(request.headers.get("x-annotator", "")) or annotator)
@@ -295,7 +295,7 @@ def serve(
         app, http=Connection, backlog=AT_ONCE, log_level="error", access_log=False, lifespan="off", ws="none",
         server_header=False, timeout_graceful_shutdown=2, timeout_keep_alive=75,
     )  # fmt: skip
-    ahead = Ahead(session.items, thumbs.path)
+    ahead = Prefetch(session.items, thumbs.path)
     try:
         with suppress(KeyboardInterrupt), link_file(folder, url) if browser else nullcontext("") as link:
             if link:

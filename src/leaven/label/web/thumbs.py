@@ -47,7 +47,7 @@ ASKED = (
 
 
 class Opens(Protocol):
-    """What pictures are made of; `leaven.label.session.items.Items` is one."""
+    """What pictures are made of; `leaven.label.session.items.ItemIndex` is one."""
 
     @property
     def ids(self) -> list[str]: ...  # noqa: D102
@@ -66,7 +66,7 @@ class Picture(NamedTuple):
     """An encoded image and its media type."""
 
     type: str
-    body: bytes
+    backbone: bytes
 
 
 class Unreadable(Exception):
@@ -110,7 +110,8 @@ class Thumbs:
         return None if row is None else Picture(*row)
 
     def make(self, id_: str, side: int, version: str = "") -> Picture:
-        """The picture, made now if it must be; of a version of its file (see ``Items.version``), or of what is there.
+        """The picture, made now if it must be; of a version of its file (see ``ItemIndex.version``), or of what is
+        there.
 
         Raises
         ------

@@ -11,26 +11,26 @@ import numpy as np
 
 from leaven.data import Pool
 from leaven.errors import LeavenError
-from leaven.inference.predict import describe, wanted
+from leaven.inference.predict import predict_acquisition, predict_with_features
 from leaven.label.session import audit, rounds
-from leaven.label.session.items import Items
-from leaven.label.session.says import Says
+from leaven.label.session.items import ItemIndex
+from leaven.label.session.ranking import Ranking
 from leaven.label.session.settings import Settings
-from leaven.label.worker.cold import in_lots
+from leaven.label.worker.cold_start import in_lots
 from leaven.label.worker.pools import judged, labelled, with_made
 from leaven.labels import State
 from leaven.methods.base import Method
 from leaven.query.copies import content
+from leaven.query.predictions import PoolPredictions
 from leaven.query.registry import find
-from leaven.query.said import Said
 from leaven.query.select import select
 from leaven.run import folder
 from leaven.run.budget import steps_within
 from leaven.run.fit import fit, seconds_a_step
+from leaven.run.init_from import InitFrom
 from leaven.run.limits import best_device
 from leaven.run.model import Model, load_model
 from leaven.run.options import Options
-from leaven.run.start import Start
 from leaven.utils.files import whole
 
 LOTS = 3  # of `every` questions in a ranking
@@ -39,7 +39,7 @@ SHORT = {"steps": 200, "batch_size": 16, "probes": 0}
 
 
 def train(
-    run: Path, settings: Settings, items: Items, pool: Pool, known: Mapping[str, str | None], state: State,
+    run: Path, settings: Settings, items: ItemIndex, pool: Pool, known: Mapping[str, str | None], state: State,
     tell: Callable[..., None],
 ) -> int:  # fmt: skip
     """Train, score the pool and rank it; the answer is the number of the round, which then stands at the run's top.
@@ -77,8 +77,14 @@ def train(
 
 
 def take_up(
-    run: Path, number: int, settings: Settings, items: Items, pool: Pool, known: Mapping[str, str | None], state: State,
-) -> None:  # fmt: skip
+    run: Path,
+    number: int,
+    settings: Settings,
+    items: ItemIndex,
+    pool: Pool,
+    known: Mapping[str, str | None],
+    state: State,
+) -> None:
     """Finish a round whose training is whole on the disk: score the pool and rank it.
 
     Raises
@@ -98,7 +104,7 @@ def take_up(
 
 
 def finish(
-    run: Path, number: int, settings: Settings, items: Items, pool: Pool, model: Model, state: State,
+    run: Path, number: int, settings: Settings, items: ItemIndex, pool: Pool, model: Model, state: State,
     known: set[str], told: Mapping[str, int], trained: Method | None = None,
 ) -> None:  # fmt: skip
     """What a model says of the pool, and the ranking that follows; with it the round is finished.
@@ -107,7 +113,7 @@ def finish(
     """
     where = rounds.path(run, number)
     network: Any = model.network
-    probabilities, features = describe(network, pool.items, device=best_device())
+    probabilities, features = predict_with_features(network, pool.items, device=best_device())
     network.to("cpu")
     names = pool.ids.tolist()
     votes = state.votes
@@ -116,15 +122,15 @@ def finish(
     answered = np.array([name in votes or name in known for name in names])
     columns = {"probabilities": probabilities, "features": features, "ids": pool.ids, "content": content(pool.items)}
     strategy = settings.strategy
-    if trained is not None and trained.asks and find(strategy).needs == "method":
-        columns["wanted"] = wanted(trained, pool.items, device=best_device())
+    if trained is not None and trained.acquires and find(strategy).needs == "method":
+        columns["acquisition"] = predict_acquisition(trained, pool.items, device=best_device())
     rows = _rank(strategy, columns, np.flatnonzero(open_), answered, settings.every, settings.seed + 1000 * number)
     predicted = {name: int(probabilities[row].argmax()) for row, name in enumerate(names)
                  if name in set_aside or name in state.audit}  # fmt: skip
     figures = {"labelled": told["labelled"], "seq": told["seq"], "classes": list(model.classes), "predicted": predicted}
     folder.write_json(where / rounds.PREDICTED, figures)
     about = (f"{number:04d}", told["seq"], told["labelled"], strategy, model.classes)
-    Says(*about, pool.ids, rows, probabilities).save(where)
+    Ranking(*about, pool.ids, rows, probabilities).save(where)
 
 
 def _rank(
@@ -132,13 +138,13 @@ def _rank(
 ) -> np.ndarray:
     """Rows of the pool, the most wanted first. Audit items that nobody was asked about yet are not looked at."""
     if find(strategy).needs == "method":  # a number for each item: lots would be the same list
-        whole_ = Said(labelled=answered | ~np.isin(np.arange(len(answered)), open_), **columns)
+        whole_ = PoolPredictions(labelled=answered | ~np.isin(np.arange(len(answered)), open_), **columns)
         return select(strategy, whole_, LOTS * every, seed)
     part = columns if len(open_) == len(answered) else {name: column[open_] for name, column in columns.items()}
     return open_[in_lots(strategy, part, answered[open_], every, LOTS, seed)]
 
 
-def _set_aside(items: Items, settings: Settings, known: set[str]) -> set[str]:
+def _set_aside(items: ItemIndex, settings: Settings, known: set[str]) -> set[str]:
     """Names of the audit items, those to come included."""
     names = [name for name in items.names[: items.count] if name not in known]
     return {names[i] for i in audit.drawn(names, settings.audit, settings.seed).tolist()}
@@ -157,7 +163,7 @@ def _options(run: Path, settings: Settings) -> Options:
         last = rounds.path(run, before[-1])
         model = load_model(last)
         if not model.spec.frozen:
-            init = Start(path=last, model=model)
+            init = InitFrom(path=last, model=model)
             network.pop("pretrained", None)
     return Options(
         settings.method, dict(settings.hyperparameters), plan=plan, baseline=False, validation=0.0, init=init, **network

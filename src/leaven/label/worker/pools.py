@@ -11,7 +11,7 @@ from leaven.data import Pool
 from leaven.data.names import natural_key
 from leaven.data.readers.images import standardise
 from leaven.data.storage import bytes_each, let_go, parts, room
-from leaven.label.session.items import Items
+from leaven.label.session.items import ItemIndex
 from leaven.label.session.settings import Settings
 from leaven.run.inputs import read_data
 
@@ -23,7 +23,7 @@ def read_pool(settings: Settings) -> Pool:
     return pool.with_labels(np.full(len(pool), -1), ())
 
 
-def with_made(pool: Pool, items: Items, names: list[str]) -> Pool:
+def with_made(pool: Pool, items: ItemIndex, names: list[str]) -> Pool:
     """The pool, and after it these synthesised items in its form; those that cannot be read are left out."""
     height, width, channels = pool.items.shape[1:]
     made: dict[str, np.ndarray] = {}

@@ -42,14 +42,14 @@ class Worker:
     """
 
     def __init__(self, run: Path, store: str, strategy: str, out: IO[str], orders: queue.SimpleQueue[dict[str, Any]]):
-        from leaven.label.session.items import Items
-        from leaven.label.session.known import read_known
+        from leaven.label.session.initial_labels import read_known
+        from leaven.label.session.items import ItemIndex
         from leaven.label.session.settings import Settings
         from leaven.labels import Store
 
         self.run, self._out, self._orders = run, out, orders
         self.settings = Settings.load(run, strategy)
-        self.items = Items(self.settings.data, run / "made", self.settings.form.get("white"))
+        self.items = ItemIndex(self.settings.data, run / "made", self.settings.form.get("white"))
         self.known = read_known(self.settings, self.items, run)
         self.store = Store.open(store)
         self._pool: Pool | None = None
@@ -145,8 +145,8 @@ class Worker:
     def _rank(self) -> None:
         """Typical items of a sample, and of a larger one if there is nothing to train meanwhile."""
         from leaven.label.session import audit
-        from leaven.label.worker.cold import STAGES, TYPICAL, Sample, rank
-        from leaven.label.worker.cold_encoder import encoded
+        from leaven.label.worker.cold_start import STAGES, TYPICAL, Sample, rank
+        from leaven.label.worker.cold_start_encoder import encoded
         from leaven.query.registry import find
 
         names = [name for name in self.items.names[: self.items.count] if name not in self.known]
@@ -178,11 +178,11 @@ class Worker:
         import numpy as np
 
         from leaven.label.session import rounds
-        from leaven.label.session.says import Says
+        from leaven.label.session.ranking import Ranking
 
         state = self.store.state()
         rows = ranked(strategy, set(state.votes), self.settings.every, self.settings.seed)
-        Says("", state.seq, len(state.votes), strategy, (), np.array(names), rows).save(rounds.cold(self.run))
+        Ranking("", state.seq, len(state.votes), strategy, (), np.array(names), rows).save(rounds.cold(self.run))
 
 
 def main() -> None:

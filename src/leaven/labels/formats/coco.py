@@ -22,9 +22,9 @@ from leaven.labels.merge import merged_masks
 from leaven.labels.pixels import filled, parsed
 from leaven.labels.state import State
 
+from .import_result import answer
 from .outside import LeftOut, Size, SizeOf, Unclear, checked, settled
 from .painted import Painted
-from .taken import answer
 
 if TYPE_CHECKING:
     import numpy as np

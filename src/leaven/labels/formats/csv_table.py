@@ -14,7 +14,7 @@ from leaven.errors import LeavenError
 from leaven.labels.event import ANSWERS, Event
 from leaven.labels.state import State
 
-from .taken import answer
+from .import_result import answer
 
 CONSENSUS = ("file", "label", "audit")
 EVERY = ("file", "label", "answer", "annotator", "at", "audit")

@@ -10,7 +10,7 @@ from leaven.errors import LeavenError
 from leaven.labels.event import ANSWERS, Event, from_dict, in_nfc, to_dict
 from leaven.labels.store import Store
 
-from .taken import Taken
+from .import_result import ImportResult
 
 
 def write(store: Store, path: Path) -> int:
@@ -45,7 +45,7 @@ def _event(line: str, where: str) -> Event:
     return in_nfc(from_dict(content, where))
 
 
-def take(store: Store, given: Sequence[Event]) -> Taken:
+def take(store: Store, given: Sequence[Event]) -> ImportResult:
     """Keep all events of a file that the store does not have, or none; classes of one name are one class.
 
     Raises
@@ -59,4 +59,4 @@ def take(store: Store, given: Sequence[Event]) -> Taken:
     new = [event for event in events if event.id not in known]
     classes = tuple(event.label for event in new if event.kind == "class_add")
     replaced = sum(bool(event.replaces) for event in new)
-    return Taken(sum(event.kind in ANSWERS for event in new), replaced, len(given) - len(new), classes)
+    return ImportResult(sum(event.kind in ANSWERS for event in new), replaced, len(given) - len(new), classes)

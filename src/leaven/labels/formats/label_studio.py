@@ -23,9 +23,9 @@ from leaven.labels.pixels import decode, parsed
 from leaven.labels.state import State
 
 from . import brush
+from .import_result import answer
 from .outside import LeftOut, Size, SizeOf, Unclear, checked, settled
 from .painted import Painted
-from .taken import answer
 
 if TYPE_CHECKING:
     import numpy as np

@@ -15,7 +15,7 @@ from leaven.labels.merge import merged_masks
 from leaven.labels.pixels import decode, encode
 from leaven.labels.state import State
 
-from .taken import answer
+from .import_result import answer
 
 MOST = 255  # classes that a PNG of one byte a pixel can tell apart from none
 

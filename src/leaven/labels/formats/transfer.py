@@ -17,9 +17,9 @@ from leaven.labels.store import Store
 from leaven.utils.reading import PathLike
 
 from . import json_lines
+from .import_result import ImportResult, require_one_each, take, without_markers
 from .names import namer
 from .outside import LeftOut, sizer
-from .taken import Taken, require_one_each, take, without_markers
 
 if TYPE_CHECKING:
     from leaven.data.readers.mask_values import Value
@@ -75,7 +75,7 @@ class Said:
     left: LeftOut = field(default_factory=LeftOut)
     notes: Sequence[str] = ()
 
-    def keep(self, store: Store, *, replacing: bool = False) -> Taken:
+    def keep(self, store: Store, *, replacing: bool = False) -> ImportResult:
         """Keep it, all or nothing; ``replacing``: answers may replace others of the same annotators.
 
         Raises

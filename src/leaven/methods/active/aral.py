@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from leaven.errors import LeavenError
-from leaven.methods.base import Batch, Phase, Setup, Stream
+from leaven.methods.base import Batch, Phase, RunInfo, Stream
 from leaven.methods.common import cross_entropy, ramp_up
 from leaven.methods.gan import known_domain, mismatch, real_or_made
 from leaven.methods.latent import Items, Latent, plain_items, supervised_part, with_hidden
@@ -39,7 +39,7 @@ class ARAL(Supervised):
     paper = "Mottaghi & Yeung, Adversarial Representation Active Learning, 2019, arXiv 1912.09720"
     pixels = False
     vectors = False
-    synthesises = True
+    generates = True
     plan: ClassVar[Mapping[str, Any]] = {"optimizer": "adamw", "lr": 1e-3, "weight_decay": 1e-3}
 
     def __init__(
@@ -68,7 +68,7 @@ class ARAL(Supervised):
         self.matching, self.real, self.made, self.warmup = matching, real, made, warmup
         self.adversarial = 0.0 if no_active or no_cotraining else adversarial
         self.no_active, self.no_encoder, self.no_cotraining = no_active, no_encoder, no_cotraining
-        self.asks = not (no_active or no_encoder)
+        self.acquires = not (no_active or no_encoder)
         if no_cotraining:
             self.critic = copy.deepcopy(network)
 
@@ -94,12 +94,12 @@ class ARAL(Supervised):
             last = (Phase("autoencoder", own, 2, after), Phase("sampler", ("vaal.sampler",), 1, after))
             return (*first, Phase("taught", ("network",), 1, after), *last)
         both = (Phase("classifier", ("network",)), Phase("generator", gan, 2))
-        return (*both, Phase("sampler", (ask,))) if self.asks else both
+        return (*both, Phase("sampler", (ask,))) if self.acquires else both
 
-    def setup(self, run: Setup) -> None:
+    def setup(self, run: RunInfo) -> None:
         """Networks of the images' size; codes of 100 numbers, a sampler of four layers of 512."""
         self.classes = run.classes
-        asks = self.asks and not self.no_cotraining
+        asks = self.acquires and not self.no_cotraining
         self.latent = Latent(
             run.shape, self.latent_size, self.width, run.classes, layers=4, encodes=not self.no_encoder, asks=asks
         )
@@ -169,10 +169,10 @@ class ARAL(Supervised):
         with running_statistics_kept(self.critic):
             return self.critic(x).argmax(1)
 
-    def wanted(self, x: Tensor) -> Tensor:
+    def acquisition(self, x: Tensor) -> Tensor:
         """Minus the sampler's score of the code of an item of the class that the classifier takes it for."""
         return self.vaal.unlike(x) if self.no_cotraining else self.latent.unlike(x, self.network(x).argmax(1))
 
-    def synthesise(self, n: int) -> tuple[Tensor, Tensor]:
+    def generate(self, n: int) -> tuple[Tensor, Tensor]:
         """Images of random codes and of random classes."""
         return self._make(n)

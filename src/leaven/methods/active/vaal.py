@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar
 import torch
 from torch import Tensor
 
-from leaven.methods.base import Batch, Phase, Setup, Stream
+from leaven.methods.base import Batch, Phase, RunInfo, Stream
 from leaven.methods.latent import Items, Latent, plain_items, supervised_part, with_hidden
 from leaven.methods.ranges import COUNT, NOT_NEGATIVE, POSITIVE
 from leaven.methods.semi.supervised import Supervised
@@ -32,7 +32,7 @@ class VAAL(Supervised):
     paper = "Sinha et al., Variational Adversarial Active Learning, ICCV 2019, arXiv 1904.00370"
     pixels = False
     vectors = False
-    asks = True
+    acquires = True
     plan: ClassVar[Mapping[str, Any]] = {"optimizer": "adamw", "lr": 1e-3, "weight_decay": 1e-3}
 
     def __init__(
@@ -67,7 +67,7 @@ class VAAL(Supervised):
             Phase("sampler", ("latent.sampler",)),
         )
 
-    def setup(self, run: Setup) -> None:
+    def setup(self, run: RunInfo) -> None:
         """Networks of the images' size; codes of 32 numbers, the sampler 512-512-1 (section 4)."""
         self.latent = Latent(run.shape, self.latent_size, self.width, layers=2)
 
@@ -79,6 +79,6 @@ class VAAL(Supervised):
         items = Items(known if unlabelled is None else torch.cat([known, unlabelled]), None, len(known))
         return self.latent.play(items, batch.phase, self.beta, self.adversarial)
 
-    def wanted(self, x: Tensor) -> Tensor:
+    def acquisition(self, x: Tensor) -> Tensor:
         """Minus the sampler's score: the least like a labelled item first (section 3.3)."""
         return self.latent.unlike(x)

@@ -9,7 +9,7 @@ import torch
 from annotated_types import Interval
 from torch import Tensor
 
-from leaven.methods.base import Batch, Method, Setup, Stream
+from leaven.methods.base import Batch, Method, RunInfo, Stream
 from leaven.methods.common import (
     DecayingMean,
     WindowMean,
@@ -77,7 +77,7 @@ class AdaMatch(Method):
             "target": Stream("unlabelled", self.ratio, both),
         }
 
-    def setup(self, run: Setup) -> None:
+    def setup(self, run: RunInfo) -> None:
         """Make room for the expected class distributions of source and target."""
         window = window_for(run.steps)
         self.source_mean = DecayingMean(1 - 1 / window, run.classes)

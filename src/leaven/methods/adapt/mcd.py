@@ -7,7 +7,7 @@ from typing import Annotated
 
 from torch import Tensor
 
-from leaven.methods.base import Batch, Draw, Method, Phase, Stream
+from leaven.methods.base import Batch, Method, Phase, Stream, StreamBatch
 from leaven.methods.common import classification_loss, require_moving_features
 from leaven.methods.ranges import COUNT, POSITIVE
 from leaven.nn.heads import restarted
@@ -65,7 +65,7 @@ class MCD(Method):
         one, two = (head(features).float().softmax(1) for head in (self.network.head, self.second))
         return (one - two).abs().mean()
 
-    def source_loss(self, features: Sequence[Tensor], source: Draw) -> Tensor:
+    def source_loss(self, features: Sequence[Tensor], source: StreamBatch) -> Tensor:
         """The cross-entropies of both classifiers, added up."""
         one, two = (classification_loss(head, features, source) for head in (self.network.head, self.second))
         return one + two

@@ -81,7 +81,7 @@ class MAML(Method):
         self.log(accuracy=torch.stack(right).mean())
         return {"queries": torch.stack(losses).mean()}
 
-    def solve(self, support: Tensor, labels: Tensor, query: Tensor) -> Tensor:
+    def predict_episode(self, support: Tensor, labels: Tensor, query: Tensor) -> Tensor:
         """Scores ``(Q, W)`` of the queries, looked at together, after ``test_steps`` steps on the support.
 
         Of a task of fewer ways than the network was trained for, the first W scores are used.

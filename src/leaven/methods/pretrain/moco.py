@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from annotated_types import Interval
 from torch import Tensor, nn
 
-from leaven.methods.base import Batch, Method, Setup, Stream
+from leaven.methods.base import Batch, Method, RunInfo, Stream
 from leaven.methods.ranges import COUNT, POSITIVE
 from leaven.nn.network import Network, pooled
 from leaven.nn.norm import grid, normalised_apart
@@ -68,7 +68,7 @@ class MoCo(Method):
         """Any items, cropped and recoloured twice."""
         return {"items": Stream("any", views=("cropped", "cropped_2"), alone=True)}
 
-    def setup(self, run: Setup) -> None:
+    def setup(self, run: RunInfo) -> None:
         """The key encoder begins as a copy; it trails by a third of the run at most.
 
         By a twentieth, which is enough for averages that are evaluated, the keys of one queue are too unlike.

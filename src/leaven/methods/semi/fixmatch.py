@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from leaven.methods.alignment import HELP, Alignment, check_prior
-from leaven.methods.base import Batch, Method, Setup, Stream
+from leaven.methods.base import Batch, Method, RunInfo, Stream
 from leaven.methods.common import cross_entropy, guessed, masked_cross_entropy
 from leaven.methods.ranges import NOT_NEGATIVE, POSITIVE, SHARE
 from leaven.nn.network import Network, joint
@@ -60,7 +60,7 @@ class FixMatch(Method):
             "unlabelled": Stream("unlabelled", self.ratio, ("weak", self.view)),
         }
 
-    def setup(self, run: Setup) -> None:
+    def setup(self, run: RunInfo) -> None:
         """Make room for the class distributions."""
         self.aligned = Alignment(self.prior, run) if self.alignment else None
 

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 import torch
 from torch import Tensor
 
-from leaven.methods.base import Batch, Method, Setup, Stream
+from leaven.methods.base import Batch, Method, RunInfo, Stream
 from leaven.methods.common import cross_entropy, guessed, masked_cross_entropy
 from leaven.methods.ranges import NOT_NEGATIVE, POSITIVE, SHARE
 from leaven.nn.network import Network, joint
@@ -45,7 +45,7 @@ class FlexMatch(Method):
         """Labelled items seen weakly; μ times as many unlabelled ones seen weakly and strongly."""
         return {"labelled": Stream("labelled"), "unlabelled": Stream("unlabelled", self.ratio, ("weak", "strong"))}
 
-    def setup(self, run: Setup) -> None:
+    def setup(self, run: RunInfo) -> None:
         """Make room for the class that each item was last given with confidence, û, int64 ``(N,)``; -1: none yet."""
         self.register_buffer("learnt", torch.full((run.items,), -1))
 

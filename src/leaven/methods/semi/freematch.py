@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 import torch
 from torch import Tensor
 
-from leaven.methods.base import Batch, Method, Setup, Stream
+from leaven.methods.base import Batch, Method, RunInfo, Stream
 from leaven.methods.common import (
     DecayingMean,
     class_mean,
@@ -54,7 +54,7 @@ class FreeMatch(Method):
         """Labelled items seen weakly; μ times as many unlabelled ones seen weakly and strongly."""
         return {"labelled": Stream("labelled"), "unlabelled": Stream("unlabelled", self.ratio, ("weak", "strong"))}
 
-    def setup(self, run: Setup) -> None:
+    def setup(self, run: RunInfo) -> None:
         """Make room for the moving averages, which all start at 1/K."""
         decay, start = decay_for(run.steps), 1 / run.classes
         self.confidence = DecayingMean(decay, 1, start)  # τ_t

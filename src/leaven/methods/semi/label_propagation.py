@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from annotated_types import Interval
 from torch import Tensor
 
-from leaven.methods.base import Batch, Method, Setup, Stream, Survey
+from leaven.methods.base import Batch, Method, RunInfo, Stream, Survey
 from leaven.methods.common import cross_entropy
 from leaven.methods.graph import diffuse, neighbour_graph, pseudo_labels, spread_classically
 from leaven.methods.ranges import COUNT, NOT_NEGATIVE, POSITIVE, SHARE
@@ -56,7 +56,7 @@ class LabelPropagation(Method):
         """Labelled and unlabelled items, seen weakly."""
         return {"labelled": Stream("labelled"), "unlabelled": Stream("unlabelled", self.ratio)}
 
-    def setup(self, run: Setup) -> None:
+    def setup(self, run: RunInfo) -> None:
         """Make room for what is said of each item, and of each class."""
         self.register_buffer("labels", torch.zeros(run.items, dtype=torch.long))
         self.register_buffer("certainty", torch.zeros(run.items))

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from leaven.methods.alignment import HELP, Alignment, check_prior
-from leaven.methods.base import Batch, Draw, Method, Setup, Stream
+from leaven.methods.base import Batch, Method, RunInfo, Stream, StreamBatch
 from leaven.methods.common import mean_guess, mix_up, sharpen
 from leaven.methods.ranges import COUNT, NOT_NEGATIVE, POSITIVE, SHARE
 from leaven.nn.build import linear_head
@@ -75,7 +75,7 @@ class ReMixMatch(Method):
             "unlabelled": Stream("unlabelled", self.ratio, self.views, alone=self.anchoring),
         }
 
-    def setup(self, run: Setup) -> None:
+    def setup(self, run: RunInfo) -> None:
         """Make room for the class distributions, and a head for rotations where there are any to tell."""
         self.aligned = Alignment(self.prior, run) if self.alignment else None
         if self.rotation and len(run.shape) == 3 and run.shape[0] == run.shape[1]:
@@ -108,7 +108,7 @@ class ReMixMatch(Method):
             terms["rotation"] = self.rotation_weight * F.cross_entropy(self.turn(pooled(features[2])).float(), turns)
         return terms
 
-    def _guess(self, unlabelled: Draw, labels: Tensor) -> Tensor:
+    def _guess(self, unlabelled: StreamBatch, labels: Tensor) -> Tensor:
         """q: of the weak view (or the mean of two), aligned, sharpened."""
         views = [view for name, view in unlabelled.views.items() if name.startswith("weak")]
         with torch.no_grad(), running_statistics_kept(self.network):

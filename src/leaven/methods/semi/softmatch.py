@@ -6,7 +6,7 @@ from typing import Annotated, ClassVar
 
 from torch import Tensor
 
-from leaven.methods.base import Batch, Method, Setup, Stream
+from leaven.methods.base import Batch, Method, RunInfo, Stream
 from leaven.methods.common import (
     DecayingMean,
     align,
@@ -57,7 +57,7 @@ class SoftMatch(Method):
         """Labelled items seen weakly; μ times as many unlabelled ones seen weakly and strongly."""
         return {"labelled": Stream("labelled"), "unlabelled": Stream("unlabelled", self.ratio, ("weak", "strong"))}
 
-    def setup(self, run: Setup) -> None:
+    def setup(self, run: RunInfo) -> None:
         """Make room for the moving averages of guess and confidence: μ starts at 1/K, σ² at 1."""
         decay = decay_for(run.steps)
         self.seen = DecayingMean(decay, run.classes)

@@ -6,8 +6,8 @@ import numpy as np
 
 from leaven.query.distances import SMALL
 from leaven.query.keys import exponential, least
+from leaven.query.predictions import PoolPredictions
 from leaven.query.registry import strategy
-from leaven.query.said import Said
 
 NEVER, LAST = np.inf, np.finfo(np.float64).max  # in the race: labelled or chosen already; of no distance
 
@@ -17,7 +17,7 @@ NEVER, LAST = np.inf, np.finfo(np.float64).max  # in the race: labelled or chose
     "classifier",
     "BADGE (Ash et al., ICLR 2020, arXiv 1906.03671, algorithm 1): diverse, uncertain gradients",
 )
-def badge(said: Said, n: int, keys: np.ndarray) -> np.ndarray:
+def badge(said: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
     """Items drawn by k-means++ (Arthur & Vassilvitskii 2007) on gradient embeddings.
 
     The embedding of an item is the gradient that the last layer would get if its likeliest class were its label:
@@ -40,12 +40,12 @@ def badge(said: Said, n: int, keys: np.ndarray) -> np.ndarray:
     return chosen
 
 
-def gradient_distances(said: Said, squares: np.ndarray, row: int) -> np.ndarray:
+def gradient_distances(said: PoolPredictions, squares: np.ndarray, row: int) -> np.ndarray:
     """Squared distance of every item's gradient to that of ``row``, ``(N,)``; ``squares`` are all |g|²."""
     return np.maximum(squares + squares[row] - 2 * inner(said, row), 0)
 
 
-def inner(said: Said, row: int | None) -> np.ndarray:
+def inner(said: PoolPredictions, row: int | None) -> np.ndarray:
     """⟨g, g_row⟩ of every item's gradient with that of ``row``, or where that is ``None`` with itself, float64."""
     found = np.empty(len(said))
     other = None if row is None else (residuals(said.probabilities[row : row + 1]), said.features[row : row + 1])

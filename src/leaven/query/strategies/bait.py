@@ -6,8 +6,8 @@ import numpy as np
 
 from leaven.data.storage import parts
 from leaven.query.keys import least
+from leaven.query.predictions import PoolPredictions
 from leaven.query.registry import strategy
-from leaven.query.said import Said
 
 CANDIDATES = 10_000  # items that are looked at and that the pool's Fisher matrix is of, drawn at random
 TWICE = 2  # so many times n are chosen going forward, as the authors do; the rest go again
@@ -21,7 +21,7 @@ BLOCKS = 2**25  # numbers of all blocks together: beyond, features are projected
     "classifier",
     'BAIT (Ash et al., NeurIPS 2021, "Gone Fishing", arXiv 2106.09675, algorithm 1), a block of the Fisher a class',
 )
-def bait(said: Said, n: int, keys: np.ndarray) -> np.ndarray:
+def bait(said: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
     """Items whose labels would lower the variance of the last layer the most: the least tr((M + Σ I(x))⁻¹ I_pool).
 
     I(x) is the Fisher matrix of the layer, Σ_y p_y gg ᵀ = (diag p − ppᵀ) ⊗ hhᵀ, and M that of the labelled items and
@@ -110,7 +110,7 @@ def _fisher(h: np.ndarray, w: np.ndarray) -> np.ndarray:
     return np.stack([(h * w[:, k : k + 1]).T @ h for k in range(w.shape[1])])
 
 
-def _fisher_of_labelled(said: Said, known: np.ndarray, view: np.ndarray) -> np.ndarray:
+def _fisher_of_labelled(said: PoolPredictions, known: np.ndarray, view: np.ndarray) -> np.ndarray:
     classes, size = said.probabilities.shape[1], view.shape[1]
     found = np.broadcast_to(RIDGE * np.eye(size), (classes, size, size)).copy()
     for start, stop in parts(len(known)):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from leaven.query.keys import smallest
+from leaven.query.predictions import PoolPredictions
 from leaven.query.registry import strategy
-from leaven.query.said import Said
 from leaven.query.strategies.badge import badge
 from leaven.query.strategies.typiclust import typiclust
 
 
 @strategy("control", "features", "Random items: the control that every other strategy is shown beside")
-def random(said: Said, n: int, keys: np.ndarray) -> np.ndarray:
+def random(said: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
     """Items drawn uniformly without replacement: those of the smallest keys. O(N) time and memory."""
     rows = said.unlabelled
     return rows[smallest(keys[rows], keys[rows], n)]
@@ -23,11 +23,11 @@ def random(said: Said, n: int, keys: np.ndarray) -> np.ndarray:
     "method",
     "What a trained method itself wants labelled: VAAL (Sinha et al. 2019), ARAL (Mottaghi & Yeung 2019)",
 )
-def learned(said: Said, n: int, keys: np.ndarray) -> np.ndarray:
+def learned(said: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
     """Items that the method wants the most. O(N) time and memory."""
-    assert said.wanted is not None
+    assert said.acquisition is not None
     rows = said.unlabelled
-    return rows[smallest(-said.wanted[rows].astype(np.float64), keys[rows], n)]
+    return rows[smallest(-said.acquisition[rows].astype(np.float64), keys[rows], n)]
 
 
 FEW = 10  # labels a class, below which they are few
@@ -38,7 +38,7 @@ FEW = 10  # labels a class, below which they are few
     "features",
     "What to ask for where nobody chose a strategy: typical items while labels are few, then uncertain, varied ones",
 )
-def default(said: Said, n: int, keys: np.ndarray) -> np.ndarray:
+def default(said: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
     """TypiClust with fewer than 10 labels a class on average, BADGE from there on.
 
     Hacohen, Dekel & Weinshall (ICML 2022, arXiv 2202.02794, section 2) find a phase transition: typical items pay while

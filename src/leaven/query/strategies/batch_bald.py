@@ -8,8 +8,8 @@ import numpy as np
 
 from leaven.query.disagreement import entropies, information, measured
 from leaven.query.keys import least, smallest
+from leaven.query.predictions import PoolPredictions
 from leaven.query.registry import strategy
-from leaven.query.said import Said
 
 CANDIDATES = 2000  # items that are looked at: those that tell the most alone
 CONFIGURATIONS = 1024  # joint labels of a batch that are told apart; where there are more, as many are drawn
@@ -22,7 +22,7 @@ NOTHING = 1e-5  # nats, about the rounding of float32
     "dropout",
     "BatchBALD (Kirsch, van Amersfoort & Gal, NeurIPS 2019, arXiv 1906.08158): what a whole batch tells of the weights",
 )
-def batch_bald(said: Said, n: int, keys: np.ndarray) -> np.ndarray:
+def batch_bald(said: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
     """The batch whose labels together tell the most about which of M draws of the weights is right, greedily.
 
     Two like items are worth little more than one, which ``bald`` does not see. The joint information I(y₁…y_b; ω)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from leaven.query.disagreement import entropies, most
+from leaven.query.predictions import PoolPredictions
 from leaven.query.registry import strategy
-from leaven.query.said import Said
 
 
 @strategy("committee", "committee", "Vote entropy (Dagan & Engelson, ICML 1995; Settles 2009, section 3.2)")
-def vote_entropy(said: Said, n: int, keys: np.ndarray) -> np.ndarray:
+def vote_entropy(said: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
     """Items over which the members of a committee are divided: −Σ V/M log V/M, V being how many vote for a class.
 
     A vote is hard: a member's likeliest class. So few values are possible with few members, and ties, of which there
@@ -31,7 +31,7 @@ def hard(votes: np.ndarray) -> np.ndarray:
     "committee",
     "Mean divergence from the consensus (McCallum & Nigam, ICML 1998; Settles 2009, section 3.2)",
 )
-def consensus_kl(said: Said, n: int, keys: np.ndarray) -> np.ndarray:
+def consensus_kl(said: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
     """Items over which the members of a committee are divided: mean over them of KL(p of a member ‖ mean p of all).
 
     Soft where ``vote_entropy`` is hard. The formula is BALD's in other words (both are the Jensen-Shannon divergence

@@ -8,8 +8,8 @@ import numpy as np
 
 from leaven.query.distances import to_nearest, to_point
 from leaven.query.keys import least
+from leaven.query.predictions import PoolPredictions
 from leaven.query.registry import strategy
-from leaven.query.said import Said
 from leaven.query.strategies.typiclust import MOST, centres_of
 
 
@@ -18,7 +18,7 @@ from leaven.query.strategies.typiclust import MOST, centres_of
     "features",
     "Core-set by k-center greedy (Sener & Savarese, ICLR 2018, arXiv 1708.00489, section 4.2, algorithm 1)",
 )
-def k_center(said: Said, n: int, keys: np.ndarray) -> np.ndarray:
+def k_center(said: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
     """One after the other, the item whose features are the farthest from all that is labelled or chosen.
 
     It starts from the labelled items, or from a random one where there is none. The greedy cover is at most twice as
@@ -50,7 +50,7 @@ PURE = 0.95  # α: the share of balls that hold one pseudo-label, the paper's
     "features",
     "ProbCover (Yehuda, Dekel, Hacohen & Weinshall, NeurIPS 2022, arXiv 2205.11514, algorithm 1)",
 )
-def prob_cover(said: Said, n: int, keys: np.ndarray) -> np.ndarray:
+def prob_cover(said: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
     """One after the other, the item whose ball of radius δ holds the most items that no ball holds yet.
 
     The balls of labelled items count. δ is the largest radius at which 95 % of the balls hold one pseudo-label alone

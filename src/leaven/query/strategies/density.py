@@ -7,14 +7,14 @@ import numpy as np
 from leaven.data.storage import parts
 from leaven.query.disagreement import entropies
 from leaven.query.keys import smallest
+from leaven.query.predictions import PoolPredictions
 from leaven.query.registry import strategy
-from leaven.query.said import Said
 
 BETA = 1.0  # the paper's: how much density counts
 
 
 @strategy("density", "classifier", "Information density (Settles & Craven, EMNLP 2008; Settles 2009, section 3.6)")
-def density(said: Said, n: int, keys: np.ndarray, beta: float = BETA) -> np.ndarray:
+def density(said: PoolPredictions, n: int, keys: np.ndarray, beta: float = BETA) -> np.ndarray:
     """Items that are uncertain and like many others: entropy × (mean cosine similarity to the unlabelled items)^β.
 
     Of vectors of unit length the mean similarity to all is the product with their mean, so there is no N × N: O(N·(D +

@@ -7,8 +7,8 @@ import numpy as np
 from leaven.data.storage import parts
 from leaven.query.disagreement import entropies
 from leaven.query.keys import smallest
+from leaven.query.predictions import PoolPredictions
 from leaven.query.registry import strategy
-from leaven.query.said import Said
 
 
 @strategy(
@@ -16,7 +16,7 @@ from leaven.query.said import Said
     "classifier",
     "Expected gradient length (Settles, Craven & Ray, NIPS 2007; Settles 2009, section 3.3), of the last layer",
 )
-def expected_gradient_length(said: Said, n: int, keys: np.ndarray) -> np.ndarray:
+def expected_gradient_length(said: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
     """Items that would change the last layer the most, were they labelled: Σ_y p_y ‖(p − e_y) ⊗ h‖.
 
     The gradient of the cross-entropy with respect to the layer's weights is an outer product, whose norm is that of its
@@ -43,7 +43,7 @@ ROOM = 2**20  # numbers of a table at a time
     "classifier",
     "Expected error reduction (Roy & McCallum, ICML 2001; Settles 2009, section 3.4), of the last layer",
 )
-def error_reduction(said: Said, n: int, keys: np.ndarray) -> np.ndarray:
+def error_reduction(said: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
     """Items after whose labelling the least log loss is expected: Σ_y p_y Σ_j H(p_j after adding (x, y)).
 
     What is approximated. Of 500 unlabelled items, drawn at random (or 2 n, if that is more), each is judged alone,
@@ -67,7 +67,7 @@ def error_reduction(said: Said, n: int, keys: np.ndarray) -> np.ndarray:
     return some[smallest(loss, keys[some], n)]
 
 
-def expected_loss(said: Said, candidates: np.ndarray, judged: np.ndarray, known: np.ndarray) -> np.ndarray:
+def expected_loss(said: PoolPredictions, candidates: np.ndarray, judged: np.ndarray, known: np.ndarray) -> np.ndarray:
     """The mean loss over the rows ``judged`` in nats that is expected after each of ``candidates``, ``(C,)``.
 
     ``known`` are the rows that the layer was fitted to.
@@ -96,7 +96,7 @@ def expected_loss(said: Said, candidates: np.ndarray, judged: np.ndarray, known:
     return loss
 
 
-def curvature(said: Said, known: np.ndarray, pool: np.ndarray) -> np.ndarray:
+def curvature(said: PoolPredictions, known: np.ndarray, pool: np.ndarray) -> np.ndarray:
     """½ Σ hhᵀ over the rows ``known``, and λ, the mean square of a feature in ``pool``, on the diagonal."""
     found = np.eye(pool.shape[1]) * np.square(pool).mean()
     for start, stop in parts(len(known)):

@@ -7,8 +7,8 @@ import warnings
 import numpy as np
 
 from leaven.query.distances import to_nearest
+from leaven.query.predictions import PoolPredictions
 from leaven.query.registry import strategy
-from leaven.query.said import Said
 
 MOST = 500  # clusters at most; this, NEIGHBOURS and SMALLEST are those of the authors' code
 NEIGHBOURS = 20
@@ -22,7 +22,7 @@ DENSE = 5_000  # members of a cluster that are looked at
     "features",
     "TypiClust (Hacohen, Dekel & Weinshall, ICML 2022, arXiv 2202.02794, algorithm 1): typical items first",
 )
-def typiclust(said: Said, n: int, keys: np.ndarray) -> np.ndarray:
+def typiclust(said: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
     """The most typical item of each cluster, of those with the fewest labels, of these the largest, first;
     clusters of 5 members or fewer when all others are empty.
 

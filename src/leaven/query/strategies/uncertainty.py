@@ -7,8 +7,8 @@ import numpy as np
 from leaven.data.storage import parts
 from leaven.query.disagreement import entropies, information, most
 from leaven.query.keys import smallest
+from leaven.query.predictions import PoolPredictions
 from leaven.query.registry import strategy
-from leaven.query.said import Said
 
 
 @strategy(
@@ -16,7 +16,7 @@ from leaven.query.said import Said
     "classifier",
     "Least confident (Lewis & Gale 1994; Settles 2009, survey of active learning, section 3.1)",
 )
-def least_confident(said: Said, n: int, keys: np.ndarray) -> np.ndarray:
+def least_confident(said: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
     """Items whose likeliest class is the least likely, 1 − max p. O(N·K) time, O(N) memory."""
     found = np.empty(len(said), said.probabilities.dtype)
     for start, stop in parts(len(said)):
@@ -26,7 +26,7 @@ def least_confident(said: Said, n: int, keys: np.ndarray) -> np.ndarray:
 
 
 @strategy("uncertainty", "classifier", "Margin (Scheffer, Decomain & Wrobel 2001; Settles 2009, section 3.1)")
-def margin(said: Said, n: int, keys: np.ndarray) -> np.ndarray:
+def margin(said: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
     """Items of the smallest gap between the two likeliest classes. O(N·K) time, O(N) memory."""
     found = np.zeros(len(said), said.probabilities.dtype)  # of a single class there is no second
     if said.probabilities.shape[1] > 1:
@@ -38,7 +38,7 @@ def margin(said: Said, n: int, keys: np.ndarray) -> np.ndarray:
 
 
 @strategy("uncertainty", "classifier", "Entropy (Settles 2009, survey of active learning, section 3.1; Shannon 1948)")
-def entropy(said: Said, n: int, keys: np.ndarray) -> np.ndarray:
+def entropy(said: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
     """Items of the largest entropy −Σ p log p of the predicted classes. O(N·K) time, O(N) memory."""
     found = np.empty(len(said))
     for start, stop in parts(len(said)):
@@ -52,7 +52,7 @@ def entropy(said: Said, n: int, keys: np.ndarray) -> np.ndarray:
     "dropout",
     "BALD (Houlsby et al. 2011, arXiv 1112.5745, eq. 2; with dropout: Gal, Islam & Ghahramani 2017, arXiv 1703.02910)",
 )
-def bald(said: Said, n: int, keys: np.ndarray) -> np.ndarray:
+def bald(said: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
     """Items whose label would tell the most about the weights: H(mean p) − mean H(p) over M draws of them.
 
     Uncertain as a whole, while each draw is sure: where all draws are equally unsure, the item is merely noisy, and

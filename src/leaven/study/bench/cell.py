@@ -167,9 +167,9 @@ def last_tests(where: Path) -> dict[str, Any]:
 def images(options: Options, pool: Pool, steps: int) -> int:
     """How many images the network sees in so many steps: of every stream its items, once in every view."""
     from leaven.nn.build import build
-    from leaven.run.options import decide
+    from leaven.run.options import resolve_options
 
-    chosen = decide(options, pool)
+    chosen = resolve_options(options, pool)
     method = chosen.method(build(chosen.spec, load=False), **chosen.hyperparameters)
     drawn = [stream for stream in method.streams.values() if len(pool.rows(stream.role))]
     step = sum(max(1, round(chosen.plan.batch_size * stream.ratio)) * len(stream.views) for stream in drawn)

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from leaven.query.said import Said
+from leaven.query.predictions import PoolPredictions
 
 
 def make(
     n: int = 60, classes: int = 4, features: int = 5, labelled: int = 7, seed: int = 0, differ: bool = False
-) -> Said:
+) -> PoolPredictions:
     """Random answers; a fifth of the items look like others to the model, a tenth have one probability.
 
     ``differ``: the items are no copies even so.
@@ -21,14 +21,14 @@ def make(
     known = np.zeros(n, bool)
     known[rng.permutation(n)[:labelled]] = True
     votes = rng.dirichlet(np.ones(classes), (6, n)).astype(np.float32)
-    wanted = rng.normal(size=n).round(1)
-    votes[:, copies[0]], wanted[copies[0]] = votes[:, copies[1]], wanted[copies[1]]
+    acquisition = rng.normal(size=n).round(1)
+    votes[:, copies[0]], acquisition[copies[0]] = votes[:, copies[1]], acquisition[copies[1]]
     ids = np.array([f"folder/{i}.png" for i in range(n)])
-    return Said(p, h, ids, known, votes, wanted, np.arange(n) if differ else None)
+    return PoolPredictions(p, h, ids, known, votes, acquisition, np.arange(n) if differ else None)
 
 
-def permuted(said: Said, seed: int) -> Said:
+def permuted(said: PoolPredictions, seed: int) -> PoolPredictions:
     """The same items in another order."""
     order = np.random.default_rng(seed).permutation(len(said))
-    p, h, votes, wanted = said.probabilities[order], said.features[order], said.votes, said.wanted
-    return Said(p, h, said.ids[order], said.labelled[order], votes[:, order], wanted[order])
+    p, h, votes, acquisition = said.probabilities[order], said.features[order], said.votes, said.acquisition
+    return PoolPredictions(p, h, said.ids[order], said.labelled[order], votes[:, order], acquisition[order])

@@ -9,25 +9,25 @@ import numpy as np
 
 from leaven.data.readers.table import read_table
 from leaven.data.unlabelled import STANDARD, is_unlabelled, says_unlabelled
-from leaven.label.session.items import Items, first_parts
+from leaven.label.session.items import ItemIndex, first_parts
 from leaven.label.session.settings import FOLDERS, NONE, Settings
 from leaven.run import folder
 
 NPZ, RUN = "npz", "run"
 
 
-def default(items: Items, unlabelled: str | None = None) -> str:
+def default(items: ItemIndex, unlabelled: str | None = None) -> str:
     """What is known where nobody says: an ``.npz`` its own labels; of a folder nothing, for its subfolders are cameras
     and days as often as classes. One that has a subfolder ``unlabelled`` (or as ``unlabelled`` calls it) says that the
     others are classes.
     """
     if items.pixels is not None:
         return NPZ
-    says = says_unlabelled if unlabelled is None else partial(is_unlabelled, marker=unlabelled)
-    return FOLDERS if any(map(says, first_parts(items.names[: items.count]))) else NONE
+    ranking = says_unlabelled if unlabelled is None else partial(is_unlabelled, marker=unlabelled)
+    return FOLDERS if any(map(ranking, first_parts(items.names[: items.count]))) else NONE
 
 
-def read_known(settings: Settings, items: Items, run: Path) -> dict[str, str]:
+def read_known(settings: Settings, items: ItemIndex, run: Path) -> dict[str, str]:
     """Class of each item that has one already, by name.
 
     Raises
@@ -54,7 +54,7 @@ def read_known(settings: Settings, items: Items, run: Path) -> dict[str, str]:
 
 def _learnt(run: Path) -> dict[str, str]:
     """What a run of ``leaven fit`` was given, of round 0 where that was put aside already."""
-    from leaven.evaluate.evaluation import Evaluation
+    from leaven.evaluate.classification import Evaluation
     from leaven.label.session import rounds
 
     where = rounds.path(run, 0)

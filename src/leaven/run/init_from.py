@@ -19,7 +19,7 @@ from leaven.run.model import Model, load_model
 
 
 @dataclass(frozen=True)
-class Start:
+class InitFrom:
     """A start as it was asked for: ``method`` names what is trained first, or ``model`` comes from ``path``."""
 
     method: str | None = None
@@ -27,14 +27,14 @@ class Start:
     model: Model | None = None
 
     @classmethod
-    def named(cls, init: str | Path | Start) -> Start:
+    def named(cls, init: str | Path | InitFrom) -> InitFrom:
         """A start itself, a run folder (or its model file), or else the name of a method that learns features.
 
         Raises
         ------
         LeavenError : it is neither, or the run cannot be read
         """
-        if isinstance(init, Start):
+        if isinstance(init, InitFrom):
             return init
         path = Path(init)
         if path.exists():
@@ -89,7 +89,7 @@ class Start:
             )
         return replace(spec, mean=own.mean, std=own.std, pretrained=False, resolution=own.resolution)
 
-    def body(self) -> nn.Module:
+    def backbone(self) -> nn.Module:
         """A copy of the backbone.
 
         Raises
@@ -105,6 +105,6 @@ class Start:
         if self.model is None:
             return {"method": self.method}
         digest = hashlib.blake2b(digest_size=8)
-        for weight in self.body().state_dict().values():
+        for weight in self.backbone().state_dict().values():
             digest.update(weight.contiguous().numpy().data)
         return {"path": str(self.path), "fingerprint": digest.hexdigest()}

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from leaven.data.readers.images import standardise
-from leaven.label.session.items import Items
+from leaven.label.session.items import ItemIndex
 from leaven.label.session.settings import Settings
 
 MOST, LOT, SECONDS = 1000, 50, 60.0  # items to encode, items at a time, and when to rank what there is
@@ -17,7 +17,7 @@ SIDE = 128  # pixels, as the reader of folders has it for images of several size
 
 
 def encoded(
-    items: Items, names: Sequence[str], settings: Settings, stop: Callable[[], bool]
+    items: ItemIndex, names: Sequence[str], settings: Settings, stop: Callable[[], bool]
 ) -> tuple[list[str], np.ndarray] | None:
     """Features ``(n, D)`` of the first of these names by the frozen encoder that a training would take.
 
@@ -27,7 +27,7 @@ def encoded(
     ------
     LeavenError : there is to be an encoder, but it cannot be had
     """
-    from leaven.nn.build import Spec, describe
+    from leaven.nn.build import Spec, spec_for
     from leaven.run.prepare import encode_plain
     from leaven.train.plan import Plan
 
@@ -45,7 +45,7 @@ def encoded(
     for start in range(0, min(MOST, len(names)), LOT):
         lot = list(names[start : start + LOT])
         pixels = np.stack([_pixels(items, name, pair) for name in lot])
-        spec: Spec = describe(
+        spec: Spec = spec_for(
             network, pixels, 2, pretrained=asked.get("pretrained"), frozen=asked.get("frozen"),
             resolution=asked.get("resolution"),
         )  # fmt: skip
@@ -58,6 +58,6 @@ def encoded(
     return kept, np.concatenate(features)
 
 
-def _pixels(items: Items, name: str, pair: tuple[int, int]) -> np.ndarray:
+def _pixels(items: ItemIndex, name: str, pair: tuple[int, int]) -> np.ndarray:
     with items.open(items.id(name)) as image:
         return standardise(image, pair, 3, items.white)

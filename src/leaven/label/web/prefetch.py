@@ -1,7 +1,7 @@
 """Thumbnails made before they are asked for, by a process of its own that gives way to everything else.
 
-``python -m leaven.label.web.ahead DATA MADE FILE WHITE``. It is no thread of the server: one that gives way would hold
-Python's lock while it waits for its turn, and the page with it. It ends when its stdin does, which the end of the
+``python -m leaven.label.web.prefetch DATA MADE FILE WHITE``. It is no thread of the server: one that gives way would
+hold Python's lock while it waits for its turn, and the page with it. It ends when its stdin does, which the end of the
 server, of whatever kind, is enough for.
 """
 
@@ -15,7 +15,7 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from leaven.label.session.items import Items
+from leaven.label.session.items import ItemIndex
 from leaven.utils import children
 
 from .thumbs import Thumbs
@@ -23,7 +23,7 @@ from .thumbs import Thumbs
 PAUSE = 6.0  # seconds that the page has to open in first
 
 
-class Ahead:
+class Prefetch:
     """The process, as the server has it.
 
     Parameters
@@ -32,7 +32,7 @@ class Ahead:
     path : the file of the thumbnails
     """
 
-    def __init__(self, items: Items, path: Path):
+    def __init__(self, items: ItemIndex, path: Path):
         self._process: subprocess.Popen[bytes] | None = None
         arguments = str(items.data), str(items.made or ""), str(path), json.dumps(items.stated)
         self._timer = threading.Timer(PAUSE, self._start, arguments)
@@ -70,4 +70,4 @@ if __name__ == "__main__":
     if hasattr(os, "nice"):
         os.nice(19)
     data, made, file, white = sys.argv[1:]
-    Thumbs(Items(data, made or None, json.loads(white)), file).make_ahead()
+    Thumbs(ItemIndex(data, made or None, json.loads(white)), file).make_ahead()

@@ -11,7 +11,7 @@ from leaven.errors import LeavenError
 
 
 @dataclass(frozen=True, eq=False)
-class Said:
+class PoolPredictions:
     """What a model says about N items; row *i* of every column is item *i*.
 
     Parameters
@@ -22,7 +22,8 @@ class Said:
     labelled : bool ``(N,)``, whether the label is known; such items are never chosen
     votes : float32 ``(M, N, K)`` or ``None``: class probabilities of M members of a committee, or M draws of dropout;
         may be memory-mapped
-    wanted : floats ``(N,)`` or ``None``: how much the trained method itself wants each item labelled, larger is more
+    acquisition : floats ``(N,)`` or ``None``: how much the trained method itself wants each item labelled, larger:
+        more
     content : int64 ``(N,)``: items of the same number are exact copies of each other (``leaven.query.copies.content``
         of their pixels); ``None``: not known, see ``leaven.query.select.select``
 
@@ -36,7 +37,7 @@ class Said:
     ids: np.ndarray
     labelled: np.ndarray
     votes: np.ndarray | None = None
-    wanted: np.ndarray | None = None
+    acquisition: np.ndarray | None = None
     content: np.ndarray | None = None
 
     def __post_init__(self) -> None:
@@ -57,7 +58,7 @@ class Said:
                 )
         self._require_finite("probabilities", self.probabilities)
         self._require_finite("features", self.features)
-        for name in ("wanted", "content"):
+        for name in ("acquisition", "content"):
             if getattr(self, name) is None:
                 continue
             set_(self, name, np.asarray(getattr(self, name)))
@@ -66,8 +67,8 @@ class Said:
                     f"A query over {count} items was given {name} of the shape {column.shape}, expected "
                     f"({count},): one number for each item."
                 )
-        if self.wanted is not None:
-            self._require_finite("wanted", self.wanted[:, None])
+        if self.acquisition is not None:
+            self._require_finite("acquisition", self.acquisition[:, None])
         if self.votes is not None:
             expected = (*self.votes.shape[:1], *self.probabilities.shape)
             if self.votes.ndim != 3 or self.votes.shape != expected or not len(self.votes):
@@ -86,7 +87,7 @@ class Said:
         """Rows that may be chosen, int64."""
         return np.flatnonzero(~self.labelled)
 
-    def subset(self, rows: np.ndarray) -> Said:
+    def subset(self, rows: np.ndarray) -> PoolPredictions:
         """What is said of these rows alone, int64 ``(M,)``; above 1 GiB the columns are mapped to a file."""
 
         def of(column: np.ndarray | None) -> np.ndarray | None:
@@ -98,9 +99,9 @@ class Said:
             for member, into in zip(votes, kept, strict=True):
                 into[:] = member[rows]
             votes = kept
-        return Said(
+        return PoolPredictions(
             gather(self.probabilities, rows), gather(self.features, rows), self.ids[rows], self.labelled[rows], votes,
-            of(self.wanted), of(self.content),
+            of(self.acquisition), of(self.content),
         )  # fmt: skip
 
     def _require_finite(self, name: str, column: np.ndarray) -> None:

@@ -21,7 +21,7 @@ LOG = "worker.log"
 PATIENCE = 5.0  # seconds that a worker is given to go
 
 
-class Trainer:
+class WorkerClient:
     """One worker at a time; nothing that becomes of it raises here.
 
     Parameters

@@ -17,7 +17,7 @@ from leaven.labels.store import Store
 
 
 @dataclass(frozen=True)
-class Taken:
+class ImportResult:
     """What an import did.
 
     Attributes
@@ -79,7 +79,7 @@ def require_one_each(answers: Sequence[Event], where: str) -> None:
 
 def take(
     store: Store, answers: Sequence[Event], where: str, *, replacing: bool = False, classes: Sequence[str] = ()
-) -> Taken:
+) -> ImportResult:
     """Keep answers and the classes that they name, all or none.
 
     An answer's id follows from all that the file says and its place in it. So a file that is taken in again changes
@@ -123,7 +123,7 @@ def take(
     new = [name for name in dict.fromkeys(named) if name not in state.classes]
     who = answers[0].annotator if answers else "import"
     store.add(*(Event(uuid4().hex, "class_add", who, label=name) for name in new), *events)
-    return Taken(len(events), replaced, known, tuple(new))
+    return ImportResult(len(events), replaced, known, tuple(new))
 
 
 def _with_ids(answers: Sequence[Event]) -> list[Event]:

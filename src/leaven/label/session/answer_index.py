@@ -13,7 +13,7 @@ from leaven.labels import Event, State, Store
 GRID = "grid"  # strategy of what was accepted with others
 
 
-class Tally:
+class AnswerIndex:
     """Counts over the items, by row.
 
     Parameters

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Hashable
 
 from leaven.study.bench.cell import Cell, Found
-from leaven.utils.jsonl import Kept
+from leaven.utils.jsonl import JsonlLog
 
 
-class Cells(Kept[Found]):
+class CellLog(JsonlLog[Found]):
     """A line for each cell; what a cell is about is its recipe, so one that changed is another."""
 
     form = Found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable
 from dataclasses import dataclass
 
-from leaven.utils.jsonl import Kept
+from leaven.utils.jsonl import JsonlLog
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Line:
         return self.right / self.n
 
 
-class Book(Kept[Line]):
+class RoundLog(JsonlLog[Line]):
     """The rounds of a simulation."""
 
     form = Line

@@ -8,11 +8,11 @@ from functools import cached_property
 import numpy as np
 
 from leaven.label.session.queue import Order
+from leaven.label.session.ranking import Ranking, named
 from leaven.label.session.renames import Renames
-from leaven.label.session.says import Says, named
 
 
-class News:
+class LiveRanking:
     """What the newest model says, for the session.
 
     Parameters
@@ -22,17 +22,17 @@ class News:
     reserved : bool ``(N,)``, rows that are only ever asked about as audit items
     """
 
-    def __init__(self, says: Says, rows: Mapping[str, int], reserved: np.ndarray):
-        self.says = says
-        names = says.names.tolist()
+    def __init__(self, ranking: Ranking, rows: Mapping[str, int], reserved: np.ndarray):
+        self.says = ranking
+        names = ranking.names.tolist()
         self._rows = np.array([rows.get(name, -1) for name in names], np.int64)
         self._place = np.full(len(reserved), -1, np.int64)
         there = self._rows >= 0
         self._place[self._rows[there]] = np.flatnonzero(there)
-        ranked = self._rows[says.ranking]
+        ranked = self._rows[ranking.ranking]
         self.order = Order.of([row for row in ranked.tolist() if row >= 0 and not reserved[row]])
         self.rank = {row: i for i, row in enumerate(self.order.rows)}
-        self.classes: list[str | None] = list(says.classes)
+        self.classes: list[str | None] = list(ranking.classes)
         self.left_out: dict[int, str] = {}  # rows that are not what this model takes them for → by which event
 
     def rename(self, renames: Renames) -> None:
@@ -74,7 +74,7 @@ class News:
         return {k: Order.of(rows[np.argsort(-sure[rows], kind="stable")])
                 for k in range(len(self.classes)) if len(rows := np.flatnonzero(guess == k))}  # fmt: skip
 
-    def warm(self) -> News:
+    def warm(self) -> LiveRanking:
         """Compute now what the grid needs, so that no request has to wait for it."""
         if self.says.probabilities is not None:
             _ = self.by_class

@@ -9,11 +9,11 @@ from dataclasses import replace
 import numpy as np
 
 from leaven.label.session import audit
-from leaven.label.session.items import Items
-from leaven.label.session.news import News
+from leaven.label.session.answer_index import AnswerIndex
+from leaven.label.session.items import ItemIndex
+from leaven.label.session.live_ranking import LiveRanking
 from leaven.label.session.queue import Order, Question, Queue
 from leaven.label.session.settings import Settings
-from leaven.label.session.tally import Tally
 from leaven.labels import Unavailable
 from leaven.query.keys import keys
 
@@ -21,7 +21,7 @@ EARLY = 2  # questions that are asked before the first ranking is there
 SYNTHESIS, RANDOM = "synthesis", "random"
 
 
-class Asking:
+class QuestionPicker:
     """Chooses questions. Not for several threads at once: the session has the lock.
 
     Parameters
@@ -32,7 +32,7 @@ class Asking:
     tally : what was answered
     """
 
-    def __init__(self, items: Items, settings: Settings, known: Collection[str], tally: Tally):
+    def __init__(self, items: ItemIndex, settings: Settings, known: Collection[str], tally: AnswerIndex):
         self.items, self.settings, self.tally = items, settings, tally
         count, rows = len(items), items.rows
         closed = np.zeros(count, bool)
@@ -47,7 +47,7 @@ class Asking:
         shuffled = np.argsort(keys(names, settings.seed + 1))
         self.random = Order.of(shuffled[~self.reserved[shuffled] & (shuffled < items.count)])
         self.made = Order.of(np.arange(items.count, count))
-        self.news: News | None = None
+        self.news: LiveRanking | None = None
         self._made_turn = False
         self.notes: list[str] = []  # sentences about what was passed over
 

@@ -23,7 +23,7 @@ FOLDER, ABOUT = "says", "about.json"  # about.json is written last of all: a rou
 
 
 @dataclass(frozen=True, eq=False)
-class Says:
+class Ranking:
     """One ranking, and the predictions that it was made from.
 
     Parameters
@@ -66,7 +66,7 @@ class Says:
         os.rename(part, end)
 
     @classmethod
-    def load(cls, where: Path) -> Says | None:
+    def load(cls, where: Path) -> Ranking | None:
         """What was saved there; ``None`` where nothing whole is: a labelling goes on without, and says so."""
         folder = where / FOLDER
         found = about(where)
@@ -122,7 +122,7 @@ def _array(path: Path, **options: Any) -> np.ndarray:
     return found
 
 
-def _require_whole(folder: Path, said: Says) -> None:
+def _require_whole(folder: Path, said: Ranking) -> None:
     n, k = len(said.names), len(said.classes)
     require_form(folder, AGAIN, ("names", said.names, "U", (n,)), ("ranking", said.ranking, "iu", (None,)))
     require_within(folder, AGAIN, "ranking", said.ranking, 0, n - 1)

@@ -9,10 +9,10 @@ import numpy as np
 
 from leaven.data.readers.decode import reason
 from leaven.data.readers.images import GREY, standardise
-from leaven.label.session.items import Items
+from leaven.label.session.items import ItemIndex
 from leaven.query.keys import keys
+from leaven.query.predictions import PoolPredictions
 from leaven.query.registry import find
-from leaven.query.said import Said
 from leaven.query.select import select
 
 SIDE = 24  # pixels of the small pictures
@@ -31,7 +31,7 @@ class Sample:
     seed : of the sample
     """
 
-    def __init__(self, items: Items, passed: set[str], seed: int):
+    def __init__(self, items: ItemIndex, passed: set[str], seed: int):
         self.items = items
         names = np.array(items.names[: items.count])
         order = np.argsort(keys(names, seed))
@@ -84,7 +84,7 @@ def in_lots(
     """Choose ``every`` items, take them for labelled, choose the next: so that the first lot stands by itself."""
     labelled, chosen = labelled.copy(), []
     for lot in range(lots):
-        rows = select(strategy, Said(labelled=labelled, **columns), every, seed + lot)
+        rows = select(strategy, PoolPredictions(labelled=labelled, **columns), every, seed + lot)
         chosen.append(rows)
         labelled[rows] = True
     return np.concatenate(chosen)

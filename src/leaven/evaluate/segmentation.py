@@ -16,9 +16,9 @@ from leaven.data import Pool
 from leaven.data.pool import NO_CLASS
 from leaven.errors import LeavenError
 from leaven.evaluate.bootstrap import of_sums, resampled
-from leaven.evaluate.evaluation import AGAIN
+from leaven.evaluate.classification import AGAIN
 from leaven.evaluate.intervals import Interval
-from leaven.inference.predict import passed, ready
+from leaven.inference.predict import pool_pass, ready
 from leaven.utils.archive import read_archive, require_form, require_within
 from leaven.utils.reading import PathLike
 
@@ -189,7 +189,7 @@ def predicted_masks(
             )
         return scores.argmax(1).to(torch.uint8).cpu()
 
-    for rows, guess in passed(look, items, where, batch_size, precision):
+    for rows, guess in pool_pass(look, items, where, batch_size, precision):
         yield rows, guess.numpy()
 
 
