@@ -65,7 +65,7 @@ def test_options(fit, words, named):
 def test_a_missing_package_of_a_logger(fit, monkeypatch):
     find = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name, *a: None if name == "wandb" else find(name, *a))
-    assert "leaven[wandb]" in fit("--logger", "wandb")
+    assert "leaven-learn[wandb]" in fit("--logger", "wandb")
 
 
 @pytest.mark.skipif(torch.cuda.is_available() or torch.backends.mps.is_available(), reason="there is one")

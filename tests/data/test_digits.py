@@ -1,11 +1,13 @@
 """The embedded data."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from sklearn.neighbors import KNeighborsClassifier
 
 from leaven.data import adaptation, digits, rendered_digits
-from leaven.data.embedded.digits import glyph_maps
+from leaven.data.embedded.digits import GLYPHS, glyph_maps
 from leaven.errors import LeavenError
 
 
@@ -25,6 +27,16 @@ def test_glyphs_are_ten_different_digits_in_every_font():
         ink = (font > 0).reshape(10, -1)
         assert (ink.mean(axis=1) > 0.02).all()
         assert len(np.unique(ink, axis=0)) == 10
+
+
+def test_the_kept_glyphs_are_those_of_the_fonts(monkeypatch):
+    """Silhouettes that matplotlib's fonts give, to the bit: what is kept was not touched."""
+    pytest.importorskip("matplotlib")
+    monkeypatch.syspath_prepend(Path(__file__).parents[2])
+    from benchmarks.glyphs import silhouettes
+
+    kept = np.unpackbits(np.load(GLYPHS)["glyphs"], axis=-1)
+    np.testing.assert_array_equal(kept, silhouettes())
 
 
 def test_rendered_digits_are_determined_and_vary():

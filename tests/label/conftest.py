@@ -91,7 +91,7 @@ def chromium():
     """One browser for all."""
     if not CHROMIUM.exists():
         pytest.skip(f"no {CHROMIUM}: the page is not tested in a browser")
-    sync = pytest.importorskip("playwright.sync_api", reason="playwright is missing: pip install leaven[dev]")
+    sync = pytest.importorskip("playwright.sync_api", reason="playwright is missing: pip install leaven-learn[dev]")
     with sync.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=FLAGS)
         yield browser

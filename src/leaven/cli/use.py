@@ -119,7 +119,7 @@ def predict(
     from leaven.run.limits import best_device
     from leaven.run.model import load_model
     from leaven.utils.files import require_writable
-    from leaven.utils.tables import SUFFIXES, write_table
+    from leaven.utils.tables import require_table, write_table
 
     model, _ = _telling(run, load_model(run), folder.read_config(run), support, strict)
     if model.spec.dense:
@@ -127,8 +127,7 @@ def predict(
             raise LeavenError(f"The model of {run} writes masks; name a folder for them with -o.")
         return _predict_masks(model, data, out, strict, as_json)
     if out is not None:
-        if out.suffix.lower() not in SUFFIXES or out.is_dir():
-            raise LeavenError(f"Predictions cannot be written as {out}; name a {' or a '.join(SUFFIXES)} file.")
+        require_table(out)
         require_writable(out)
     pool = _unlabelled(_named(data), model, strict)
     probabilities = model.predict_proba(pool.items, device=best_device())

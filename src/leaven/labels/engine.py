@@ -113,7 +113,7 @@ def _postgresql(url: sqlalchemy.URL, patience: float) -> Engine:
         )
     except ImportError:
         raise LeavenError(
-            'PostgreSQL needs a driver that is not installed: install it with pip install "leaven[postgresql]".'
+            'PostgreSQL needs a driver that is not installed: install it with pip install "leaven-learn[postgresql]".'
         ) from None
 
 

@@ -1,11 +1,12 @@
-"""The exponential moving average of a network's weights."""
+"""The exponential moving average of what a run trains."""
 
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 class EMA:
@@ -13,10 +14,17 @@ class EMA:
 
     Running statistics are averaged like weights, for they belong to them. In the first steps the decay is
     (1 + t) / (10 + t) where that is smaller, so that the random start is forgotten.
+
+    Parameters
+    ----------
+    network : its copy, in evaluation, is ``ema.network``
+    decay : d
+    beside : what else is trained, by name, as a discriminator of the method's own; its average is ``ema.beside``
     """
 
-    def __init__(self, network: nn.Module, decay: float):
+    def __init__(self, network: nn.Module, decay: float, beside: Mapping[str, Tensor] | None = None):
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
+        self.beside = {name: tensor.detach().clone() for name, tensor in (beside or {}).items()}
         self.decay = decay
 
     def decay_at(self, step: int) -> float:
@@ -24,10 +32,12 @@ class EMA:
         return min(self.decay, (1 + step) / (10 + step))
 
     @torch.no_grad()
-    def update(self, network: nn.Module, step: int) -> None:
-        """Move one step towards ``network``."""
-        floats: tuple[list[torch.Tensor], list[torch.Tensor]] = ([], [])
-        for mine, theirs in zip(self.network.state_dict().values(), network.state_dict().values(), strict=True):
+    def update(self, network: nn.Module, step: int, beside: Mapping[str, Tensor] | None = None) -> None:
+        """Move one step towards ``network``, and what is averaged ``beside`` it."""
+        pairs = list(zip(self.network.state_dict().values(), network.state_dict().values(), strict=True))
+        pairs += [(mine, (beside or {})[name]) for name, mine in self.beside.items()]
+        floats: tuple[list[Tensor], list[Tensor]] = ([], [])
+        for mine, theirs in pairs:
             if mine.is_floating_point():
                 floats[0].append(mine)
                 floats[1].append(theirs)

@@ -216,13 +216,14 @@ def _take(x: Tensor, rows: Tensor) -> Tensor:
     return x.movedim(1, -1).index_select(0, rows.to(x.device, non_blocking=True)).movedim(-1, 1)
 
 
-def _norms(module: nn.Module) -> Iterator[nn.modules.batchnorm._BatchNorm]:
+def norms_of(module: nn.Module) -> Iterator[nn.modules.batchnorm._BatchNorm]:
+    """Every batch norm in ``module``."""
     return (m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm))
 
 
 def set_momentum(module: nn.Module, momentum: float) -> None:
     """Give every batch norm in ``module`` the same momentum: the share of a batch in the running statistics."""
-    for norm in _norms(module):
+    for norm in norms_of(module):
         norm.momentum = momentum
 
 
@@ -233,7 +234,7 @@ def set_policy(module: nn.Module, policy: str) -> None:
     ------
     ValueError : a policy by domains, and a layer that is not leaven's and so does not know of domains
     """
-    for norm in _norms(module):
+    for norm in norms_of(module):
         if isinstance(norm, BatchNorm):
             norm.policy = policy
         elif policy == "frozen":
@@ -244,12 +245,12 @@ def set_policy(module: nn.Module, policy: str) -> None:
 
 def has_no_statistics(module: nn.Module) -> bool:
     """Whether a batch norm's running statistics never moved, so that it can say nothing of items one by one."""
-    return any(bool((n.running_mean == 0).all() and (n.running_var == 1).all()) for n in _norms(module))  # type: ignore[union-attr]
+    return any(bool((n.running_mean == 0).all() and (n.running_var == 1).all()) for n in norms_of(module))  # type: ignore[union-attr]
 
 
 def forget_domains(module: nn.Module) -> None:
     """Forget that a target was seen: of a run that begins with these weights it may be another one, or none."""
-    for norm in _norms(module):
+    for norm in norms_of(module):
         if norm.num_batches_tracked is not None:
             norm.num_batches_tracked.zero_()
 
@@ -260,7 +261,7 @@ def running_statistics_kept(module: nn.Module) -> Iterator[None]:
 
     Momentum 0 does it. Restoring the buffers in place afterwards would break autograd.
     """
-    momenta = [(norm, norm.momentum) for norm in _norms(module)]
+    momenta = [(norm, norm.momentum) for norm in norms_of(module)]
     set_momentum(module, 0.0)
     try:
         yield
@@ -275,7 +276,7 @@ def normalising_as(student: nn.Module, teacher: nn.Module) -> Iterator[None]:
 
     By the run's policy, and by the batch of all processes where that says so; its running statistics are kept.
     """
-    pairs = list(zip(_norms(teacher), _norms(student), strict=True))
+    pairs = list(zip(norms_of(teacher), norms_of(student), strict=True))
     before = [norm.training for norm, _ in pairs]
     for norm, other in pairs:
         norm.training = other.training
@@ -293,7 +294,7 @@ def batch_statistics(module: nn.Module) -> Iterator[None]:
 
     What MAML means by batch norm: an episode's two passes are small batches of their own.
     """
-    norms = [(norm, norm.training, getattr(norm, "policy", None)) for norm in _norms(module)]
+    norms = [(norm, norm.training, getattr(norm, "policy", None)) for norm in norms_of(module)]
     for norm, _, policy in norms:
         norm.training = True
         if policy is not None:

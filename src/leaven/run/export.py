@@ -82,7 +82,7 @@ def _onnx(model: Model, example: torch.Tensor) -> bytes:
         import onnx  # noqa: F401
         import onnxscript  # noqa: F401
     except ImportError as error:
-        raise LeavenError("ONNX needs packages: pip install 'leaven[onnx]'.") from error
+        raise LeavenError("ONNX needs packages: pip install 'leaven-learn[onnx]'.") from error
     program = torch.onnx.export(
         model.network, (example,), dynamo=True, dynamic_shapes=({0: _batch()},), input_names=["input"],
         output_names=["scores"], verbose=False,

@@ -80,7 +80,7 @@ def require_loggers(names: Sequence[str]) -> None:
         if name not in LOGGERS:
             raise LeavenError(f"There is no logger {name!r}; choose {' or '.join(LOGGERS)}.")
         if importlib.util.find_spec(name) is None:
-            raise LeavenError(f"The logger {name!r} needs a package: pip install 'leaven[{name}]'.")
+            raise LeavenError(f"The logger {name!r} needs a package: pip install 'leaven-learn[{name}]'.")
 
 
 def device_for(plan: Plan) -> str:

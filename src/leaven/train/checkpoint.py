@@ -28,6 +28,7 @@ class State:
     ----------
     step, seconds : done so far
     method, ema, optimizer, precision, views : states of these
+    beside : averages of what the method trains beside its network, by name
     belonging : of each item of the pool, where it is asked for, ``(N,)``
     sums, count : of the steps since the last line of the log
     """
@@ -41,6 +42,7 @@ class State:
     count: int
     precision: dict[str, Any] = field(default_factory=dict)
     views: dict[str, Any] = field(default_factory=dict)
+    beside: dict[str, torch.Tensor] = field(default_factory=dict)
     belonging: torch.Tensor | None = None
 
     __pydantic_config__: ClassVar[dict[str, Any]] = {"arbitrary_types_allowed": True, "allow_inf_nan": False}

@@ -32,7 +32,8 @@ for _part in ("rank_zero", "distributed"):  # Fabric would tell the precision of
 
 
 def train(job: TrainJob) -> TrainResult:
-    """Train ``job.method``; on return ``job.method.network`` holds the averaged weights (or its closed form).
+    """Train ``job.method``; on return it holds averages of all that is trained (or its closed form), its queues and
+    banks as they were at the end, wherever it was trained.
 
     Raises
     ------
@@ -48,10 +49,10 @@ def train(job: TrainJob) -> TrainResult:
     if trained.failure:
         raise LeavenError(trained.failure)
     job.method.network.load_state_dict(trained.weights)
-    if spawned and trained.rest:  # it was trained in another process
+    if spawned:  # it was trained in another process
         with torch.random.fork_rng(devices=[]):
             job.method.setup(job.setup())
-        job.method.load_state_dict(trained.rest, strict=False)
+    job.method.load_state_dict(trained.rest, strict=False)
     job.method.to("cpu")
     return trained
 

@@ -58,7 +58,7 @@ class TrainResult:
     """What a run ends with: the averaged network's weights, the steps and seconds it took, its last log line.
 
     ``snapshots`` are its weights on the way (``Plan.moments``), where no folder was given to write them to;
-    ``rest`` is the other state of a method that goes on to ask or to synthesise.
+    ``rest`` is all other state of the method: averages of what it trains beside its network, the others as they are.
     """
 
     weights: dict[str, Tensor]

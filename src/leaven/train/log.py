@@ -129,7 +129,9 @@ class TensorBoard:
         try:
             from torch.utils.tensorboard import SummaryWriter
         except ImportError as error:
-            raise LeavenError("The TensorBoard logger needs a package: pip install 'leaven[tensorboard]'.") from error
+            raise LeavenError(
+                "The TensorBoard logger needs a package: pip install 'leaven-learn[tensorboard]'."
+            ) from error
         self.writer = SummaryWriter(str(folder / "tensorboard"))
 
     def write(self, row: Mapping[str, Any]) -> None:
@@ -151,7 +153,9 @@ class WandB:
         try:
             import wandb
         except ImportError as error:
-            raise LeavenError("The Weights & Biases logger needs a package: pip install 'leaven[wandb]'.") from error
+            raise LeavenError(
+                "The Weights & Biases logger needs a package: pip install 'leaven-learn[wandb]'."
+            ) from error
         self.run = wandb.init(
             project=os.environ.get("WANDB_PROJECT", "leaven"), dir=str(folder), name=folder.name, resume="allow"
         )

@@ -17,7 +17,7 @@ from leaven.errors import LeavenError
 from leaven.inference.predict import predict_with_features
 from leaven.methods.base import Batch, Method, Phase, Survey
 from leaven.nn.ema import EMA
-from leaven.nn.norm import set_momentum, set_policy
+from leaven.nn.norm import norms_of, set_momentum, set_policy
 from leaven.train import checkpoint
 from leaven.train.batches import Batches
 from leaven.train.interrupt import interruptible
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
 LOG_LINES = 200  # lines of metrics.csv in a run
 CHECKPOINT = "checkpoint.pt"
+CHECKPOINT_SHARE = 0.05  # of the time of a run that may go into writing large ones, as of a bank of a million rows
 METRICS = "metrics.csv"
 SNAPSHOTS = "snapshots"  # folder of the averaged network's weights on the way, a file a moment
 
@@ -60,7 +61,8 @@ class Loop:
         _follow(method, self.plan.norm, job.pool)
         self.weights = [p for p in method.parameters() if p.requires_grad]
         self.phases = [(phase, _trained(method, phase)) for phase in method.phases]
-        self.ema = EMA(method.network, self.plan.ema_decay)
+        self.beside = tuple(_beside(method))
+        self.ema = EMA(method.network, self.plan.ema_decay, self._beside())
         if self.plan.compile:
             method.network.backbone.compile()
         self.method, self.optimizer = fabric.setup(method, _optimizer(method, self.plan))
@@ -92,7 +94,7 @@ class Loop:
             with _only(trained, self.weights):
                 for _ in range(phase.repeats):
                     terms |= self._minimise(batch)
-        self.ema.update(self.job.method.network, step)
+        self.ema.update(self.job.method.network, step, self._beside())
         if self.learner is not None:
             self._teach(self.learner, step)
         loss = torch.stack(list(terms.values())).sum()
@@ -144,7 +146,7 @@ class Loop:
         loggers = self._loggers()
         row: dict[str, Any] = {}
         started = time.perf_counter() - self.seconds
-        saved = time.perf_counter()
+        saved, cost = time.perf_counter(), 0.0
         with Bar(job.label, plan.steps, self.step, self.first and job.progress) as bar, interruptible() as stop:
             while self.step < plan.steps:
                 values = self.update(self.step)
@@ -168,19 +170,28 @@ class Loop:
                 if processes() > 1 and self.step % every and not last:
                     continue  # several agree where they wait for each other anyway, and no sum is open in any of them
                 stopped = self._agreed(stop.requested)
-                if time.perf_counter() - saved >= plan.checkpoint_every or stopped or last:
+                wait = plan.checkpoint_every and max(plan.checkpoint_every, cost / CHECKPOINT_SHARE)
+                if time.perf_counter() - saved >= wait or stopped or last:
+                    began = time.perf_counter()
                     self._save()
                     saved = time.perf_counter()
+                    cost = saved - began
                 if stopped:
                     raise KeyboardInterrupt  # held back until now
         for logger in loggers:
             logger.close()
         return TrainResult(self._weights(), self.step, self.seconds, row, snapshots=self.snapshots, rest=self._rest())
 
+    def _beside(self) -> dict[str, Tensor]:
+        """What the method trains beside its network, as it is now."""
+        if not self.beside:
+            return {}
+        state = self.job.method.state_dict(keep_vars=True)
+        return {name: state[name] for name in self.beside}
+
     def _rest(self) -> dict[str, Tensor]:
-        """What else there is of a method that is of use after the run."""
-        method = self.job.method
-        state = method.state_dict() if method.acquires or method.generates else {}
+        """All of the method but its network: averaged where it is trained, else as it is."""
+        state = self.job.method.state_dict() | self.ema.beside
         return {name: tensor.cpu() for name, tensor in state.items() if not name.startswith("network.")}
 
     def _weights(self) -> dict[str, Tensor]:
@@ -235,6 +246,7 @@ class Loop:
                 "seconds": self.seconds,
                 "method": state,
                 "ema": self.ema.network.state_dict(),
+                "beside": self.ema.beside,
                 "optimizer": self.optimizer.state_dict(),
                 "precision": self.fabric.strategy.precision.state_dict(),  # the scale of float16's gradients
                 "views": {} if self.learner is None else self.learner.state_dict(),
@@ -248,6 +260,9 @@ class Loop:
         try:
             self.job.method.load_state_dict(state.method)
             self.ema.network.load_state_dict(state.ema)
+            with torch.no_grad():
+                for name, now in self._beside().items():  # checkpoints of before have no average: it begins here
+                    self.ema.beside[name].copy_(state.beside.get(name, now))
             self._restore_optimizer(state.optimizer)
             self.fabric.strategy.precision.load_state_dict(state.precision)
             if self.learner is not None and state.views:
@@ -296,6 +311,17 @@ def _own(views: Any, device: torch.device) -> tuple[Any, Learner | None]:
         return views, None
     views = copy.deepcopy(views)
     return views, views.learner.to(device)
+
+
+def _beside(method: Method) -> Iterator[str]:
+    """Names of what a method trains beside its network: parameters, and the statistics of the norms among them."""
+    norms = {id(buffer) for norm in norms_of(method) for buffer in norm.buffers()}
+    for name, parameter in method.named_parameters():
+        if parameter.requires_grad and not name.startswith("network."):
+            yield name
+    for name, buffer in method.named_buffers():
+        if id(buffer) in norms and not name.startswith("network."):
+            yield name
 
 
 def _trained(method: Method, phase: Phase) -> set[torch.nn.Parameter]:

@@ -1,4 +1,4 @@
-"""The embedded data: scikit-learn's real digits, and digits rendered from the fonts that matplotlib ships."""
+"""The embedded data: scikit-learn's real digits, and digits rendered from printed ones of many fonts."""
 
 from __future__ import annotations
 
@@ -11,16 +11,10 @@ from leaven.data.pool import Pool
 from leaven.errors import LeavenError
 
 CLASSES = tuple("0123456789")
-FONTS = (
-    "DejaVuSans*.ttf",
-    "DejaVuSerif*.ttf",
-    "STIXGeneral*.ttf",
-    "cm[br]10.ttf",
-    "cmss10.ttf",
-    "cmt[ti]10.ttf",
-)
+GLYPHS = Path(__file__).with_name("glyphs.npz")  # silhouettes in bits; `python -m benchmarks.glyphs` drew them
 GRID = 48  # side of a glyph's map
 HEIGHT = 30  # of the glyph in it; the rest is room for bold strokes
+FINE = 2  # a silhouette is drawn at so many times the grid's resolution
 
 
 def digits() -> Pool:
@@ -39,7 +33,7 @@ def digits() -> Pool:
 
 
 def rendered_digits(n: int, seed: int = 0, size: int = 8) -> Pool:
-    """Digits drawn from the fonts that matplotlib ships: free labels, for adaptation to real digits.
+    """Digits drawn from printed ones of 21 fonts: free labels, for adaptation to real digits.
 
     Every image draws its font, size, pose (rotation, shear, aspect, shift, a slight bend), stroke width,
     contrast and background (flat, gradient, noise), light on dark. It is drawn at several times the
@@ -90,37 +84,14 @@ def glyph_maps() -> np.ndarray:
         float32 ``(fonts, 10, GRID, GRID)``, each glyph ``HEIGHT`` rows tall and centred. A distance, not a
         bitmap, because strokes of any width are cut from it, and it interpolates smoothly.
     """
-    import matplotlib
-    from PIL import Image, ImageDraw, ImageFont
     from scipy.ndimage import distance_transform_edt
 
-    folder = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
-    fine = 2  # drawn at twice the grid's resolution
-    maps = []
-    for path in sorted(path for pattern in FONTS for path in folder.glob(pattern)):
-        font = ImageFont.truetype(str(path), 120)
-        boxes = [font.getbbox(digit) for digit in CLASSES]
-        if min(box[3] - box[1] for box in boxes) < 40:
-            continue  # a display or symbol font without digits
-        font_maps = []
-        for digit, (left, top, right, bottom) in zip(CLASSES, boxes, strict=True):
-            scale = fine * HEIGHT / (bottom - top)
-            glyph = Image.new("L", (int(right - left), int(bottom - top)))
-            ImageDraw.Draw(glyph).text((-left, -top), digit, font=font, fill=255)
-            width = max(1, round(glyph.width * scale))
-            canvas = Image.new("L", (fine * GRID, fine * GRID))
-            canvas.paste(
-                glyph.resize((width, fine * HEIGHT), Image.Resampling.BICUBIC),
-                ((fine * GRID - width) // 2, fine * (GRID - HEIGHT) // 2),
-            )
-            inside = np.asarray(canvas) > 127
-            distance = distance_transform_edt(inside) - distance_transform_edt(~inside)
-            distance = distance.reshape(GRID, fine, GRID, fine).mean(axis=(1, 3)) / (fine * HEIGHT)
-            font_maps.append(distance.astype(np.float32))
-        maps.append(font_maps)
-    if not maps:
-        raise LeavenError(f"No font with digits was found in {folder}: reinstall matplotlib, whose fonts they are.")
-    return np.array(maps)
+    inside = np.unpackbits(np.load(GLYPHS)["glyphs"], axis=-1).astype(bool)
+    maps = np.empty((*inside.shape[:2], GRID, GRID), np.float32)
+    for place in np.ndindex(inside.shape[:2]):
+        distance = distance_transform_edt(inside[place]) - distance_transform_edt(~inside[place])
+        maps[place] = distance.reshape(GRID, FINE, GRID, FINE).mean(axis=(1, 3)) / (FINE * HEIGHT)
+    return maps
 
 
 def _render(

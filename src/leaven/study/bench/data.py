@@ -82,7 +82,7 @@ def _torchvision(kind: str, folder: str = "", parts: tuple[Any, Any] = (True, Fa
         try:
             from torchvision import datasets
         except ImportError as error:
-            raise LeavenError(f"Reading {kind} needs a package: pip install 'leaven[timm]'.") from error
+            raise LeavenError(f"Reading {kind} needs a package: pip install 'leaven-learn[timm]'.") from error
         place = root / folder
         try:
             found = [getattr(datasets, kind)(place, **{word: part}, download=False) for part in parts]
