@@ -23,7 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from leaven.evaluate.intervals import mean_of_runs, proportion, student
+from leaven.evaluation.intervals import mean_of_runs, proportion, student
 
 PLAN = {"optimizer": "adamw", "lr": 2e-3, "weight_decay": 1e-3, "momentum": 0.9, "batch_size": 32, "final_lr": 0.1}
 NETWORK, STEPS = "conv4-32", 400
@@ -71,7 +71,7 @@ def votes(network: Any, features: np.ndarray, seed: int) -> np.ndarray:
 def choose(strategy: str, said: Any, by: np.ndarray | None, n: int, seed: int) -> np.ndarray:
     """Rows of the next items."""
     from leaven.query.keys import keys, smallest
-    from leaven.query.select import select
+    from leaven.query.selection import select
 
     if strategy != "bald":
         return select(strategy, said, n, seed)

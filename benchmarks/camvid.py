@@ -29,7 +29,7 @@ from PIL import Image
 from leaven.data import Pool, adaptation, few_labels
 from leaven.data.readers.images import standardise
 from leaven.data.readers.mask_source import nearest
-from leaven.evaluate.intervals import mean_of_runs
+from leaven.evaluation.intervals import mean_of_runs
 from leaven.run.fit import FitResult, fit
 from leaven.run.options import Options
 

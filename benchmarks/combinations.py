@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 
 from leaven.data import Pool, few_labels, hold_out, read_folder, read_torchvision, rendered_digits
-from leaven.evaluate.intervals import mean_of_runs
+from leaven.evaluation.intervals import mean_of_runs
 
 Row = dict[str, Any]
 

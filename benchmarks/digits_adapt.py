@@ -27,7 +27,7 @@ import numpy as np
 
 from leaven.data import Pool, adaptation, read_torchvision
 from leaven.data.embedded.digits import CLASSES
-from leaven.evaluate.intervals import mean_of_runs
+from leaven.evaluation.intervals import mean_of_runs
 from leaven.run.fit import fit
 from leaven.run.options import Options
 

@@ -20,7 +20,7 @@ from sklearn.metrics import roc_auc_score
 
 from benchmarks.mnist40 import mnist
 from leaven.data import Pool, few_labels, omniglot
-from leaven.evaluate.intervals import mean_of_runs
+from leaven.evaluation.intervals import mean_of_runs
 from leaven.inference.predict import predict_with_features
 from leaven.methods.base import Survey
 from leaven.run.fit import FitResult, fit

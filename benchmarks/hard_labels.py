@@ -18,7 +18,7 @@ import numpy as np
 
 from benchmarks.digits_adapt import read
 from leaven.data import Pool, adaptation, digits, hold_out, rendered_digits
-from leaven.evaluate.intervals import mean_of_runs, student
+from leaven.evaluation.intervals import mean_of_runs, student
 from leaven.run.fit import fit
 from leaven.run.options import Options
 from leaven.study.demo import PLAN, RENDERED, TEST

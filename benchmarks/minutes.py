@@ -30,7 +30,7 @@ import torch
 import torch.nn.functional as F
 
 from leaven.data import Pool, few_labels, hold_out, read_folder
-from leaven.evaluate.intervals import mean_of_runs
+from leaven.evaluation.intervals import mean_of_runs
 from leaven.nn.build import build, spec_for
 from leaven.run.fit import fit
 from leaven.run.options import Options, resolve_options

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from leaven.data import Pool, omniglot
-from leaven.evaluate.episodes import evaluate_episodes
+from leaven.evaluation.episodes import evaluate_episodes
 from leaven.methods.base import Episode
 from leaven.methods.registry import get
 from leaven.nn.network import Network

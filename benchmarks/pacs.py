@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from leaven.data import Pool, adaptation, few_labels, hold_out, read_folder
-from leaven.evaluate.intervals import mean_of_runs
+from leaven.evaluation.intervals import mean_of_runs
 from leaven.nn.build import spec_for
 from leaven.run.fit import fit
 from leaven.run.options import Options

@@ -20,7 +20,7 @@ import numpy as np
 
 from leaven.query.predictions import PoolPredictions
 from leaven.query.registry import find, names
-from leaven.query.select import select
+from leaven.query.selection import select
 
 SECONDS = {"margin": 2.0, "k_center": 60.0, "badge": 60.0}  # the goals, on two cores
 MEMORY = 2.5  # times the features

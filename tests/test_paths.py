@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-ROOMS = ("run", "evaluate", "query", "train")  # all that is public in them; of the others what they export
+ROOMS = ("run", "evaluation", "query", "train")  # all that is public in them; of the others what they export
 NAMED = ("leaven", "leaven.data", "leaven.labels", "leaven.estimators", "leaven.labels.formats.transfer")
 ALONE = re.compile(r"(?<![\w.])Path(?![\w(])")  # in an annotation
 TEXT = re.compile(r"(?<![\w.])(str|PathLike)(?!\w)")
@@ -59,16 +59,16 @@ def test_who_takes_a_path_takes_text(name):
 def test_text_serves_from_training_to_export(tmp_path):
     """What a script does with a run, all paths as text, in the current folder or not."""
     from leaven.data import read_npz
-    from leaven.evaluate.classification import Evaluation
+    from leaven.evaluation.classification import Evaluation
     from leaven.query.votes import load_snapshots
     from leaven.report import write_report
     from leaven.run import folder
     from leaven.run.export import export
     from leaven.run.fit import fit
     from leaven.run.inputs import read_data, read_like
-    from leaven.run.method import load_method
     from leaven.run.model import load_model
     from leaven.run.options import Options
+    from leaven.run.run import load_method
     from leaven.train import checkpoint
     from leaven.train.log import read_table
     from leaven.utils.files import require_writable

@@ -7,8 +7,8 @@ import pytest
 
 SRC = Path(__file__).parents[1] / "src"
 ORDER = (
-    "errors", "utils", "data", "labels", "augment", "nn", "methods", "inference", "train", "evaluate", "report", "run",
-    "query", "study", "label", "estimators", "cli",
+    "errors", "utils", "data", "labels", "augment", "nn", "methods", "inference", "train", "evaluation", "report",
+    "run", "query", "study", "label", "estimators", "cli",
 )  # fmt: skip
 FILES = sorted(path.relative_to(SRC) for path in (SRC / "leaven").rglob("*.py"))
 
@@ -46,7 +46,7 @@ def test_imports_are_found_in_every_form(tmp_path, monkeypatch):
     forms = (
         "from leaven.run.fit import fit",
         "from leaven import label",
-        "import leaven.query.select",
+        "import leaven.query.selection",
         "from ...cli import app",
     )
     (room / "cnn.py").write_text("\n".join(["def f():", *(f"    {form}" for form in forms)]))

@@ -10,28 +10,80 @@ TYPE_CHECKING = False  # typing's own costs more to import than all of this
 if TYPE_CHECKING:
     from typing import Any
 
+    from leaven import augment, data, methods, query
     from leaven.data import Pool
+    from leaven.errors import LeavenError
     from leaven.estimators import LeavenClassifier
-    from leaven.methods.base import Method
-    from leaven.run.model import load_model as load
+    from leaven.methods import losses
+    from leaven.methods.base import Batch, Episode, Method, Phase, Stream
+    from leaven.methods.registry import register
+    from leaven.run.api import evaluate, fit
+    from leaven.run.inputs import read_data as read
+    from leaven.run.options import Options
+    from leaven.run.run import Run, load
+    from leaven.train.plan import Plan
 
 __version__ = "0.1.0"
 
 _HOME = {
-    "LeavenClassifier": ("leaven.estimators.classifier", "LeavenClassifier"),
-    "Method": ("leaven.methods.base", "Method"),
-    "Pool": ("leaven.data.pool", "Pool"),
-    "load": ("leaven.run.model", "load_model"),
+    "Batch": "leaven.methods.base",
+    "Episode": "leaven.methods.base",
+    "LeavenClassifier": "leaven.estimators.classifier",
+    "LeavenError": "leaven.errors",
+    "Method": "leaven.methods.base",
+    "Options": "leaven.run.options",
+    "Phase": "leaven.methods.base",
+    "Plan": "leaven.train.plan",
+    "Pool": "leaven.data.pool",
+    "Run": "leaven.run.run",
+    "Stream": "leaven.methods.base",
+    "augment": "",
+    "data": "",
+    "evaluate": "leaven.run.api",
+    "fit": "leaven.run.api",
+    "load": "leaven.run.run",
+    "losses": "leaven.methods",
+    "methods": "",
+    "query": "",
+    "read": "leaven.run.inputs:read_data",
+    "register": "leaven.methods.registry",
 }
 
-__all__ = ["LeavenClassifier", "Method", "Pool", "__version__", "load"]
+__all__ = [
+    "Batch",
+    "Episode",
+    "LeavenClassifier",
+    "LeavenError",
+    "Method",
+    "Options",
+    "Phase",
+    "Plan",
+    "Pool",
+    "Run",
+    "Stream",
+    "__version__",
+    "augment",
+    "data",
+    "evaluate",
+    "fit",
+    "load",
+    "losses",
+    "methods",
+    "query",
+    "read",
+    "register",
+]
 
 
 def __getattr__(name: str) -> "Any":
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module, attribute = _HOME[name]
-    value = getattr(importlib.import_module(module), attribute)
+    module, _, attribute = _HOME[name].partition(":")
+    if not module:
+        return importlib.import_module(f"{__name__}.{name}")
+    home = importlib.import_module(module)
+    attribute = attribute or name
+    value = getattr(home, attribute) if hasattr(home, attribute) else importlib.import_module(f"{module}.{attribute}")
     globals()[name] = value
     return value
 

@@ -9,7 +9,7 @@ import pytest
 from helpers_cli import CLASSES, FAST, make_folder, snapshot, write_csv
 
 from leaven.data import read
-from leaven.evaluate.classification import Evaluation
+from leaven.evaluation.classification import Evaluation
 from leaven.run.model import load_model
 
 

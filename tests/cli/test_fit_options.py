@@ -6,7 +6,7 @@ import shutil
 import pytest
 from helpers_cli import FAST, SHORT, make_folder
 
-from leaven.evaluate.classification import Evaluation
+from leaven.evaluation.classification import Evaluation
 
 
 @pytest.fixture

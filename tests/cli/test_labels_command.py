@@ -138,7 +138,7 @@ def test_fit_leaves_audit_items_and_ties_out_and_says_so(leaven, labels, place, 
     assert found["data"]["labelled"] == 9
     assert found["classes"] == list(CLASSES)
     assert config(run)["inputs"]["labels"] == str(labels)
-    from leaven.evaluate.classification import Evaluation
+    from leaven.evaluation.classification import Evaluation
 
     evaluation = Evaluation.load(run / "evaluations" / "unlabelled.npz")
     assert evaluation.ids[evaluation.known].tolist() == list(TRUTH)[:9]

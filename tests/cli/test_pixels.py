@@ -9,7 +9,7 @@ from PIL import Image
 
 from leaven.data import read_folder, read_masks, streets
 from leaven.data.readers.palette import table
-from leaven.evaluate.segmentation import DenseEvaluation
+from leaven.evaluation.segmentation import DenseEvaluation
 from leaven.run.model import load_model
 
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from helpers_cli import CLASSES, FAST, SHORT, make_folder, write_csv
 
-from leaven.evaluate.classification import Evaluation
+from leaven.evaluation.classification import Evaluation
 from leaven.train.engine import train
 
 

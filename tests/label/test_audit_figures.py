@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from leaven.evaluate.intervals import proportion
+from leaven.evaluation.intervals import proportion
 from leaven.label.session import audit
 from leaven.query.keys import keys
 

@@ -5,7 +5,7 @@ import torch
 
 from leaven.augment import FeatureViews
 from leaven.data import Pool
-from leaven.evaluate.episodes import evaluate_episodes
+from leaven.evaluation.episodes import evaluate_episodes
 from leaven.methods.base import Batch, Episode, Method, StreamBatch
 from leaven.methods.registry import get
 from leaven.nn.build import build, spec_for

@@ -7,7 +7,7 @@ import torch
 
 from leaven.augment import ImageViews
 from leaven.data import Pool
-from leaven.evaluate.probe import features, linear_probe, neighbours
+from leaven.evaluation.probe import features, linear_probe, neighbours
 from leaven.methods.registry import get
 from leaven.nn.backbones.cnn import SmallCNN
 from leaven.nn.build import build, spec_for

@@ -6,7 +6,7 @@ import torch
 from stubs import Given, batch, cross_entropy, differences, draw, logits, softmax
 
 from leaven.methods.base import RunInfo
-from leaven.methods.common import decay_for
+from leaven.methods.losses import decay_for
 from leaven.methods.semi.freematch import FreeMatch, mean_learnt
 
 LABELLED = draw([0], weak=np.zeros((1, 3)))

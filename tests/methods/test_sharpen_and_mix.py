@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import stats
 
-from leaven.methods.common import entropy, mix_up, ramp_up, sharpen, squared_error
+from leaven.methods.losses import entropy, mix_up, ramp_up, sharpen, squared_error
 
 
 def test_sharpen_by_hand():

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from leaven.data import Pool
-from leaven.evaluate.probe import features
-from leaven.evaluate.segmentation import evaluate_dense, predicted_masks
+from leaven.evaluation.probe import features
+from leaven.evaluation.segmentation import evaluate_dense, predicted_masks
 from leaven.inference.predict import predict, predict_acquisition, predict_with_features
 from leaven.methods.base import Method
 from leaven.nn.build import Spec

@@ -11,7 +11,7 @@ from leaven.errors import LeavenError
 from leaven.query.disagreement import information
 from leaven.query.predictions import PoolPredictions
 from leaven.query.registry import find, names, strategy
-from leaven.query.select import select
+from leaven.query.selection import select
 from leaven.query.strategies import basic, batch_bald, coverage, density
 from leaven.query.strategies.batch_bald import Joint
 from leaven.query.strategies.committee import divergence, hard

@@ -14,7 +14,7 @@ from leaven.nn.build import Spec, build
 from leaven.nn.network import Network
 from leaven.query.copies import content
 from leaven.query.predictions import PoolPredictions
-from leaven.query.select import select
+from leaven.query.selection import select
 from leaven.query.synthesis import generate
 from leaven.run.fit import fit
 from leaven.run.options import Options

@@ -12,7 +12,7 @@ from leaven.query.copies import content
 from leaven.query.keys import _mix, exponential, keys, least, smallest
 from leaven.query.predictions import PoolPredictions
 from leaven.query.registry import names
-from leaven.query.select import select
+from leaven.query.selection import select
 from leaven.query.strategies import bait, batch_bald, coverage, expected
 
 

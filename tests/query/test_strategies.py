@@ -9,7 +9,7 @@ from threadpoolctl import threadpool_info
 from leaven.query import distances
 from leaven.query.keys import keys
 from leaven.query.predictions import PoolPredictions
-from leaven.query.select import select
+from leaven.query.selection import select
 from leaven.query.strategies import typiclust
 from leaven.query.strategies.badge import gradient_distances, inner
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from sklearn.datasets import load_digits
 
-from leaven.evaluate.classification import Evaluation
+from leaven.evaluation.classification import Evaluation
 
 EVIL = "<script>alert('seven')</script>"
 CLASSES = ("zero", "one", "two", "three", "four", "five", "six", EVIL, "eight", "nine")

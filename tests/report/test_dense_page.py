@@ -13,7 +13,7 @@ from PIL import Image
 
 from leaven.data import streets
 from leaven.data.readers.palette import COLOURS, UNKNOWN, colour
-from leaven.evaluate.segmentation import DenseEvaluation
+from leaven.evaluation.segmentation import DenseEvaluation
 from leaven.report import write_report
 from leaven.report.dense import mask_uri, overlaid
 

@@ -11,7 +11,7 @@ import pytest
 from fake_run import CONFIG, EVIL
 
 from leaven.errors import LeavenError
-from leaven.evaluate.classification import Evaluation
+from leaven.evaluation.classification import Evaluation
 from leaven.report import write_report
 from leaven.report.matrix import confusions, heat_map
 from leaven.report.pictures import data_uri

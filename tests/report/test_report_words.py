@@ -7,7 +7,7 @@ import pytest
 
 from leaven.cli.fit import _note
 from leaven.data import Pool, adaptation
-from leaven.evaluate.classification import Evaluation
+from leaven.evaluation.classification import Evaluation
 from leaven.methods.registry import get
 from leaven.report.per_item import errors
 from leaven.report.run import read_run

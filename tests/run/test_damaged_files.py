@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from leaven.errors import LeavenError
-from leaven.evaluate.classification import Evaluation
+from leaven.evaluation.classification import Evaluation
 from leaven.nn.build import build
 from leaven.nn.spec import Spec
 from leaven.run.model import Model, load_model

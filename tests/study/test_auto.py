@@ -9,8 +9,8 @@ from torch.nn import functional as F
 from leaven import LeavenClassifier, Method
 from leaven.data import Pool, adaptation
 from leaven.errors import LeavenError
-from leaven.evaluate.intervals import Interval
-from leaven.evaluate.paired import Paired, mcnemar
+from leaven.evaluation.intervals import Interval
+from leaven.evaluation.paired import Paired, mcnemar
 from leaven.methods.base import Stream
 from leaven.run.options import Options
 from leaven.study import auto

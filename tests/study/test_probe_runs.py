@@ -10,8 +10,8 @@ import torch
 
 from leaven.data import Pool
 from leaven.errors import LeavenError
-from leaven.evaluate.intervals import Interval, proportion
-from leaven.evaluate.probe import features, linear_probe, neighbours
+from leaven.evaluation.intervals import Interval, proportion
+from leaven.evaluation.probe import features, linear_probe, neighbours
 from leaven.run.fit import fit
 from leaven.run.model import load_model
 from leaven.run.options import Options

@@ -75,7 +75,7 @@ def test_the_start_has_every_class_and_differs_by_seed():
 
 def test_a_typical_start_is_typiclust_with_a_label_of_each_class():
     from leaven.query.predictions import PoolPredictions
-    from leaven.query.select import select
+    from leaven.query.selection import select
 
     own = game(start=9, begin="typiclust")
     pool = own.pool

@@ -9,7 +9,7 @@ from torch import Tensor
 from leaven.augment import FeatureViews
 from leaven.data import Pool
 from leaven.methods.base import Batch, Method, Stream, Survey
-from leaven.methods.common import cross_entropy
+from leaven.methods.losses import cross_entropy
 from leaven.train.engine import train
 
 

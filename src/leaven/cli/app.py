@@ -10,7 +10,7 @@ import typer
 
 from leaven.cli.hyper import FOUND, FitCommand
 from leaven.cli.labels_app import app as labels_app
-from leaven.cli.options import Json, Unlabelled
+from leaven.cli.options import Json, OwnMethod, Unlabelled
 
 app = typer.Typer(
     name="leaven",
@@ -172,6 +172,7 @@ def evaluate(
     name: Annotated[str, typer.Option(help="What the report calls this data.")] = "test",
     support: Support = None,
     strict: Strict = False,
+    method: OwnMethod = None,
     as_json: Json = False,
 ) -> None:
     """Accuracy of a run's model, and of its baseline, on labelled data; the report is made anew with it."""
@@ -192,6 +193,7 @@ def predict(
     ] = None,
     support: Support = None,
     strict: Strict = False,
+    method: OwnMethod = None,
     as_json: Json = False,
 ) -> None:
     """Class and confidence of every image, as a table; for models of pixels, masks as PNG files."""
@@ -259,6 +261,7 @@ def query(
     unlabelled: Unlabelled = None,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
     strict: Strict = False,
+    method: OwnMethod = None,
     as_json: Json = False,
 ) -> None:
     """Choose the items to label next: a table to fill in, which `leaven fit --labels` reads."""
@@ -288,6 +291,7 @@ def synthesize(
     n: Annotated[int, typer.Option("-n", "--number", min=1, help="How many images to make.")] = 20,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder to write to; by default RUN/made.")] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    method: OwnMethod = None,
     as_json: Json = False,
 ) -> None:
     """Make images to label that the model is unsure about: for runs of aral."""
@@ -400,6 +404,7 @@ def episodes(
     labels: Labels = None,
     unlabelled: Unlabelled = None,
     strict: Strict = False,
+    method: OwnMethod = None,
     as_json: Json = False,
 ) -> None:
     """Accuracy of a run in small tasks of classes that it has not seen, as a mean over many tasks."""

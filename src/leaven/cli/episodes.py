@@ -19,16 +19,15 @@ def run(
     strict: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Solve many small tasks of classes that the run has not seen; print the mean accuracy."""
-    from leaven.evaluate.episodes import evaluate_episodes
-    from leaven.methods.registry import get
+    from leaven.evaluation.episodes import evaluate_episodes
     from leaven.run.folder import read_config
     from leaven.run.inputs import marker
     from leaven.run.limits import best_device
     from leaven.run.model import load_model
+    from leaven.run.run import load_method
 
     config = read_config(run)
-    model = load_model(run)
-    method = get(config["method"])(model.network, **config["hyperparameters"])  # type: ignore[arg-type]
+    model, method = load_model(run), load_method(run)
     pool = _pool(data, labels, marker(unlabelled, config), model, strict)
     found = evaluate_episodes(method, pool, episode, count, seed, device=best_device())
     row = {

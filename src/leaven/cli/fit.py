@@ -114,7 +114,7 @@ def _run_folder(given: dict[str, Any]) -> Path:
 
 def _note(fitted: Sequence[FitResult], rows: list[dict[str, Any]], out: Path, kind: type[Method]) -> str | None:
     """What a person should know that the figures do not say by themselves."""
-    from leaven.evaluate.classification import Evaluation
+    from leaven.evaluation.classification import Evaluation
     from leaven.report.words import not_learnt
 
     if kind.learns == "features":

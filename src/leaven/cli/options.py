@@ -7,6 +7,20 @@ from typing import Annotated
 import typer
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def _method(name: str | None) -> str | None:
+    if name is not None:
+        from leaven.methods.registry import get
+
+        get(name)  # from here on it is known; nothing in a run folder makes leaven import anything
+    return name
+
+
+OwnMethod = Annotated[
+    str | None,
+    typer.Option("--method", help="The run's method, where it is one's own: module:Class.", callback=_method),
+]
 Unlabelled = Annotated[
     str | None,
     typer.Option(

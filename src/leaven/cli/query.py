@@ -28,12 +28,12 @@ def query(run: Path, data: Path, n: int, strategy: str, out: Path, labels: Path 
     from leaven.query.copies import content
     from leaven.query.predictions import PoolPredictions
     from leaven.query.registry import find, names
-    from leaven.query.select import select
+    from leaven.query.selection import select
     from leaven.run import folder
     from leaven.run.inputs import marker, read_like
     from leaven.run.limits import best_device
-    from leaven.run.method import load_method
     from leaven.run.model import load_model
+    from leaven.run.run import load_method
     from leaven.utils.files import require_writable
     from leaven.utils.tables import write_table
 
@@ -147,7 +147,7 @@ def _learnt(run: Path) -> np.ndarray:
     """Ids of the items whose labels a run was given, to learn from or to be tested with."""
     import numpy as np
 
-    from leaven.evaluate.classification import Evaluation
+    from leaven.evaluation.classification import Evaluation
     from leaven.run.folder import EVALUATIONS
 
     ids: list[np.ndarray] = []

@@ -1,4 +1,7 @@
-"""Finding methods by name: a file in ``leaven/methods/*/`` is a method, its name is the file's."""
+"""Finding methods by name: a file in ``leaven/methods/*/`` is a method, its name is the file's.
+
+One of elsewhere is ``module:Class``. It is imported where a person names it, and never because a file does.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ if TYPE_CHECKING:
     from leaven.methods.base import Method
 
 _ROOT = Path(__file__).parent
+_REGISTERED: dict[str, type[Method]] = {}  # those of elsewhere, by ``module:Class``
 
 
 def names() -> list[str]:
@@ -23,12 +27,60 @@ def names() -> list[str]:
 
 
 def get(name: str) -> type[Method]:
-    """The class of a method, by name.
+    """The class of a method, by the name that a person gave: leaven's, one that is registered, or ``module:Class``.
 
     Raises
     ------
     LeavenError : there is no such method; the nearest names are in the message
     """
+    if ":" in name:
+        return _REGISTERED.get(name) or register(_imported(name))
+    for registered in _REGISTERED.values():
+        if registered.__name__ == name:
+            return registered
+    return _ours(name)
+
+
+def known(name: str) -> type[Method]:
+    """The class of a method, by the name that stands in a file, as `name_of` has it. Nothing of elsewhere is imported.
+
+    Raises
+    ------
+    LeavenError : there is no such method, or it is one of elsewhere and not registered in this process
+    """
+    if ":" not in name:
+        return _ours(name)
+    if name not in _REGISTERED:
+        raise LeavenError(
+            f"The method {name} is not one of leaven's, and no file makes leaven import it; name it yourself: "
+            f"--method {name}, or leaven.register it."
+        )
+    return _REGISTERED[name]
+
+
+def register(method: type[Method]) -> type[Method]:
+    """Let a method of one's own be found by its name in this process; a decorator of its class."""
+    _REGISTERED[name_of(method)] = method
+    return method
+
+
+def _imported(name: str) -> type[Method]:
+    from leaven.methods.base import Method
+
+    module, _, attribute = name.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise LeavenError(
+            f"The method {name!r} cannot be imported ({error}); expected module:Class, and the module where Python "
+            "finds it (PYTHONPATH)."
+        ) from error
+    if not (inspect.isclass(found) and issubclass(found, Method)):
+        raise LeavenError(f"{name} is not a method, which is a subclass of leaven.Method; name one.")
+    return found
+
+
+def _ours(name: str) -> type[Method]:
     from leaven.methods.base import Method
 
     key = name.lower().replace("-", "_")
@@ -101,6 +153,6 @@ def _convert(value: Any, kind: Any, what: str) -> Any:
 
 
 def name_of(method: type[Method]) -> str:
-    """The name of a method class: its file's, or that of a class from elsewhere."""
+    """The name of a method class: its file's, or ``module:Class`` of one from elsewhere."""
     package, _, module = method.__module__.rpartition(".")
-    return module if package.startswith("leaven.methods.") else method.__name__
+    return module if package.startswith("leaven.methods.") else f"{method.__module__}:{method.__qualname__}"

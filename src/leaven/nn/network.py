@@ -44,6 +44,11 @@ class Network(nn.Module):
         self.register_buffer("mean", torch.as_tensor(mean, dtype=torch.float64 if precise else torch.float32))
         self.register_buffer("std", torch.as_tensor(std, dtype=torch.float32))
 
+    @property
+    def num_features(self) -> int:
+        """D, the numbers that stand for an item before the head."""
+        return int(self.backbone.num_features)  # type: ignore[arg-type]
+
     def features(self, x: Tensor) -> Tensor:
         """Feature vectors ``(N, D)``, or maps of them ``(N, D, h, w)``, of a batch ``(N, C, ...)``."""
         with _knowing_domains(x):

@@ -25,7 +25,7 @@ class PoolPredictions:
     acquisition : floats ``(N,)`` or ``None``: how much the trained method itself wants each item labelled, larger:
         more
     content : int64 ``(N,)``: items of the same number are exact copies of each other (``leaven.query.copies.content``
-        of their pixels); ``None``: not known, see ``leaven.query.select.select``
+        of their pixels); ``None``: not known, see ``leaven.query.selection.select``
 
     Raises
     ------

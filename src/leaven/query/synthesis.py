@@ -10,7 +10,7 @@ from torch import Tensor
 
 from leaven.errors import LeavenError
 from leaven.methods.base import Method
-from leaven.methods.common import entropy
+from leaven.methods.losses import entropy
 from leaven.nn.memory import at_once
 from leaven.query.distances import to_point
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from leaven.evaluate.intervals import Interval
+from leaven.evaluation.intervals import Interval
 from leaven.report.figures import Table
 from leaven.report.parts import Panel, Section
 from leaven.report.rows import interval_rows

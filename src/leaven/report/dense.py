@@ -11,8 +11,8 @@ from markupsafe import Markup, escape
 
 from leaven.data.pool import NO_CLASS
 from leaven.data.readers.palette import UNKNOWN, colour, save_mask, table
-from leaven.evaluate.intervals import Interval
-from leaven.evaluate.segmentation import SIDE, DenseEvaluation, difference
+from leaven.evaluation.intervals import Interval
+from leaven.evaluation.segmentation import SIDE, DenseEvaluation, difference
 from leaven.report import figures, words
 from leaven.report.collapse import warnings
 from leaven.report.figures import Tile

@@ -9,8 +9,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from leaven.evaluate.intervals import Interval
-from leaven.evaluate.paired import Paired
+from leaven.evaluation.intervals import Interval
+from leaven.evaluation.paired import Paired
 from leaven.report.rows import whisker
 from leaven.report.run import Run
 from leaven.report.svg import percent

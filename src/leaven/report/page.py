@@ -11,7 +11,7 @@ from typing import Any
 import jinja2
 from markupsafe import Markup, escape
 
-from leaven.evaluate.paired import paired
+from leaven.evaluation.paired import paired
 from leaven.report import dense, figures, words
 from leaven.report.run import Run, read_run
 from leaven.report.sections import sections

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from leaven.evaluate.classification import Evaluation
+from leaven.evaluation.classification import Evaluation
 from leaven.report.svg import percent
 
 TINY = 48  # pixels; smaller images are shown as the squares that they are

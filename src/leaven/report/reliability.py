@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from markupsafe import Markup
 
-from leaven.evaluate.classification import Evaluation
-from leaven.evaluate.intervals import Interval, proportion
+from leaven.evaluation.classification import Evaluation
+from leaven.evaluation.intervals import Interval, proportion
 from leaven.report.svg import LEFT, RIGHT, TOP, WIDTH, Scale, drawing, percent, tag, x_axis, y_axis
 
 BINS = 15  # as many as ``Evaluation.calibration_error`` has

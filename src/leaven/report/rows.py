@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
-from leaven.evaluate.intervals import Interval
+from leaven.evaluation.intervals import Interval
 from leaven.report.svg import RIGHT, TOP, WIDTH, Scale, cut, drawing, percent, tag, ticks, x_axis
 
 ROW = 24

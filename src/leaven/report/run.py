@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from leaven.errors import LeavenError
-from leaven.evaluate.classification import Evaluation
-from leaven.evaluate.intervals import Interval
-from leaven.evaluate.segmentation import DenseEvaluation
+from leaven.evaluation.classification import Evaluation
+from leaven.evaluation.intervals import Interval
+from leaven.evaluation.segmentation import DenseEvaluation
 from leaven.train import schemas
 from leaven.train.log import TEXT, read_table
 from leaven.utils.reading import PathLike
@@ -43,9 +43,9 @@ class Run:
         if self.config.get("title") or "method" not in self.config:
             return str(self.config.get("title") or name)
         try:
-            return registry.get(name).__name__
+            return registry.known(name).__name__
         except (LeavenError, ImportError):
-            return name
+            return name.rpartition(":")[2]
 
     @property
     def supervised(self) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from leaven.evaluate.intervals import proportion
+from leaven.evaluation.intervals import proportion
 from leaven.report import words
 from leaven.report.lines import Series, line_chart
 from leaven.report.parts import Panel, Section

@@ -7,8 +7,8 @@ import shlex
 from collections.abc import Sequence
 
 from leaven.data.names import listing
-from leaven.evaluate.intervals import Interval
-from leaven.evaluate.paired import Paired
+from leaven.evaluation.intervals import Interval
+from leaven.evaluation.paired import Paired
 from leaven.report.run import Run
 from leaven.report.svg import percent
 

@@ -9,7 +9,7 @@ from typing import Any
 from torch import nn
 
 from leaven.data import Pool
-from leaven.evaluate.classification import CONFIDENT, Evaluation
+from leaven.evaluation.classification import CONFIDENT, Evaluation
 from leaven.run.folder import CURVE
 from leaven.run.look import evaluate_pool
 from leaven.train.log import CsvLog

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from leaven.data import Pool
-from leaven.evaluate.classification import Evaluation
+from leaven.evaluation.classification import Evaluation
 
 
 def trained_on(pool: Pool) -> dict[str, int]:

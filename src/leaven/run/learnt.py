@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from leaven.data import Pool
-from leaven.evaluate.classification import Evaluation
+from leaven.evaluation.classification import Evaluation
 from leaven.run import folder
 from leaven.run.inputs import image_folder
 from leaven.utils.reading import PathLike

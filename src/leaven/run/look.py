@@ -8,7 +8,7 @@ import numpy as np
 from torch import nn
 
 from leaven.data import Pool
-from leaven.evaluate.classification import Evaluation
+from leaven.evaluation.classification import Evaluation
 from leaven.inference.predict import predict
 
 
@@ -21,7 +21,7 @@ def evaluate_pool(network: nn.Module, pool: Pool, items: np.ndarray | None = Non
     options : of ``predict``
     """
     if pool.dense:
-        from leaven.evaluate.segmentation import evaluate_dense
+        from leaven.evaluation.segmentation import evaluate_dense
 
         return evaluate_dense(network, pool, **options)
     seen = pool.items if items is None else items

@@ -18,7 +18,7 @@ from leaven.data import Pool, require_trainable
 from leaven.data.readers.white import UNKNOWN
 from leaven.errors import LeavenError
 from leaven.methods.base import Method
-from leaven.methods.registry import get, name_of, resolve
+from leaven.methods.registry import known, name_of, register, resolve
 from leaven.nn.build import Spec, spec_for
 from leaven.run import folder, holdout
 from leaven.run.init_from import InitFrom
@@ -36,7 +36,8 @@ class Options:
 
     Parameters
     ----------
-    method : name or class; ``None``: AdaMatch where there is a source domain, else FixMatch
+    method : class, or name (of one of elsewhere ``module:Class``, once `registry.get` met it); ``None``: AdaMatch
+        where there is a source domain, else FixMatch
     hyperparameters : of the method, by name; values may be strings
     network : see ``leaven.nn.build.spec_for``
     pretrained, frozen, resolution : of a timm network
@@ -98,7 +99,9 @@ def resolve_options(options: Options, pool: Pool) -> ResolvedOptions:
     LeavenError : an unknown method, hyper-parameter or network, a value out of range, or labels that do not suffice
     """
     method = options.method or ("adamatch" if pool.two_domains else "fixmatch")
-    kind = get(method) if isinstance(method, str) else method
+    kind = known(method) if isinstance(method, str) else method  # it may come from a file
+    if not kind.__module__.startswith("leaven."):
+        register(kind)  # so that its runs can be loaded in this process
     if kind.learns == "classes":
         require_trainable(pool)
     if pool.dense and not kind.pixels:

@@ -15,11 +15,12 @@ from leaven.errors import LeavenError
 from leaven.inference.items import ItemLoader, to_float
 from leaven.inference.predict import predict_with_features
 from leaven.methods.base import Method
-from leaven.methods.registry import get, resolve
+from leaven.methods.registry import known
 from leaven.nn.heads import class_means, set_to_means
 from leaven.nn.network import Network
 from leaven.run import folder
 from leaven.run.model import Model
+from leaven.run.run import load_method
 from leaven.utils.reading import PathLike
 
 TEMPERATURE = 0.1  # of features that were not trained to lie near their class's mean, as ``nearest`` has it
@@ -67,10 +68,10 @@ def solved(run: PathLike, model: Model, support: Pool) -> Model:
         raise LeavenError("The labelled items to go by have masks, expected a class each; leave the masks out.")
     require_trainable(support)
     support = support.subset(support.labels >= 0)
-    kind = get(config["method"])
+    kind = known(config["method"])
     spec = replace(model.spec, classes=support.num_classes)
     if kind.predict_episode is not Method.predict_episode:
-        method = kind(model.network, **resolve(kind, config["hyperparameters"])).eval()  # type: ignore[arg-type]
+        method = load_method(run)
         ways = getattr(getattr(method, "episode", None), "ways", support.num_classes)
         if ways < support.num_classes:
             raise LeavenError(

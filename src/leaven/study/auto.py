@@ -12,8 +12,8 @@ import numpy as np
 
 from leaven.data import Pool
 from leaven.errors import LeavenError
-from leaven.evaluate.classification import Evaluation
-from leaven.evaluate.paired import paired
+from leaven.evaluation.classification import Evaluation
+from leaven.evaluation.paired import paired
 from leaven.methods.base import Method
 from leaven.run import folder, holdout
 from leaven.run.budget import foretold_of_all, require_budget, steps_within, worth_saying

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from leaven.evaluate.intervals import mean_of_runs, proportion, student
+from leaven.evaluation.intervals import mean_of_runs, proportion, student
 from leaven.report.lines import Series, line_chart
 from leaven.report.parts import Panel
 from leaven.report.summary import write_summary

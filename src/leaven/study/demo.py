@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from leaven.data import Pool, adaptation, digits, few_labels, hold_out, rendered_digits
-from leaven.evaluate.intervals import Interval, mean_of_runs, proportion
+from leaven.evaluation.intervals import Interval, mean_of_runs, proportion
 from leaven.run.fit import fit
 from leaven.run.options import Options
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from leaven.data.names import listing
-from leaven.evaluate.intervals import Interval
-from leaven.evaluate.paired import Paired
+from leaven.evaluation.intervals import Interval
+from leaven.evaluation.paired import Paired
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import torch
 
 from leaven.data import Pool, few_labels, require_trainable
 from leaven.errors import LeavenError
-from leaven.evaluate.intervals import Interval, mean_of_runs
-from leaven.evaluate.probe import features, linear_probe, neighbours
+from leaven.evaluation.intervals import Interval, mean_of_runs
+from leaven.evaluation.probe import features, linear_probe, neighbours
 from leaven.nn.build import build
 from leaven.nn.network import Network
 from leaven.run import folder

@@ -18,7 +18,7 @@ from leaven.query.copies import content
 from leaven.query.keys import keys
 from leaven.query.predictions import PoolPredictions
 from leaven.query.registry import find, names
-from leaven.query.select import select
+from leaven.query.selection import select
 from leaven.query.votes import dropout_votes, snapshot_votes
 from leaven.run.fit import FitResult, fit
 from leaven.run.fit import seconds_a_step as measured

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from leaven.evaluate.bootstrap import RESAMPLES
-from leaven.evaluate.intervals import Interval, mean_of_runs, proportion
+from leaven.evaluation.bootstrap import RESAMPLES
+from leaven.evaluation.intervals import Interval, mean_of_runs, proportion
 from leaven.study.power_law import ENOUGH, Curves, fit_curves
 from leaven.study.worth import BASE, require_curve, unpacked
 from leaven.utils.jsonl import Line

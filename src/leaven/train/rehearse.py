@@ -7,7 +7,7 @@ import math
 import torch
 
 from leaven.errors import LeavenError
-from leaven.methods.common import require_moving_features
+from leaven.methods.losses import require_moving_features
 from leaven.nn.norm import running_statistics_kept
 from leaven.train.batches import samplers
 from leaven.train.episodes import EpisodeSampler

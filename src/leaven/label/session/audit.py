@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from leaven.evaluate.intervals import proportion
+from leaven.evaluation.intervals import proportion
 from leaven.label.session.renames import Renames
 from leaven.labels.consensus import majority
 from leaven.query.keys import keys

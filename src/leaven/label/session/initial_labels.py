@@ -54,7 +54,7 @@ def read_known(settings: Settings, items: ItemIndex, run: Path) -> dict[str, str
 
 def _learnt(run: Path) -> dict[str, str]:
     """What a run of ``leaven fit`` was given, of round 0 where that was put aside already."""
-    from leaven.evaluate.classification import Evaluation
+    from leaven.evaluation.classification import Evaluation
     from leaven.label.session import rounds
 
     where = rounds.path(run, 0)

@@ -155,9 +155,14 @@ def _strategy(name: str) -> str:
 
 def _require_method(settings: Settings) -> None:
     """Found out before the page opens, not twenty labels later."""
-    from leaven.methods.registry import get, resolve
+    from leaven.methods.registry import known, names, resolve
 
-    kind = get(settings.method)
+    if ":" in settings.method:  # it stands in the run folder, which makes nobody import anything
+        raise LeavenError(
+            f"The labelling page trains leaven's own methods, not {settings.method}; choose one of "
+            f"{', '.join(names())}."
+        )
+    kind = known(settings.method)
     resolve(kind, settings.hyperparameters)
     if kind.learns != "classes":
         raise LeavenError(f"{settings.method} learns {kind.learns}, not the classes of items; choose another --method.")

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from leaven.evaluate.intervals import proportion
-from leaven.evaluate.paired import difference_interval
+from leaven.evaluation.intervals import proportion
+from leaven.evaluation.paired import difference_interval
 from leaven.study.power_law import ENOUGH, fit_curves
 
 FEW = 20  # audit items that say too little: their interval is some 30 points wide

@@ -13,7 +13,7 @@ from leaven.label.session.items import ItemIndex
 from leaven.query.keys import keys
 from leaven.query.predictions import PoolPredictions
 from leaven.query.registry import find
-from leaven.query.select import select
+from leaven.query.selection import select
 
 SIDE = 24  # pixels of the small pictures
 STAGES = ((2000, 3.0), (8000, 30.0))  # items to look at, and seconds after which what there is must do

@@ -20,10 +20,11 @@ from leaven.label.worker.cold_start import in_lots
 from leaven.label.worker.pools import judged, labelled, with_made
 from leaven.labels import State
 from leaven.methods.base import Method
+from leaven.methods.registry import known
 from leaven.query.copies import content
 from leaven.query.predictions import PoolPredictions
 from leaven.query.registry import find
-from leaven.query.select import select
+from leaven.query.selection import select
 from leaven.run import folder
 from leaven.run.budget import steps_within
 from leaven.run.fit import fit, seconds_a_step
@@ -166,7 +167,13 @@ def _options(run: Path, settings: Settings) -> Options:
             init = InitFrom(path=last, model=model)
             network.pop("pretrained", None)
     return Options(
-        settings.method, dict(settings.hyperparameters), plan=plan, baseline=False, validation=0.0, init=init, **network
+        known(settings.method),
+        dict(settings.hyperparameters),
+        plan=plan,
+        baseline=False,
+        validation=0.0,
+        init=init,
+        **network,
     )
 
 

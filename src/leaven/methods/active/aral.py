@@ -13,9 +13,9 @@ from torch import Tensor
 
 from leaven.errors import LeavenError
 from leaven.methods.base import Batch, Phase, RunInfo, Stream
-from leaven.methods.common import cross_entropy, ramp_up
 from leaven.methods.gan import known_domain, mismatch, real_or_made
 from leaven.methods.latent import Items, Latent, plain_items, supervised_part, with_hidden
+from leaven.methods.losses import cross_entropy, ramp_up
 from leaven.methods.ranges import COUNT, NOT_NEGATIVE, POSITIVE, SHARE
 from leaven.methods.semi.supervised import Supervised
 from leaven.nn.network import Network, joint, joint_features

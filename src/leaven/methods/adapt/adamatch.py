@@ -10,7 +10,7 @@ from annotated_types import Interval
 from torch import Tensor
 
 from leaven.methods.base import Batch, Method, RunInfo, Stream
-from leaven.methods.common import (
+from leaven.methods.losses import (
     DecayingMean,
     WindowMean,
     align,

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from leaven.methods.base import Batch, Method, Stream
-from leaven.methods.common import classification_loss, require_moving_features
+from leaven.methods.losses import classification_loss, require_moving_features
 from leaven.methods.ranges import COUNT, NOT_NEGATIVE, POSITIVE
 from leaven.nn.network import Network, joint_features
 from leaven.nn.reverse import reverse_gradient
@@ -41,7 +41,7 @@ class DANN(Method):
         super().__init__(network)
         require_moving_features(network, "DANN")
         self.weight, self.ratio = weight, ratio
-        features = int(network.backbone.num_features)  # type: ignore[arg-type]
+        features = network.num_features
         self.domain = nn.Sequential(nn.Linear(features, hidden), nn.ReLU(), nn.Linear(hidden, 1))
 
     @property

@@ -8,7 +8,7 @@ from typing import Annotated
 from torch import Tensor
 
 from leaven.methods.base import Batch, Method, Phase, Stream, StreamBatch
-from leaven.methods.common import classification_loss, require_moving_features
+from leaven.methods.losses import classification_loss, require_moving_features
 from leaven.methods.ranges import COUNT, POSITIVE
 from leaven.nn.heads import restarted
 from leaven.nn.network import Network, joint_features

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 from torch import Tensor
 
 from leaven.methods.base import Batch, Method, Stream
-from leaven.methods.common import classification_loss, require_moving_features
+from leaven.methods.losses import classification_loss, require_moving_features
 from leaven.methods.ranges import NOT_NEGATIVE, POSITIVE
 from leaven.nn.network import Network, joint_features
 from leaven.nn.reverse import reverse_gradient

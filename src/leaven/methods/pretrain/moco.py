@@ -55,7 +55,7 @@ class MoCo(Method):
     ):
         super().__init__(network)
         self.momentum, self.temperature, self.group = momentum, temperature, group
-        features = int(network.backbone.num_features)  # type: ignore[arg-type]
+        features = network.num_features
         self.projection = nn.Sequential(
             nn.Linear(features, features), nn.ReLU(inplace=True), nn.Linear(features, dimensions)
         )

@@ -37,7 +37,7 @@ class Rotation(Method):
 
     def __init__(self, network: Network):
         super().__init__(network)
-        self.turn = linear_head(int(network.backbone.num_features), TURNS)  # type: ignore[arg-type]
+        self.turn = linear_head(network.num_features, TURNS)
 
     @property
     def streams(self) -> dict[str, Stream]:

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from leaven.methods.base import Batch, Method, Stream
-from leaven.methods.common import cross_entropy, guessed, masked_cross_entropy
+from leaven.methods.losses import cross_entropy, guessed, masked_cross_entropy
 from leaven.methods.ranges import NOT_NEGATIVE, POSITIVE, SHARE
 from leaven.nn.network import Network, member_scores
 from leaven.utils.collectives import gathered

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from leaven.methods.alignment import HELP, Alignment, check_prior
 from leaven.methods.base import Batch, Method, RunInfo, Stream
-from leaven.methods.common import cross_entropy, guessed, masked_cross_entropy
+from leaven.methods.losses import cross_entropy, guessed, masked_cross_entropy
 from leaven.methods.ranges import NOT_NEGATIVE, POSITIVE, SHARE
 from leaven.nn.network import Network, joint
 

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from leaven.methods.base import Batch, Method, RunInfo, Stream
-from leaven.methods.common import (
+from leaven.methods.losses import (
     DecayingMean,
     class_mean,
     cross_entropy,

@@ -11,8 +11,8 @@ from annotated_types import Interval
 from torch import Tensor
 
 from leaven.methods.base import Batch, Method, RunInfo, Stream, Survey
-from leaven.methods.common import cross_entropy
 from leaven.methods.graph import diffuse, neighbour_graph, pseudo_labels, spread_classically
+from leaven.methods.losses import cross_entropy
 from leaven.methods.ranges import COUNT, NOT_NEGATIVE, POSITIVE, SHARE
 from leaven.nn.network import Network, joint
 

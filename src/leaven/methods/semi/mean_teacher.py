@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from leaven.methods.base import Batch, Method, Stream
-from leaven.methods.common import cross_entropy, ramp_up, squared_error
+from leaven.methods.losses import cross_entropy, ramp_up, squared_error
 from leaven.methods.ranges import NOT_NEGATIVE, POSITIVE, SHARE
 from leaven.nn.network import Network, joint
 from leaven.nn.norm import normalising_as

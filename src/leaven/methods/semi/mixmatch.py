@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from leaven.methods.base import Batch, Method, Stream
-from leaven.methods.common import mean_guess, mix_up, sharpen, squared_error
+from leaven.methods.losses import mean_guess, mix_up, sharpen, squared_error
 from leaven.methods.ranges import NOT_NEGATIVE, POSITIVE, SHARE
 from leaven.nn.network import Network, joint, together
 from leaven.nn.norm import running_statistics_kept

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from leaven.methods.alignment import HELP, Alignment, check_prior
 from leaven.methods.base import Batch, Method, RunInfo, Stream, StreamBatch
-from leaven.methods.common import mean_guess, mix_up, sharpen
+from leaven.methods.losses import mean_guess, mix_up, sharpen
 from leaven.methods.ranges import COUNT, NOT_NEGATIVE, POSITIVE, SHARE
 from leaven.nn.build import linear_head
 from leaven.nn.network import Network, domain_of, joint, joint_features, of_domain, pooled, together
@@ -79,7 +79,7 @@ class ReMixMatch(Method):
         """Make room for the class distributions, and a head for rotations where there are any to tell."""
         self.aligned = Alignment(self.prior, run) if self.alignment else None
         if self.rotation and len(run.shape) == 3 and run.shape[0] == run.shape[1]:
-            self.turn = linear_head(int(self.network.backbone.num_features), TURNS)  # type: ignore[arg-type]
+            self.turn = linear_head(self.network.num_features, TURNS)
         else:
             self.rotation = False
 

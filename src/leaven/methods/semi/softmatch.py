@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar
 from torch import Tensor
 
 from leaven.methods.base import Batch, Method, RunInfo, Stream
-from leaven.methods.common import (
+from leaven.methods.losses import (
     DecayingMean,
     align,
     class_mean,

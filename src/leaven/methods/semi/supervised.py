@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from leaven.methods.base import Batch, Method, Stream
-from leaven.methods.common import cross_entropy
+from leaven.methods.losses import cross_entropy
 from leaven.nn.network import Network, joint
 
 

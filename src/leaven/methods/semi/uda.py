@@ -11,7 +11,7 @@ from torch import Tensor
 
 from leaven.errors import LeavenError
 from leaven.methods.base import IGNORE, Batch, Method, Stream
-from leaven.methods.common import cross_entropy, entropy, guessed, masked_cross_entropy, sharpen
+from leaven.methods.losses import cross_entropy, entropy, guessed, masked_cross_entropy, sharpen
 from leaven.methods.ranges import NOT_NEGATIVE, POSITIVE, SHARE
 from leaven.nn.network import Network, joint
 from leaven.utils.collectives import global_mean

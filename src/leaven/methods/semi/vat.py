@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from leaven.methods.base import Batch, Method, Stream
-from leaven.methods.common import cross_entropy, entropy, ramp_up
+from leaven.methods.losses import cross_entropy, entropy, ramp_up
 from leaven.methods.ranges import COUNT, NOT_NEGATIVE, POSITIVE, SHARE
 from leaven.nn.network import Network, domain_of, joint, of_domain
 from leaven.nn.norm import running_statistics_kept

@@ -181,6 +181,10 @@ def _entry(path: Path, number: int, found: Any, labels: tuple[int, ...]) -> Entr
         raise LeavenError(f"{path}: 'method' holds {found!r}, expected tables; begin each with [[method]].")
     table = Reader(path, where, found, METHOD)
     name = table.get("name", str)
+    if ":" in name:  # a file makes nobody import anything
+        raise LeavenError(
+            f"{path}: 'name' of {where} is {name!r}, but a suite compares leaven's own methods; name one."
+        )
     own = table.numbers("labels", labels)
     if stray := sorted(set(own) - set(labels)):
         raise LeavenError(f"{path}: 'labels' of {where} holds {stray[0]}, which [suite] lacks; add it there.")

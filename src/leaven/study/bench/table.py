@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from leaven.evaluate.intervals import mean_of_runs, proportion, student
+from leaven.evaluation.intervals import mean_of_runs, proportion, student
 from leaven.study.bench.cell import Found
 from leaven.study.bench.suite import Entry, Suite
 from leaven.study.curves import difference

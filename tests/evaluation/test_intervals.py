@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from leaven.evaluate.intervals import mean_of_runs, proportion
+from leaven.evaluation.intervals import mean_of_runs, proportion
 
 
 def test_wilson_against_hand_worked_numbers():

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from leaven.evaluate.intervals import Interval
+from leaven.evaluation.intervals import Interval
 
 RESAMPLES = 1000
 AT_A_TIME = 2**22  # numbers drawn

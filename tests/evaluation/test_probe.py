@@ -6,8 +6,8 @@ import torch
 from scipy.optimize import minimize
 from torch import nn
 
-from leaven.evaluate.intervals import proportion
-from leaven.evaluate.probe import features, linear_probe, neighbours
+from leaven.evaluation.intervals import proportion
+from leaven.evaluation.probe import features, linear_probe, neighbours
 from leaven.nn.network import Network
 from leaven.nn.norm import BatchNorm
 

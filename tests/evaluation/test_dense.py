@@ -7,8 +7,8 @@ from torch import nn
 
 from leaven.data import Pool
 from leaven.errors import LeavenError
-from leaven.evaluate.bootstrap import bounds, of_sums, resampled
-from leaven.evaluate.segmentation import DenseEvaluation, difference, evaluate_dense
+from leaven.evaluation.bootstrap import bounds, of_sums, resampled
+from leaven.evaluation.segmentation import DenseEvaluation, difference, evaluate_dense
 
 
 class Stub(nn.Module):
@@ -190,7 +190,7 @@ def test_bounds_by_hand():
 
 
 def test_resamples_do_not_depend_on_how_many_are_drawn_at_a_time(monkeypatch):
-    from leaven.evaluate import bootstrap
+    from leaven.evaluation import bootstrap
 
     whole = resampled(np.eye(7))
     monkeypatch.setattr(bootstrap, "AT_A_TIME", 7 * 33)
@@ -199,7 +199,7 @@ def test_resamples_do_not_depend_on_how_many_are_drawn_at_a_time(monkeypatch):
 
 @pytest.mark.parametrize(("rows", "at_a_time", "drawn"), [(7, 7 * 33, 33), (7, 1, 1), (1, 10, 10)])
 def test_no_more_is_drawn_at_a_time_than_memory_is_meant_for(monkeypatch, rows, at_a_time, drawn):
-    from leaven.evaluate import bootstrap
+    from leaven.evaluation import bootstrap
 
     sizes, rng = [], np.random.default_rng(0)
 

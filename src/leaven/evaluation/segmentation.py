@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from leaven.data import Pool
 from leaven.data.pool import NO_CLASS
 from leaven.errors import LeavenError
-from leaven.evaluate.bootstrap import of_sums, resampled
-from leaven.evaluate.classification import AGAIN
-from leaven.evaluate.intervals import Interval
+from leaven.evaluation.bootstrap import of_sums, resampled
+from leaven.evaluation.classification import AGAIN
+from leaven.evaluation.intervals import Interval
 from leaven.inference.predict import pool_pass, ready
 from leaven.utils.archive import read_archive, require_form, require_within
 from leaven.utils.reading import PathLike

@@ -5,7 +5,7 @@ from torch import nn
 
 from leaven.data import Pool
 from leaven.errors import LeavenError
-from leaven.evaluate.episodes import evaluate_episodes
+from leaven.evaluation.episodes import evaluate_episodes
 from leaven.methods.base import Episode, Method
 from leaven.nn.network import Network
 

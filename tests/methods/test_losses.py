@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from leaven.methods import common
+from leaven.methods import losses as common
 from leaven.methods.base import IGNORE
-from leaven.methods.common import (
+from leaven.methods.losses import (
     DecayingMean,
     WindowMean,
     align,

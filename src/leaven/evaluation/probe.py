@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from leaven.evaluate.intervals import Interval, proportion
+from leaven.evaluation.intervals import Interval, proportion
 from leaven.inference.predict import fitting, pool_pass, ready
 from leaven.nn.network import Network, pooled
 from leaven.nn.norm import has_no_statistics, set_momentum

@@ -7,8 +7,8 @@ from math import sqrt
 
 import numpy as np
 
-from leaven.evaluate.classification import Evaluation
-from leaven.evaluate.intervals import proportion
+from leaven.evaluation.classification import Evaluation
+from leaven.evaluation.intervals import proportion
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from leaven.data.readers.decode import bar
-from leaven.evaluate.intervals import Interval, mean_of_runs
-from leaven.evaluate.probe import features
+from leaven.evaluation.intervals import Interval, mean_of_runs
+from leaven.evaluation.probe import features
 from leaven.inference.items import ItemLoader, to_float
 from leaven.methods.base import Episode, Method
 from leaven.nn.heads import nearest_mean

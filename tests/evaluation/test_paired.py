@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from leaven.evaluate.classification import Evaluation
-from leaven.evaluate.paired import Paired, difference_interval, mcnemar, paired
+from leaven.evaluation.classification import Evaluation
+from leaven.evaluation.paired import Paired, difference_interval, mcnemar, paired
 
 
 @pytest.mark.parametrize(

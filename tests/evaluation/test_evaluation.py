@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from leaven.evaluate.classification import Evaluation
+from leaven.evaluation.classification import Evaluation
 
 # predictions   a     b     b     c     a     a
 # labels        a     b     a     b     c     unknown

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from leaven.data.names import composed_array
-from leaven.evaluate.intervals import Interval, proportion
+from leaven.evaluation.intervals import Interval, proportion
 from leaven.utils.archive import read_archive, require_form, require_within
 from leaven.utils.reading import PathLike
 

@@ -1,0 +1,86 @@
+"""The Python door: what one types from memory, as ``leaven.fit`` and ``leaven.evaluation``."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+from leaven.data import Pool
+from leaven.methods.base import Method
+from leaven.methods.registry import get
+from leaven.run import folder
+from leaven.run.fit import fit as fit_pool
+from leaven.run.options import Options
+from leaven.run.run import Run, load
+from leaven.train.plan import Plan
+from leaven.utils.reading import PathLike
+
+
+def fit(
+    pool: Pool,
+    method: str | type[Method] | None = None,
+    *,
+    out: PathLike | None = None,
+    test: Pool | None = None,
+    baseline: bool = False,
+    overwrite: bool = False,
+    resume: bool = False,
+    progress: bool = True,
+    **given: Any,
+) -> Run:
+    """Train a method on labelled and unlabelled items.
+
+    Parameters
+    ----------
+    pool : Pool
+        Items of one domain, or of a source and a target (`leaven.data.adaptation`).
+    method : str or class, optional
+        A name of ``leaven.methods.list()``, ``module:Class``, or a subclass of `leaven.Method`; by default AdaMatch
+        where there is a source, else FixMatch.
+    out : path, optional
+        Run folder to write; nothing is written without.
+    test : Pool, optional
+        Labelled items to report on; they choose nothing.
+    baseline : bool
+        Train the supervised baseline after it.
+    overwrite, resume : bool
+        Start anew where a run is, or go on with it.
+    progress : bool
+        Show a bar.
+    **given
+        Fields of `leaven.Options` and `leaven.Plan` (``network="wrn-28-2"``, ``minutes=5``, ``steps=500``, ...) and
+        hyper-parameters of the method (``threshold=0.9``), by name.
+
+    Returns
+    -------
+    Run
+        With ``.model``, ``.method``, ``.classes``, ``.figures``, ``.predict`` and ``.evaluate``.
+
+    Raises
+    ------
+    LeavenError : an unknown name, a value out of range, labels that do not suffice, or a folder that cannot be written
+    """
+    kind = get(method) if isinstance(method, str) else method
+    of_options = {field.name for field in fields(Options)} - {"hyperparameters", "plan"}
+    of_plan = {field.name for field in fields(Plan)}
+    options = Options(
+        kind,
+        {**given.pop("hyperparameters", {}), **{k: v for k, v in given.items() if k not in of_options | of_plan}},
+        plan={**given.pop("plan", {}), **{k: v for k, v in given.items() if k in of_plan}},
+        baseline=baseline,
+        **{k: v for k, v in given.items() if k in of_options},
+    )
+    fitted = fit_pool(pool, out, options, test=test, overwrite=overwrite, resume=resume, progress=progress)
+    if out is not None and (Path(out) / folder.MODEL).exists():  # another process may write it
+        run = load(out)
+    else:
+        run = Run(fitted[-1].model, figures=[row for one in fitted for row in one.figures()])
+    if fitted[-1].trained is not None:
+        run.method = fitted[-1].trained
+    return run
+
+
+def evaluate(run: Run | PathLike, data: Pool | PathLike, labels: PathLike | None = None) -> Any:
+    """How good a run is on labelled items: an ``Evaluation``, or a ``DenseEvaluation`` of masks; see `Run.evaluate`."""
+    return (run if isinstance(run, Run) else load(run)).evaluate(data, labels)
