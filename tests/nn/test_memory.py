@@ -64,7 +64,7 @@ def counts(net, items):
 def frozen(net, items):
     spec = Spec("wrn-10-1", items.shape[1:], 3, (0.5,) * CHANNELS, (0.2,) * CHANNELS, frozen=True)
     return encode(
-        spec, items, [lambda x: x], key="", precision="32-true", device="cpu", body=net.backbone, progress=False
+        spec, items, [lambda x: x], key="", precision="32-true", device="cpu", backbone=net.backbone, progress=False
     )
 
 

@@ -28,7 +28,7 @@ class Run:
     ----------
     model : Model
         The averaged network with its classes and the form of its input.
-    path : Path, optional
+    path : path, optional
         The run folder; ``None`` where nothing was written.
     config : mapping, optional
         Its ``config.json``.
@@ -41,12 +41,12 @@ class Run:
     def __init__(
         self,
         model: Model,
-        path: Path | None = None,
+        path: PathLike | None = None,
         config: Mapping[str, Any] | None = None,
         method: Method | None = None,
         figures: Sequence[Mapping[str, Any]] = (),
     ):
-        self.model, self.path, self.config = model, path, config or {}
+        self.model, self.path, self.config = model, None if path is None else Path(path), config or {}
         self.figures = list(figures)
         if method is not None:
             self.method = method
