@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from sklearn.datasets import load_digits
 
 import leaven
@@ -24,9 +25,27 @@ def arrays():
     return {"X": digits.images.astype(np.uint8) * 15, "y": y, "X_new": digits.images[:5].astype(np.uint8) * 15}
 
 
-def test_readme_examples_run(arrays):
+@pytest.fixture
+def folders(tmp_path, monkeypatch):
+    """What the examples name, in the current folder."""
+    digits = load_digits()
+    lines = ["file,label"]
+    for i, (image, digit) in enumerate(zip(digits.images[:60], digits.target[:60], strict=True)):
+        name = {0: f"photos/{i}.png", 1: f"more/{i}.png", 2: f"test/{digit}/{i}.png"}[i % 3]
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray((image * 15).astype(np.uint8)).save(tmp_path / name)
+        if name.startswith("photos") and i < 45:
+            lines.append(f"{i}.png,{digit}")
+    (tmp_path / "labels.csv").write_text("\n".join(lines))
+    monkeypatch.chdir(tmp_path)
+
+
+def test_readme_examples_run(arrays, folders):
     for code in examples("README.md"):
-        exec(code.replace("LeavenClassifier(method", "LeavenClassifier(steps=3, method"), arrays)
+        short = code.replace("LeavenClassifier(method", "LeavenClassifier(steps=3, method").replace("1000", "3")
+        exec(short, arrays)
+    assert sorted(run.name for run in Path("runs").iterdir()) == ["photos"]
+    assert set(arrays["run"].predict("more/")) <= set(arrays["pool"].classes)
     assert (arrays["model"].predict_proba(arrays["X_new"]).sum(1) > 0.999).all()
 
 
