@@ -17,6 +17,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 
 from leaven.errors import LeavenError
+from leaven.utils.files import replacing
 
 from .readers.decode import Convert, Decoded, decode, reserve
 from .readers.depth import kind
@@ -227,10 +228,8 @@ def _load(entry: Path, count: int, plain: Callable[[], bool]) -> Entry | None:
 
 def _write_about(entry: Path, about: dict[str, Any]) -> None:
     """Replace what an entry says of itself, or leave it where that cannot be."""
-    part = entry / f"about-{uuid.uuid4().hex}.part"
-    with suppress(OSError):
+    with suppress(OSError), replacing(entry / "about.json", shared=True) as part:
         part.write_text(json.dumps(about), "utf-8")
-        os.replace(part, entry / "about.json")
 
 
 def _finish(answer: Decoded, build: Path) -> None:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +19,7 @@ from leaven.nn.build import Spec, build_backbone
 from leaven.nn.fuse import fused
 from leaven.nn.memory import at_once, give_back
 from leaven.nn.network import Network
+from leaven.utils.files import replacing
 
 # Images whose views are drawn together, from one seed, and that pass together where memory is enough; on a processor
 # what its cache holds is fastest.
@@ -113,11 +114,7 @@ def _kept(store: Path, shape: tuple[int, int]) -> np.ndarray | None:
 
 def _keep(store: Path, features: np.ndarray) -> None:
     """Write under another name, then rename; a cache that cannot be written is no reason to stop."""
-    part = store.with_name(f"{store.name}.{os.getpid()}.part")
-    try:
+    with suppress(OSError):
         store.parent.mkdir(parents=True, exist_ok=True)
-        with open(part, "wb") as file:
+        with replacing(store, shared=True) as part, open(part, "wb") as file:
             np.save(file, features)
-        os.replace(part, store)
-    except OSError:
-        part.unlink(missing_ok=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from functools import cache
 from pathlib import Path
@@ -15,6 +14,7 @@ from leaven.evaluation.paired import paired
 from leaven.report import dense, figures, words
 from leaven.report.run import Run, read_run
 from leaven.report.sections import sections
+from leaven.utils.files import replacing
 from leaven.utils.reading import PathLike
 
 NAME = "report.html"
@@ -35,9 +35,8 @@ def write_report(run: PathLike) -> Path:
 def put(path: PathLike, text: str) -> Path:
     """Write a page, atomically."""
     path = Path(path)
-    part = path.with_name(f"{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
+    with replacing(path) as part:
+        part.write_text(text, encoding="utf-8")
     return path
 
 

@@ -6,7 +6,6 @@ import hashlib
 import os
 import zipfile
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, BinaryIO, ClassVar
@@ -15,6 +14,7 @@ import torch
 
 from leaven.errors import LeavenError
 from leaven.utils.disks import unwritten
+from leaven.utils.files import replacing
 from leaven.utils.reading import PathLike, damaged, from_python, require_regular
 
 AGAIN = "remove it, or start anew with --overwrite"
@@ -115,16 +115,12 @@ def require_digest(written: str, weights: Mapping[str, torch.Tensor]) -> None:
 
 def _write(path: PathLike, dump: Callable[[BinaryIO], object]) -> None:
     path = Path(path)
-    part = path.with_name(path.name + ".part")
     try:
-        with open(part, "wb") as file:
+        with replacing(path) as part, open(part, "wb") as file:
             dump(file)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(part, path)
     except (OSError, RuntimeError) as error:  # torch reports a short write as RuntimeError
-        with suppress(OSError):
-            part.unlink()
         kept = "the one before it is kept" if path.exists() else "there is none before it"
         why, do = unwritten(path, error, "go on with --resume")
         raise LeavenError(f"The checkpoint {path} could not be written ({why}), {kept}; {do}.") from error

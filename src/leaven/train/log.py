@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from leaven.data import LeavenWarning
 from leaven.errors import LeavenError
 from leaven.utils.disks import unwritten
+from leaven.utils.files import replacing
 from leaven.utils.reading import PathLike, read_bytes
 
 TEXT = ("split",)  # columns that are no numbers
@@ -40,10 +41,9 @@ class CsvLog:
         kept = [row for row in read_table(path) if int(row["step"]) <= after]
         self.columns = list(kept[0]) if kept else []
         if kept:
-            part = path.with_name(path.name + ".part")
-            part.unlink(missing_ok=True)
-            self._append(part, kept, header=True)
-            os.replace(part, path)
+            with replacing(path) as part:
+                part.unlink(missing_ok=True)
+                self._append(part, kept, header=True)
         else:
             path.unlink(missing_ok=True)
 

@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import platform
-import uuid
 from contextlib import suppress
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from leaven.data.storage import cache_folder
 from leaven.errors import LeavenError
 from leaven.train.job import TrainJob
 from leaven.train.plan import Plan
+from leaven.utils.files import replacing
 from leaven.utils.reading import read_json
 
 FOLDER = "paces"
@@ -35,11 +35,10 @@ def kept(job: TrainJob, plan: Plan) -> float | None:
 def keep(job: TrainJob, plan: Plan, seconds: float) -> None:
     """Keep them for the next time; where that cannot be written it is measured again."""
     place = _place(job, plan)
-    part = place.with_name(f"{place.name}.{uuid.uuid4().hex}")
     with suppress(OSError):
         place.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps(seconds))
-        os.replace(part, place)
+        with replacing(place, shared=True) as part:
+            part.write_text(json.dumps(seconds))
 
 
 def _place(job: TrainJob, plan: Plan) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,24 +15,39 @@ from leaven.utils.reading import PathLike
 
 
 @contextmanager
-def whole(path: PathLike) -> Iterator[Path]:
+def replacing(path: PathLike, shared: bool = False) -> Iterator[Path]:
     """The name to write under; at the end the file gets the name ``path``, or, where that failed, is removed.
+
+    Parameters
+    ----------
+    shared : bool
+        Several processes may write it at once, as in a cache: each under a name of its own.
+    """
+    path = Path(path)
+    part = path.with_name(f"{path.name}.{uuid.uuid4().hex}.part" if shared else f"{path.name}.part")
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        with suppress(OSError):
+            part.unlink()
+
+
+@contextmanager
+def whole(path: PathLike) -> Iterator[Path]:
+    """The same, and the folder is made; a sentence where it cannot be written.
 
     Raises
     ------
     LeavenError : it cannot be written (no permission, a full disk)
     """
     path = Path(path)
-    part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield part
-        os.replace(part, path)
+        with replacing(path) as part:
+            yield part
     except OSError as error:
         raise LeavenError(_sentence(path, error)) from error
-    finally:
-        with suppress(OSError):
-            part.unlink()
 
 
 def save_whole(path: PathLike, save: Callable[[Path], None]) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from leaven.label.session import ranking
 from leaven.run import folder
+from leaven.utils.files import replacing
 
 ROUNDS = "rounds"
 COLD = "cold"  # the ranking that was made before there was a model
@@ -117,10 +118,9 @@ def _copy(source: Path, target: Path) -> None:
     if not source.exists():
         return
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(target.name + ".part")
-    part.unlink(missing_ok=True)
-    try:
-        os.link(source, part)
-    except OSError:
-        shutil.copy2(source, part)
-    os.replace(part, target)
+    with replacing(target) as part:
+        part.unlink(missing_ok=True)
+        try:
+            os.link(source, part)
+        except OSError:
+            shutil.copy2(source, part)
