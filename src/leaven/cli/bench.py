@@ -108,10 +108,10 @@ def _claim(out: Path, suite: Suite, resume: bool, overwrite: bool) -> None:
 def _jobs(suite: Suite) -> int:
     """One training at a time on a graphics card, else one a core."""
     from leaven.data.readers.decode import threads
-    from leaven.run.limits import device_for
     from leaven.train.plan import Plan
+    from leaven.utils.devices import device_for
 
-    return threads() if device_for(Plan().with_(**suite.plan)) == "cpu" else 1
+    return threads() if device_for(Plan().with_(**suite.plan).accelerator) == "cpu" else 1
 
 
 def _list(as_json: bool) -> int:

@@ -22,9 +22,9 @@ def run(
     from leaven.evaluation.episodes import evaluate_episodes
     from leaven.run.folder import read_config
     from leaven.run.inputs import marker
-    from leaven.run.limits import best_device
     from leaven.run.model import load_model
     from leaven.run.run import load_method
+    from leaven.utils.devices import best_device
 
     config = read_config(run)
     model, method = load_model(run), load_method(run)

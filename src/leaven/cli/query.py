@@ -31,9 +31,9 @@ def query(run: Path, data: Path, n: int, strategy: str, out: Path, labels: Path 
     from leaven.query.selection import select
     from leaven.run import folder
     from leaven.run.inputs import marker, read_like
-    from leaven.run.limits import best_device
     from leaven.run.model import load_model
     from leaven.run.run import load_method
+    from leaven.utils.devices import best_device
     from leaven.utils.files import require_writable
     from leaven.utils.tables import write_table
 
@@ -94,8 +94,8 @@ def _voters(strategy: Strategy, run: Path, model: Model, committee: list[Path]) 
     from leaven.nn.network import Network
     from leaven.query.votes import committee_votes, dropout_votes, load_snapshots, same_classes, snapshot_votes
     from leaven.run.inputs import read_like
-    from leaven.run.limits import best_device
     from leaven.run.model import load_model
+    from leaven.utils.devices import best_device
 
     others = [load_model(where) for where in committee]
     columns = [same_classes(model, other, where) for other, where in zip(others, committee, strict=True)]

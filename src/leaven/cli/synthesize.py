@@ -17,8 +17,8 @@ def synthesize(run: Path, n: int, out: Path | None, seed: int, as_json: bool) ->
 
     from leaven.query.synthesis import generate
     from leaven.run import folder
-    from leaven.run.limits import best_device
     from leaven.run.run import load_method
+    from leaven.utils.devices import best_device
     from leaven.utils.files import require_writable
     from leaven.utils.tables import write_table
 

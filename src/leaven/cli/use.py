@@ -36,8 +36,8 @@ def evaluate(
     from leaven.run import folder
     from leaven.run.figures import figures
     from leaven.run.inputs import Pixels, marker, read_like
-    from leaven.run.limits import best_device
     from leaven.run.model import load_model
+    from leaven.utils.devices import best_device
     from leaven.utils.files import save_whole
 
     if not name.replace("-", "").replace("_", "").isalnum() or name in KEPT:
@@ -116,8 +116,8 @@ def predict(
     Without ``out`` label and confidence are printed, a line for each item.
     """
     from leaven.run import folder
-    from leaven.run.limits import best_device
     from leaven.run.model import load_model
+    from leaven.utils.devices import best_device
     from leaven.utils.files import require_writable
     from leaven.utils.tables import require_table, write_table
 

@@ -128,8 +128,8 @@ def _task(run: Path, test: Path | None, strict: bool) -> Task:
 
 def _right(run: Path, task: Task) -> np.ndarray:
     """Which test items the run's own model gets right."""
-    from leaven.run.limits import best_device
     from leaven.run.model import load_model
+    from leaven.utils.devices import best_device
 
     found = load_model(run).evaluate(task.test, device=best_device())
     return found.predicted == found.labels

@@ -23,7 +23,7 @@ from leaven.run.budget import Runs, foretold, require_budget, within_minutes
 from leaven.run.curve import Curve
 from leaven.run.figures import figures, trained_on
 from leaven.run.init_from import InitFrom
-from leaven.run.limits import device_for, require_loggers
+from leaven.run.limits import require_loggers
 from leaven.run.look import evaluate_pool
 from leaven.run.model import Model, compose
 from leaven.run.opening import opening
@@ -33,6 +33,7 @@ from leaven.train.engine import train
 from leaven.train.job import TrainJob
 from leaven.train.pace import step_seconds
 from leaven.train.rehearse import rehearse
+from leaven.utils.devices import device_for
 from leaven.utils.files import save_whole
 from leaven.utils.main_process import is_main_process
 from leaven.utils.reading import PathLike
@@ -299,7 +300,7 @@ def _train(
         parts["unlabelled"] = (pool.subset(rows), _rows(job.pool.items, rows))
         for split, (part, items) in parts.items():
             if len(part):
-                evaluations[split] = evaluate_pool(network, part, items, device=device_for(chosen.plan))
+                evaluations[split] = evaluate_pool(network, part, items, device=device_for(chosen.plan.accelerator))
     network.to("cpu")
     if chosen.spec.frozen:
         network = compose(chosen.spec, network, backbone)

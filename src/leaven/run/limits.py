@@ -15,6 +15,7 @@ from leaven.errors import LeavenError
 from leaven.methods.base import Method
 from leaven.train.log import LOGGERS
 from leaven.train.plan import Plan
+from leaven.utils.devices import best_device
 
 PRECISIONS = ("auto", "32-true", "bf16-mixed", "16-mixed")
 AUGMENTS = ("randaugment", "ctaugment")
@@ -81,16 +82,6 @@ def require_loggers(names: Sequence[str]) -> None:
             raise LeavenError(f"There is no logger {name!r}; choose {' or '.join(LOGGERS)}.")
         if importlib.util.find_spec(name) is None:
             raise LeavenError(f"The logger {name!r} needs a package: pip install 'leaven-learn[{name}]'.")
-
-
-def device_for(plan: Plan) -> str:
-    """Where a network predicts after a run: the graphics card, if the plan lets it use one."""
-    return best_device() if plan.accelerator != "cpu" else "cpu"
-
-
-def best_device() -> str:
-    """``cuda`` or ``mps`` where there is one, else ``cpu``."""
-    return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
 
 
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:

@@ -17,9 +17,9 @@ from leaven.nn.network import Network
 from leaven.run import folder
 from leaven.run.fit import fit
 from leaven.run.init_from import InitFrom
-from leaven.run.limits import best_device
 from leaven.run.model import Model, load_model
 from leaven.run.options import Options
+from leaven.utils.devices import best_device
 from leaven.utils.reading import PathLike
 
 OFFLINE = {"linear probe, offline": linear_probe, "k-NN, offline": neighbours}

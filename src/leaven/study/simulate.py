@@ -22,10 +22,10 @@ from leaven.query.selection import select
 from leaven.query.votes import dropout_votes, snapshot_votes
 from leaven.run.fit import FitResult, fit
 from leaven.run.fit import seconds_a_step as measured
-from leaven.run.limits import device_for
 from leaven.run.options import Options, resolve_options
 from leaven.run.prepare import encode_plain
 from leaven.study.round_log import Line, RoundLog
+from leaven.utils.devices import device_for
 
 CONTROL = "random"
 MEMBERS = 8  # snapshots of each training where a strategy asks a committee
@@ -222,7 +222,7 @@ def _train(game: Game, known: np.ndarray, seed: int, progress: bool) -> RoundRes
     fitted: FitResult = fit(pool, None, options, test=game.test, progress=progress)[-1]
     network = fitted.model.network.head if game.encoded else fitted.model.network
     assert isinstance(network, Network)
-    device = device_for(resolve_options(options, game.pool).plan)
+    device = device_for(resolve_options(options, game.pool).plan.accelerator)
     probabilities, features = predict_with_features(network, game.seen, device=device)
     found = fitted.evaluations["test"]
     assert fitted.trained is not None

@@ -20,6 +20,7 @@ from leaven.train.loop import Loop
 from leaven.train.plan import resolve_precision
 from leaven.utils.allocator import keep_memory, our_program
 from leaven.utils.children import ended, safely
+from leaven.utils.devices import device_for
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -82,7 +83,7 @@ def _fabric(job: TrainJob, spawned: bool = False) -> Fabric:
         devices=plan.devices,
         num_nodes=plan.nodes,
         strategy=strategy,
-        precision=resolve_precision(plan.precision, _accelerator(plan.accelerator)),  # type: ignore[arg-type]
+        precision=resolve_precision(plan.precision, device_for(plan.accelerator)),  # type: ignore[arg-type]
     )
 
 
@@ -135,12 +136,6 @@ def _lost(error: Exception, job: TrainJob) -> str:
 def launched_from_outside() -> bool:
     """Whether a launcher such as ``torchrun`` started this process as one of several."""
     return any(name in os.environ for name in ("TORCHELASTIC_RUN_ID", "SLURM_NTASKS"))
-
-
-def _accelerator(name: str) -> str:
-    if name in ("auto", "gpu"):
-        return "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
-    return name
 
 
 def _run(fabric: Fabric, job: TrainJob) -> TrainResult:

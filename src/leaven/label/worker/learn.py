@@ -29,9 +29,9 @@ from leaven.run import folder
 from leaven.run.budget import steps_within
 from leaven.run.fit import fit, seconds_a_step
 from leaven.run.init_from import InitFrom
-from leaven.run.limits import best_device
 from leaven.run.model import Model, load_model
 from leaven.run.options import Options
+from leaven.utils.devices import best_device
 from leaven.utils.files import whole
 
 LOTS = 3  # of `every` questions in a ranking
