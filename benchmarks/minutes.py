@@ -36,7 +36,6 @@ from leaven.run.fit import fit
 from leaven.run.options import Options, resolve_options
 from leaven.run.prepare import prepare
 from leaven.study.bench.data import read
-from leaven.study.demo import label_spreading
 from leaven.train.job import TrainJob
 from leaven.train.loop import Loop
 
@@ -127,20 +126,17 @@ def _cost(job: TrainJob) -> float:
 def classical(pool: Pool, test: Pool, way: str) -> dict[str, Any]:
     """scikit-learn's, on pixels, or on features of the frozen encoder where there are such."""
     began = time.process_time()
-    if way == "LabelSpreading" and not resolve_options(Options(), pool).spec.frozen:
-        right = label_spreading(pool, test) == test.labels
-    else:
-        frozen = resolve_options(Options(), pool).spec.frozen
-        train, held = (
-            unit(features_of(part)) if frozen else part.items.reshape(len(part), -1) / 255 for part in (pool, test)
-        )
-        known = pool.labels >= 0
-        if way == "LabelSpreading":
-            from sklearn.semi_supervised import LabelSpreading
+    frozen = resolve_options(Options(), pool).spec.frozen
+    train, held = (
+        unit(features_of(part)) if frozen else part.items.reshape(len(part), -1) / 255 for part in (pool, test)
+    )
+    known = pool.labels >= 0
+    if way == "LabelSpreading":
+        from sklearn.semi_supervised import LabelSpreading
 
-            right = LabelSpreading(kernel="knn", n_neighbors=7).fit(train, pool.labels).predict(held) == test.labels
-        else:
-            right = logistic(train[known], pool.labels[known], held) == test.labels
+        right = LabelSpreading(kernel="knn", n_neighbors=7).fit(train, pool.labels).predict(held) == test.labels
+    else:
+        right = logistic(train[known], pool.labels[known], held) == test.labels
     return {"used": time.process_time() - began, "accuracy": float(np.mean(right))}
 
 

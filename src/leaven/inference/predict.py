@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
@@ -66,7 +67,7 @@ def _seen_by(
 
 def ready(network: nn.Module, device: str | None) -> torch.device:
     """Put ``network`` into evaluation and onto ``device``, by default where it is; which that is."""
-    where = torch.device(device) if device else next(network.parameters()).device
+    where = torch.device(device) if device else next(chain(network.parameters(), network.buffers())).device
     network.eval().to(where)
     return where
 

@@ -227,6 +227,8 @@ class Method(nn.Module):
     members : networks that train side by side and vote, see ``leaven.nn.committee``
     closed : whether it is a closed form on features: there are no steps, no streams and no losses; ``survey`` is shown
         the pool once, through a backbone that stays as it is, and sets the head of the network
+    taught : of a closed form, whether its backbone must have been taught: images pass a pretrained one, or one that
+        MoCo teaches first; else, where none is pretrained, their pixels are the features
     transductive : whether ``predict_episode`` looks at all queries of a task together
     pixels : whether it serves pools with masks too: what it says of a pixel of one view it then moves to the others by
         ``StreamBatch.follow`` and ``StreamBatch.labels_of``
@@ -245,6 +247,7 @@ class Method(nn.Module):
     head: ClassVar[str] = "linear"
     members: ClassVar[int] = 1
     closed: ClassVar[bool] = False
+    taught: ClassVar[bool] = True
     transductive: ClassVar[bool] = False
     pixels: ClassVar[bool] = False
     vectors: ClassVar[bool] = True

@@ -12,6 +12,7 @@ POSITIVE = Interval(gt=0)
 NOT_NEGATIVE = Interval(ge=0)
 SHARE = Interval(ge=0, le=1)
 COUNT = Interval(ge=1)
+INNER = Interval(gt=0, lt=1)
 
 
 def within(value: object, allowed: Interval) -> bool:

@@ -13,6 +13,7 @@ from leaven.data.storage import bytes_each, let_go, parts
 from leaven.errors import LeavenError
 from leaven.nn.committee import Bodies, Vote, halves
 from leaven.nn.heads import CosineHead, DroppedLinear, start_linear
+from leaven.nn.neighbours import NeighboursHead
 from leaven.nn.network import Network
 from leaven.nn.norm import with_our_norms
 from leaven.nn.spec import DEEPLAB, IMAGES, VECTORS, Spec, is_dense, is_timm
@@ -42,6 +43,10 @@ def build_backbone(spec: Spec, *, load: bool = True) -> nn.Module:
     if not images:
         raise LeavenError(f"The network {spec.name!r} takes images, but the items are feature vectors; choose mlp.")
     height, width, channels = spec.shape
+    if spec.name == "pixels":
+        from leaven.nn.backbones.pixels import Pixels
+
+        return Pixels(spec.shape)
     if spec.name == "cnn":
         from leaven.nn.backbones.cnn import SmallCNN
 
@@ -96,6 +101,8 @@ def _committee(spec: Spec, load: bool) -> Network:
 def _head(spec: Spec, features: int) -> nn.Module:
     if not spec.classes:
         return nn.Identity()
+    if spec.head == "neighbours":
+        return NeighboursHead(features, spec.classes)
     if spec.head == "cosine":
         return CosineHead(features, spec.classes)
     if spec.dropout:

@@ -10,12 +10,12 @@ from leaven.data.in_flight import MOST_SIDE
 from leaven.errors import LeavenError
 
 VECTORS = ("mlp", "linear", "angular")  # networks that take feature vectors
-IMAGES = ("cnn", "conv4", "conv4-32", "deeplab")  # leaven's own that take images, beside wrn-D-W
+IMAGES = ("cnn", "conv4", "conv4-32", "deeplab", "pixels")  # leaven's own that take images, beside wrn-D-W
 DEEPLAB = "deeplab-"  # before the name of a timm model, its encoder
 # What no network of use exceeds. A damaged description must not make one that fills the memory.
 MOST_ITEM, MOST_CLASSES, MOST_MEMBERS = 2**26, 2**20, 64
 LATER = ("dropout", "precise")  # fields that came later
-HEADS = ("linear", "cosine")
+HEADS = ("linear", "cosine", "neighbours")
 
 
 @dataclass(frozen=True)
@@ -24,15 +24,17 @@ class Spec:
 
     Parameters
     ----------
-    name : ``wrn-D-W``, ``cnn``, ``conv4``, ``conv4-32``, ``mlp``, ``linear``, ``angular`` (linear on vectors of one
-        length), or the name of a timm model; for pixels ``deeplab``, or ``deeplab-NAME`` over a timm model
+    name : ``wrn-D-W``, ``cnn``, ``conv4``, ``conv4-32``, ``pixels`` (they are the features), ``mlp``, ``linear``,
+        ``angular`` (linear on vectors of one length), or the name of a timm model; for pixels that have classes
+        ``deeplab``, or ``deeplab-NAME`` over a timm model
     shape : of one item: (height, width, channels) or (D,)
     classes : K; 0 for a network that ends with its features
     mean, std : normalisation, one number a channel
     pretrained : start from pretrained weights (timm models)
     frozen : the backbone keeps its weights; features are computed once and only a head is trained
     resolution : pixels a side that a timm model sees the images at; ``None``: as they are
-    head : ``linear``, or ``cosine`` (``leaven.nn.heads.CosineHead``)
+    head : ``linear``, ``cosine`` (``leaven.nn.heads.CosineHead``) or ``neighbours``
+        (``leaven.nn.neighbours.NeighboursHead``)
     members : networks that vote, see ``leaven.nn.committee``; of two, each sees half of a feature vector
     dropout : share of the features before a linear head that training sets to 0
     precise : the items are float64 and are centred so, see ``leaven.nn.network.Network``

@@ -27,6 +27,7 @@ from leaven.train.plan import Plan
 from leaven.utils.reading import PathLike
 
 PAPER = "paper"  # a budget
+PIXELS = "pixels"  # the network whose features they are
 TEACHER = "moco"  # of a backbone that a method in closed form would else find random
 
 
@@ -207,8 +208,8 @@ def _kept(
 ) -> tuple[str, bool | None, InitFrom | None]:
     """Name of the network, whether it is frozen, and the start, for a method that leaves the backbone as it is.
 
-    A backbone that nobody taught would tell little: images pass a pretrained one, or one that MoCo teaches first;
-    feature vectors are taken as they are.
+    A backbone that nobody taught would tell little: images pass a pretrained one, or one that MoCo teaches first, or
+    their pixels are the features, as the method has it; feature vectors are taken as they are.
     """
     if options.frozen is False:
         raise LeavenError(f"{kind.__name__} leaves the backbone as it is; leave --tuned out.")
@@ -221,6 +222,8 @@ def _kept(
             )
         return name, None, start
     if start is None and not spec_for(network, pool.items, 2, pretrained=options.pretrained).pretrained:
+        if not kind.taught and network in ("auto", PIXELS):
+            return PIXELS, None, None
         start = InitFrom(method=TEACHER)
     return network, True, start
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -111,9 +110,11 @@ class Experiment:
             self._row(data, labels, name).add(fitted.evaluations["test"].predicted, self.test.labels, fitted.seconds)
 
     def _spread(self, pool: Pool, labels: int) -> None:
-        started = time.perf_counter()
-        predicted = label_spreading(pool, self.test)
-        self._row(REAL, labels, "labelspreading").add(predicted, self.test.labels, time.perf_counter() - started)
+        options = Options("label_spreading", baseline=False, validation=0.0)
+        [fitted] = fit(pool, None, options, test=self.test, progress=False)
+        self._row(REAL, labels, "labelspreading").add(
+            fitted.evaluations["test"].predicted, self.test.labels, fitted.seconds
+        )
 
     def _row(self, data: str, labels: int, method: str) -> Row:
         return self.rows.setdefault((data, labels, method), Row(data, labels, method))
@@ -144,19 +145,3 @@ class Experiment:
             ],
             [(f"{name}, {labels} labels of real digits", f"{name}/{labels}/report.html") for name, labels in RUNS],
         )
-
-
-def label_spreading(pool: Pool, test: Pool) -> np.ndarray:
-    """Classes of the test items, int64 ``(N,)``, by scikit-learn's LabelSpreading over 7 neighbours on pixels in 0..1.
-
-    It is fitted to the labelled and unlabelled items of ``pool`` together.
-    """
-    from sklearn.semi_supervised import LabelSpreading
-
-    model = LabelSpreading(kernel="knn", n_neighbors=7).fit(_columns(pool), pool.labels)
-    predicted: np.ndarray = model.predict(_columns(test))
-    return predicted
-
-
-def _columns(pool: Pool) -> np.ndarray:
-    return pool.items.reshape(len(pool), -1) / 255.0

@@ -7,7 +7,6 @@ import json
 import re
 import shutil
 import statistics
-import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,12 +20,11 @@ if TYPE_CHECKING:
 
 LAST = 20  # checkpoints whose median is a run's accuracy (MixMatch, section 4.1; FixMatch's code)
 CELLS = "cells"  # folder of the run folders
-SPREADING = "label_spreading"  # the control that is no method of leaven
 
 
 @dataclass(frozen=True)
 class Cell:
-    """Its recipe, see ``leaven.study.bench.suite.Suite``; ``method`` is a method's name, or ``label_spreading``."""
+    """Its recipe, see ``leaven.study.bench.suite.Suite``; ``method`` is a method's name."""
 
     title: str
     method: str
@@ -123,27 +121,23 @@ def run(cell: Cell, root: Path, out: Path) -> Found:
             f"ask for a multiple of {pool.num_classes}."
         )
     few = few_labels(pool, cell.labels // pool.num_classes, cell.seed)
-    found = _spread(few, test) if cell.method == SPREADING else _train(cell, few, test, out / CELLS / cell.name)
+    found = _train(cell, few, test, out / CELLS / cell.name)
     return Found(cell.fingerprint, cell.title, cell.labels, cell.seed, memory=peak_memory(), **found)
-
-
-def _spread(few: Pool, test: Pool) -> dict[str, Any]:
-    from leaven.study.demo import label_spreading
-
-    started = time.perf_counter()
-    right = int((label_spreading(few, test) == test.labels).sum())
-    return {"accuracy": right / len(test), "n": len(test), "seconds": time.perf_counter() - started}
 
 
 def _train(cell: Cell, few: Pool, test: Pool, where: Path) -> dict[str, Any]:
     from leaven.run.fit import fit
     from leaven.run.folder import CONFIG, read_config
+    from leaven.run.options import resolve_options
 
     going_on = (where / CONFIG).exists()
     if not going_on:  # what a process that was killed may have left before its run began
         shutil.rmtree(where, ignore_errors=True)
     options = cell.options()
     [fitted] = fit(few, where, options, test=test, source=cell.data, resume=going_on, progress=False)
+    if resolve_options(options, few).method.closed:  # there is no way on which it could be tested
+        score = fitted.evaluations["test"].accuracy()
+        return {"accuracy": score.value, "n": score.n, "seconds": fitted.seconds}
     return last_tests(where) | {
         "seconds": fitted.seconds,
         "images_per_second": images(options, few, read_config(where)["plan"]["steps"]) / fitted.seconds,

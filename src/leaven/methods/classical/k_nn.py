@@ -1,0 +1,37 @@
+"""The k nearest labelled items (Cover & Hart 1967)."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+import torch
+import torch.nn.functional as F
+
+from leaven.methods.base import Method, Survey
+from leaven.methods.ranges import COUNT
+from leaven.nn.neighbours import NeighboursHead
+from leaven.nn.network import Network
+
+
+class KNN(Method):
+    """An item is of the class that most of the k nearest labelled items have; features are as they are.
+
+    Defaults: k is scikit-learn's.
+    """
+
+    settings = ("baseline",)
+    paper = "Cover & Hart, Nearest Neighbor Pattern Classification, IEEE Trans. Inf. Theory 1967"
+    closed = True
+    taught: ClassVar[bool] = False
+    head = "neighbours"
+
+    def __init__(self, network: Network, *, k: Annotated[int, "labelled items that are asked", COUNT] = 5):
+        super().__init__(network)
+        self.k = k
+
+    def survey(self, survey: Survey) -> None:
+        """Remember the labelled items."""
+        known = survey.labels >= 0
+        told = F.one_hot(torch.from_numpy(survey.labels[known]), survey.probabilities.shape[1])
+        assert isinstance(self.network.head, NeighboursHead)
+        self.network.head.remember(torch.from_numpy(survey.features[known]), told, self.k)

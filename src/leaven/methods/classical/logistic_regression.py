@@ -1,0 +1,69 @@
+"""Logistic regression (Cox 1958), of the labelled items' features."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar
+
+import numpy as np
+import torch
+from torch import nn
+
+from leaven.methods.base import Method, Survey
+from leaven.methods.ranges import POSITIVE
+from leaven.nn.network import Network
+
+
+class LogisticRegression(Method):
+    """Multinomial logistic regression with an L2 penalty: what labels alone say of features that are as they are.
+
+    scikit-learn fits it on features standardised over the whole pool; the head is its plane, so that the model is a
+    network like every other. Nothing unlabelled is learnt from beside mean and spread.
+
+    Defaults: the strength is scikit-learn's.
+    """
+
+    settings = ("baseline",)
+    paper = "Cox, The Regression Analysis of Binary Sequences, JRSS B 1958"
+    closed = True
+    taught: ClassVar[bool] = False
+
+    def __init__(
+        self, network: Network, *, strength: Annotated[float, "C, the inverse of the penalty's weight", POSITIVE] = 1.0
+    ):
+        super().__init__(network)
+        self.strength = strength
+
+    def survey(self, survey: Survey) -> None:
+        """Fit it, and set the head."""
+        from sklearn.linear_model import LogisticRegression as Fit
+
+        known = survey.labels >= 0
+        x, mean, std = standardised(survey.features)
+        if survey.probabilities.shape[1] > 1:
+            fitted = Fit(C=self.strength, max_iter=1000).fit(x[known], survey.labels[known])
+            set_plane(self.network.head, fitted.coef_, fitted.intercept_, mean, std)
+
+
+def standardised(features: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Features ``(N, D)`` of mean 0 and spread 1 in each column, float64, with what they were."""
+    x = features.astype(np.float64)
+    mean, std = x.mean(0), x.std(0)
+    std = np.where(std > 1e-6 * np.abs(mean) + 1e-30, std, 1.0)
+    return (x - mean) / std, mean, std
+
+
+def set_plane(head: nn.Module, weight: np.ndarray, bias: np.ndarray, mean: np.ndarray, std: np.ndarray) -> None:
+    """Give a linear layer the weights of a model of scikit-learn's on standardised features.
+
+    Parameters
+    ----------
+    weight, bias : ``(K, D)`` and ``(K,)``; of two classes a single row, the second one's
+    mean, std : ``(D,)``, what was subtracted and divided by
+    """
+    assert isinstance(head, nn.Linear)
+    if len(weight) == 1:
+        weight, bias = np.concatenate([-weight, weight]) / 2, np.concatenate([-bias, bias]) / 2
+    scaled = weight / std
+    with torch.no_grad():
+        head.weight.copy_(torch.from_numpy(scaled))
+        head.bias.copy_(torch.from_numpy(bias - scaled @ mean))

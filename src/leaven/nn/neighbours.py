@@ -1,0 +1,53 @@
+"""A head that remembers items: the classes of those that lie nearest."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from leaven.nn.heads import squared_distances
+
+LEAST = 1e-6  # of a class that no neighbour has, so that it has a logarithm
+
+
+class NeighboursHead(nn.Module):
+    """Scores ``(N, K)`` of features ``(N, D)``: the log of the mean, over the k nearest remembered items, of what is
+    known of their classes.
+
+    How many items it remembers is in its buffers alone, so that weights of any number can be loaded into it.
+
+    Parameters
+    ----------
+    features, classes : D and K
+    """
+
+    items: Tensor
+    told: Tensor
+    k: Tensor
+
+    def __init__(self, features: int, classes: int):
+        super().__init__()
+        self.register_buffer("items", torch.zeros(0, features))
+        self.register_buffer("told", torch.zeros(0, classes))
+        self.register_buffer("k", torch.zeros((), dtype=torch.long))
+
+    def remember(self, items: Tensor, told: Tensor, k: int) -> None:
+        """Keep items ``(M, D)`` and the probabilities of their classes ``(M, K)``; ask the ``k`` nearest."""
+        self.items, self.told = items.float(), told.float()
+        self.k = torch.tensor(min(k, len(items)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The scores; all alike before anything is remembered."""
+        if not len(self.items):
+            return x.new_zeros(len(x), self.told.shape[1])
+        _, nearest = squared_distances(x, self.items).topk(int(self.k), largest=False)
+        shares = self.told[nearest].mean(1)
+        return (shares / shares.sum(1, keepdim=True).clamp(min=LEAST)).clamp(min=LEAST).log()
+
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        for name in ("items", "told"):
+            if (kept := state_dict.get(f"{prefix}{name}")) is not None:
+                setattr(self, name, torch.zeros_like(kept))
+        super()._load_from_state_dict(state_dict, prefix, *rest)
