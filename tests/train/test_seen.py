@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from leaven.augment import ImageViews
-from leaven.train.seen import see_pixels, see_together
+from leaven.errors import LeavenError
+from leaven.train.seen import Views, see_pixels, see_together
 
 
 class Counted:
@@ -27,7 +28,7 @@ def test_a_number_is_one_more_draw_of_the_same_items():
     views = Counted()
     items = {"a": torch.arange(3.0)[:, None], "b": torch.arange(10.0, 12.0)[:, None]}
     wanted = {"a": ("cropped", "cropped_2", "strong_10"), "b": ("cropped_2", "weak")}
-    seen = see_together(views, items, wanted)
+    seen = see_together(Views(views, {}), items, wanted)
     # the kinds that there always were come first, so that runs of before draw what they drew
     assert views.made == ["weak", "cropped", "cropped", "strong"]
     assert list(seen["a"].views) == list(wanted["a"])
@@ -43,8 +44,10 @@ def test_a_number_is_one_more_draw_of_the_same_items():
 
 
 def test_unknown_views_are_no_views():
-    with pytest.raises(AttributeError, match="shiny"):
-        see_together(Counted(), {"a": torch.zeros(1, 1)}, {"a": ("shiny_2",)})
+    views = Views(Counted(), {"tiled": None})
+    views.require(["weak", "strong_2", "tiled_3"], "Mine")
+    with pytest.raises(LeavenError, match=r"Mine draws the view 'shiny_2', which nobody makes; .* cropped, tiled"):
+        views.require(["weak", "shiny_2"], "Mine")
 
 
 def test_of_pixels_a_numbered_view_is_one_more():
@@ -52,14 +55,14 @@ def test_of_pixels_a_numbered_view_is_one_more():
     torch.manual_seed(0)
     x = torch.randint(0, 256, (4, 3, 12, 12), dtype=torch.uint8).contiguous(memory_format=torch.channels_last)
     wanted = {"a": ("weak", "strong", "strong_2", "cropped"), "b": ("cropped", "cropped_2")}
-    seen = see_pixels(ImageViews(), {"a": x, "b": x}, wanted)
+    seen = see_pixels(Views(ImageViews(), {}), {"a": x, "b": x}, wanted)
     for name, kinds in wanted.items():
         assert tuple(seen[name].views) == kinds
         assert all(view.shape == x.shape and view.dtype == torch.float32 for view in seen[name].views.values())
-    assert {name: set(one.places) for name, one in seen.items()} == {
-        "a": {"strong", "strong_2", "cropped"}, "b": {"cropped_2"}
-    }  # fmt: skip
-    assert all(places.shape == (4, 12, 12) for one in seen.values() for places in one.places.values())
-    assert not torch.equal(seen["a"].places["strong"], seen["a"].places["strong_2"])
+    maps = seen["a"].maps
+    assert all(maps.between("weak", kind).shape == (4, 12, 12) for kind in ("strong", "strong_2", "cropped"))
+    assert not torch.equal(maps.between("weak", "strong"), maps.between("weak", "strong_2"))
+    assert maps.between("image", "strong").shape == (4, 12, 12)
+    assert seen["b"].maps.between("cropped", "cropped_2").shape == (4, 12, 12)
     assert not torch.equal(seen["a"].views["strong"], seen["a"].views["strong_2"])
     assert not torch.equal(seen["b"].views["cropped"], seen["b"].views["cropped_2"])

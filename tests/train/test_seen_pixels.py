@@ -74,12 +74,23 @@ PAIRS = [
 def test_what_is_said_of_a_pixel_follows_it(first, other):
     """Here the grey of every pixel is said of it."""
     draw = drawn((first, other))
-    moved = draw.follow(greys(draw.views[first]), fill=-7, to=other)
+    moved = draw.to(other, greys(draw.views[first]), of=first, fill=-7)
     shown = moved != -7
     assert shown.float().mean() > 0.5
     assert share_right(draw.views[other], moved, (first, other)) > 0.99
     if other.startswith("weak"):
         assert (greys(draw.views[first]) != greys(draw.views[other])).float().mean() > 0.2  # so it had to move
+
+
+@pytest.mark.parametrize("view", ["weak", "plain_2", "strong", "strong_2", "cropped"])
+def test_what_is_said_of_the_image_comes_along(view):
+    """Soft labels, made offline of the stored images: here their greys."""
+    draw = drawn(("weak", view) if view != "weak" else ("weak",))
+    stored = torch.from_numpy(stripes().items[draw.rows.numpy()])[..., 0].float()
+    soft = torch.stack([stored, 255 - stored], 1)
+    moved = draw.to(view, soft, of="image", fill=-7)
+    assert (moved[:, 0] >= 0).float().mean() > 0.5
+    assert share_right(draw.views[view], moved[:, 0].long(), (view,)) > 0.99
 
 
 @pytest.mark.parametrize("views", [(a, b) for a in KINDS for b in KINDS if a < b])
@@ -94,14 +105,14 @@ def test_labels_are_those_of_the_view(views):
 
 def test_a_view_that_is_not_there_is_a_sentence():
     draw = drawn(("weak", "weak_2"), "unlabelled")
-    with pytest.raises(LeavenError, match=r"follow the view 'strong', .* knows of weak_2 alone; .*to=VIEW"):
-        draw.follow(greys(draw.weak))
+    with pytest.raises(LeavenError, match=r"of 'weak' was to move to the view 'strong', .* this draw has weak, weak_2"):
+        draw.to("strong", greys(draw.weak))
 
 
 def test_a_view_of_a_users_own_is_refused_not_taken_for_another():
     draw = drawn(("weak", "mine"), "unlabelled")
     with pytest.raises(LeavenError, match="'mine'"):
-        draw.follow(greys(draw.weak), to="mine")
+        draw.to("mine", greys(draw.weak))
     with pytest.raises(LeavenError, match="'mine' shows, so it has no labels of pixels"):
         drawn(("mine",))
 

@@ -12,7 +12,9 @@ import numpy as np
 from annotated_types import Interval
 from torch import Tensor, nn
 
+from leaven.augment.view import View
 from leaven.errors import LeavenError
+from leaven.methods.pixel_maps import PixelMaps, moved
 from leaven.nn.heads import nearest_mean
 from leaven.nn.network import Network
 
@@ -41,8 +43,8 @@ class Stream:
     ----------
     role : the rows of the pool to draw from, see ``Pool.rows``
     ratio : items (or episodes) drawn, in multiples of the batch size
-    views : how the items are seen: ``weak``, ``strong``, ``plain``, ``cropped``, or any method of the run's views; a
-        number makes it one more view of the same items, drawn anew: ``("strong", "strong_2")``
+    views : how the items are seen: ``weak``, ``strong``, ``plain``, ``cropped``, or one of
+        ``Method.own_views``; a number makes it one more view of the same items, drawn anew: ``("strong", "strong_2")``
     optional : the stream is left out of the batch where the pool has no such rows
     alone : whether its items pass the network once by themselves, in one view: then batch norm needs two of them
     episode : draw whole episodes of this form, from the rows whose label is known; items stand episode by episode,
@@ -97,14 +99,13 @@ class StreamBatch:
     labels : int64 ``(B,)``; of a dense pool ``(B, H, W)``, the pixels of the weak view (where there is neither it nor a
         strong one: of the first), ``IGNORE`` where they do not count. ``None`` for unlabelled streams, so that no
         method can look at a label that it was not given
-    places : of a dense pool, name of each other view → int64 ``(B, H, W)``, which pixel (row · W + column) of the weak
-        (or first) view each of its pixels shows; -1: none. ``None`` where items are whole
+    maps : of a dense pool, where each view shows which pixel; ``None`` where items are whole
     """
 
     rows: Tensor
     views: Mapping[str, Tensor]
     labels: Tensor = None  # type: ignore[assignment]
-    places: Mapping[str, Tensor] | None = None
+    maps: PixelMaps | None = None
 
     def __getattr__(self, name: str) -> Tensor:
         views = self.__dict__.get("views", {})
@@ -114,30 +115,36 @@ class StreamBatch:
 
     def labels_of(self, view: str) -> Tensor:
         """The labels as ``view`` shows them."""
-        return self.follow(self.labels, IGNORE, view)
+        return self.to(view, self.labels, fill=IGNORE)
 
-    def follow(self, x: Tensor, fill: float = 0, to: str = "strong") -> Tensor:
-        """What was said of the weak view (or the first, where there is none), moved to where the view ``to`` shows it.
+    def to(self, view: str, x: Tensor, *, of: str | None = None, fill: float = 0) -> Tensor:
+        """What was said of one view, or of the stored image, moved to where ``view`` shows it.
 
         Of items as a whole nothing moves. Of pixels, ``(B, H, W)`` or ``(B, K, H, W)``, each goes to its place in the
         other view, and ``fill`` stands where that shows none of them.
 
+        Parameters
+        ----------
+        view : str
+            Where to.
+        x : Tensor
+            Masks, scores, labels, pseudo-labels.
+        of : str, optional
+            The view that it was said of, or ``"image"``; by default the weak one, or the first where there is none.
+
         Raises
         ------
-        LeavenError : of pixels, where it is not known which pixels that view shows
+        LeavenError : of pixels, where it is not known which pixels one of the two shows
         """
-        if self.places is None or to == reference(tuple(self.views)):
+        of = reference(tuple(self.views)) if of is None else of
+        if self.maps is None or of == view:
             return x
-        if to not in self.places:
+        if (places := self.maps.between(of, view)) is None:
             raise LeavenError(
-                f"What is said of pixels was to follow the view {to!r}, but this draw knows of "
-                f"{', '.join(self.places) or 'none'} alone; name one of its other views, as draw.follow(x, to=VIEW)."
+                f"What is said of the pixels of {of!r} was to move to the view {view!r}, but nobody knows which of "
+                f"them that shows; this draw has {', '.join(self.views)}: name two of plain, weak, strong and cropped."
             )
-        of_view = self.places[to]
-        shape = (len(x), -1, of_view[0].numel())
-        places = of_view.view(len(x), 1, -1)
-        moved = x.reshape(shape).gather(2, places.clamp(min=0).expand(-1, x.numel() // places.numel(), -1))
-        return moved.masked_fill(places < 0, fill).view(x.shape)
+        return moved(x, places, fill)
 
 
 class Batch:
@@ -231,7 +238,7 @@ class Method(nn.Module):
         MoCo teaches first; else, where none is pretrained, their pixels are the features
     transductive : whether ``predict_episode`` looks at all queries of a task together
     pixels : whether it serves pools with masks too: what it says of a pixel of one view it then moves to the others by
-        ``StreamBatch.follow`` and ``StreamBatch.labels_of``
+        ``StreamBatch.to`` and ``StreamBatch.labels_of``
     vectors : whether it serves feature vectors too, those of a frozen backbone among them
     asks : whether it says itself which items it wants labelled, see ``acquisition``
     synthesises : whether it makes images itself, see ``generate``
@@ -269,6 +276,11 @@ class Method(nn.Module):
         if self.closed:
             return {}
         raise NotImplementedError
+
+    @property
+    def own_views(self) -> Mapping[str, View]:
+        """What its streams may name beside the usual views (``plain``, ``weak``, ``strong``, ``cropped``)."""
+        return {}
 
     @property
     def phases(self) -> tuple[Phase, ...]:

@@ -108,7 +108,7 @@ def resolve_options(options: Options, pool: Pool) -> ResolvedOptions:
     if pool.dense and not kind.pixels:
         ours = kind.__module__.startswith("leaven.")
         advice = (
-            "choose fixmatch" if ours else "say `pixels = True` in it once its views follow each other (Draw.follow)"
+            "choose fixmatch" if ours else "say `pixels = True` in it once its views follow each other (StreamBatch.to)"
         )
         raise LeavenError(f"{kind.__name__} learns from whole images, but the pool has masks; {advice}.")
     hyperparameters = resolve(kind, options.hyperparameters)

@@ -16,9 +16,10 @@ from leaven.nn.network import of_domain
 from leaven.train.episodes import EpisodeSampler
 from leaven.train.plan import Plan
 from leaven.train.sampler import Sampler
-from leaven.train.seen import Seen, see_pixels, see_together
+from leaven.train.seen import Seen, Views, see_pixels, see_together
 
 if TYPE_CHECKING:
+    from leaven.augment.view import View
     from leaven.data import Pool
 
 UNSEEN = ("unlabelled", "hidden", "any")  # roles whose labels no method sees
@@ -69,6 +70,7 @@ class Batches:
     device : where batches are made
     rank, processes : this process, and how many share the batch
     reader : who draws, for the message
+    own : views that the method brings
 
     Raises
     ------
@@ -85,8 +87,10 @@ class Batches:
         rank: int = 0,
         processes: int = 1,
         reader: str = "The method",
+        own: Mapping[str, View] | None = None,
     ):
         self.streams, self.views, self.steps, self.device = dict(streams), views, plan.steps, device
+        self.all_views = Views(views, own or {})
         self.items, self.domain = ItemLoader(pool.items, device), torch.from_numpy(pool.domain)
         self.labels = torch.from_numpy(pool.labels).to(device)
         self.masks = None if pool.masks is None else ItemLoader(pool.masks[..., None], device)
@@ -118,7 +122,7 @@ class Batches:
                 rows[name] = sampler.at(step)
         items = {name: self.items[r] for name, r in rows.items()}
         see = see_together if self.masks is None else see_pixels
-        seen = see(self.views, items, {name: self.streams[name].views for name in rows})
+        seen = see(self.all_views, items, {name: self.streams[name].views for name in rows})
         return Batch(
             {name: self._draw(name, rows[name], seen[name], labels.get(name)) for name in rows}, step / self.steps
         )
@@ -137,4 +141,4 @@ class Batches:
         index = index.to(self.device, non_blocking=True)
         if labels is None and self.streams[name].role not in UNSEEN:
             labels = self.labels.index_select(0, index) if self.masks is None else seen.mask(self.masks[rows])
-        return StreamBatch(index, views, labels, seen.places)  # type: ignore[arg-type]
+        return StreamBatch(index, views, labels, seen.maps)  # type: ignore[arg-type]

@@ -69,7 +69,7 @@ class Loop:
         views, self.learner = _own(job.views, fabric.device)
         self.batches = Batches(
             job.pool, method.streams, views, job.plan, fabric.device, fabric.global_rank, fabric.world_size,
-            type(method).__name__,
+            type(method).__name__, method.own_views,
         )  # fmt: skip
         self.belonging: np.ndarray | None = None  # of each item of the pool, where it is asked for
         self.bad_step = torch.full((), -1, device=fabric.device, dtype=torch.long)

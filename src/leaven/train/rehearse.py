@@ -12,6 +12,7 @@ from leaven.nn.norm import running_statistics_kept
 from leaven.train.batches import samplers
 from leaven.train.episodes import EpisodeSampler
 from leaven.train.job import TrainJob
+from leaven.train.seen import Views
 
 
 def rehearse(job: TrainJob) -> None:
@@ -19,8 +20,8 @@ def rehearse(job: TrainJob) -> None:
 
     Raises
     ------
-    LeavenError : there is nothing to train; a stream has no rows to draw from; or one item would pass the network by
-        itself, of which batch norm has no statistics
+    LeavenError : there is nothing to train; nobody makes a view; a stream has no rows to draw from; or one item would
+        pass the network by itself, of which batch norm has no statistics
     """
     method, plan = job.method, job.plan
     if method.closed:
@@ -28,6 +29,8 @@ def rehearse(job: TrainJob) -> None:
     reader = type(method).__name__
     if method.learns == "features" or not any(weight.requires_grad for weight in method.parameters()):
         require_moving_features(method.network, reader)
+    drawn_views = (view for stream in method.streams.values() for view in stream.views)
+    Views(job.views, method.own_views).require(drawn_views, reader)
     drawn = samplers(job.pool, method.streams, plan, 0, plan.devices * plan.nodes, reader)
     passes, together = [], 0
     for name, sampler in drawn.items():

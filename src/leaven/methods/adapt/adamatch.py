@@ -108,7 +108,7 @@ class AdaMatch(Method):
         self.log(mask_rate=mask.mean(), threshold=cutoff)
 
         learnt = guess.argmax(1) if self.hard else guess
-        learnt, mask = target.follow(learnt), target.follow(mask)
+        learnt, mask = target.to("strong", learnt), target.to("strong", mask)
         terms = {}
         for name, draw in labelled.items():
             pair = [cross_entropy(scores.pop(0), draw.labels_of(view)) for view in ("weak", "strong")]

@@ -75,7 +75,7 @@ class FixMatch(Method):
         confidence, pseudo = guess.max(1)
         mask = (confidence >= self.threshold).to(torch.float32)
         self.log(mask_rate=mask.mean())
-        pseudo, mask = unlabelled.follow(pseudo, to=self.view), unlabelled.follow(mask, to=self.view)
+        pseudo, mask = unlabelled.to(self.view, pseudo), unlabelled.to(self.view, mask)
         return {
             "labelled": cross_entropy(scores, labelled.labels),
             "unlabelled": self.weight * masked_cross_entropy(strong, pseudo, mask),

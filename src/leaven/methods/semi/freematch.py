@@ -76,7 +76,7 @@ class FreeMatch(Method):
         mask = (confidence >= thresholds[pseudo]).to(torch.float32)
         self.log(mask_rate=mask.mean(), threshold=thresholds.mean())
 
-        pseudo, mask = unlabelled.follow(pseudo), unlabelled.follow(mask)
+        pseudo, mask = unlabelled.to("strong", pseudo), unlabelled.to("strong", mask)
         return {
             "labelled": cross_entropy(scores, labelled.labels),
             "unlabelled": self.weight * masked_cross_entropy(strong, pseudo, mask),

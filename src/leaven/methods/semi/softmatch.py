@@ -75,7 +75,7 @@ class SoftMatch(Method):
             guess = align(guess, uniform(seen), seen)
         share = self._share(guess.amax(1))
         self.log(mask_rate=share.mean())
-        pseudo, share = unlabelled.follow(pseudo), unlabelled.follow(share)
+        pseudo, share = unlabelled.to("strong", pseudo), unlabelled.to("strong", share)
         return {
             "labelled": cross_entropy(scores, labelled.labels),
             "unlabelled": self.weight * masked_cross_entropy(strong, pseudo, share),

@@ -66,7 +66,7 @@ class UDA(Method):
         guess = guessed(weak)
         mask = (guess.amax(1) > self.threshold).to(torch.float32)
         self.log(mask_rate=mask.mean())
-        target, mask = unlabelled.follow(sharpen(guess, self.temperature)), unlabelled.follow(mask)
+        target, mask = unlabelled.to("strong", sharpen(guess, self.temperature)), unlabelled.to("strong", mask)
         divergence = masked_cross_entropy(strong, target, mask) - (mask * entropy(target)).mean()
         return {
             "labelled": self._labelled(scores, labelled.labels, batch.progress),
