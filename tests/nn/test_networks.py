@@ -109,6 +109,25 @@ def test_small_cnn_sees_about_four_by_four_positions_last(size, stages, left):
     assert network.num_features == seen[0][1]
 
 
+@pytest.mark.parametrize("name", ["cnn", "wrn-10-1", "conv4", "resnet10t"])
+def test_features_are_of_the_map(name):
+    """Pooled over its places, or of Conv-4 laid flat."""
+    if name == "resnet10t":
+        pytest.importorskip("timm")
+    network = build(spec(name, (32, 32, 3)), load=False).eval()
+    x = torch.rand(2, 3, 32, 32)
+    of_places = network.feature_map(x)
+    assert of_places.ndim == 4
+    flat = of_places.flatten(1) if name == "conv4" else of_places.mean((2, 3))
+    torch.testing.assert_close(flat, network.features(x))
+    assert network.num_features == flat.shape[1]
+
+
+def test_vectors_have_no_map():
+    with pytest.raises(LeavenError, match="The network MLP has no maps of features; choose cnn"):
+        build(spec("mlp", (7,))).feature_map(torch.rand(2, 7))
+
+
 def test_small_cnn_size():
     """8 pixels: 9·32, 9·32·64, 9·64·64 and two numbers for each of 32 + 64 + 64 norms."""
     assert parameters(SmallCNN((8, 8), 1)) == 9 * 32 + 9 * 32 * 64 + 9 * 64 * 64 + 2 * (32 + 64 + 64)

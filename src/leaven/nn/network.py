@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from leaven.errors import LeavenError
 from leaven.nn.norm import rows_of
 
 
@@ -48,6 +49,19 @@ class Network(nn.Module):
     def num_features(self) -> int:
         """D, the numbers that stand for an item before the head."""
         return int(self.backbone.num_features)  # type: ignore[arg-type]
+
+    def feature_map(self, x: Tensor) -> Tensor:
+        """Features of places, before they are pooled, ``(N, D, h, w)`` of a batch of images ``(N, C, H, W)``.
+
+        Raises
+        ------
+        LeavenError : the backbone has none, as of feature vectors
+        """
+        if not hasattr(self.backbone, "feature_map"):
+            kind = type(self.backbone).__name__
+            raise LeavenError(f"The network {kind} has no maps of features; choose cnn, wrn-D-W or a timm model.")
+        with _knowing_domains(x):
+            return self.backbone.feature_map(self.normalised(x))  # type: ignore[operator]
 
     def features(self, x: Tensor) -> Tensor:
         """Feature vectors ``(N, D)``, or maps of them ``(N, D, h, w)``, of a batch ``(N, C, ...)``."""

@@ -39,6 +39,10 @@ class SmallCNN(nn.Module):
         self.layers = nn.Sequential(*layers)
         self.num_features = inputs
 
+    def feature_map(self, x: Tensor) -> Tensor:
+        """Features of about 4x4 places, ``(N, num_features, h, w)``."""
+        return self.layers(x)
+
     def forward(self, x: Tensor) -> Tensor:
         """Feature vectors ``(N, num_features)``."""
-        return F.adaptive_avg_pool2d(self.layers(x), 1).flatten(1)
+        return F.adaptive_avg_pool2d(self.feature_map(x), 1).flatten(1)

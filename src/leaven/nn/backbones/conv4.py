@@ -43,8 +43,12 @@ class Conv4(nn.Module):
         self.norms = nn.ModuleList(BatchNorm(width) for _ in range(BLOCKS))
         self.num_features = width * height * across
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Feature vectors ``(N, num_features)``."""
+    def feature_map(self, x: Tensor) -> Tensor:
+        """What is left of the image, ``(N, width, h, w)``; laid flat it is the feature vector."""
         for convolution, norm in zip(self.convolutions, self.norms, strict=True):
             x = F.relu(F.max_pool2d(norm(convolution(x)), 2), inplace=True)
-        return x.flatten(1)
+        return x
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Feature vectors ``(N, num_features)``."""
+        return self.feature_map(x).flatten(1)

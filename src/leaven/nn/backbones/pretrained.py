@@ -46,10 +46,25 @@ class Resized(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Feature vectors ``(N, num_features)``."""
+        return self.backbone(self._resized(x))
+
+    def feature_map(self, x: Tensor) -> Tensor:
+        """Features before pooling, ``(N, D, h, w)``; D may differ from ``num_features`` where a layer follows the pool.
+
+        Raises
+        ------
+        LeavenError : the model has no places, as a vision transformer's tokens
+        """
+        found: Tensor = self.backbone.forward_features(self._resized(x))  # type: ignore[operator]
+        if found.ndim != 4:
+            raise LeavenError("This network has tokens in place of maps of features; choose a convolutional one.")
+        return found
+
+    def _resized(self, x: Tensor) -> Tensor:
         if self.resolution and x.shape[-2:] != (self.resolution, self.resolution):
             size = (self.resolution, self.resolution)  # in float32: there is no antialiasing in bfloat16
             x = F.interpolate(x.float(), size, mode="bilinear", antialias=True).to(x.dtype)
-        return self.backbone(x)
+        return x
 
 
 class TwoMaps(nn.Module):

@@ -68,9 +68,13 @@ class WideResNet(nn.Module):
         self.num_features = sizes[3]
         start_convolutions(self)
 
+    def feature_map(self, x: Tensor) -> Tensor:
+        """Features of a quarter of the places a side, ``(N, 64 * width, h, w)``."""
+        return self.layers(x)
+
     def forward(self, x: Tensor) -> Tensor:
         """Feature vectors ``(N, 64 * width)``."""
-        return F.adaptive_avg_pool2d(self.layers(x), 1).flatten(1)
+        return F.adaptive_avg_pool2d(self.feature_map(x), 1).flatten(1)
 
 
 def start_convolutions(module: nn.Module) -> None:
