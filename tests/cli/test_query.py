@@ -188,5 +188,5 @@ def test_who_votes(leaven, refused, place, finished, tmp_path):
 def test_strategies_are_listed_without_a_run(leaven):
     said = leaven("query", "--list")
     assert said.code == 0
-    assert "representative:\n  k_center" in said.out
+    assert "representative:\n  typiclust" in said.out
     assert "Needs snapshots or a committee." in said.out

@@ -96,9 +96,7 @@ def test_feature_vectors(leaven, tmp_path):
     rows = json.loads(leaven("evaluate", out, tmp_path / "all.npz", "--json").out)["rows"]
     assert [(r["labels"], r["n"]) for r in rows] == [(6, 60), (6, 60)]
     assert leaven("predict", out, tmp_path / "new.npz", "-o", tmp_path / "p.csv").code == 0
-    assert [line.split(",")[0] for line in (tmp_path / "p.csv").read_text().splitlines()[1:]] == [
-        f'"{i}"' for i in "pqrs"
-    ]
+    assert [line.split(",")[0] for line in (tmp_path / "p.csv").read_text().splitlines()[1:]] == list("pqrs")
     said = leaven("fit", tmp_path / "few.npz", "--source", tmp_path / "all.npz", "-o", tmp_path / "two", *FAST)
     assert said.code == 0
     assert said.err.startswith("leaven: The target ")

@@ -31,7 +31,7 @@ def test_heic_is_read_or_its_package_named(tmp_path, monkeypatch):
     reader._reads_heif.cache_clear()
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     try:
-        with pytest.raises(LeavenError, match=r"no images \(1 HEIC file \(a.heic\).*leaven\[heif\]"):
+        with pytest.raises(LeavenError, match=r"no images \(1 HEIC file \(a.heic\).*leaven-learn\[heif\]"):
             read_folder(tmp_path)
     finally:
         reader._reads_heif.cache_clear()

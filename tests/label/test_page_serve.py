@@ -67,7 +67,7 @@ def test_ctrl_c_ends_it_without_a_trace(tmp_path):
 
 def test_the_page_s_files_are_part_of_the_package():
     """What ``pyproject.toml`` packs is the whole folder; a file that the page names must be in it."""
-    static = Path(__file__).parents[2] / "src" / "leaven" / "label" / "static"
+    static = Path(__file__).parents[2] / "src" / "leaven" / "label" / "web" / "static"
     page = (static / "index.html").read_text()
     named = set(re.findall(r'"/static/([\w.]+)"', page))
     for script in static.glob("*.js"):

@@ -412,7 +412,7 @@ def test_masks_without_pycocotools_are_one_sentence(masked, other, tmp_path, mon
     path = tmp_path / "x.json"
     path.write_text(json.dumps(COCO))
     for call in (lambda: import_labels(other, path, "coco", "me"), lambda: export_labels(masked, path, "coco")):
-        with pytest.raises(LeavenError, match=r'pip install "leaven\[coco\]"'):
+        with pytest.raises(LeavenError, match=r'pip install "leaven-learn\[coco\]"'):
             call()
     path.write_text(json.dumps(COCO | {"annotations": COCO["annotations"][:1]}))
     assert import_labels(other, path, "coco", "me").answers == 1  # classes of whole images need no library

@@ -93,7 +93,7 @@ def create_app(
             await run_in_threadpool(session.broken, id_, str(error))  # nobody is asked about it again
             raise
         headers = {"Cache-Control": "private, max-age=86400, immutable"} if version else {}
-        return Response(picture.backbone, media_type=picture.type, headers=headers)
+        return Response(picture.body, media_type=picture.type, headers=headers)
 
     async def opened(request: Request) -> Response:
         who = annotator_name(unquote(request.headers.get("x-annotator", "")) or annotator)

@@ -66,7 +66,7 @@ class Picture(NamedTuple):
     """An encoded image and its media type."""
 
     type: str
-    backbone: bytes
+    body: bytes
 
 
 class Unreadable(Exception):
