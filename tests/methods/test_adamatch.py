@@ -9,6 +9,7 @@ from torch import nn
 
 from leaven.methods.adapt.adamatch import AdaMatch
 from leaven.methods.base import IGNORE, RunInfo, StreamBatch
+from leaven.methods.pixel_maps import PixelMaps
 from leaven.nn.network import Network
 from leaven.nn.norm import BatchNorm
 
@@ -134,7 +135,7 @@ def test_of_pixels_only_those_that_count_are_expected(void):
     rows = round(4 * void)
     p[:, :, :rows] = torch.tensor([0.01, 0.99]).view(1, 2, 1, 1)
     labels[:, :rows] = IGNORE
-    alike = {"strong": torch.arange(16).view(1, 4, 4).repeat(2, 1, 1)}
+    alike = PixelMaps(16, {("weak", "strong"): lambda: torch.arange(16).view(1, 4, 4).repeat(2, 1, 1)})
     source = StreamBatch(torch.arange(2), {"weak": p.log(), "strong": p.log()}, labels, alike)
     target = draw(weak=p.log().numpy(), strong=p.log().numpy())
     terms = method(batch(1.0, source=source, target=target))

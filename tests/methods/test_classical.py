@@ -77,6 +77,20 @@ def test_two_classes_far_from_zero(name):
     np.testing.assert_allclose(p.sum(1), 1, atol=1e-5)
 
 
+def test_what_trains_itself_learns_from_what_nobody_labelled():
+    """Digits with four labels a class, five draws: ahead of the regression that it starts from."""
+    ahead = []
+    for seed in range(5):
+        pool, test = halves(4, seed)
+        found = [
+            fit(pool, None, Options(name, plan=QUICK, baseline=False, validation=0.0), test=test, progress=False)[-1]
+            for name in ("self_training", "logistic_regression")
+        ]
+        trained, base = (one.evaluations["test"].accuracy().value for one in found)
+        ahead.append(trained - base)
+    assert np.mean(ahead) > 0.02, ahead
+
+
 def test_what_spreads_learns_from_what_nobody_labelled():
     """Digits with two labels a class, five draws: spreading is ahead of the same five neighbours, which ask labels."""
     ahead = []

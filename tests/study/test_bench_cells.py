@@ -59,7 +59,7 @@ def test_test_labels_choose_nothing(tmp_path, monkeypatch):
 def test_label_spreading_is_scikit_learns(tmp_path):
     from sklearn.semi_supervised import LabelSpreading
 
-    found = run(cell(method="label_spreading", test_items=0), tmp_path, tmp_path)
+    found = run(cell(method="label_spreading", hyperparameters={}, test_items=0), tmp_path, tmp_path)
     pool, test = bench_data.read("digits", tmp_path)
     assert (len(pool), len(test)) == (1258, 539)
     few = few_labels(pool, 2, 3)

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from unittest import mock
 
 import numpy as np
@@ -12,6 +13,7 @@ from helpers_train import image_pool, network
 from torch import nn
 
 from leaven.methods.base import IGNORE, Batch, Method, RunInfo, StreamBatch, Survey, kind_of
+from leaven.methods.pixel_maps import PixelMaps
 from leaven.methods.registry import get, names
 from leaven.nn.build import linear_head
 from leaven.nn.network import Network
@@ -96,12 +98,13 @@ def make_batch(method: Method, step: int, rank: int, processes: int, dense: bool
             view: part(torch.rand(n, 1, SIDE, SIDE, generator=generator) + 0.4 * (number % 2), rank, processes)
             for view in stream.views
         }
-        places = None
+        maps = None
         if dense:
-            of_view = torch.randint(-1, SIDE * SIDE, (n, SIDE, SIDE), generator=generator)
-            places = {view: part(of_view, rank, processes) for view in stream.views if kind_of(view) == "strong"}
+            of_view = part(torch.randint(-1, SIDE * SIDE, (n, SIDE, SIDE), generator=generator), rank, processes)
+            strong = [view for view in stream.views if kind_of(view) == "strong"]
+            maps = PixelMaps(SIDE * SIDE, {("weak", view): partial(torch.clone, of_view) for view in strong})
         rows = part(torch.randperm(48, generator=generator)[:n], rank, processes)
-        draws[name] = StreamBatch(rows, views, None if unlabelled else part(labels, rank, processes), places)  # type: ignore[arg-type]
+        draws[name] = StreamBatch(rows, views, None if unlabelled else part(labels, rank, processes), maps)
     batch = Batch(draws, 0.3)
     batch.averaged = copy.deepcopy(method.network).eval()
     return batch
