@@ -63,6 +63,20 @@ def test_it_says_what_scikit_learn_says(name, images, tmp_path):
     assert fitted.evaluations["test"].accuracy().value > 0.6
 
 
+@pytest.mark.parametrize("images", [False, True])
+@pytest.mark.parametrize("name", ["logistic_regression", "k_nn", "label_spreading"])
+def test_the_baseline_beside_it_is_trained(name, images, tmp_path):
+    """By steps, with a linear head whatever the method's is; and both are read back as they were."""
+    pool, test = halves(2, 1)
+    pool, test = (pool, test) if images else (vectors(pool), vectors(test))
+    plan = QUICK | {"steps": 3, "batch_size": 8}
+    fitted = fit(pool, tmp_path / "run", Options(name, plan=plan), test=test, progress=False)
+    assert [one.method for one in fitted] == ["supervised", name]
+    for where, one in zip((tmp_path / "run" / "baseline", tmp_path / "run"), fitted, strict=True):
+        found = load_model(where).predict_proba(test.items)
+        np.testing.assert_array_equal(found, one.model.predict_proba(test.items))
+
+
 @pytest.mark.parametrize("name", ["logistic_regression", "self_training", "k_nn", "label_spreading"])
 def test_two_classes_far_from_zero(name):
     rng = np.random.default_rng(0)

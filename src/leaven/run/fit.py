@@ -204,7 +204,8 @@ def _runs(chosen: ResolvedOptions, options: Options, run: Path | None) -> list[t
     if not options.baseline or chosen.method is supervised or chosen.method.learns != "classes":
         return [(chosen, run)]
     plan = replace(chosen.plan, snapshots=0)
-    baseline = replace(chosen, method=supervised, hyperparameters=resolve(supervised, {}), plan=plan)
+    spec = replace(chosen.spec, head=supervised.head) if chosen.method.closed else chosen.spec  # one that steps train
+    baseline = replace(chosen, method=supervised, hyperparameters=resolve(supervised, {}), plan=plan, spec=spec)
     return [(chosen, run), (baseline, run / folder.BASELINE if run else None)]
 
 
@@ -270,7 +271,7 @@ def _network(spec: Spec, seed: int) -> Network:
 
 def _method(chosen: ResolvedOptions, prepared: Prepared, backbone: nn.Module | None) -> Method:
     """The method with its network; what is random in it follows the run's seed too."""
-    network = _network(prepared.spec, chosen.plan.seed)
+    network = _network(replace(prepared.spec, head=chosen.spec.head), chosen.plan.seed)
     if backbone is not None and not chosen.spec.frozen:
         alone = type(network.backbone) is type(backbone)
         for member in [network.backbone] if alone else network.backbone.members:  # type: ignore[union-attr]
