@@ -47,7 +47,7 @@ def pool_pass(
 
 
 def fitting(look: Callable[[Tensor], T], items: np.ndarray, where: torch.device, precision: str = "32-true") -> int:
-    """How many of ``items`` may be looked at together; see ``passed`` and ``leaven.nn.memory.at_once``."""
+    """How many of ``items`` may be looked at together; see ``pool_pass`` and ``leaven.nn.memory.at_once``."""
     see = _seen_by(look, items, where, precision)
     return at_once(lambda n: see(0, n), len(items), where)
 

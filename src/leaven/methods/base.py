@@ -240,8 +240,8 @@ class Method(nn.Module):
     pixels : whether it serves pools with masks too: what it says of a pixel of one view it then moves to the others by
         ``StreamBatch.to`` and ``StreamBatch.labels_of``
     vectors : whether it serves feature vectors too, those of a frozen backbone among them
-    asks : whether it says itself which items it wants labelled, see ``acquisition``
-    synthesises : whether it makes images itself, see ``generate``
+    acquires : whether it says itself which items it wants labelled, see ``acquisition``
+    generates : whether it makes images itself, see ``generate``
     surveys : how often in a run, evenly spread from its first step on, ``survey`` is shown the whole pool
     augment : how its strong views of images are drawn unless a user says otherwise: ``randaugment`` or ``ctaugment``
     plan : this method's own defaults for the plan of a run (learning rate, weight decay, ...)
@@ -325,15 +325,15 @@ class Method(nn.Module):
     def acquisition(self, x: Tensor) -> Tensor:
         """How much it wants each of the items ``x`` ``(B, C, H, W)`` labelled, ``(B,)``, larger: more.
 
-        For methods that ``acquires``. ``x`` are plain views, floats in 0..1; no label is known, and the answer for an
-        item depends on no other one.
+        Of methods whose ``acquires`` is true. ``x`` are plain views, floats in 0..1; no label is known, and the answer
+        for an item depends on no other one.
         """
         raise NotImplementedError
 
     def generate(self, n: int) -> tuple[Tensor, Tensor]:
         """``n`` images ``(n, C, H, W)``, floats in 0..1, and the classes that they were made for, int64 ``(n,)``.
 
-        For methods that ``generates``; random by PyTorch's default generator.
+        Of methods whose ``generates`` is true; random by PyTorch's default generator.
         """
         raise NotImplementedError
 

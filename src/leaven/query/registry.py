@@ -7,6 +7,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal, get_args
 
 import numpy as np
@@ -73,11 +74,16 @@ def strategy(family: Family, needs: Needs, about: str) -> Callable[[Choose], Cho
 
 def strategies() -> list[Strategy]:
     """All of leaven's, family by family."""
+    return list(_ours())
+
+
+@cache
+def _ours() -> tuple[Strategy, ...]:
     package = importlib.import_module("leaven.query.strategies")
     for module in pkgutil.iter_modules(package.__path__, "leaven.query.strategies."):
         importlib.import_module(module.name)
     ours = [known for known in _KNOWN.values() if known.choose.__module__.startswith("leaven.")]
-    return sorted(ours, key=lambda known: get_args(Family).index(known.family))
+    return tuple(sorted(ours, key=lambda known: get_args(Family).index(known.family)))
 
 
 def names(*needs: Needs) -> list[str]:

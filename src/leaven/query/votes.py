@@ -37,7 +37,7 @@ def dropout_votes(
     Parameters
     ----------
     network : what the features are of, see ``leaven.inference.predict.predict_with_features``; composed ones too
-    features : float32 ``(N, D)``, as ``describe`` gives them
+    features : float32 ``(N, D)``, as ``predict_with_features`` gives them
     rate : share set to 0; ``None``: that of the training (``--dropout``), or 0.2 where there was none, which is no
         posterior of the weights then but a measure of how much an answer hangs on few features
     """
@@ -147,7 +147,7 @@ def _mask(size: int, rate: float, seed: int, number: int) -> np.ndarray:
 
 
 def _last_layer(network: nn.Module) -> nn.Module:
-    """What scores the features that ``describe`` gives; a head may be a network itself."""
+    """What scores the features that ``predict_with_features`` gives; a head may be a network itself."""
     while isinstance(network, Network):
         network = network.head
     return network

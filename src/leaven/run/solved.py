@@ -27,7 +27,7 @@ TEMPERATURE = 0.1  # of features that were not trained to lie near their class's
 
 
 class Solved(nn.Module):
-    """A method with the support of one task: scores ``(N, K)`` of a batch ``(N, ...)``, see ``Method.solve``.
+    """A method with the support of one task: scores ``(N, K)`` of a batch ``(N, ...)``, see ``Method.predict_episode``.
 
     Parameters
     ----------

@@ -89,8 +89,8 @@ class Batches:
         reader: str = "The method",
         own: Mapping[str, View] | None = None,
     ):
-        self.streams, self.views, self.steps, self.device = dict(streams), views, plan.steps, device
-        self.all_views = Views(views, own or {})
+        self.streams, self.views = dict(streams), Views(views, own or {})
+        self.steps, self.device = plan.steps, device
         self.items, self.domain = ItemLoader(pool.items, device), torch.from_numpy(pool.domain)
         self.labels = torch.from_numpy(pool.labels).to(device)
         self.masks = None if pool.masks is None else ItemLoader(pool.masks[..., None], device)
@@ -122,7 +122,7 @@ class Batches:
                 rows[name] = sampler.at(step)
         items = {name: self.items[r] for name, r in rows.items()}
         see = see_together if self.masks is None else see_pixels
-        seen = see(self.all_views, items, {name: self.streams[name].views for name in rows})
+        seen = see(self.views, items, {name: self.streams[name].views for name in rows})
         return Batch(
             {name: self._draw(name, rows[name], seen[name], labels.get(name)) for name in rows}, step / self.steps
         )
@@ -132,7 +132,7 @@ class Batches:
         assert self.probed is not None, "only views that learn ask"
         rows = self.probed.at(step)
         index = torch.from_numpy(rows).to(self.device, non_blocking=True)
-        view = to_float(self.views.probe(self.items[rows]))
+        view = to_float(self.views.usual.probe(self.items[rows]))
         return StreamBatch(index, {"probe": view}, self.labels.index_select(0, index))
 
     def _draw(self, name: str, rows: np.ndarray, seen: Seen, labels: Tensor | None) -> StreamBatch:
