@@ -116,9 +116,16 @@ def play(row: str, seed: int, args: argparse.Namespace) -> None:
                 by = votes(fitted.model.network, features, seed) if strategy == "bald" else None
                 said = PoolPredictions(p, features, pool.ids, known, acquisition=asks)
                 asked = choose(strategy, said, by, BUDGET, 1000 * seed + number)
-            line = {"row": row, "seed": seed, "round": number, "labels": int(known.sum()),
-                    "right": int((found.predicted == found.labels).sum()), "n": len(test),
-                    "seconds": round(fitted.seconds, 1), "asked": asked.tolist()}  # fmt: skip
+            line = {
+                "row": row,
+                "seed": seed,
+                "round": number,
+                "labels": int(known.sum()),
+                "right": int((found.predicted == found.labels).sum()),
+                "n": len(test),
+                "seconds": round(fitted.seconds, 1),
+                "asked": asked.tolist(),
+            }
             with open(args.out / LINES, "a") as file:
                 fcntl.flock(file, fcntl.LOCK_EX)
                 file.write(json.dumps(line) + "\n")

@@ -46,8 +46,11 @@ def rate(data: Path, out: Path, steps: int, batch_size: int, variables: dict[str
     options = ["--steps", str(steps), "--batch-size", str(batch_size), "--no-baseline"]
     subprocess.run(
         [command(), "fit", str(data), "-o", str(out), *options],
-        env=os.environ | variables, check=True, capture_output=True, start_new_session=True,
-    )  # fmt: skip
+        env=os.environ | variables,
+        check=True,
+        capture_output=True,
+        start_new_session=True,
+    )
     lines = list(csv.DictReader((out / "metrics.csv").open()))
     first, last = lines[len(lines) // 4], lines[-1]  # what is done once, at first, is no rate
     return (int(last["step"]) - int(first["step"])) / (float(last["seconds"]) - float(first["seconds"]))

@@ -34,8 +34,18 @@ from leaven.run.fit import FitResult, fit
 from leaven.run.options import Options
 
 CLASSES = (
-    "sky", "building", "pole", "road", "pavement", "tree", "sign", "fence", "car", "pedestrian", "bicyclist",
-)  # fmt: skip
+    "sky",
+    "building",
+    "pole",
+    "road",
+    "pavement",
+    "tree",
+    "sign",
+    "fence",
+    "car",
+    "pedestrian",
+    "bicyclist",
+)
 SETS = {"camvid": "CamVid/camvid.zip", "synthstreet": "SynthStreet/synthstreet.zip"}
 
 
@@ -82,12 +92,17 @@ def row(task: str, runs: list[FitResult], steps: int) -> dict[str, Any]:
     at = mean_of_runs(values) if len(values) > 1 else evaluations[0].miou()
     per_class = np.array([[of.value for of in evaluation.per_class()] for evaluation in evaluations]).mean(0)
     return {
-        "data": task, "method": runs[0].method, "miou": at.value, "low": at.low, "high": at.high, "seeds": len(values),
+        "data": task,
+        "method": runs[0].method,
+        "miou": at.value,
+        "low": at.low,
+        "high": at.high,
+        "seeds": len(values),
         "pixel_accuracy": float(np.mean([evaluation.pixel_accuracy().value for evaluation in evaluations])),
         "per_class": {name: round(float(value), 4) for name, value in zip(CLASSES, per_class, strict=True)},
         "seconds": round(float(np.mean([run.seconds for run in runs])), 1),
         "seconds_a_step": round(float(np.mean([run.seconds for run in runs])) / steps, 3),
-    }  # fmt: skip
+    }
 
 
 def main() -> None:

@@ -63,9 +63,14 @@ def over_seeds(name: str, what: str, values: list[float], seconds: float) -> Row
     """A row of the table: the mean over seeds with Student's interval."""
     at = mean_of_runs(values)
     return {
-        "combination": name, "what": what, "accuracy": at.value, "low": at.low, "high": at.high,
-        "over": f"{at.n} seeds", "seconds": round(seconds / len(values), 1),
-    }  # fmt: skip
+        "combination": name,
+        "what": what,
+        "accuracy": at.value,
+        "low": at.low,
+        "high": at.high,
+        "over": f"{at.n} seeds",
+        "seconds": round(seconds / len(values), 1),
+    }
 
 
 def start(folder: Path, seeds: int, steps: int) -> Iterator[Row]:
@@ -97,10 +102,14 @@ def played(name: str, said: dict[str, Any], seconds: float) -> Iterator[Row]:
     for row in said["rows"]:
         if row["labels"] == last:
             yield {
-                "combination": f"{name}, {last} labels", "what": f"{row['strategy']} queries",
-                "accuracy": row["accuracy"], "low": row["low"], "high": row["high"], "over": f"{row['seeds']} seeds",
+                "combination": f"{name}, {last} labels",
+                "what": f"{row['strategy']} queries",
+                "accuracy": row["accuracy"],
+                "low": row["low"],
+                "high": row["high"],
+                "over": f"{row['seeds']} seeds",
                 "seconds": round(seconds, 1),
-            }  # fmt: skip
+            }
 
 
 def active(folder: Path, seeds: int, steps: int) -> Iterator[Row]:
@@ -108,9 +117,28 @@ def active(folder: Path, seeds: int, steps: int) -> Iterator[Row]:
     train, test = usps(folder)
     begun = time.perf_counter()
     said = leaven(
-        "simulate", train, "--test", test, "-o", folder / "active", "--method", "fixmatch", "--strategies", "margin",
-        "--budget", 10, "--rounds", 3, "--steps", steps, "--batch-size", 32, "--seeds", seeds, "--overwrite",
-    )  # fmt: skip
+        "simulate",
+        train,
+        "--test",
+        test,
+        "-o",
+        folder / "active",
+        "--method",
+        "fixmatch",
+        "--strategies",
+        "margin",
+        "--budget",
+        10,
+        "--rounds",
+        3,
+        "--steps",
+        steps,
+        "--batch-size",
+        32,
+        "--seeds",
+        seeds,
+        "--overwrite",
+    )
     yield from played("FixMatch in the active loop, USPS", said, time.perf_counter() - begun)
 
 
@@ -120,17 +148,42 @@ def adapt(folder: Path, seeds: int, steps: int) -> Iterator[Row]:
     source = save(folder / "rendered.npz", rendered_digits(4000, size=16))
     begun = time.perf_counter()
     said = leaven(
-        "simulate", train, "--source", source, "--test", test, "-o", folder / "adapt", "--method", "adamatch",
-        "--strategies", "margin", "--budget", 20, "--rounds", 2, "--steps", steps, "--batch-size", 32,
-        "--seeds", seeds, "--overwrite",
-    )  # fmt: skip
+        "simulate",
+        train,
+        "--source",
+        source,
+        "--test",
+        test,
+        "-o",
+        folder / "adapt",
+        "--method",
+        "adamatch",
+        "--strategies",
+        "margin",
+        "--budget",
+        20,
+        "--rounds",
+        2,
+        "--steps",
+        steps,
+        "--batch-size",
+        32,
+        "--seeds",
+        seeds,
+        "--overwrite",
+    )
     name = "active adaptation, rendered → USPS"
     begin = [row for row in said["rows"] if row["labels"] == 0 and row["strategy"] == "random"]
     for row in begin:
         yield {
-            "combination": name, "what": "AdaMatch without a target label", "accuracy": row["accuracy"],
-            "low": row["low"], "high": row["high"], "over": f"{row['seeds']} seeds", "seconds": None,
-        }  # fmt: skip
+            "combination": name,
+            "what": "AdaMatch without a target label",
+            "accuracy": row["accuracy"],
+            "low": row["low"],
+            "high": row["high"],
+            "over": f"{row['seeds']} seeds",
+            "seconds": None,
+        }
     yield from played(name, said, time.perf_counter() - begun)
 
 
@@ -146,10 +199,14 @@ def prototypes(folder: Path, seeds: int, steps: int) -> Iterator[Row]:
         seconds = time.perf_counter() - begun
         for row in leaven("episodes", run, novel, "--ways", 5, "--shots", 5)["rows"]:
             yield {
-                "combination": "pre-training → few-shot, Omniglot, 5-way 5-shot", "what": f"{what}, prototype head",
-                "accuracy": row["accuracy"], "low": row["low"], "high": row["high"], "over": "600 tasks",
+                "combination": "pre-training → few-shot, Omniglot, 5-way 5-shot",
+                "what": f"{what}, prototype head",
+                "accuracy": row["accuracy"],
+                "low": row["low"],
+                "high": row["high"],
+                "over": "600 tasks",
                 "seconds": round(seconds, 1),
-            }  # fmt: skip
+            }
 
 
 def frozen(folder: Path, seeds: int, steps: int) -> Iterator[Row]:
@@ -172,9 +229,25 @@ def frozen(folder: Path, seeds: int, steps: int) -> Iterator[Row]:
         parts = save(folder / "photo.npz", pool), save(folder / "photo-test.npz", test)
         for encoder, words in (("pretrained", ()), ("untrained", ("--no-pretrained", "--frozen"))):
             said = leaven(
-                "fit", parts[0], "--test", parts[1], "-o", folder / "run", "--network", "tf_efficientnet_lite0",
-                "--method", "fixmatch", "--steps", steps, "--validation", 0, "--seed", seed, "--overwrite", *words,
-            )  # fmt: skip
+                "fit",
+                parts[0],
+                "--test",
+                parts[1],
+                "-o",
+                folder / "run",
+                "--network",
+                "tf_efficientnet_lite0",
+                "--method",
+                "fixmatch",
+                "--steps",
+                steps,
+                "--validation",
+                0,
+                "--seed",
+                seed,
+                "--overwrite",
+                *words,
+            )
             for row in said["rows"]:
                 found.setdefault(f"{row['method']} on {encoder} features", []).append(row["accuracy"])
         spec = spec_for("auto", pool.items, pool.num_classes)

@@ -202,11 +202,28 @@ def _database(path: Path, rng: np.random.Generator) -> None:
 
 
 WAYS: dict[str, Callable[[Path, np.random.Generator], object]] = {
-    "empty": _empty, "cut": _cut, "zeros": _zeros, "flipped": _flip, "no UTF-8": _bytes, "twice": _twice,
-    "random": _random, "folder": _folder, "pipe": _pipe, "socket": _socket, "device": _device, "astray": _astray,
-    "json": _json, "header": _header, "members": _members, "lines": _lines, "database": _database,
-}  # fmt: skip
+    "empty": _empty,
+    "cut": _cut,
+    "zeros": _zeros,
+    "flipped": _flip,
+    "no UTF-8": _bytes,
+    "twice": _twice,
+    "random": _random,
+    "folder": _folder,
+    "pipe": _pipe,
+    "socket": _socket,
+    "device": _device,
+    "astray": _astray,
+    "json": _json,
+    "header": _header,
+    "members": _members,
+    "lines": _lines,
+    "database": _database,
+}
 STRUCTURED = {  # ways that need a form, and the endings of files that have it
-    "json": (".json", ".jsonl"), "header": (".safetensors",), "members": (".npz", ".pt"), "lines": (".csv",),
+    "json": (".json", ".jsonl"),
+    "header": (".safetensors",),
+    "members": (".npz", ".pt"),
+    "lines": (".csv",),
     "database": (".db",),
-}  # fmt: skip
+}

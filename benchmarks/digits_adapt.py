@@ -37,10 +37,13 @@ DIRECTIONS = (("mnist", "usps"), ("usps", "mnist"))
 # AdaMatch: Berthelot et al. 2022, Digit-Five. DANN: Tzeng et al. 2017 (ADDA), table 2. MCD: as Papers with Code lists
 # Saito et al. 2018.
 PUBLISHED = {
-    ("DANN", "mnist", "usps"): 0.771, ("DANN", "usps", "mnist"): 0.730,
-    ("MCD", "mnist", "usps"): 0.938, ("MCD", "usps", "mnist"): 0.957,
-    ("AdaMatch", "mnist", "usps"): 0.978, ("AdaMatch", "usps", "mnist"): 0.993,
-}  # fmt: skip
+    ("DANN", "mnist", "usps"): 0.771,
+    ("DANN", "usps", "mnist"): 0.730,
+    ("MCD", "mnist", "usps"): 0.938,
+    ("MCD", "usps", "mnist"): 0.957,
+    ("AdaMatch", "mnist", "usps"): 0.978,
+    ("AdaMatch", "usps", "mnist"): 0.993,
+}
 
 
 def read(name: str, train: bool) -> Pool:
@@ -70,10 +73,18 @@ def row(name: str, source: str, target: str, found: list[tuple[float, float]], s
     at = mean_of_runs(values) if len(values) > 1 else None
     seconds = float(np.mean([seconds for _, seconds in found]))
     return {
-        "source": source, "target": target, "method": name, "accuracy": float(np.mean(values)),
-        "low": at.low if at else None, "high": at.high if at else None, "seeds": len(values), "steps": steps,
-        "seconds": round(seconds, 1), "published": PUBLISHED.get((name, source, target)), "values": values,
-    }  # fmt: skip
+        "source": source,
+        "target": target,
+        "method": name,
+        "accuracy": float(np.mean(values)),
+        "low": at.low if at else None,
+        "high": at.high if at else None,
+        "seeds": len(values),
+        "steps": steps,
+        "seconds": round(seconds, 1),
+        "published": PUBLISHED.get((name, source, target)),
+        "values": values,
+    }
 
 
 def line(row: dict[str, Any]) -> str:

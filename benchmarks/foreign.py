@@ -60,10 +60,17 @@ def main() -> None:
         clean, mixed = pools(seed)
         plan: dict[str, Any] = {"steps": options.steps, "batch_size": 32, "seed": seed, "probes": 0}
         for name, pool, outliers in (
-            ("digits alone", clean, False), ("half foreign", mixed, False), ("half foreign, --outliers", mixed, True),
-        ):  # fmt: skip
-            own = Options("fixmatch", {"alignment": True}, plan=plan | {"outliers": outliers}, baseline=pool is clean,
-                          validation=0.0)  # fmt: skip
+            ("digits alone", clean, False),
+            ("half foreign", mixed, False),
+            ("half foreign, --outliers", mixed, True),
+        ):
+            own = Options(
+                "fixmatch",
+                {"alignment": True},
+                plan=plan | {"outliers": outliers},
+                baseline=pool is clean,
+                validation=0.0,
+            )
             for fitted in fit(pool, None, own, test=test, progress=False):
                 found.setdefault((name, fitted.method), []).append(fitted)
                 accuracy = fitted.evaluations["test"].accuracy()

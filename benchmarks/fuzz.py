@@ -65,51 +65,127 @@ class Answer:
 def scenes(root: Path) -> list[Scene]:
     """Every kind of folder, with the commands that read its files; made by ``make``."""
     photos, more, npz = root / "photos", root / "more", root / "data.npz"
-    again: Words = ("fit", photos, "-o", "RUN", "--labels", root / "labels.csv", "--test", root / "test",
-                    "--snapshots", 2, "--validation", 0.3, *SHORT, "--resume")  # fmt: skip
+    again: Words = (
+        "fit",
+        photos,
+        "-o",
+        "RUN",
+        "--labels",
+        root / "labels.csv",
+        "--test",
+        root / "test",
+        "--snapshots",
+        2,
+        "--validation",
+        0.3,
+        *SHORT,
+        "--resume",
+    )
     use: tuple[Words, ...] = (
-        ("report", "RUN"), ("evaluate", "RUN", root / "test", "--json"), ("predict", "RUN", more, "-o", "OUT.csv"),
-        ("query", "RUN", photos, "-o", "OUT.csv", "-n", 2), again,
-    )  # fmt: skip
+        ("report", "RUN"),
+        ("evaluate", "RUN", root / "test", "--json"),
+        ("predict", "RUN", more, "-o", "OUT.csv"),
+        ("query", "RUN", photos, "-o", "OUT.csv", "-n", 2),
+        again,
+    )
     label: tuple[Words, ...] = (("label", "RUN"),)
     return [
-        Scene("run", {
-            "config.json": (*use, *label, ("probe", "RUN", photos, "--labels", root / "labels.csv", "--test",
-                                           root / "test", "--steps", 1, "--seeds", 1, "--per-class", 1)),
-            "model.safetensors": (*use[1:4], ("export", "RUN", "--format", "safetensors", "-o", "OUT.safetensors")),
-            "checkpoint.pt": (again,),
-            "*.csv": (use[0], use[1], again),
-            "result.json": (use[0], use[1]),
-            "evaluations/*": (use[0], use[3], *label),
-            "snapshots/*": (("query", "RUN", photos, "-o", "OUT.csv", "--strategy", "vote_entropy"),),
-            "baseline/*.*": (use[0], use[1]),
-        }),
+        Scene(
+            "run",
+            {
+                "config.json": (
+                    *use,
+                    *label,
+                    (
+                        "probe",
+                        "RUN",
+                        photos,
+                        "--labels",
+                        root / "labels.csv",
+                        "--test",
+                        root / "test",
+                        "--steps",
+                        1,
+                        "--seeds",
+                        1,
+                        "--per-class",
+                        1,
+                    ),
+                ),
+                "model.safetensors": (*use[1:4], ("export", "RUN", "--format", "safetensors", "-o", "OUT.safetensors")),
+                "checkpoint.pt": (again,),
+                "*.csv": (use[0], use[1], again),
+                "result.json": (use[0], use[1]),
+                "evaluations/*": (use[0], use[3], *label),
+                "snapshots/*": (("query", "RUN", photos, "-o", "OUT.csv", "--strategy", "vote_entropy"),),
+                "baseline/*.*": (use[0], use[1]),
+            },
+        ),
         Scene("stopped", {"checkpoint.pt": (again,), "baseline/checkpoint.pt": (again,), "metrics.csv": (again,)}),
-        Scene("weighed", {
-            "worth.jsonl": (("worth", "RUN", "--seeds", 1, "--no-method-curve"),),
-            "config.json": (("worth", "RUN", "--seeds", 1, "--no-method-curve"),),
-        }),
-        Scene("auto", {
-            "*.json*": (("report", "RUN"), ("fit", npz, "-o", "RUN", "--method", "auto", *SHORT, "--resume")),
-        }),
-        Scene("played", {
-            "rounds.jsonl": (("simulate", npz, "-o", "RUN", "--rounds", 1, "--seeds", 1, *SHORT, "--resume"),),
-            "config.json": (("simulate", npz, "-o", "RUN", "--rounds", 1, "--seeds", 1, *SHORT, "--resume"),
-                            ("report", "RUN")),
-        }),
-        Scene("taught", {
-            "init/*.*": (("fit", photos, "-o", "RUN", "--labels", root / "labels.csv", "--init", "rotation", *SHORT,
-                          "--no-baseline", "--resume"),),
-        }),
+        Scene(
+            "weighed",
+            {
+                "worth.jsonl": (("worth", "RUN", "--seeds", 1, "--no-method-curve"),),
+                "config.json": (("worth", "RUN", "--seeds", 1, "--no-method-curve"),),
+            },
+        ),
+        Scene(
+            "auto",
+            {
+                "*.json*": (("report", "RUN"), ("fit", npz, "-o", "RUN", "--method", "auto", *SHORT, "--resume")),
+            },
+        ),
+        Scene(
+            "played",
+            {
+                "rounds.jsonl": (("simulate", npz, "-o", "RUN", "--rounds", 1, "--seeds", 1, *SHORT, "--resume"),),
+                "config.json": (
+                    ("simulate", npz, "-o", "RUN", "--rounds", 1, "--seeds", 1, *SHORT, "--resume"),
+                    ("report", "RUN"),
+                ),
+            },
+        ),
+        Scene(
+            "taught",
+            {
+                "init/*.*": (
+                    (
+                        "fit",
+                        photos,
+                        "-o",
+                        "RUN",
+                        "--labels",
+                        root / "labels.csv",
+                        "--init",
+                        "rotation",
+                        *SHORT,
+                        "--no-baseline",
+                        "--resume",
+                    ),
+                ),
+            },
+        ),
         Scene("bench", {"*.json*": (("bench", root / "tiny.toml", "-o", "RUN", "--resume"),)}),
-        Scene("labelling", {
-            "label.json": label, "labels.db": (*label, ("labels", "status", "RUN"), ("labels", "history", "RUN"),
-                                               ("labels", "export", "RUN", "OUT.csv"), again),
-            "rounds/0001/says/*": label, "rounds/0001/*.json": label, "rounds/cold/says/*": label,
-            "config.json": (*label, ("report", "RUN")), "thumbs.db": label,
-        }),
+        Scene(
+            "labelling",
+            {
+                "label.json": label,
+                "labels.db": (
+                    *label,
+                    ("labels", "status", "RUN"),
+                    ("labels", "history", "RUN"),
+                    ("labels", "export", "RUN", "OUT.csv"),
+                    again,
+                ),
+                "rounds/0001/says/*": label,
+                "rounds/0001/*.json": label,
+                "rounds/cold/says/*": label,
+                "config.json": (*label, ("report", "RUN")),
+                "thumbs.db": label,
+            },
+        ),
         Scene("stream", {"state.json": (("stream", root / "run", "--state", "RUN/state.json"),)}),
-    ]  # fmt: skip
+    ]
 
 
 def make(root: Path) -> None:
@@ -179,8 +255,9 @@ def _labelling(root: Path, _: Scene) -> None:
 
     options = {"plan": {"steps": 2, "accelerator": "cpu", "precision": "32-true"}, "audit": 0.2}
     run = root / "labelling"
-    with contextlib.closing(open_session(root / "photos", run, classes=("dark", "light"), train=False,
-                                         options=options)) as session:  # fmt: skip
+    with contextlib.closing(
+        open_session(root / "photos", run, classes=("dark", "light"), train=False, options=options)
+    ) as session:
         for row in range(12):
             item, label = session.items.id(session.items.names[row]), ("dark", "light")[row % 2]
             session.answer("ann", event=f"{row:032x}", kind="label", item=item, label=label)
@@ -198,8 +275,12 @@ def _stream(root: Path, _: Scene) -> None:
 
 
 MAKERS: dict[str, Callable[[Path, Scene], None]] = {
-    "stopped": _stopped, "weighed": _weighed, "bench": _bench, "labelling": _labelling, "stream": _stream,
-}  # fmt: skip
+    "stopped": _stopped,
+    "weighed": _weighed,
+    "bench": _bench,
+    "labelling": _labelling,
+    "stream": _stream,
+}
 
 
 def _must(*words: object) -> None:
@@ -299,8 +380,14 @@ def fuzz(root: Path, files: int, seed: int = 0, only: Sequence[str] = (), limit:
             name = file.relative_to(root / scene.name)
             (run / name).unlink()  # it may be a link
             shutil.copy2(file, run / name)
-            twin = next((root / other / name for other in ("weighed", "run", "auto", "labelling")
-                         if other != scene.name and (root / other / name).exists()), None)  # fmt: skip
+            twin = next(
+                (
+                    root / other / name
+                    for other in ("weighed", "run", "auto", "labelling")
+                    if other != scene.name and (root / other / name).exists()
+                ),
+                None,
+            )
             way = damage(run / name, twin, rng)
             words = commands[number // len(todo) % len(commands)]
             asked = [str(word).replace("RUN", str(run)).replace("OUT", str(Path(place) / "out")) for word in words]

@@ -238,8 +238,10 @@ def main() -> None:
     before = json.loads(given.check.read_text())
     differ = [
         f"{name}: {part} {before.get(name, {}).get(part, 'not there')} → {value}"
-        for name, parts in found.items() for part, value in parts.items() if before.get(name, {}).get(part) != value
-    ]  # fmt: skip
+        for name, parts in found.items()
+        for part, value in parts.items()
+        if before.get(name, {}).get(part) != value
+    ]
     differ += [f"{name}: gone" for name in before if given.only in name and name not in found]
     print("\n".join(differ) or f"All {len(found)} are the same.")
     sys.exit(1 if differ else 0)

@@ -227,9 +227,13 @@ def minutes(accelerator: str, each: float, toy: bool) -> list[Row]:
     rows = []
     for method in ("supervised", "fixmatch"):
         options = Options(
-            method, network="auto" if toy else "wrn-28-2", plan={"accelerator": accelerator, "probes": 0},
-            validation=0.0, baseline=False, minutes=each,
-        )  # fmt: skip
+            method,
+            network="auto" if toy else "wrn-28-2",
+            plan={"accelerator": accelerator, "probes": 0},
+            validation=0.0,
+            baseline=False,
+            minutes=each,
+        )
         [fitted] = fit(pool, None, options, test=test, progress=False)
         row = {"data": data, "labels": labels, "method": method, "seconds": fitted.seconds}
         rows.append(row | {"accuracy": fitted.evaluations["test"].accuracy().value})

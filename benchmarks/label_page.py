@@ -67,8 +67,10 @@ def labelling(folder: Path, run: Path, *options: str) -> Iterator[Page]:
     """``leaven label`` until the block ends."""
     process = subprocess.Popen(
         [command(), "label", str(folder), "-o", str(run), "--no-browser", *options],
-        stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONUNBUFFERED": "1"},
-    )  # fmt: skip
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    )
     try:
         assert process.stdout is not None
         for line in process.stdout:
@@ -178,9 +180,10 @@ def thumbs_rate(url: str, cookie: str, items: ItemIndex, times: int) -> dict[str
         read = other.submit(asyncio.run, fetch_all(url, cookie, paths * times)).result()
     seconds = time.perf_counter() - start
     return {
-        "per_second": round(times * len(paths) / seconds), "mean_bytes": round(read / times / len(paths)),
+        "per_second": round(times * len(paths) / seconds),
+        "mean_bytes": round(read / times / len(paths)),
         "first_time_per_second": round(len(paths) / made, 1),
-    }  # fmt: skip
+    }
 
 
 def main() -> None:

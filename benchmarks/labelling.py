@@ -90,11 +90,17 @@ def play(pool: Pool, test: Pool, strategy: str, seed: int, options: argparse.Nam
                 names = np.array(model.classes)[model.predict_proba(test.items).argmax(1)]
                 right = float(np.mean(names == np.array(test.classes)[test.labels]))
                 config = json.loads((session.folder / "config.json").read_text())
-                found.append({
-                    "labels": status["labelled"], "learnt_from": config["data"]["labelled"], "accuracy": right,
-                    "classes": len(model.classes), "audit": status["audit"], "seconds": status["training"]["seconds"],
-                    "sentence": status["sentence"],
-                })  # fmt: skip
+                found.append(
+                    {
+                        "labels": status["labelled"],
+                        "learnt_from": config["data"]["labelled"],
+                        "accuracy": right,
+                        "classes": len(model.classes),
+                        "audit": status["audit"],
+                        "seconds": status["training"]["seconds"],
+                        "sentence": status["sentence"],
+                    }
+                )
         finally:
             session.close()
     seconds = round(time.perf_counter() - start, 1)
@@ -123,10 +129,14 @@ def main() -> None:
                 print(f"seed {seed} {strategy:8} {curve} ({runs[-1]['seconds']:.0f} s)", flush=True)
     of = {s: [r["accuracy"] for r in runs if r["strategy"] == s] for s in options.strategies.split(",")}
     result = {
-        "benchmark": "labelling", "items": options.items, "labels": options.labels, "runs": runs,
-        "median": {strategy: statistics.median(values) for strategy, values in of.items()}, "goal": GOAL,
+        "benchmark": "labelling",
+        "items": options.items,
+        "labels": options.labels,
+        "runs": runs,
+        "median": {strategy: statistics.median(values) for strategy, values in of.items()},
+        "goal": GOAL,
         "reached": all(value > GOAL for value in of.get("default", [0.0])),
-    }  # fmt: skip
+    }
     print(json.dumps(result) if options.json else f"above {100 * GOAL:.0f} % with default: {result['reached']}")
 
 

@@ -48,8 +48,14 @@ def main() -> None:
     pool = pool.subset(np.sort(np.random.default_rng(0).permutation(len(pool))[: options.items]))
     plan = {"steps": options.steps, "batch_size": options.batch_size}
     budgets = tuple(int(text) for text in options.budgets.split(","))
-    game = Game(pool, mnist(train=False), Options(options.method, plan=plan), tuple(options.strategies.split(",")),
-                budgets, start=10)  # fmt: skip
+    game = Game(
+        pool,
+        mnist(train=False),
+        Options(options.method, plan=plan),
+        tuple(options.strategies.split(",")),
+        budgets,
+        start=10,
+    )
     book = None
     if options.out is not None:
         options.out.mkdir(parents=True, exist_ok=True)

@@ -112,9 +112,14 @@ def label(photos: Path, run: Path, answers: int) -> dict[str, float]:
             [one] = questions
             page.look(one["item"])
             answer = {
-                "type": "answer", "annotator": "me", "event": uuid.uuid4().hex, "kind": "label", "item": one["item"],
-                "label": one["name"].partition("_")[0], "seconds": 1.0,
-            }  # fmt: skip
+                "type": "answer",
+                "annotator": "me",
+                "event": uuid.uuid4().hex,
+                "kind": "label",
+                "item": one["item"],
+                "label": one["name"].partition("_")[0],
+                "seconds": 1.0,
+            }
             [result] = page.ask("/api/send", {"entries": [answer]})["results"]
             if not result["ok"]:
                 raise SystemExit(f"An answer was not taken: {result}")

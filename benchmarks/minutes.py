@@ -207,11 +207,19 @@ def rows(task: str, ways: list[str], minutes: list[float], seeds: int) -> list[d
         values = [one["accuracy"] for one in runs]
         at = mean_of_runs(values) if len(runs) > 1 else None
         made.append(
-            {"data": task, "way": way, "minutes": None if way in NO_TIME else each, "accuracy": float(np.mean(values)),
-             "low": at.low if at else None, "high": at.high if at else None, "seeds": len(runs),
-             "steps": runs[0].get("steps"),
-             "used": float(np.mean([one["used"] for one in runs])), "values": values}
-        )  # fmt: skip
+            {
+                "data": task,
+                "way": way,
+                "minutes": None if way in NO_TIME else each,
+                "accuracy": float(np.mean(values)),
+                "low": at.low if at else None,
+                "high": at.high if at else None,
+                "seeds": len(runs),
+                "steps": runs[0].get("steps"),
+                "used": float(np.mean([one["used"] for one in runs])),
+                "values": values,
+            }
+        )
     return made
 
 

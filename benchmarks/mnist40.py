@@ -48,9 +48,10 @@ def main() -> None:
         fitted = fit(few, None, Options("fixmatch", plan=plan, baseline=False, validation=0.0), test=test)[-1]
         found = fitted.evaluations["test"].accuracy()
         runs.append(
-            {"seed": seed} | found.asdict()
+            {"seed": seed}
+            | found.asdict()
             | {"seconds": round(fitted.seconds, 1), "total_seconds": round(time.perf_counter() - start, 1)}
-        )  # fmt: skip
+        )
         if not options.json:
             print(f"seed {seed}: {found} after {fitted.seconds:.0f} s of training", flush=True)
     result = {

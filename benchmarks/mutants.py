@@ -40,18 +40,39 @@ MOST = 0.02  # share of the changes that may survive
 SECONDS = 60.0  # that a change may take beyond what the tests take without it, three times over
 
 COMPARISONS = {
-    ast.Lt: ("<", "<="), ast.LtE: ("<=", "<"), ast.Gt: (">", ">="), ast.GtE: (">=", ">"),
-    ast.Eq: ("==", "!="), ast.NotEq: ("!=", "=="),
-}  # fmt: skip
+    ast.Lt: ("<", "<="),
+    ast.LtE: ("<=", "<"),
+    ast.Gt: (">", ">="),
+    ast.GtE: (">=", ">"),
+    ast.Eq: ("==", "!="),
+    ast.NotEq: ("!=", "=="),
+}
 OPERATORS = {
-    ast.Add: ("+", "-"), ast.Sub: ("-", "+"), ast.Mult: ("*", "/"), ast.Div: ("/", "*"),
-    ast.FloorDiv: ("//", "*"), ast.Pow: ("**", "*"), ast.Mod: ("%", "*"),
-}  # fmt: skip
+    ast.Add: ("+", "-"),
+    ast.Sub: ("-", "+"),
+    ast.Mult: ("*", "/"),
+    ast.Div: ("/", "*"),
+    ast.FloorDiv: ("//", "*"),
+    ast.Pow: ("**", "*"),
+    ast.Mod: ("%", "*"),
+}
 CALLS = {
-    "mean": "sum", "sum": "mean", "amax": "amin", "amin": "amax", "argmax": "argmin", "argmin": "argmax",
-    "max": "min", "min": "max", "any": "all", "all": "any", "floor": "ceil", "ceil": "floor",
-    "logical_and": "logical_or", "minimum": "maximum", "maximum": "minimum",
-}  # fmt: skip
+    "mean": "sum",
+    "sum": "mean",
+    "amax": "amin",
+    "amin": "amax",
+    "argmax": "argmin",
+    "argmin": "argmax",
+    "max": "min",
+    "min": "max",
+    "any": "all",
+    "all": "any",
+    "floor": "ceil",
+    "ceil": "floor",
+    "logical_and": "logical_or",
+    "minimum": "maximum",
+    "maximum": "minimum",
+}
 GUARDS = ("strict", "validate_args", "inplace", "non_blocking")
 TINY = 1e-5
 UNCHANGED = "unchanged"
@@ -285,13 +306,15 @@ def main() -> None:
     unexplained = [one for one in left if (one.module, one.before, one.after) not in explained]
     counted = {"changes": [change for change, *_ in todo], "survived": left, "unexplained": unexplained}
     result = {
-        "changes": len(todo), "survived": len(left), "explained": len(left) - len(unexplained),
+        "changes": len(todo),
+        "survived": len(left),
+        "explained": len(left) - len(unexplained),
         "modules": {
             module: {key: sum(one.module == module for one in ones) for key, ones in counted.items()}
             for module in tests
         },
         "survivors": [str(one) for one in left],
-    }  # fmt: skip
+    }
     print(
         json.dumps(result, ensure_ascii=False)
         if options.json

@@ -51,10 +51,13 @@ ENTRIES = {
     "prototypical-5": Entry("prototypical", {"ways": 60, "shots": 5}, {}, ((5, 5), (20, 5)), 15),
     "maml-5": Entry("maml", {"ways": 5, "shots": 1}, {}, ((5, 1), (5, 5)), 15),
     "maml-20": Entry(
-        "maml", {"ways": 20, "shots": 1, "inner_lr": 0.1, "inner_steps": 5, "test_steps": 5}, {"batch_size": 16},
-        ((20, 1), (20, 5)), 60,
+        "maml",
+        {"ways": 20, "shots": 1, "inner_lr": 0.1, "inner_steps": 5, "test_steps": 5},
+        {"batch_size": 16},
+        ((20, 1), (20, 5)),
+        60,
     ),
-}  # fmt: skip
+}
 
 
 def train(entry: Entry, pool: Pool, steps: int, options: argparse.Namespace) -> FitResult:
@@ -87,12 +90,21 @@ def rows(name: str, pool: Pool, test: Pool, options: argparse.Namespace) -> list
         accuracy = evaluate_episodes(
             method, test, Episode(ways, shots, QUERIES), options.episodes, options.seed, progress=not options.json
         )
-        found.append({
-            "network": name, "method": entry.method, "transductive": kind.transductive, "ways": ways, "shots": shots,
-            **accuracy.asdict(), "published": PUBLISHED[entry.method][ways, shots], "steps": steps,
-            "episodes": steps * entry.plan.get("batch_size", kind.plan["batch_size"]),
-            "train_seconds": round(fitted.seconds, 1), "test_seconds": round(time.perf_counter() - start, 1),
-        })  # fmt: skip
+        found.append(
+            {
+                "network": name,
+                "method": entry.method,
+                "transductive": kind.transductive,
+                "ways": ways,
+                "shots": shots,
+                **accuracy.asdict(),
+                "published": PUBLISHED[entry.method][ways, shots],
+                "steps": steps,
+                "episodes": steps * entry.plan.get("batch_size", kind.plan["batch_size"]),
+                "train_seconds": round(fitted.seconds, 1),
+                "test_seconds": round(time.perf_counter() - start, 1),
+            }
+        )
     return found
 
 

@@ -129,10 +129,17 @@ def main() -> None:
         seconds = found.pop("seconds")
         for method, values in found.items():
             at = mean_of_runs(values) if len(values) > 1 else None
-            rows.append({
-                "data": task, "method": method, "accuracy": float(np.mean(values)), "low": at.low if at else None,
-                "high": at.high if at else None, "seeds": len(values), "first_seconds": round(seconds[0], 1),
-            })  # fmt: skip
+            rows.append(
+                {
+                    "data": task,
+                    "method": method,
+                    "accuracy": float(np.mean(values)),
+                    "low": at.low if at else None,
+                    "high": at.high if at else None,
+                    "seeds": len(values),
+                    "first_seconds": round(seconds[0], 1),
+                }
+            )
     if arguments.json:
         print(json.dumps(rows))
         return

@@ -30,9 +30,19 @@ BATCH = 5000
 def answer(number: int) -> Event:
     """An answer as the page gives it."""
     return Event(
-        f"{number:032x}", "label", "ada", f"photos/{number:06d}.png", "cat", strategy="margin", score=0.125,
-        model="round-3", suggestion="dog", confidence=0.75, shown=True, seconds=1.5,
-    )  # fmt: skip
+        f"{number:032x}",
+        "label",
+        "ada",
+        f"photos/{number:06d}.png",
+        "cat",
+        strategy="margin",
+        score=0.125,
+        model="round-3",
+        suggestion="dog",
+        confidence=0.75,
+        shown=True,
+        seconds=1.5,
+    )
 
 
 def insert(where: str, count: int) -> dict[str, float]:

@@ -156,20 +156,32 @@ def main() -> None:
         pipelines = {"leaven": leaven_pipeline(images), "torchvision": torchvision_pipeline(images)}
         result = compare(pipelines, batch, max(1, repeats // 2))
         show(f"{side}x{side}x{channels}", result)
-        sizes.append({
-            "height": side, "width": side, "channels": channels,
-            "pairs_per_second": {name: figures["pairs_per_second"] for name, figures in result.items()},
-            "ratio_torchvision": result["torchvision"]["ratio"],
-        })  # fmt: skip
+        sizes.append(
+            {
+                "height": side,
+                "width": side,
+                "channels": channels,
+                "pairs_per_second": {name: figures["pairs_per_second"] for name, figures in result.items()},
+                "ratio_torchvision": result["torchvision"]["ratio"],
+            }
+        )
 
     if arguments.json:
-        print(json.dumps({
-            "benchmark": "views", "data": data, "batch": batch, "threads": 1, "repeats": repeats,
-            "pairs_per_second": {name: figures["pairs_per_second"] for name, figures in main_result.items()},
-            "ratio_torchvision": main_result["torchvision"]["ratio"],
-            "ratio_kornia": main_result["kornia"]["ratio"],
-            "sizes": sizes,
-        }))  # fmt: skip
+        print(
+            json.dumps(
+                {
+                    "benchmark": "views",
+                    "data": data,
+                    "batch": batch,
+                    "threads": 1,
+                    "repeats": repeats,
+                    "pairs_per_second": {name: figures["pairs_per_second"] for name, figures in main_result.items()},
+                    "ratio_torchvision": main_result["torchvision"]["ratio"],
+                    "ratio_kornia": main_result["kornia"]["ratio"],
+                    "sizes": sizes,
+                }
+            )
+        )
 
 
 if __name__ == "__main__":

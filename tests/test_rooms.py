@@ -7,9 +7,24 @@ import pytest
 
 SRC = Path(__file__).parents[1] / "src"
 ORDER = (
-    "errors", "utils", "data", "labels", "augment", "nn", "methods", "inference", "train", "evaluation", "report",
-    "run", "query", "study", "label", "estimators", "cli",
-)  # fmt: skip
+    "errors",
+    "utils",
+    "data",
+    "labels",
+    "augment",
+    "nn",
+    "methods",
+    "inference",
+    "train",
+    "evaluation",
+    "report",
+    "run",
+    "query",
+    "study",
+    "label",
+    "estimators",
+    "cli",
+)
 FILES = sorted(path.relative_to(SRC) for path in (SRC / "leaven").rglob("*.py"))
 
 

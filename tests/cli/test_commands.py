@@ -177,8 +177,10 @@ def test_export(leaven, run, tmp_path, form):
         else:
             other = load_model(out).network(x).detach()
         np.testing.assert_allclose(other, own, atol=1e-5)
-    about = {"classes": list(model.classes), "input": {
-        "layout": "NCHW", "height": 8, "width": 8, "channels": 1, "range": [0, 1], "colours": "grey"}}  # fmt: skip
+    about = {
+        "classes": list(model.classes),
+        "input": {"layout": "NCHW", "height": 8, "width": 8, "channels": 1, "range": [0, 1], "colours": "grey"},
+    }
     if form == "onnx":
         told = runtime.InferenceSession(out).get_modelmeta().custom_metadata_map
         found = {name: json.loads(text) for name, text in told.items()}

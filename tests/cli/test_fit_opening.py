@@ -19,9 +19,14 @@ def pool_of(classes, channels=1, n=40, labelled=40):
 
 @pytest.mark.parametrize(
     ("classes", "mirrored"),
-    [(("0", "1", "10"), False), (("a", "B", "é"), False), (("1", "A"), False), (("cat", "dog"), True),
-     (("0", "other"), True)],
-)  # fmt: skip
+    [
+        (("0", "1", "10"), False),
+        (("a", "B", "é"), False),
+        (("1", "A"), False),
+        (("cat", "dog"), True),
+        (("0", "other"), True),
+    ],
+)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_classes_and_not_colour_decide_about_mirroring(classes, mirrored, channels):
     pool = pool_of(classes, channels)

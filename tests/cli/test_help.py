@@ -28,9 +28,25 @@ def test_help_and_version(leaven):
     assert "fit" in leaven().out
     assert leaven("--version").out.strip() == package.__version__
     for command in (
-        "demo", "fit", "evaluate", "predict", "report", "export", "methods", "query", "simulate", "episodes", "probe",
-        "bench", "worth", "label", "labels", "stream", "synthesize", "labels",
-    ):  # fmt: skip
+        "demo",
+        "fit",
+        "evaluate",
+        "predict",
+        "report",
+        "export",
+        "methods",
+        "query",
+        "simulate",
+        "episodes",
+        "probe",
+        "bench",
+        "worth",
+        "label",
+        "labels",
+        "stream",
+        "synthesize",
+        "labels",
+    ):
         said = leaven(command, "--help")
         assert (said.code, said.err) == (0, "")
     words = leaven("fit", "--help").out

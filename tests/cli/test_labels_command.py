@@ -173,8 +173,26 @@ def test_query_asks_for_nothing_that_was_answered(leaven, labels, place, run, tm
 
 
 def test_simulate_plays_on_a_store(leaven, labels, place, tmp_path):
-    said = leaven("simulate", place / "photos", "--labels", labels, "-o", tmp_path / "s", "--start", 3, *SHORT,
-                  "--budget", 1, "--rounds", 1, "--seeds", 1, "--strategies", "random", "--json")  # fmt: skip
+    said = leaven(
+        "simulate",
+        place / "photos",
+        "--labels",
+        labels,
+        "-o",
+        tmp_path / "s",
+        "--start",
+        3,
+        *SHORT,
+        "--budget",
+        1,
+        "--rounds",
+        1,
+        "--seeds",
+        1,
+        "--strategies",
+        "random",
+        "--json",
+    )
     assert said.code == 0, said.err
     assert "4 audit items" in said.err
     assert config(tmp_path / "s")["data"]["items"] <= 9

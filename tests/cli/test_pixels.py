@@ -92,8 +92,10 @@ def test_predicted_masks_are_as_large_as_their_images(leaven, run, scenes, tmp_p
     first.resize((40, 1000)).save(photos / "long.png")  # longer than is looked at
     said = leaven("predict", out, photos, "-o", tmp_path / "masks")
     assert said.code == 0, said.err
-    found = {path.relative_to(tmp_path / "masks").as_posix(): Image.open(path) for path in
-             (tmp_path / "masks").rglob("*.png")}  # fmt: skip
+    found = {
+        path.relative_to(tmp_path / "masks").as_posix(): Image.open(path)
+        for path in (tmp_path / "masks").rglob("*.png")
+    }
     sizes = {"large.png": (96, 72), "deep/wide.png": (90, 33), "turned.png": (32, 24), "long.png": (40, 1000)}
     assert {name: mask.size for name, mask in found.items()} == sizes
     config = json.loads((out / "config.json").read_text())
@@ -113,8 +115,20 @@ def test_predicted_masks_are_as_large_as_their_images(leaven, run, scenes, tmp_p
     assert again.labels.tolist() == [0] * 4
     assert again.classes == tuple(config["classes"])
     assert (again.masks < len(again.classes)).all()
-    said = leaven("fit", photos, "--labels", tmp_path / "masks", "-o", tmp_path / "again", *SHORT, "--no-baseline",
-                  "--method", "supervised", "--size", "24")  # fmt: skip
+    said = leaven(
+        "fit",
+        photos,
+        "--labels",
+        tmp_path / "masks",
+        "-o",
+        tmp_path / "again",
+        *SHORT,
+        "--no-baseline",
+        "--method",
+        "supervised",
+        "--size",
+        "24",
+    )
     assert said.code == 0, said.err
 
 
@@ -200,8 +214,17 @@ def test_masks_of_0_and_255(leaven, objects, tmp_path):
 
 
 def test_one_thing_painted(leaven, objects, tmp_path):
-    words = ("fit", objects / "train" / "images", "--labels", objects / "train" / "painted", *SHORT, "--network",
-             "deeplab", "--method", "supervised")  # fmt: skip
+    words = (
+        "fit",
+        objects / "train" / "images",
+        "--labels",
+        objects / "train" / "painted",
+        *SHORT,
+        "--network",
+        "deeplab",
+        "--method",
+        "supervised",
+    )
     said = leaven(*words, "-o", tmp_path / "run")
     assert said.code == 2
     assert "--background NAME" in said.err
@@ -223,9 +246,19 @@ def test_masks_of_a_target_mean_what_those_of_its_source_do(objects, tmp_path, m
     masks = tmp_path / "masks"
     masks.mkdir()
     Image.new("L", (24, 24), 255).save(masks / "0.png")
-    inputs = {"data": objects / "test" / "images", "labels": masks, "source": objects / "train", "test": None,
-              "size": None, "channels": None, "strict": False, "per_class": None, "seed": 0,
-              "mask_values": {"0": "ground", "255": "object"}, "background": None}  # fmt: skip
+    inputs = {
+        "data": objects / "test" / "images",
+        "labels": masks,
+        "source": objects / "train",
+        "test": None,
+        "size": None,
+        "channels": None,
+        "strict": False,
+        "per_class": None,
+        "seed": 0,
+        "mask_values": {"0": "ground", "255": "object"},
+        "background": None,
+    }
     pool = read_pool(inputs)
     assert pool.classes == ("ground", "object")
     assert (pool.masks[8] == 1).all()

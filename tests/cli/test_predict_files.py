@@ -36,8 +36,9 @@ def test_several_files_a_pattern_and_names_on_standard_input(leaven, place, fini
     assert leaven("predict", finished, place / "more" / "*.png").out.count("\n") == 5
     monkeypatch.setattr("sys.stdin", io.StringIO(f"{one}\n\n{other}\n"))
     assert [row["id"] for row in json.loads(leaven("predict", finished, "-", "--json").out)["rows"]] == [
-        str(one), str(other)
-    ]  # fmt: skip
+        str(one),
+        str(other),
+    ]
 
 
 def test_files_that_cannot_be(refused, place, finished, tmp_path, monkeypatch):
@@ -75,10 +76,12 @@ def test_one_label_a_class_ends_in_predictions(leaven, few):
     auto = leaven("fit", few / "photos", "--labels", few / "one.csv", "--method", "auto", "-o", few / "auto", *FAST)
     assert "nearest, class means on features" in auto.out
     assert "without any evidence" in auto.out
-    np.testing.assert_array_equal(*(
-        [row["label"] for row in json.loads(leaven("predict", few / run, few / "test", "--json").out)["rows"]]
-        for run in ("nearest", "auto")
-    ))  # fmt: skip
+    np.testing.assert_array_equal(
+        *(
+            [row["label"] for row in json.loads(leaven("predict", few / run, few / "test", "--json").out)["rows"]]
+            for run in ("nearest", "auto")
+        )
+    )
 
 
 @pytest.mark.parametrize(("method", "more"), [("prototypical", ()), ("maml", ("--inner-lr", "0.01"))])

@@ -147,8 +147,24 @@ def test_simulate_adaptation_with_test_data(leaven, place, tmp_path):
     make_folder(source, 12, seed=5, by_class=True)
     truth = make_folder(target, 18)
     labels = write_csv(tmp_path / "labels.csv", truth | {"017.png": ""})
-    said = leaven("simulate", target, "--labels", labels, "--source", source, "--test", place / "test", *QUICK,
-                  "--strategies", "random,typiclust", "--start", 0, "-o", tmp_path / "sim", "--json")  # fmt: skip
+    said = leaven(
+        "simulate",
+        target,
+        "--labels",
+        labels,
+        "--source",
+        source,
+        "--test",
+        place / "test",
+        *QUICK,
+        "--strategies",
+        "random,typiclust",
+        "--start",
+        0,
+        "-o",
+        tmp_path / "sim",
+        "--json",
+    )
     assert said.code == 0, said.err
     assert "1 items of" in said.err
     rows = json.loads(said.out)["rows"]

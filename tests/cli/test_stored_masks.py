@@ -113,9 +113,10 @@ def test_labels_of_whole_items_go_before_masks(painted, tmp_path):
     with Store.open(tmp_path / "both.db") as store:
         store.add_classes(["dark", "light"], "ada")
         store.add(
-            Event("1", "label", "ada", "00.png", label="dark"), Event("2", "label", "ada", "01.png", label="light"),
+            Event("1", "label", "ada", "00.png", label="dark"),
+            Event("2", "label", "ada", "01.png", label="light"),
             Event("3", "mask", "ada", "02.png", mask=encode(np.eye(24, 32, dtype=np.uint8), ["dark", "light"])),
-        )  # fmt: skip
+        )
     with pytest.warns(LeavenWarning, match="the masks of 1 item of .*export --format masks"):
         pool = read_data(painted / "photos", tmp_path / "both.db")
     assert not pool.dense

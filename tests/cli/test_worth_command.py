@@ -32,9 +32,15 @@ def test_from_a_run_to_a_number_of_labels(leaven, refused, vectors, tmp_path, mo
     answer = json.loads(said.out)
     assert (answer["labels"], answer["accuracy"]["n"], answer["limit"]) == (12, 60, 8 * 48)
     assert [(row["method"], row["labels"], row["seeds"]) for row in answer["measured"]] == [
-        ("supervised", 3, 2), ("supervised", 6, 2), ("supervised", 12, 2), ("supervised", 24, 2),
-        ("supervised", 48, 2), ("fixmatch", 3, 2), ("fixmatch", 6, 2), ("fixmatch", 12, 1),
-    ]  # fmt: skip
+        ("supervised", 3, 2),
+        ("supervised", 6, 2),
+        ("supervised", 12, 2),
+        ("supervised", 24, 2),
+        ("supervised", 48, 2),
+        ("fixmatch", 3, 2),
+        ("fixmatch", 6, 2),
+        ("fixmatch", 12, 1),
+    ]
     result = json.loads((out / "result.json").read_text())
     [own] = [row["accuracy"] for row in result if row["method"] == "fixmatch" and row["split"] == "test"]
     assert answer["accuracy"]["value"] == own
@@ -85,8 +91,19 @@ def test_what_is_refused(leaven, refused, vectors, tmp_path):
 
 def test_auto_is_told_and_kept(leaven, refused, vectors, tmp_path):
     out = tmp_path / "run"
-    words = ("fit", vectors / "data.npz", "-o", out, "--per-class", 3, "--test", vectors / "test.npz", "--method",
-             "auto", *SHORT)  # fmt: skip
+    words = (
+        "fit",
+        vectors / "data.npz",
+        "-o",
+        out,
+        "--per-class",
+        3,
+        "--test",
+        vectors / "test.npz",
+        "--method",
+        "auto",
+        *SHORT,
+    )
     said = leaven(*words)
     assert said.code == 0, said.err
     assert "auto: fold 3 of 3, fixmatch with alignment: " in said.err
@@ -94,8 +111,12 @@ def test_auto_is_told_and_kept(leaven, refused, vectors, tmp_path):
     assert found["why"] in said.out.replace("\n", " ")
     assert f"{found['chosen']}, chosen by auto," in said.out
     assert [row["method"] for row in found["tried"]] == [
-        "fixmatch", "fixmatch with alignment", "freematch", "pseudo_label", "supervised",
-    ]  # fmt: skip
+        "fixmatch",
+        "fixmatch with alignment",
+        "freematch",
+        "pseudo_label",
+        "supervised",
+    ]
     assert found["why"].replace("'", "&#39;") in (out / "report.html").read_text()
     assert leaven(*words, "--resume").code == 0
     assert "There is no option or hyper-parameter --threshold" in refused(*words, "--threshold", 0.5, "--overwrite")

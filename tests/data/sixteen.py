@@ -27,9 +27,16 @@ def write_tiff(path: Path, pixels: np.ndarray, order: str, compressed: bool) -> 
     body = zlib.compress(body) if compressed else body
     bits, strip = 8, 14
     tags = [
-        (256, 4, 1, width), (257, 4, 1, height), (258, 3, 3, bits), (259, 3, 1, 8 if compressed else 1),
-        (262, 3, 1, 2), (273, 4, 1, strip), (277, 3, 1, channels), (278, 4, 1, height), (279, 4, 1, len(body)),
-    ]  # fmt: skip
+        (256, 4, 1, width),
+        (257, 4, 1, height),
+        (258, 3, 3, bits),
+        (259, 3, 1, 8 if compressed else 1),
+        (262, 3, 1, 2),
+        (273, 4, 1, strip),
+        (277, 3, 1, channels),
+        (278, 4, 1, height),
+        (279, 4, 1, len(body)),
+    ]
     entries = b""
     for tag, kind, count, value in tags:
         inline = struct.pack(f"{order}HH", value, 0) if kind == 3 and count == 1 else struct.pack(f"{order}I", value)

@@ -31,9 +31,12 @@ def test_class_per_folder(make_images):
     pool = read_folder(root)
     assert pool.classes == ("ant", "cat")
     assert by_name(pool) == {
-        "ant/1.png": "ant", "cat/1.png": "cat", "cat/deep/2.png": "cat",
-        "loose.png": None, "unlabelled/x.png": None,
-    }  # fmt: skip
+        "ant/1.png": "ant",
+        "cat/1.png": "cat",
+        "cat/deep/2.png": "cat",
+        "loose.png": None,
+        "unlabelled/x.png": None,
+    }
     assert pool.items.shape == (5, 6, 6, 1)
     assert pool.items[:, 0, 0, 0].tolist() == [30, 10, 20, 50, 40]
     assert isinstance(pool.items, np.memmap)
@@ -144,7 +147,7 @@ BAD_TABLES = {
     "no file": ("file,label\n,x\n", r"no file name on line 2"),
     "empty": ("\n", "is empty"),
     "open quote": ('a.png,"x\nb.png,y\n', "no readable CSV"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", BAD_TABLES)

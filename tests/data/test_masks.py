@@ -185,7 +185,7 @@ def test_a_broken_image_is_left_out_with_its_mask(two):
         (lambda i, m: (m / "classes.txt").write_bytes(b"\xff\xfe\xfa"), r"classes\.txt is no readable text"),
         (lambda i, m: (m / "classes.txt").write_text("x\nx\ny\n"), "'x' stands twice"),
     ],
-)  # fmt: skip
+)
 def test_what_is_wrong_is_named(two, change, says):
     images, masks, _ = two
     change(images, masks)

@@ -12,10 +12,22 @@ from leaven.data.embedded.streets import LOOKS
 from leaven.errors import LeavenError
 
 OWN = {  # paints that only one class has
-    "sky": SKY, "road": ROAD, "mark": ROAD, "shop": BUILDING, "wall": BUILDING, "trunk": TREE, "leaf": TREE,
-    "body": CAR, "tyre": CAR, "lamp": CAR, "shirt": PERSON, "trouser": PERSON, "skin": PERSON, "pole": POLE,
+    "sky": SKY,
+    "road": ROAD,
+    "mark": ROAD,
+    "shop": BUILDING,
+    "wall": BUILDING,
+    "trunk": TREE,
+    "leaf": TREE,
+    "body": CAR,
+    "tyre": CAR,
+    "lamp": CAR,
+    "shirt": PERSON,
+    "trouser": PERSON,
+    "skin": PERSON,
+    "pole": POLE,
     "sign": POLE,
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module")

@@ -60,8 +60,9 @@ def test_paths_relative_to_the_table(root):
     lists.mkdir()
     assert named(root, "file,label\n../photos/sub/c.png,cat\n", lists / "l.csv") == {"sub/c.png": "cat"}
     assert named(root, "file,label\nc.png,cat\nd.png,dog\n", root / "sub" / "l.csv") == {
-        "sub/c.png": "cat", "sub/d.png": "dog",
-    }  # fmt: skip
+        "sub/c.png": "cat",
+        "sub/d.png": "dog",
+    }
 
 
 def test_a_path_relative_to_the_folder_goes_first(root):

@@ -127,8 +127,15 @@ def test_a_column_of_integers_with_gaps_in_a_csv(make_images):
 
 def test_texts_of_labels():
     assert [as_text(value) for value in (3, 3.0, np.float32(2), "3.0", " é ", True, b"cat", 2.5)] == [
-        "3", "3", "2", "3.0", "é", "True", "cat", "2.5",
-    ]  # fmt: skip
+        "3",
+        "3",
+        "2",
+        "3.0",
+        "é",
+        "True",
+        "cat",
+        "2.5",
+    ]
 
 
 def test_the_store_takes_no_marker_for_a_class(tmp_path):

@@ -133,11 +133,19 @@ def test_the_interval_covers():
 @pytest.mark.parametrize(
     ("name", "value", "can_be"),
     [
-        ("counts", 0, True), ("counts", 2**53, True), ("counts", -1, False), ("counts", 2**53 + 1, False),
-        ("predicted", 0, True), ("predicted", 2, True), ("predicted", 3, False),
-        ("picture_rows", 0, True), ("picture_rows", 1, True), ("picture_rows", -1, False), ("picture_rows", 2, False),
+        ("counts", 0, True),
+        ("counts", 2**53, True),
+        ("counts", -1, False),
+        ("counts", 2**53 + 1, False),
+        ("predicted", 0, True),
+        ("predicted", 2, True),
+        ("predicted", 3, False),
+        ("picture_rows", 0, True),
+        ("picture_rows", 1, True),
+        ("picture_rows", -1, False),
+        ("picture_rows", 2, False),
     ],
-)  # fmt: skip
+)
 def test_a_file_holds_numbers_that_can_be(tmp_path, name, value, can_be):
     """Two images of three classes; of more than 2^53 pixels float64 has not each number."""
     evaluate_dense(Stub(3), dense_pool(GUESS, TRUTH)).save(tmp_path / "e.npz")

@@ -25,9 +25,14 @@ class Served:
         self.port = listener.getsockname()[1]
         self.thumbs = Thumbs(self.session.items, self.folder / "thumbs.db")
         app = create_app(
-            self.session, self.thumbs, self.token, port=self.port, annotator=self.annotator, ask=self.ask,
+            self.session,
+            self.thumbs,
+            self.token,
+            port=self.port,
+            annotator=self.annotator,
+            ask=self.ask,
             run=str(self.folder),
-        )  # fmt: skip
+        )
         config = uvicorn.Config(app, log_level="critical", access_log=False, lifespan="off", ws="none")
         self.server = uvicorn.Server(config)
         self.server.install_signal_handlers = lambda: None

@@ -69,9 +69,17 @@ class FakeSession:
         name = self.items.name(item)
         suggestion, confidence = self.guess(name)
         said = Event(
-            event, kind, annotator, item=name, label=label, replaces=replaces, suggestion=suggestion,
-            confidence=confidence, shown=shown, seconds=seconds,
-        )  # fmt: skip
+            event,
+            kind,
+            annotator,
+            item=name,
+            label=label,
+            replaces=replaces,
+            suggestion=suggestion,
+            confidence=confidence,
+            shown=shown,
+            seconds=seconds,
+        )
         (kept,) = self.store.add(said)
         return {
             "event": event,
@@ -123,12 +131,18 @@ class FakeSession:
         state = self.store.state()
         kinds = [next(iter(by.values())).kind for by in state.answers.values()]
         return {
-            "classes": list(state.classes), "labelled": kinds.count("label"), "mine": len(state.answers),
-            "skipped": kinds.count("skip"), "unsure": kinds.count("unsure"), "items": len(self.items.names),
-            "audit": {"n": 0, "right": 0, "accuracy": None, "low": None, "high": None}, "sentence": "",
+            "classes": list(state.classes),
+            "labelled": kinds.count("label"),
+            "mine": len(state.answers),
+            "skipped": kinds.count("skip"),
+            "unsure": kinds.count("unsure"),
+            "items": len(self.items.names),
+            "audit": {"n": 0, "right": 0, "accuracy": None, "low": None, "high": None},
+            "sentence": "",
             "training": {"state": "idle", "step": 0, "steps": 0, "round": 0, "seconds": 0, "error": ""},
-            "curve": [], "ranking": {"state": "done", "done": 0, "of": 0},
-        } | self.extra  # fmt: skip
+            "curve": [],
+            "ranking": {"state": "done", "done": 0, "of": 0},
+        } | self.extra
 
     def close(self):
         self.store.close()

@@ -199,8 +199,15 @@ def test_a_round_has_the_steps_that_its_minutes_allow(tmp_path, monkeypatch):
         say(session, "ann", session._ask.question(session.items.rows[name], "random"), label=CLASSES[i % 3])
     told = []
     settings = type(session.settings).load(session.folder)
-    learn.train(session.folder, settings, session.items, read_pool(settings), {}, session.store.state(),
-                lambda **message: told.append(message))  # fmt: skip
+    learn.train(
+        session.folder,
+        settings,
+        session.items,
+        read_pool(settings),
+        {},
+        session.store.state(),
+        lambda **message: told.append(message),
+    )
     assert [message["training"]["steps"] for message in told] == [5, 5]
     assert read_config(rounds.path(session.folder, 1))["plan"]["steps"] == 5
     session.close()
@@ -286,8 +293,17 @@ def test_a_run_of_fit_suggests_at_once(tmp_path, monkeypatch):
         where = tmp_path / "images" / (label if number < 12 else "unlabelled")
         where.mkdir(parents=True, exist_ok=True)
         (tmp_path / "all" / name).rename(where / name)
-    inputs = {"data": str(tmp_path / "images"), "labels": None, "source": None, "test": None, "size": None,
-              "channels": None, "strict": False, "per_class": None, "seed": None}  # fmt: skip
+    inputs = {
+        "data": str(tmp_path / "images"),
+        "labels": None,
+        "source": None,
+        "test": None,
+        "size": None,
+        "channels": None,
+        "strict": False,
+        "per_class": None,
+        "seed": None,
+    }
     options = Options("fixmatch", plan=SHORT, baseline=False)
     pool = read_folder(tmp_path / "images", progress=False)
     fit(pool, tmp_path / "run", options, source=inputs["data"], record={"inputs": inputs}, progress=False)

@@ -90,8 +90,16 @@ def site(tmp_path, monkeypatch):
 
 def head(site, path, body=b""):
     method = "POST" if body else "GET"
-    lines = [f"{method} {path} HTTP/1.1", f"Host: 127.0.0.1:{site.port}", f"Cookie: leaven_{site.port}={TOKEN}",
-             "X-Leaven: 1", "Content-Type: application/json", f"Content-Length: {len(body)}", "", ""]  # fmt: skip
+    lines = [
+        f"{method} {path} HTTP/1.1",
+        f"Host: 127.0.0.1:{site.port}",
+        f"Cookie: leaven_{site.port}={TOKEN}",
+        "X-Leaven: 1",
+        "Content-Type: application/json",
+        f"Content-Length: {len(body)}",
+        "",
+        "",
+    ]
     return "\r\n".join(lines).encode()
 
 

@@ -178,10 +178,19 @@ def test_too_much_is_not_taken(site):
 @pytest.mark.parametrize(
     "body",
     [
-        b"", b"[]", b"7", b"{", b"\xff", b"[" * 30_000, b'{"entries": 1}', b'{"entries": []}', b'{"entries": [1]}',
-        b'{"entries": [{"type": "close"}]}', b'{"entries": [{"type": "__class__", "annotator": "a"}]}',
+        b"",
+        b"[]",
+        b"7",
+        b"{",
+        b"\xff",
+        b"[" * 30_000,
+        b'{"entries": 1}',
+        b'{"entries": []}',
+        b'{"entries": [1]}',
+        b'{"entries": [{"type": "close"}]}',
+        b'{"entries": [{"type": "__class__", "annotator": "a"}]}',
     ],
-)  # fmt: skip
+)
 def test_json_of_another_shape_is_refused(site, body):
     client = site()
     found = client.post("/api/send", content=body, headers=HERE | {"Content-Type": "application/json"})
@@ -192,13 +201,31 @@ def test_json_of_another_shape_is_refused(site, body):
 @pytest.mark.parametrize(
     "changes",
     [
-        {"event": "x"}, {"event": EVENT + "0"}, {"event": 5}, {"item": "../secret"}, {"item": None}, {"kind": "mask"},
-        {"kind": ["label"]}, {"label": ""}, {"label": "a" * 201}, {"label": "a\nb"}, {"label": "\ud800"}, {"label": {}},
-        {"annotator": ""}, {"annotator": "a" * 65}, {"annotator": 1}, {"seconds": "5"}, {"seconds": -1},
-        {"seconds": True}, {"seconds": 1e999}, {"shown": 1}, {"type": "accept", "items": [["a"]]},
-        {"type": "class", "kind": "label"}, {"type": "class", "kind": "class_rename", "old": ""},
+        {"event": "x"},
+        {"event": EVENT + "0"},
+        {"event": 5},
+        {"item": "../secret"},
+        {"item": None},
+        {"kind": "mask"},
+        {"kind": ["label"]},
+        {"label": ""},
+        {"label": "a" * 201},
+        {"label": "a\nb"},
+        {"label": "\ud800"},
+        {"label": {}},
+        {"annotator": ""},
+        {"annotator": "a" * 65},
+        {"annotator": 1},
+        {"seconds": "5"},
+        {"seconds": -1},
+        {"seconds": True},
+        {"seconds": 1e999},
+        {"shown": 1},
+        {"type": "accept", "items": [["a"]]},
+        {"type": "class", "kind": "label"},
+        {"type": "class", "kind": "class_rename", "old": ""},
     ],
-)  # fmt: skip
+)
 def test_a_field_of_another_shape_is_refused(site, changes):
     client = site()
     body = json.dumps(answer(client, **changes)).encode()

@@ -107,9 +107,12 @@ def test_what_is_answered_without_a_connection_arrives_once_it_is_back_in_its_or
     page.wait_for_selector("#banner", state="hidden")
     h.settled(lambda: len(server.kinds) == 5)
     assert server.kinds == [
-        ("label", "00000.png", "cat"), ("label", "00001.png", "dog"), ("label", "00002.png", "bird"),
-        ("undo", "00002.png", ""), ("label", "00002.png", "cat"),
-    ]  # fmt: skip
+        ("label", "00000.png", "cat"),
+        ("label", "00001.png", "dog"),
+        ("label", "00002.png", "bird"),
+        ("undo", "00002.png", ""),
+        ("label", "00002.png", "cat"),
+    ]
 
 
 def test_an_answer_whose_receipt_was_lost_counts_once(served, visit, hand):

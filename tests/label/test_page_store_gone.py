@@ -31,9 +31,14 @@ def client(tmp_path):
 
 def label(item, name="cat", id_=None):
     return {
-        "type": "answer", "annotator": "ann", "event": id_ or event(), "kind": "label", "item": item, "label": name,
+        "type": "answer",
+        "annotator": "ann",
+        "event": id_ or event(),
+        "kind": "label",
+        "item": item,
+        "label": name,
         "seconds": 0.5,
-    }  # fmt: skip
+    }
 
 
 def undo(**more):
@@ -62,8 +67,12 @@ def test_answers_undo_and_grid_while_postgresql_is_dead_arrive_in_their_order(se
     h.settled(lambda: len(server.kinds) == 5)
     items = [item for _, item, _ in server.kinds]
     assert [(kind, name) for kind, _, name in server.kinds] == [
-        ("label", "cat"), ("label", "dog"), ("label", "bird"), ("undo", ""), ("label", "cat"),
-    ]  # fmt: skip
+        ("label", "cat"),
+        ("label", "dog"),
+        ("label", "bird"),
+        ("undo", ""),
+        ("label", "cat"),
+    ]
     assert items[2] == items[3] == items[4]
     assert len(set(items)) == 3
     page.keyboard.press("g")

@@ -192,9 +192,15 @@ def test_the_process_that_works_ahead_fills_the_file_and_ends_with_the_server(pi
 
 @pytest.mark.parametrize(
     ("kind", "body"),
-    [("text/html", b"<script>"), ("image/svg+xml", b"<svg/>"), ("image/png\r\nX: y", b""), (None, b""),
-     ("image/png", "text"), ("image/png", None)],
-)  # fmt: skip
+    [
+        ("text/html", b"<script>"),
+        ("image/svg+xml", b"<svg/>"),
+        ("image/png\r\nX: y", b""),
+        (None, b""),
+        ("image/png", "text"),
+        ("image/png", None),
+    ],
+)
 def test_what_a_strangers_file_calls_something_else_than_a_picture_is_not_given_out(pictures, tmp_path, kind, body):
     Image.new("RGB", (28, 28), "red").save(tmp_path / "images" / "a.png")
     thumbs = pictures()

@@ -112,12 +112,18 @@ def test_what_the_worker_found_is_what_the_page_shows(images, tmp_path):
 
 def test_a_run_is_labelled_as_it_was_read(tmp_path):
     config = {
-        "leaven": "0", "method": "fixmatch", "hyperparameters": {}, "flip": True, "validation": 0.2, "classes": ["a"],
+        "leaven": "0",
+        "method": "fixmatch",
+        "hyperparameters": {},
+        "flip": True,
+        "validation": 0.2,
+        "classes": ["a"],
         "network": {"name": "cnn", "shape": [8, 8, 1], "classes": 1, "mean": [0.5], "std": [0.5]},
-        "plan": {}, "data": {"path": "x", "items": 1, "labelled": 1, "shape": [8, 8, 1], "white": {"integers": 4095}},
+        "plan": {},
+        "data": {"path": "x", "items": 1, "labelled": 1, "shape": [8, 8, 1], "white": {"integers": 4095}},
         "inputs": dict.fromkeys(("labels", "source", "test", "size", "channels", "per_class", "seed"))
         | {"data": "x", "strict": False},
-    }  # fmt: skip
+    }
     from leaven.train.plan import Plan
 
     config["plan"] = Plan().asdict()

@@ -75,8 +75,11 @@ def test_the_same_event_with_other_content_is_a_conflict(session):
     said = {"event": id_, "kind": "label", "item": one.item, "label": "dog"}
     receipt = session.answer("ann", **said)
     for who, other in (
-        ("ann", {"label": "cat"}), ("ann", {"item": two.item}), ("ann", {"kind": "skip"}), ("bob", {}),
-    ):  # fmt: skip
+        ("ann", {"label": "cat"}),
+        ("ann", {"item": two.item}),
+        ("ann", {"kind": "skip"}),
+        ("bob", {}),
+    ):
         with pytest.raises(Conflict, match=f"{id_} was given to another one"):
             session.answer(who, **said | other)
     with pytest.raises(Conflict):

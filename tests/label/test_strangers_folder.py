@@ -36,8 +36,11 @@ def say(path, **more):
 def test_a_strategy_of_ones_own_is_only_ever_told_at_the_start(run):
     say(run / "label.json", strategy=OWN)
     before = (run / "label.json").read_bytes()
-    for start in (lambda: open_session(run, train=False), lambda: open_session(run.parent / "images", run),
-                  lambda: Session(run)):  # fmt: skip
+    for start in (
+        lambda: open_session(run, train=False),
+        lambda: open_session(run.parent / "images", run),
+        lambda: Session(run),
+    ):
         with pytest.raises(LeavenError, match=r"asks by the strategy run.payload:go, .* --strategy default"):
             start()
     assert (run / "label.json").read_bytes() == before
@@ -51,8 +54,9 @@ def test_the_worker_takes_its_strategy_from_whoever_started_it(run):
 
 
 @pytest.mark.parametrize(
-    "config", [{"method": OWN}, {"network": {"name": OWN}}, {"inputs": {"data": OWN, "labels": OWN, "source": None}}],
-)  # fmt: skip
+    "config",
+    [{"method": OWN}, {"network": {"name": OWN}}, {"inputs": {"data": OWN, "labels": OWN, "source": None}}],
+)
 def test_no_file_of_a_run_names_code(run, config):
     from leaven.run.model import load_model
     from leaven.run.run import load_method

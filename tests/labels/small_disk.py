@@ -38,8 +38,9 @@ def small_disk(path: Path) -> Iterator[Disk]:
     if os.name != "posix" or os.geteuid():
         raise NoDisk("only root may mount a small disk")
     path.mkdir()
-    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "leaven-test", str(path)],
-                          capture_output=True, text=True, check=False)  # fmt: skip
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=8m", "leaven-test", str(path)], capture_output=True, text=True, check=False
+    )
     if made.returncode:
         raise NoDisk(f"a small disk cannot be mounted: {made.stderr.strip()}")
     try:

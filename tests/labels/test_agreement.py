@@ -10,8 +10,18 @@ from leaven.labels.dawid_skene import dawid_skene, estimate
 # Krippendorff (2011), "Computing Krippendorff's Alpha-Reliability", section C: four observers, twelve units
 OBSERVERS = {"A": "123321412...", "B": "1233224125.3", "C": ".3332342251.", "D": "12332441251."}
 # Fleiss' kappa as the encyclopaedia works it out: ten subjects, 14 raters, five categories
-FLEISS = ["0 0 0 0 14", "0 2 6 4 2", "0 0 3 5 6", "0 3 9 2 0", "2 2 8 1 1", "7 7 0 0 0", "3 2 6 3 0", "2 5 3 2 2",
-          "6 5 2 1 0", "0 2 2 3 7"]  # fmt: skip
+FLEISS = [
+    "0 0 0 0 14",
+    "0 2 6 4 2",
+    "0 0 3 5 6",
+    "0 3 9 2 0",
+    "2 2 8 1 1",
+    "7 7 0 0 0",
+    "3 2 6 3 0",
+    "2 5 3 2 2",
+    "6 5 2 1 0",
+    "0 2 2 3 7",
+]
 # Dawid and Skene (1979), table 1: 45 patients, the answers of observer 1 (three times) and of observers 2 to 5
 PATIENTS = """
     1111111 3334334 1122122 2223121 2223222 2223322 1222111 3333433 2222223 2322223 4444444 2223343 1111111 2223212

@@ -16,9 +16,37 @@ from leaven.labels.formats.transfer import export_labels, found_format, read_lab
 from leaven.labels.pixels import encode
 
 ODD = (
-    None, True, -1, 0, 1, 2, 7, 10**400, 2**63, -(2**31), 1e308, float("nan"), float("inf"), "", " ", "x", "a.png",
-    "http://[", "\ud800", "a\0b", "é" * 300, [], [[]], [None], {}, {"a": 1}, [[1, 2], [3]], [0, 8], "@@@", "oooo",
-)  # fmt: skip
+    None,
+    True,
+    -1,
+    0,
+    1,
+    2,
+    7,
+    10**400,
+    2**63,
+    -(2**31),
+    1e308,
+    float("nan"),
+    float("inf"),
+    "",
+    " ",
+    "x",
+    "a.png",
+    "http://[",
+    "\ud800",
+    "a\0b",
+    "é" * 300,
+    [],
+    [[]],
+    [None],
+    {},
+    {"a": 1},
+    [[1, 2], [3]],
+    [0, 8],
+    "@@@",
+    "oooo",
+)
 ROUNDS = 80
 
 
@@ -35,9 +63,11 @@ def files(tmp_path_factory):
         store.add_classes(("cat", "dog"), "ann")
         mask = encode(np.array([[0, 0, 1, 255], [0, 1, 1, 255]]), ("cat", "dog"))
         store.add(
-            Event("1", "label", "ann", "a.png", label="cat", seconds=1.5), Event("2", "skip", "bob", "a.png"),
-            Event("3", "mask", "ann", "b.png", mask=mask), Event("4", "unsure", "bob", "c.png"),
-        )  # fmt: skip
+            Event("1", "label", "ann", "a.png", label="cat", seconds=1.5),
+            Event("2", "skip", "bob", "a.png"),
+            Event("3", "mask", "ann", "b.png", mask=mask),
+            Event("4", "unsure", "bob", "c.png"),
+        )
         made = {}
         for form, name in (
             ("csv", "x.csv"),
@@ -51,14 +81,20 @@ def files(tmp_path_factory):
             made[form] = (root / name).read_bytes()
     studio = json.loads(made["label-studio"])
     studio[0]["annotations"][0]["result"].append({"type": "textarea", "value": {"text": ["x"]}})
-    studio[2]["annotations"][0]["result"] = [{
-        "type": "polygonlabels", "original_width": 4, "original_height": 2, "image_rotation": 0,
-        "value": {"points": [[0, 0], [50, 0], [50, 90.5]], "polygonlabels": ["dog"]},
-    }]  # fmt: skip
+    studio[2]["annotations"][0]["result"] = [
+        {
+            "type": "polygonlabels",
+            "original_width": 4,
+            "original_height": 2,
+            "image_rotation": 0,
+            "value": {"points": [[0, 0], [50, 0], [50, 90.5]], "polygonlabels": ["dog"]},
+        }
+    ]
     coco = json.loads(made["coco"])
     coco["annotations"].append({"id": 9, "image_id": 2, "category_id": 1, "segmentation": [[0, 0, 2, 0, 2, 2]]})
-    coco["annotations"].append({"id": 10, "image_id": 2, "category_id": 2,
-                                "segmentation": {"size": [2, 4], "counts": [2, 4, 2]}})  # fmt: skip
+    coco["annotations"].append(
+        {"id": 10, "image_id": 2, "category_id": 2, "segmentation": {"size": [2, 4], "counts": [2, 4, 2]}}
+    )
     return root, made, {"label-studio": studio, "coco": coco}
 
 

@@ -203,25 +203,31 @@ def test_sizes_are_the_files(take):
         take(studio([region | {"original_width": 2**31}]), images=False)
 
 
-@pytest.mark.parametrize(("content", "says"), [
-    (coco([area(1, (0, 2))], categories=("cat", " ")), r"at categories\[1\]\.name"),
-    (coco([]) | {"images": [{"id": 7, "file_name": "a.png"}] * 2}, "lists the image 7 twice"),
-    (coco([{"category_id": 1, "segmentation": {"size": [2, 4]}}]), r"annotation 50 of image 7\.segmentation\.counts"),
-    (coco([{"category_id": 1, "segmentation": {"size": [2, 4], "counts": [1, 2]}}]), "do not fill their image"),
-    (coco([{"category_id": 1, "segmentation": {"size": [2, 4], "counts": "00000"}}]), "do not fill their image"),
-    (coco([{"category_id": 1, "segmentation": {"size": [2, 4], "counts": "8o"}}]), "do not fill their image"),
-    (coco([{"category_id": 1, "segmentation": [[0, 0, 1, 1, 2, 2, 3]]}]), "an odd number of coordinates"),
-    (coco([{"category_id": 1, "segmentation": [[0, 0, 1, 1, 2e9, 2]]}]), "far outside"),
-    (coco([{"category_id": 1, "segmentation": [[0, 0, 1, 1, float("nan"), 2]]}]), "finite number"),
-    (coco([{"category_id": 1, "segmentation": 4}]), "annotation 50 of image 7"),
-    (coco([{"category_id": 1, "bbox": [0, 0, "x", 1]}]), r"annotations\[0\]\.bbox\[2\]"),
-    (studio([polygon([[1, 1], [2, "x"], [3, 3]], "cat")]), r"task 9, value of polygonlabels\.points\[1\]\[1\]"),
-    (studio([polygon([[1, 1], [1e9, 2], [3, 3]], "cat")]), "far outside"),
-    (studio([polygon(LEFT, "cat") | {"image_rotation": 90}]), "turned by 90°"),
-    (studio([CHOICE], annotations=[{}]), "task 9 has an annotation without a result"),
-    ([{"id": 1, "image": "a.png", "choice": "cat"}], r"at \[0\]\.data: field required"),
-    (studio([CHOICE], data={"image": "/"}), "is that of no file"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (coco([area(1, (0, 2))], categories=("cat", " ")), r"at categories\[1\]\.name"),
+        (coco([]) | {"images": [{"id": 7, "file_name": "a.png"}] * 2}, "lists the image 7 twice"),
+        (
+            coco([{"category_id": 1, "segmentation": {"size": [2, 4]}}]),
+            r"annotation 50 of image 7\.segmentation\.counts",
+        ),
+        (coco([{"category_id": 1, "segmentation": {"size": [2, 4], "counts": [1, 2]}}]), "do not fill their image"),
+        (coco([{"category_id": 1, "segmentation": {"size": [2, 4], "counts": "00000"}}]), "do not fill their image"),
+        (coco([{"category_id": 1, "segmentation": {"size": [2, 4], "counts": "8o"}}]), "do not fill their image"),
+        (coco([{"category_id": 1, "segmentation": [[0, 0, 1, 1, 2, 2, 3]]}]), "an odd number of coordinates"),
+        (coco([{"category_id": 1, "segmentation": [[0, 0, 1, 1, 2e9, 2]]}]), "far outside"),
+        (coco([{"category_id": 1, "segmentation": [[0, 0, 1, 1, float("nan"), 2]]}]), "finite number"),
+        (coco([{"category_id": 1, "segmentation": 4}]), "annotation 50 of image 7"),
+        (coco([{"category_id": 1, "bbox": [0, 0, "x", 1]}]), r"annotations\[0\]\.bbox\[2\]"),
+        (studio([polygon([[1, 1], [2, "x"], [3, 3]], "cat")]), r"task 9, value of polygonlabels\.points\[1\]\[1\]"),
+        (studio([polygon([[1, 1], [1e9, 2], [3, 3]], "cat")]), "far outside"),
+        (studio([polygon(LEFT, "cat") | {"image_rotation": 90}]), "turned by 90°"),
+        (studio([CHOICE], annotations=[{}]), "task 9 has an annotation without a result"),
+        ([{"id": 1, "image": "a.png", "choice": "cat"}], r"at \[0\]\.data: field required"),
+        (studio([CHOICE], data={"image": "/"}), "is that of no file"),
+    ],
+)
 def test_the_place_in_the_file(take, content, says):
     with pytest.raises(LeavenError, match=says) as caught:
         take(content)

@@ -23,11 +23,16 @@ def full(store, event):
     """Two annotators, every kind of answer, an undo and a replaced answer."""
     (first,) = store.add(event("label", "a.png", "dog", strategy="margin", score=0.25, shown=True, seconds=1.5))
     store.add(
-        event("label", "a.png", "cat", replaces=first.id), event("label", "a.png", "cat", by="bob"),
-        event("label", "sub/b, 2.png", "dog", audit=True), event("label", "tie.png", "dog"),
-        event("label", "tie.png", "cat", by="bob"), event("skip", "s.png"), event("unsure", "u.png", by="bob"),
-        event("label", "gone.png", "dog", id="gone"), event("undo", undoes="gone"),
-    )  # fmt: skip
+        event("label", "a.png", "cat", replaces=first.id),
+        event("label", "a.png", "cat", by="bob"),
+        event("label", "sub/b, 2.png", "dog", audit=True),
+        event("label", "tie.png", "dog"),
+        event("label", "tie.png", "cat", by="bob"),
+        event("skip", "s.png"),
+        event("unsure", "u.png", by="bob"),
+        event("label", "gone.png", "dog", id="gone"),
+        event("undo", undoes="gone"),
+    )
     return store
 
 
@@ -64,12 +69,17 @@ def test_json_lines_keep_everything(full, other, tmp_path):
         import_labels(other, path, "jsonl", "me")
 
 
-@pytest.mark.parametrize(("line", "sentence"), [
-    ("{", "no file of JSON lines"), ("[]", "is no event"), ('{"id": "x"}', "has no kind"),
-    ('{"id": "x", "kind": "skip", "annotator": "a", "item": "i", "colour": 1}', "has colour, which no event has"),
-    ('{"id": "x", "kind": "skip", "annotator": "a", "item": 3}', "the item 3, which is of another type"),
-    ('{"id": "x", "kind": "love", "annotator": "a", "item": "i"}', "no event of the kind"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("{", "no file of JSON lines"),
+        ("[]", "is no event"),
+        ('{"id": "x"}', "has no kind"),
+        ('{"id": "x", "kind": "skip", "annotator": "a", "item": "i", "colour": 1}', "has colour, which no event has"),
+        ('{"id": "x", "kind": "skip", "annotator": "a", "item": 3}', "the item 3, which is of another type"),
+        ('{"id": "x", "kind": "love", "annotator": "a", "item": "i"}', "no event of the kind"),
+    ],
+)
 def test_json_lines_that_are_none(other, tmp_path, line, sentence):
     path = tmp_path / "x.jsonl"
     path.write_text('{"id": "1", "kind": "class_add", "annotator": "a", "label": "cat"}\n' + line)
@@ -129,9 +139,11 @@ def test_a_file_taken_in_twice_changes_nothing(other, event, tmp_path):
     import_labels(other, path, "csv", "me")
     given = other.state().answers
     other.add(
-        event("class_add", label="dog"), event("label", "a.png", "dog", by="me", replaces=given["a.png"]["me"].id),
-        event("undo", by="me", undoes=given["b.png"]["me"].id), event("class_rename", old="cat", label="lynx"),
-    )  # fmt: skip
+        event("class_add", label="dog"),
+        event("label", "a.png", "dog", by="me", replaces=given["a.png"]["me"].id),
+        event("undo", by="me", undoes=given["b.png"]["me"].id),
+        event("class_rename", old="cat", label="lynx"),
+    )
     before = other.events()
     taken = import_labels(other, path, "csv", "me")
     assert other.events() == before
@@ -157,21 +169,60 @@ def test_ids_follow_from_the_file(store, other, event, tmp_path):
 
 # as its documentation has them: choices with several annotators, a cancelled one, an old number of an annotator
 LABEL_STUDIO = [
-    {"id": 1, "data": {"image": "/data/upload/3/1f2e3d4c-my-cat.png"}, "annotations": [
-        {"id": 1001, "completed_by": {"id": 1, "email": "ann@example.org", "first_name": "Ann"}, "was_cancelled": False,
-         "ground_truth": False, "created_at": "2024-03-09T22:16:08.728353Z", "lead_time": 4.288, "task": 1, "result": [
-             {"id": "Dx_aB91ISN", "from_name": "choice", "to_name": "image", "type": "choices", "origin": "manual",
-              "value": {"choices": ["cat"]}}]},
-        {"id": 1002, "completed_by": 10, "was_cancelled": False, "result": [
-             {"id": "q", "from_name": "choice", "to_name": "image", "type": "choices",
-              "value": {"choices": ["dog"]}}]}],
-     "predictions": [{"model_version": "m", "score": 0.5, "result": []}]},
-    {"id": 2, "data": {"image": "/data/local-files/?d=photos/b%20c.png"}, "annotations": [
-        {"id": 1003, "completed_by": {"email": "ann@example.org"}, "was_cancelled": True, "result": []}]},
-    {"id": 3, "data": {"image": "https://example.org/photos/d.png"}, "annotations": [
-        {"id": 1004, "was_cancelled": False, "result": []}]},
+    {
+        "id": 1,
+        "data": {"image": "/data/upload/3/1f2e3d4c-my-cat.png"},
+        "annotations": [
+            {
+                "id": 1001,
+                "completed_by": {"id": 1, "email": "ann@example.org", "first_name": "Ann"},
+                "was_cancelled": False,
+                "ground_truth": False,
+                "created_at": "2024-03-09T22:16:08.728353Z",
+                "lead_time": 4.288,
+                "task": 1,
+                "result": [
+                    {
+                        "id": "Dx_aB91ISN",
+                        "from_name": "choice",
+                        "to_name": "image",
+                        "type": "choices",
+                        "origin": "manual",
+                        "value": {"choices": ["cat"]},
+                    }
+                ],
+            },
+            {
+                "id": 1002,
+                "completed_by": 10,
+                "was_cancelled": False,
+                "result": [
+                    {
+                        "id": "q",
+                        "from_name": "choice",
+                        "to_name": "image",
+                        "type": "choices",
+                        "value": {"choices": ["dog"]},
+                    }
+                ],
+            },
+        ],
+        "predictions": [{"model_version": "m", "score": 0.5, "result": []}],
+    },
+    {
+        "id": 2,
+        "data": {"image": "/data/local-files/?d=photos/b%20c.png"},
+        "annotations": [
+            {"id": 1003, "completed_by": {"email": "ann@example.org"}, "was_cancelled": True, "result": []}
+        ],
+    },
+    {
+        "id": 3,
+        "data": {"image": "https://example.org/photos/d.png"},
+        "annotations": [{"id": 1004, "was_cancelled": False, "result": []}],
+    },
     {"id": 4, "data": {"image": "e.png"}, "annotations": []},
-]  # fmt: skip
+]
 
 
 def test_label_studio_choices(other, tmp_path):
@@ -189,10 +240,17 @@ def test_label_studio_choices(other, tmp_path):
     assert (given.at, given.seconds) == ("2024-03-09T22:16:08.728353Z", 4.288)
 
 
-@pytest.mark.parametrize(("type_", "value", "sentence"), [
-    ("rectanglelabels", {"x": 1, "y": 1, "width": 2, "height": 3, "rectanglelabels": ["cat"]}, "has rectanglelabels"),
-    ("choices", {"choices": ["cat", "dog"]}, "2 choices"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("type_", "value", "sentence"),
+    [
+        (
+            "rectanglelabels",
+            {"x": 1, "y": 1, "width": 2, "height": 3, "rectanglelabels": ["cat"]},
+            "has rectanglelabels",
+        ),
+        ("choices", {"choices": ["cat", "dog"]}, "2 choices"),
+    ],
+)
 def test_label_studio_that_cannot_be_kept(other, tmp_path, type_, value, sentence):
     path = tmp_path / "project.json"
     bad = {"id": 9, "data": {"image": "x.png"}, "annotations": [{"result": [{"type": type_, "value": value}]}]}
@@ -206,10 +264,16 @@ def test_label_studio_that_cannot_be_kept(other, tmp_path, type_, value, sentenc
     assert "x.png" not in other.state().answers
 
 
-@pytest.mark.parametrize("change", [
-    {"result": [{"type": "choices", "value": {"choices": [3]}}]}, {"lead_time": "long"}, {"created_at": 5},
-    {"result": 3}, {"result": [{"type": "brushlabels", "value": {}}]},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"result": [{"type": "choices", "value": {"choices": [3]}}]},
+        {"lead_time": "long"},
+        {"created_at": 5},
+        {"result": 3},
+        {"result": [{"type": "brushlabels", "value": {}}]},
+    ],
+)
 def test_label_studio_with_values_of_another_type(other, tmp_path, change):
     path = tmp_path / "project.json"
     annotation = {"result": [{"type": "choices", "value": {"choices": ["cat"]}}]}
@@ -359,18 +423,28 @@ def test_two_peoples_masks_are_merged(masked, tmp_path, event):
 
 # as its data format describes: a whole image's category, polygons, run lengths of a crowd
 COCO = {
-    "info": {"year": 2024}, "licenses": [],
+    "info": {"year": 2024},
+    "licenses": [],
     "categories": [{"id": 3, "name": "dog", "supercategory": "animal"}, {"id": 1, "name": "cat"}],
-    "images": [{"id": 7, "file_name": "a.jpg", "width": 6, "height": 4}, 
-               {"id": 8, "file_name": "b.jpg", "width": 6, "height": 4},
-               {"id": 9, "file_name": "empty.jpg", "width": 6, "height": 4}],
+    "images": [
+        {"id": 7, "file_name": "a.jpg", "width": 6, "height": 4},
+        {"id": 8, "file_name": "b.jpg", "width": 6, "height": 4},
+        {"id": 9, "file_name": "empty.jpg", "width": 6, "height": 4},
+    ],
     "annotations": [
         {"id": 1, "image_id": 7, "category_id": 3},
-        {"id": 2, "image_id": 8, "category_id": 1, "iscrowd": 0, "area": 6.0, "bbox": [1, 1, 3, 2],
-         "segmentation": [[1, 1, 4, 1, 4, 3, 1, 3]]},
+        {
+            "id": 2,
+            "image_id": 8,
+            "category_id": 1,
+            "iscrowd": 0,
+            "area": 6.0,
+            "bbox": [1, 1, 3, 2],
+            "segmentation": [[1, 1, 4, 1, 4, 3, 1, 3]],
+        },
         {"id": 3, "image_id": 8, "category_id": 3, "iscrowd": 1, "segmentation": {"size": [4, 6], "counts": [20, 4]}},
     ],
-}  # fmt: skip
+}
 
 
 def test_coco(other, tmp_path):

@@ -57,9 +57,20 @@ def test_settings_of_a_server_do_not_make_it_less_safe(server_store, event):
 
 def test_events_come_back_as_they_were_given(where):
     asked = Event(
-        "e1", "label", "ada", "ünter/a b.png", "cat", strategy="margin", score=0.1, model="m", suggestion="dog",
-        confidence=1 / 3, shown=True, seconds=1.25, audit=True,
-    )  # fmt: skip
+        "e1",
+        "label",
+        "ada",
+        "ünter/a b.png",
+        "cat",
+        strategy="margin",
+        score=0.1,
+        model="m",
+        suggestion="dog",
+        confidence=1 / 3,
+        shown=True,
+        seconds=1.25,
+        audit=True,
+    )
     with Store.open(where) as store:
         store.add_classes(["cat"], "ada")
         (kept,) = store.add(asked)

@@ -37,8 +37,12 @@ def test_a_store_of_an_older_leaven(tmp_path):
     path = tmp_path / "labels.db"
     with Store.open(path) as store:
         store.add_classes(["a", "b"], "ada")
-        store.add(Event("1", "label", "ada", "x.png", "a"), Event("2", "label", "ada", "y.png", "b"),
-                  Event("3", "undo", "ada", undoes="1"), Event("4", "label", "ada", "x.png", "a"))  # fmt: skip
+        store.add(
+            Event("1", "label", "ada", "x.png", "a"),
+            Event("2", "label", "ada", "y.png", "b"),
+            Event("3", "undo", "ada", undoes="1"),
+            Event("4", "label", "ada", "x.png", "a"),
+        )
     with sqlite3.connect(path) as database:
         database.execute("DROP TRIGGER leaven_events_no_update")
         for old, new in (("a", ONE), ("b", TWO)):

@@ -149,9 +149,18 @@ PARTS = [
     (ARAL, {}, {"classifier": {"network"}, "generator": GAN, "sampler": {"latent.sampler"}}),
     (ARAL, {"no_active": True}, {"classifier": {"network"}, "generator": GAN}),
     (ARAL, {"no_encoder": True}, {"classifier": {"network"}, "generator": {"latent.decoder"}}),
-    (ARAL, {"no_cotraining": True}, {"critic": {"critic"}, "generator": GAN, "taught": {"network"},
-                                     "autoencoder": {"vaal.encoder", "vaal.decoder"}, "sampler": {"vaal.sampler"}}),
-]  # fmt: skip
+    (
+        ARAL,
+        {"no_cotraining": True},
+        {
+            "critic": {"critic"},
+            "generator": GAN,
+            "taught": {"network"},
+            "autoencoder": {"vaal.encoder", "vaal.decoder"},
+            "sampler": {"vaal.sampler"},
+        },
+    ),
+]
 
 
 @pytest.mark.parametrize(("kind", "switch", "parts"), PARTS, ids=lambda v: v.__name__ if isinstance(v, type) else None)
@@ -187,9 +196,12 @@ def test_two_updates_of_the_autoencoder_for_one_of_the_others():
 def test_without_cotraining_the_gan_comes_first():
     method = made(ARAL, no_cotraining=True)
     assert {p.name: p.during for p in method.phases} == {
-        "critic": (0.0, 0.5), "generator": (0.0, 0.5), "taught": (0.5, 1.0), "autoencoder": (0.5, 1.0),
+        "critic": (0.0, 0.5),
+        "generator": (0.0, 0.5),
+        "taught": (0.5, 1.0),
+        "autoencoder": (0.5, 1.0),
         "sampler": (0.5, 1.0),
-    }  # fmt: skip
+    }
     run = loop(ARAL, no_cotraining=True)
     first = {n: p.detach().clone() for n, p in run.job.method.named_parameters()}
     for t in range(4):

@@ -52,9 +52,7 @@ LABELS = [0, 2, 1]
 def step(progress: float, halved: bool = False, **hyperparameters: float):
     first, second, one, other = views()
     made = CoTraining(network(halved), **hyperparameters)
-    drawn = batch(
-        progress, labelled=draw(LABELS, weak=first, weak_2=second), unlabelled=draw(weak=one, weak_2=other)
-    )  # fmt: skip
+    drawn = batch(progress, labelled=draw(LABELS, weak=first, weak_2=second), unlabelled=draw(weak=one, weak_2=other))
     return made(drawn), made.network
 
 
@@ -69,8 +67,9 @@ def test_each_learns_what_the_other_is_confident_of(halved, progress):
     masks = [chosen(each, 0.8 * progress) for each in p]
     known = [cross_entropy(member(made, n, x, halved), LABELS).mean() for n, x in enumerate((first, second))]
     taught = [
-        (cross_entropy(z[0], p[1].argmax(1)) * masks[1]).mean(), (cross_entropy(z[1], p[0].argmax(1)) * masks[0]).mean()
-    ]  # fmt: skip
+        (cross_entropy(z[0], p[1].argmax(1)) * masks[1]).mean(),
+        (cross_entropy(z[1], p[0].argmax(1)) * masks[0]).mean(),
+    ]
     assert terms["labelled"].item() == pytest.approx(np.mean(known), rel=1e-4)
     assert terms["unlabelled"].item() == pytest.approx(2 * np.mean(taught), rel=1e-4, abs=1e-9)
     assert (masks[0].sum() > 0) == (progress > 0)

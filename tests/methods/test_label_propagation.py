@@ -88,9 +88,7 @@ def test_loss_worked_out():
 @pytest.mark.parametrize(("progress", "counts"), [(0.0, False), (0.29, False), (0.3, True), (0.9, True)])
 def test_at_first_the_labels_alone(progress, counts):
     method = surveyed()
-    drawn = batch(
-        progress, labelled=draw([0], weak=np.zeros((1, K))), unlabelled=draw(weak=RNG.normal(size=(N, K)))
-    )  # fmt: skip
+    drawn = batch(progress, labelled=draw([0], weak=np.zeros((1, K))), unlabelled=draw(weak=RNG.normal(size=(N, K))))
     assert (method(drawn)["unlabelled"].item() > 0) == counts
 
 

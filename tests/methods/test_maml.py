@@ -52,9 +52,7 @@ def test_one_weight_in_closed_form(steps, first_order):
         loss, slope, _ = logistic(moved, query0, query1)
         losses.append(loss)
         gradients.append(slope * (1 if first_order else product))
-    method = MAML(
-        OneWeight(w), ways=2, shots=1, queries=1, inner_lr=alpha, inner_steps=steps, first_order=first_order
-    )  # fmt: skip
+    method = MAML(OneWeight(w), ways=2, shots=1, queries=1, inner_lr=alpha, inner_steps=steps, first_order=first_order)
     terms = method(episodes(np.array(tasks).reshape(-1, 1), 2, 2, torch.float64))
     terms["queries"].backward()
     assert set(terms) == {"queries"}
@@ -235,16 +233,25 @@ def test_defaults_are_the_papers():
     """Omniglot, 5-way 1-shot: α = 0.4, one step in training, three at test, 32 tasks a step (appendix A.1)."""
     defaults = {name: h.default for name, h in MAML.hyperparameters().items()}
     assert defaults == {
-        "ways": 5, "shots": 1, "queries": 1, "inner_lr": 0.4, "inner_steps": 1, "test_steps": 3, "first_order": False
-    }  # fmt: skip
+        "ways": 5,
+        "shots": 1,
+        "queries": 1,
+        "inner_lr": 0.4,
+        "inner_steps": 1,
+        "test_steps": 3,
+        "first_order": False,
+    }
     assert MAML.outputs(100, defaults) == 5
     assert MAML.plan["batch_size"] == 32
 
 
-@pytest.mark.parametrize(("first_order", "plan", "least"), [
-    (False, {"steps": 60, "lr": 1e-2}, 0.7),
-    (True, {"steps": 80, "lr": 5e-3}, 0.55),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("first_order", "plan", "least"),
+    [
+        (False, {"steps": 60, "lr": 1e-2}, 0.7),
+        (True, {"steps": 80, "lr": 5e-3}, 0.55),
+    ],
+)
 def test_it_learns_where_to_start_from(first_order, plan, least):
     """5-way 1-shot tasks of new classes. Seen in per cent, seeds 0 to 2: before 33, 30, 27; after 86, 85, 85, and in
     first order 72, 63, 63.

@@ -28,9 +28,11 @@ SOON, LATE = 70, 120  # steps; the fewer, the higher the rate
 LATER = ("mean_teacher", "mixmatch", "pi_model", "pseudo_label")
 # What fits so short a run on 240 items; the papers' defaults are for thousands of both.
 SHORT = {
-    "mean_teacher": {"weight": 100.0, "warmup": 0.2}, "mixmatch": {"weight": 1.0},
-    "label_propagation": {"warmup": 0.1, "neighbours": 15}, "pseudo_label": {"threshold": 0.8, "warmup": 0.2},
-}  # fmt: skip
+    "mean_teacher": {"weight": 100.0, "warmup": 0.2},
+    "mixmatch": {"weight": 1.0},
+    "label_propagation": {"warmup": 0.1, "neighbours": 15},
+    "pseudo_label": {"threshold": 0.8, "warmup": 0.2},
+}
 # Where else a method is tested to learn, over seeds: what it is for is not to classify these vectors.
 ELSEWHERE = {
     "dann": ("test_adversarial", "test_dann_comes_to_ignore_what_the_target_lacks"),

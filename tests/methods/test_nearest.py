@@ -70,8 +70,9 @@ def test_images_pass_a_backbone_that_somebody_taught(tmp_path):
     assert "Nearest is a closed form: it was fitted at once, in no steps." in page
     model = load_model(tmp_path / "run")
     assert model.spec.frozen
-    again = fit(pool, None, Options("nearest", baseline=False, plan=QUICK, init=tmp_path / "run" / "init"),
-                progress=False)  # fmt: skip
+    again = fit(
+        pool, None, Options("nearest", baseline=False, plan=QUICK, init=tmp_path / "run" / "init"), progress=False
+    )
     np.testing.assert_allclose(
         model.predict_proba(pool.items), again[0].model.predict_proba(pool.items), atol=1e-5
     )  # the same backbone, the same means

@@ -124,10 +124,12 @@ def test_it_learns_which_directions_tell_classes_apart():
     """5-way 1-shot tasks of new classes. Seen in per cent before and after, seeds 0 to 2, 200 tasks: 32, 30, 26 and
     90, 84, 77.
     """
-    found = np.array([
-        before_and_after("prototypical", seed, {"ways": 20, "shots": 1, "queries": 5}, {"steps": 150})
-        for seed in range(3)
-    ])  # fmt: skip
+    found = np.array(
+        [
+            before_and_after("prototypical", seed, {"ways": 20, "shots": 1, "queries": 5}, {"steps": 150})
+            for seed in range(3)
+        ]
+    )
     before, after = found.mean(0)
     assert before < 0.4, found
     assert after > 0.7, found

@@ -113,10 +113,15 @@ def test_the_ends_of_a_range_are_in_it(method, name, value):
 @pytest.mark.parametrize(
     ("allowed", "said"),
     [
-        (Interval(ge=0, le=1), "0 to 1"), (Interval(gt=0, lt=2), "above 0 to under 2"), (Interval(ge=3), "at least 3"),
-        (Interval(gt=0), "above 0"), (Interval(le=4), "at most 4"), (Interval(lt=4), "under 4"), (Interval(), ""),
+        (Interval(ge=0, le=1), "0 to 1"),
+        (Interval(gt=0, lt=2), "above 0 to under 2"),
+        (Interval(ge=3), "at least 3"),
+        (Interval(gt=0), "above 0"),
+        (Interval(le=4), "at most 4"),
+        (Interval(lt=4), "under 4"),
+        (Interval(), ""),
     ],
-)  # fmt: skip
+)
 def test_ranges_in_words(allowed, said):
     assert words(allowed) == said
 
@@ -131,11 +136,20 @@ def test_unknown_hyperparameter_suggests_the_nearest():
 @pytest.mark.parametrize(
     ("name", "given", "value"),
     [
-        ("count", "7", 7), ("count", 7.0, 7), ("share", "0.25", 0.25), ("share", 1, 1.0), ("on", "true", True),
-        ("on", "no", False), ("on", 1, True), ("on", False, False), ("kind", "b", "b"), ("most", "none", None),
-        ("most", None, None), ("most", "3", 3.0),
+        ("count", "7", 7),
+        ("count", 7.0, 7),
+        ("share", "0.25", 0.25),
+        ("share", 1, 1.0),
+        ("on", "true", True),
+        ("on", "no", False),
+        ("on", 1, True),
+        ("on", False, False),
+        ("kind", "b", "b"),
+        ("most", "none", None),
+        ("most", None, None),
+        ("most", "3", 3.0),
     ],
-)  # fmt: skip
+)
 def test_values_are_converted(name, given, value):
     found = registry.resolve(Odd, {name: given})[name]
     assert found == value
@@ -175,13 +189,18 @@ PAPERS = {
     "moco": {"momentum": 0.999, "temperature": 0.2},
     "prototypical": {"ways": 60, "queries": 5},
     "remixmatch": {
-        "anchors": 8, "temperature": 0.5, "alpha": 0.75, "weight": 1.5, "strong_weight": 0.5, "rotation_weight": 0.5,
+        "anchors": 8,
+        "temperature": 0.5,
+        "alpha": 0.75,
+        "weight": 1.5,
+        "strong_weight": 0.5,
+        "rotation_weight": 0.5,
     },
     "softmatch": {"weight": 1.0, "ratio": 7, "narrowing": 2.0, "alignment": True},
     "uda": {"threshold": 0.8, "temperature": 0.4},
     "vaal": {"latent": 32, "beta": 1.0, "adversarial": 1.0},
     "vat": {"iterations": 1},
-}  # fmt: skip
+}
 # Those of the re-implementations in FixMatch's code, whose figures its comparison shows.
 FIXMATCHS = {
     "mean_teacher": {"weight": 50.0, "warmup": 0.4},

@@ -233,9 +233,7 @@ def test_batch_norm_follows_what_is_learnt_from():
     norm.momentum = 0.1
     body = nn.Sequential(Linear(N, 3), norm)
     body.num_features = 3
-    made = ReMixMatch(
-        Network(body, nn.Identity(), (0.0,) * N, (1.0,) * N), anchors=ANCHORS, alpha=0.0
-    ).train()  # fmt: skip
+    made = ReMixMatch(Network(body, nn.Identity(), (0.0,) * N, (1.0,) * N), anchors=ANCHORS, alpha=0.0).train()
     made.setup(RunInfo(100, L, K, 100, (N,)))
     step(made)
     labelled, weak, one, two = parts(np.eye(N))

@@ -171,10 +171,13 @@ def test_scores_are_float32_under_bfloat16():
 @pytest.mark.parametrize(
     ("name", "shape", "says"),
     [
-        ("wrn-27-2", (8, 8, 3), "no Wide ResNet"), ("wrn-two", (8, 8, 3), "no Wide ResNet"),
-        ("mlp", (8, 8, 3), "feature vectors"), ("cnn", (9,), "takes images"), ("wrn-28-2", (9,), "takes images"),
+        ("wrn-27-2", (8, 8, 3), "no Wide ResNet"),
+        ("wrn-two", (8, 8, 3), "no Wide ResNet"),
+        ("mlp", (8, 8, 3), "feature vectors"),
+        ("cnn", (9,), "takes images"),
+        ("wrn-28-2", (9,), "takes images"),
     ],
-)  # fmt: skip
+)
 def test_networks_that_do_not_fit(name, shape, says):
     with pytest.raises(LeavenError, match=says):
         build(spec(name, shape))

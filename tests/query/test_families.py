@@ -41,11 +41,13 @@ def test_least_confident_by_hand():
 
 
 # three members on four items: all sure and agreed; all unsure; two against one, sure; two against one, less so
-VOTES = np.array([
-    [[1.0, 0.0], [0.5, 0.5], [1.0, 0.0], [0.7, 0.3]],
-    [[1.0, 0.0], [0.5, 0.5], [1.0, 0.0], [0.6, 0.4]],
-    [[1.0, 0.0], [0.5, 0.5], [0.0, 1.0], [0.4, 0.6]],
-])  # fmt: skip
+VOTES = np.array(
+    [
+        [[1.0, 0.0], [0.5, 0.5], [1.0, 0.0], [0.7, 0.3]],
+        [[1.0, 0.0], [0.5, 0.5], [1.0, 0.0], [0.6, 0.4]],
+        [[1.0, 0.0], [0.5, 0.5], [0.0, 1.0], [0.4, 0.6]],
+    ]
+)
 
 
 def test_bald_by_hand():

@@ -97,16 +97,25 @@ def test_it_is_played(tmp_path):
     game = Game(whole.subset(np.arange(60)), whole.subset(np.arange(60, 90)), options, ("learned",), (4,), 6)
     lines = list(play(game, 1, RoundLog(tmp_path / "rounds.jsonl"), progress=False))
     assert [(line.strategy, line.labels) for line in lines] == [
-        ("random", 6), ("random", 10), ("learned", 6), ("learned", 10)
-    ]  # fmt: skip
+        ("random", 6),
+        ("random", 10),
+        ("learned", 6),
+        ("learned", 10),
+    ]
     assert len(set(lines[2].asked)) == 4
     assert lines[2].asked != lines[0].asked
 
 
 def test_a_method_that_does_not_tell_is_refused_in_a_game(tmp_path):
     whole = pool()
-    game = Game(whole.subset(np.arange(60)), whole.subset(np.arange(60, 90)), Options("supervised", plan=PLAN),
-                ("learned",), (4,), 6)  # fmt: skip
+    game = Game(
+        whole.subset(np.arange(60)),
+        whole.subset(np.arange(60, 90)),
+        Options("supervised", plan=PLAN),
+        ("learned",),
+        (4,),
+        6,
+    )
     with pytest.raises(LeavenError, match="vaal"):
         list(play(game, 1, RoundLog(tmp_path / "rounds.jsonl"), progress=False))
 

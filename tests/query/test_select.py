@@ -70,8 +70,15 @@ def test_no_copy_stands_in_a_batch(name, by_content):
     votes[:, :2] = np.eye(3, dtype=np.float32)[np.arange(6) % 3, None]
     noise = rng.normal(size=(70, 4)).astype(np.float32) * (1e-6 if by_content else 0)  # of batches of other sizes
     known = np.isin(np.arange(70), [45, 50])
-    said = PoolPredictions(p[which], h[which] + noise, np.arange(70), known, votes[:, which], acquisition[which],
-                which if by_content else None)  # fmt: skip
+    said = PoolPredictions(
+        p[which],
+        h[which] + noise,
+        np.arange(70),
+        known,
+        votes[:, which],
+        acquisition[which],
+        which if by_content else None,
+    )
     chosen = which[select(name, said, 10)]
     assert len(set(chosen)) == 10
     known = np.isin(np.arange(70), [3, 45])

@@ -21,12 +21,17 @@ def streams(rng, n=4000):
     uniform = rng.random(n)
     rare = rng.beta(0.2, 5, n)
     return {
-        "uniform": uniform, "mostly sure": rare, "all alike": np.full(n, 0.3), "all 0": np.zeros(n),
+        "uniform": uniform,
+        "mostly sure": rare,
+        "all alike": np.full(n, 0.3),
+        "all 0": np.zeros(n),
         "all 1": np.ones(n),
-        "drift up": np.linspace(0, 1, n) * uniform, "drift down": np.linspace(1, 0, n) * uniform,
+        "drift up": np.linspace(0, 1, n) * uniform,
+        "drift down": np.linspace(1, 0, n) * uniform,
         "jump": np.where(np.arange(n) < n // 2, 0.05 * uniform, 0.9 + 0.1 * uniform),
-        "waves": 0.5 + 0.5 * np.sin(np.arange(n) / 50), "bursts": (np.arange(n) % 400 < 40).astype(float),
-    }  # fmt: skip
+        "waves": 0.5 + 0.5 * np.sin(np.arange(n) / 50),
+        "bursts": (np.arange(n) % 400 < 40).astype(float),
+    }
 
 
 @pytest.mark.parametrize("budget", [0.02, 0.1, 0.5])
@@ -98,8 +103,16 @@ def test_a_pause_changes_nothing():
     assert np.array_equal(np.concatenate([before, before[-1] + play(second, scores[150:])]), whole)
 
 
-@pytest.mark.parametrize("given", [{"budget": 0}, {"budget": 1}, {"budget": 0.1, "score": "badge"},
-                                   {"budget": 0.1, "rate": 0}, {"budget": 0.1, "limit": -1}])  # fmt: skip
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"budget": 0},
+        {"budget": 1},
+        {"budget": 0.1, "score": "badge"},
+        {"budget": 0.1, "rate": 0},
+        {"budget": 0.1, "limit": -1},
+    ],
+)
 def test_refusals(given):
     with pytest.raises(LeavenError, match=r"expected|choose"):
         StreamQuery(**given)

@@ -94,8 +94,10 @@ def test_snapshots_of_a_run_are_its_own_network_on_the_way(tmp_path):
     [kept] = fit(pool_of(), None, options, progress=False)
     [fitted] = fit(pool_of(), tmp_path / "run", options, progress=False)
     assert sorted(p.name for p in (tmp_path / "run" / "snapshots").iterdir()) == [
-        "6.safetensors", "8.safetensors", "9.safetensors"
-    ]  # fmt: skip
+        "6.safetensors",
+        "8.safetensors",
+        "9.safetensors",
+    ]
     assert fitted.snapshots == []
     states = load_snapshots(tmp_path / "run")
     for mine, theirs in zip(states, kept.snapshots, strict=True):

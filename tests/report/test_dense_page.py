@@ -64,15 +64,26 @@ def dense_run(tmp_path):
     run = tmp_path / "streets"
     lines = [{"step": s, "seconds": s / 10, "loss": 2 / s, "mask_rate": s / 500} for s in range(10, 401, 10)]
     for folder, config, errors, seed in (
-        (run, CONFIG, 0.35, 0), (run / "baseline", CONFIG | {"method": "supervised", "title": "Supervised"}, 0.7, 1),
-    ):  # fmt: skip
+        (run, CONFIG, 0.35, 0),
+        (run / "baseline", CONFIG | {"method": "supervised", "title": "Supervised"}, 0.7, 1),
+    ):
         found = predictions(errors, seed)
         found.save(folder / "evaluations" / "test.npz")
         (folder / "config.json").write_text(json.dumps(config))
         write_csv(folder / "metrics.csv", lines)
         at = found.score()
-        curve = [{"step": s, "seconds": s / 10, "split": "test", "n": 30, "accuracy": at.value * (1 - 50 / (s + 50)),
-                  "low": at.low * (1 - 50 / (s + 50)), "high": at.high} for s in range(40, 401, 40)]  # fmt: skip
+        curve = [
+            {
+                "step": s,
+                "seconds": s / 10,
+                "split": "test",
+                "n": 30,
+                "accuracy": at.value * (1 - 50 / (s + 50)),
+                "low": at.low * (1 - 50 / (s + 50)),
+                "high": at.high,
+            }
+            for s in range(40, 401, 40)
+        ]
         write_csv(folder / "curve.csv", curve)
     return run
 
@@ -111,8 +122,12 @@ def test_pictures_masks_and_predictions(dense_run):
     source = write_report(dense_run).read_text(encoding="utf-8")
     cells = re.findall(r'<td><img src="data:image/(\w+);base64,([^"]*)" alt="([^"]*) of street/(\d+)&lt;.png', source)
     assert [name for _, _, name, _ in cells[:5]] == [
-        "image", "mask", "supervised baseline", "FixMatch", "FixMatch, over the image"
-    ]  # fmt: skip
+        "image",
+        "mask",
+        "supervised baseline",
+        "FixMatch",
+        "FixMatch, over the image",
+    ]
     assert [int(row) for _, _, _, row in cells[::5]] == [0, 10, 20, 29]
     shown = np.asarray(Image.open(io.BytesIO(base64.b64decode(cells[8][1]))).convert("RGB"))
     wanted = predictions(0.35, 0).predicted[1]
@@ -170,8 +185,10 @@ def test_a_mask_in_colours():
     image = Image.open(io.BytesIO(base64.b64decode(mask_uri(mask).split(",")[1]))).convert("RGB")
     assert image.size == (3, 2)
     assert ["#{:02x}{:02x}{:02x}".format(*image.getpixel(at)) for at in ((0, 0), (1, 0), (2, 0))] == [
-        colour(0), colour(1), "#f4efe7",
-    ]  # fmt: skip
+        colour(0),
+        colour(1),
+        "#f4efe7",
+    ]
     assert "#{:02x}{:02x}{:02x}".format(*image.getpixel((2, 1))) == colour(13)
 
 

@@ -66,8 +66,14 @@ def judged(run, share: float):
     """The run as if so many of its 200 held-out items were right, and the others taken for the next class."""
     labels = np.arange(200) % 4
     predicted = np.where(np.arange(200) < 200 * share, labels, (labels + 1) % 4)
-    found = Evaluation(np.eye(4, dtype=np.float32)[predicted], labels, np.arange(200).astype(str),
-                       ("ash", "elm", "fir", "oak"), np.arange(200), np.zeros((200, 4, 4, 1), np.uint8))  # fmt: skip
+    found = Evaluation(
+        np.eye(4, dtype=np.float32)[predicted],
+        labels,
+        np.arange(200).astype(str),
+        ("ash", "elm", "fir", "oak"),
+        np.arange(200),
+        np.zeros((200, 4, 4, 1), np.uint8),
+    )
     return dataclasses.replace(read_run(run), evaluations={"validation": found})
 
 

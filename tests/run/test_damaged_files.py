@@ -24,11 +24,16 @@ from leaven.utils.reading import read_bytes
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 CONFIG = {
-    "leaven": "0", "method": "fixmatch", "hyperparameters": {"threshold": 0.9},
+    "leaven": "0",
+    "method": "fixmatch",
+    "hyperparameters": {"threshold": 0.9},
     "network": {"name": "cnn", "shape": [8, 8, 1], "classes": 2, "mean": [0.5], "std": [0.2]},
-    "plan": {"steps": 3, "probes": 10}, "flip": False, "validation": 0.0, "classes": ["a", "b"],
+    "plan": {"steps": 3, "probes": 10},
+    "flip": False,
+    "validation": 0.0,
+    "classes": ["a", "b"],
     "data": {"path": "here", "items": 5, "labelled": 2, "shape": [8, 8, 1]},
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", ["pipe", "folder", "device", "astray"])
@@ -38,8 +43,14 @@ def test_only_regular_files_are_opened(tmp_path, kind):
     path = tmp_path / "file"
     path.write_text("{}")
     WAYS[kind](path, np.random.default_rng(0))
-    table = (read_bytes, lambda p, mend: read_archive(p, ["x"], mend), lambda p, _: checkpoint.load(p),
-             lambda p, _: read_table(p), lambda p, _: RoundLog(p), lambda p, _: schemas.read_rows(p))  # fmt: skip
+    table = (
+        read_bytes,
+        lambda p, mend: read_archive(p, ["x"], mend),
+        lambda p, _: checkpoint.load(p),
+        lambda p, _: read_table(p),
+        lambda p, _: RoundLog(p),
+        lambda p, _: schemas.read_rows(p),
+    )
     for read in table:
         if kind != "astray" or read is not table[4]:  # a link to itself exists no more than none
             with pytest.raises(LeavenError, match=r"expected|cannot be read"):

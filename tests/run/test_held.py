@@ -45,8 +45,12 @@ def test_the_report_says_which_classes_are_judged(tmp_path):
     items = (rng.normal(size=(25, 4)) + 3 * np.eye(4)[labels]).astype(np.float32)
     plan = {"steps": 4, "batch_size": 4, "accelerator": "cpu", "precision": "32-true", "probes": 0}
     with pytest.warns(LeavenWarning, match="the class rare"):
-        fitted = fit(Pool(items, labels, classes=("a", "b", "rare")), tmp_path / "run",
-                     Options("supervised", plan=plan), progress=False)  # fmt: skip
+        fitted = fit(
+            Pool(items, labels, classes=("a", "b", "rare")),
+            tmp_path / "run",
+            Options("supervised", plan=plan),
+            progress=False,
+        )
     assert fitted[-1].evaluations["validation"].unjudged == ("rare",)
     assert fitted[-1].figures()[0]["n"] == 4
     page = (tmp_path / "run" / "report.html").read_text()

@@ -9,10 +9,16 @@ from leaven.run import folder
 
 SPEC = {"name": "cnn", "shape": [8, 8, 1], "classes": 2, "mean": [0.5], "std": [0.2]}
 CONFIG = {
-    "leaven": "0", "method": "fixmatch", "hyperparameters": {"threshold": 0.9}, "network": SPEC,
-    "plan": {"steps": 3, "probes": 10}, "flip": False, "validation": 0.0, "classes": ["a", "b"],
+    "leaven": "0",
+    "method": "fixmatch",
+    "hyperparameters": {"threshold": 0.9},
+    "network": SPEC,
+    "plan": {"steps": 3, "probes": 10},
+    "flip": False,
+    "validation": 0.0,
+    "classes": ["a", "b"],
     "data": {"path": "here", "items": 5, "labelled": 2, "shape": [8, 8, 1]},
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", ["config.json", "checkpoint.pt", "metrics.csv", "report.html"])

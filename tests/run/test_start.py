@@ -87,9 +87,14 @@ def test_a_frozen_backbone_of_ones_own(pool, taught, init, tmp_path):
     """Its features train a head in no time; the model holds backbone and head."""
     network = "cnn" if init else "test_vit"
     options = Options(
-        "fixmatch", plan=PLAN, init=taught if init else None, frozen=True, network=network,
-        pretrained=None if init else False, resolution=None if init else 160,
-    )  # fmt: skip
+        "fixmatch",
+        plan=PLAN,
+        init=taught if init else None,
+        frozen=True,
+        network=network,
+        pretrained=None if init else False,
+        resolution=None if init else 160,
+    )
     run = tmp_path / "run"
     fitted = fit(pool, run, options, progress=False)[-1]
     if init:

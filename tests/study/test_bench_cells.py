@@ -15,8 +15,19 @@ PLAN = {"steps": 30, "batch_size": 10, "accelerator": "cpu", "precision": "32-tr
 
 
 def cell(**changes) -> Cell:
-    given = {"title": "one", "method": "fixmatch", "labels": 20, "seed": 3, "data": "digits", "test_items": 60,
-             "checkpoints": 30, "flip": None, "hyperparameters": {"ratio": 2}, "plan": PLAN, "network": {}}  # fmt: skip
+    given = {
+        "title": "one",
+        "method": "fixmatch",
+        "labels": 20,
+        "seed": 3,
+        "data": "digits",
+        "test_items": 60,
+        "checkpoints": 30,
+        "flip": None,
+        "hyperparameters": {"ratio": 2},
+        "plan": PLAN,
+        "network": {},
+    }
     return Cell(**given | changes)
 
 

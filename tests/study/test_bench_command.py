@@ -117,9 +117,12 @@ def test_stopped_in_the_middle_it_goes_on_from_the_checkpoint(leaven, suite, tmp
     out, unbroken = tmp_path / "out", tmp_path / "unbroken"
     command = [sys.executable, "-m", "leaven", *map(str, asked), "-o", str(out)]
     process = subprocess.Popen(
-        command, stderr=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"},
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
         preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
-    )  # fmt: skip
+    )
     [cell] = read(suite).narrowed(["supervised"], [10], 1, 400).cells()
     curve = out / "cells" / cell.name / "curve.csv"
     until = time.monotonic() + 300

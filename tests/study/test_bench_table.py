@@ -21,19 +21,35 @@ def found_of(suite, accuracies, notes=()):
     found = {}
     for cell in suite.cells():
         value = accuracies[cell.title, cell.labels][cell.seed]
-        kept = {"note": "it broke"} if value is None else {
-            "accuracy": value, "n": 100, "checkpoints": 20, "seconds": 2.0 + cell.seed, "memory": 10**9,
-            "images_per_second": 50.0,
-        }  # fmt: skip
+        kept = (
+            {"note": "it broke"}
+            if value is None
+            else {
+                "accuracy": value,
+                "n": 100,
+                "checkpoints": 20,
+                "seconds": 2.0 + cell.seed,
+                "memory": 10**9,
+                "images_per_second": 50.0,
+            }
+        )
         found[cell.fingerprint] = Found(cell.fingerprint, cell.title, cell.labels, cell.seed, **kept)
     return found
 
 
 def test_means_and_paired_differences(three):
     pseudo = "Pseudo-Label, μ = 1"
-    rows = figures(three, found_of(three, {
-        ("supervised", 10): [0.60, 0.50, 0.70], (pseudo, 10): [0.70, 0.59, 0.81], ("supervised", 20): [0.8, 0.8, 0.8],
-    }))  # fmt: skip
+    rows = figures(
+        three,
+        found_of(
+            three,
+            {
+                ("supervised", 10): [0.60, 0.50, 0.70],
+                (pseudo, 10): [0.70, 0.59, 0.81],
+                ("supervised", 20): [0.8, 0.8, 0.8],
+            },
+        ),
+    )
     assert [(row["labels"], row["method"]) for row in rows] == [(10, "supervised"), (10, pseudo), (20, "supervised")]
     first, second, third = rows
     # 0.6, 0.5, 0.7: mean 0.6, deviation 0.1; 0.70, 0.59, 0.81: mean 0.7, deviation 0.11
@@ -56,9 +72,17 @@ def test_means_and_paired_differences(three):
 
 def test_what_failed_says_why_and_counts_nowhere(three):
     pseudo = "Pseudo-Label, μ = 1"
-    rows = figures(three, found_of(three, {
-        ("supervised", 10): [0.6, None, 0.7], (pseudo, 10): [0.7, 0.9, None], ("supervised", 20): [None] * 3,
-    }))  # fmt: skip
+    rows = figures(
+        three,
+        found_of(
+            three,
+            {
+                ("supervised", 10): [0.6, None, 0.7],
+                (pseudo, 10): [0.7, 0.9, None],
+                ("supervised", 20): [None] * 3,
+            },
+        ),
+    )
     first, second, third = rows
     assert (first["accuracy"], first["seeds"], first["note"]) == (pytest.approx(0.65), 2, "seed 1: it broke")
     assert second["difference"] == pytest.approx(0.1)  # seed 0 alone has both
@@ -76,8 +100,15 @@ def test_what_a_person_sees_fits_80_columns(monkeypatch, capsys):
     """Of the suites that are shipped the longest titles, figures of full length, none in two lines."""
     monkeypatch.setenv("COLUMNS", "80")
     titles = {entry.title for suite in shipped() for entry in suite.entries}
-    numbers = {"accuracy": 0.954, "low": 0.937, "high": 0.972, "seconds": 43210.4, "difference": 0.052,
-               "difference_low": -0.103, "difference_high": 0.108}  # fmt: skip
+    numbers = {
+        "accuracy": 0.954,
+        "low": 0.937,
+        "high": 0.972,
+        "seconds": 43210.4,
+        "difference": 0.052,
+        "difference_low": -0.103,
+        "difference_high": 0.108,
+    }
     rows = [{"data": "digits", "labels": 4000, "method": title} | numbers for title in sorted(titles)]
     emit([brief(row) for row in rows], False, "suite, 3 seeds")
     lines = capsys.readouterr().out.splitlines()

@@ -13,10 +13,16 @@ def test_demo_writes_every_row_and_the_page(tmp_path, monkeypatch, capsys):
     rows = json.loads((tmp_path / "demo" / "result.json").read_text())
     assert rows == shown
     assert [(r["labels"], r["method"]) for r in rows] == [
-        (0, "source_only"), (0, "source_only_strong"), (0, "adamatch"),
-        (10, "labelspreading"), (10, "supervised"), (10, "fixmatch"),
-        (40, "labelspreading"), (40, "supervised"), (40, "fixmatch"),
-    ]  # fmt: skip
+        (0, "source_only"),
+        (0, "source_only_strong"),
+        (0, "adamatch"),
+        (10, "labelspreading"),
+        (10, "supervised"),
+        (10, "fixmatch"),
+        (40, "labelspreading"),
+        (40, "supervised"),
+        (40, "fixmatch"),
+    ]
     for row in rows:
         assert set(row) == {"data", "labels", "method", "accuracy", "low", "high", "seeds", "seconds"}
         assert 0 <= row["low"] <= row["accuracy"] <= row["high"] <= 1

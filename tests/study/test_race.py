@@ -57,8 +57,12 @@ def test_what_was_left_out_is_judged_on_its_folds_and_not_chosen():
     assert auto._runners(pool, folds, NAMES, lines, 2) == ["a", "b", "base"]
     tried = auto._tried(pool, folds, NAMES, lines)
     assert [(one.accuracy.n, round(one.accuracy.value * one.accuracy.n)) for one in tried] == [
-        (24, 17), (24, 17), (12, 10), (12, 3), (24, 17),
-    ]  # fmt: skip
+        (24, 17),
+        (24, 17),
+        (12, 10),
+        (12, 3),
+        (24, 17),
+    ]
     assert (tried[2].difference.n, tried[2].difference.gained, tried[2].seconds) == (12, 1, 1.0)
     found = judge(tried, 2)
     assert (found.chosen, found.labels) == ("a", 24)  # c's share is the largest, of half of the labels

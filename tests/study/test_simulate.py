@@ -146,8 +146,14 @@ def test_asking_where_nothing_is_labelled_finds_a_rare_kind():
         x = spots[kind] + rng.normal(size=(len(kind), 2))
         return Pool(x.astype(np.float32), np.array([0, 1, 0])[kind], None, None, ("a", "b"))
 
-    own = game(pool=made(kinds), test=made(np.arange(60) % 3), strategies=("k_center",), budgets=(4,), start=2,
-               options=Options("supervised", network="linear", plan=PLAN | {"steps": 80, "lr": 0.1}))  # fmt: skip
+    own = game(
+        pool=made(kinds),
+        test=made(np.arange(60) % 3),
+        strategies=("k_center",),
+        budgets=(4,),
+        start=2,
+        options=Options("supervised", network="linear", plan=PLAN | {"steps": 80, "lr": 0.1}),
+    )
     rows = figures(list(play(own, 4, RoundLog(), progress=False)))
     last = {row["strategy"]: row for row in rows if row["labels"] == 6}
     assert last["k_center"]["accuracy"] > 0.95
@@ -167,8 +173,11 @@ def test_figures_by_hand(tmp_path):
     lines = lines_of({"random": [[50, 60], [50, 62], [50, 64]], "margin": [[50, 70], [50, 71], [50, 75]]})
     rows = figures(lines)
     assert [(row["strategy"], row["labels"]) for row in rows] == [
-        ("random", 10), ("random", 20), ("margin", 10), ("margin", 20),
-    ]  # fmt: skip
+        ("random", 10),
+        ("random", 20),
+        ("margin", 10),
+        ("margin", 20),
+    ]
     last = rows[3]
     # 0.70, 0.71, 0.75: mean 0.72, deviation 0.02646; Student's t of two degrees 4.3027
     assert last["accuracy"] == pytest.approx(0.72)

@@ -15,9 +15,24 @@ def test_shipped_suites_can_be_read():
     assert papers.network == {"name": "wrn-28-2"}
     assert {e.title: e.published for e in papers.entries}["FixMatch"] == {40: 86.19}
     digits = suites["digits"]
-    assert {"pi_model", "pseudo_label", "mean_teacher", "vat", "co_training", "label_propagation", "mixmatch", "uda",
-            "remixmatch", "fixmatch", "flexmatch", "freematch", "softmatch", "adamatch", "supervised",
-            "label_spreading"} == {e.name for e in digits.entries}  # fmt: skip
+    assert {
+        "pi_model",
+        "pseudo_label",
+        "mean_teacher",
+        "vat",
+        "co_training",
+        "label_propagation",
+        "mixmatch",
+        "uda",
+        "remixmatch",
+        "fixmatch",
+        "flexmatch",
+        "freematch",
+        "softmatch",
+        "adamatch",
+        "supervised",
+        "label_spreading",
+    } == {e.name for e in digits.entries}
     plain = {e.title for e in digits.entries if not e.hyperparameters and not e.augment}
     assert {
         c.title for c in digits.cells() if c.labels == 250 and c.seed == 2
@@ -53,13 +68,22 @@ def test_a_recipe_is_known_by_all_of_it_but_its_title(suite):
             "plan": {"lr": 0.1, "steps": 3},
             "network": {},
         }
-        return Cell(**given | changes)  # fmt: skip
+        return Cell(**given | changes)
 
     same = one().fingerprint
     assert one(title="b").fingerprint == one(plan={"steps": 3, "lr": 0.1}).fingerprint == same
-    others = [{"seed": 1}, {"labels": 20}, {"plan": {"lr": 0.1, "steps": 4}}, {"hyperparameters": {"ratio": 1}},
-              {"checkpoints": 6}, {"flip": False}, {"test_items": 9}, {"network": {"name": "cnn"}}, {"data": "usps"},
-              {"method": "uda"}]  # fmt: skip
+    others = [
+        {"seed": 1},
+        {"labels": 20},
+        {"plan": {"lr": 0.1, "steps": 4}},
+        {"hyperparameters": {"ratio": 1}},
+        {"checkpoints": 6},
+        {"flip": False},
+        {"test_items": 9},
+        {"network": {"name": "cnn"}},
+        {"data": "usps"},
+        {"method": "uda"},
+    ]
     assert len({one(**change).fingerprint for change in others} | {same}) == len(others) + 1
 
 

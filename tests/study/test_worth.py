@@ -66,8 +66,16 @@ def test_inversion_by_hand():
 
 
 def line(method: str, labels: int, seed: int, right: np.ndarray) -> dict:
-    return {"method": method, "labels": labels, "seed": seed, "test": "t", "seconds": 1.0, "n": len(right),
-            "right": int(right.sum()), "items": packed(right)}  # fmt: skip
+    return {
+        "method": method,
+        "labels": labels,
+        "seed": seed,
+        "test": "t",
+        "seconds": 1.0,
+        "n": len(right),
+        "right": int(right.sum()),
+        "items": packed(right),
+    }
 
 
 def draws(rng, p: dict[int, float], n: int, spread: float, own: float, seeds: int = 3):
@@ -158,13 +166,20 @@ def test_the_methods_curve_ends_at_the_run(tmp_path):
     assert found.curves["fixmatch"].labels.tolist() == [10, 20, 40]
     assert found.curves["fixmatch"].points[-1].value == right.mean()
     assert [(row["method"], row["labels"]) for row in found.forecasts()] == [
-        ("supervised", 80), ("supervised", 200), ("fixmatch", 80), ("fixmatch", 200),
-    ]  # fmt: skip
+        ("supervised", 80),
+        ("supervised", 200),
+        ("fixmatch", 80),
+        ("fixmatch", 200),
+    ]
     table = rows(found, lines, "fixmatch", 1000)
     assert [(row["method"], row["labels"], row["seeds"]) for row in table] == [
-        ("supervised", 10, 3), ("supervised", 20, 3), ("supervised", 40, 3), ("fixmatch", 10, 3), ("fixmatch", 20, 3),
+        ("supervised", 10, 3),
+        ("supervised", 20, 3),
+        ("supervised", 40, 3),
+        ("fixmatch", 10, 3),
+        ("fixmatch", 20, 3),
         ("fixmatch", 40, 1),
-    ]  # fmt: skip
+    ]
     said = sentences(found, "FixMatch")
     page = write_page(tmp_path, found, "FixMatch", said, table).read_text()
     assert "What the unlabelled items were worth to FixMatch" in page

@@ -31,9 +31,14 @@ def method_for(name: str, pool: Pool) -> torch.nn.Module:
     torch.manual_seed(0)
     channels = pool.items.shape[3]
     spec = Spec(
-        "cnn", pool.items.shape[1:], kind.outputs(pool.num_classes, resolved), (0.4,) * channels, (0.7,) * channels,
-        head=kind.head, members=kind.members,
-    )  # fmt: skip
+        "cnn",
+        pool.items.shape[1:],
+        kind.outputs(pool.num_classes, resolved),
+        (0.4,) * channels,
+        (0.7,) * channels,
+        head=kind.head,
+        members=kind.members,
+    )
     return kind(build(spec), **small)
 
 
@@ -41,8 +46,14 @@ def job_for(name: str, folder: Path | None = None, **plan: object) -> TrainJob:
     pool = pool_for(name)
     kept = {key: value for key, value in get(name).plan.items() if key not in ("batch_size", "precision")}
     settings = {
-        "steps": 6, "batch_size": 8, "precision": "32-true", "accelerator": "cpu", "probes": 0, "lr": 0.02, **plan
-    }  # fmt: skip
+        "steps": 6,
+        "batch_size": 8,
+        "precision": "32-true",
+        "accelerator": "cpu",
+        "probes": 0,
+        "lr": 0.02,
+        **plan,
+    }
     plan = Plan(**{**kept, **settings})
     return TrainJob(method_for(name, pool), pool, plan, ImageViews(flip=False), folder, progress=False)
 

@@ -23,14 +23,27 @@ STEPS = 3  # so that moving averages count
 BLOCK = 4  # every part of a batch is of so many items, or a multiple
 SIDE = 8
 # What makes the test tell more, or take less time, wherever a method has a hyper-parameter of that name ...
-OPTIONS = {"threshold": 0.45, "ratio": 2, "ways": 3, "shots": 1, "queries": 3, "anchors": 2, "queue": 20, "group": 2,
-           "dimensions": 8, "neighbours": 5}  # fmt: skip
+OPTIONS = {
+    "threshold": 0.45,
+    "ratio": 2,
+    "ways": 3,
+    "shots": 1,
+    "queries": 3,
+    "anchors": 2,
+    "queue": 20,
+    "group": 2,
+    "dimensions": 8,
+    "neighbours": 5,
+}
 # ... and where one method needs another value than the others, so that some pass its mask and some do not.
 OWN = {
-    "adamatch": {"threshold": 1.02}, "fixmatch": {"alignment": True}, "uda": {"annealing": "linear"},
-    "freematch": {"fairness": 0.1}, "flexmatch": {"warmup": False, "threshold": 0.6},
+    "adamatch": {"threshold": 1.02},
+    "fixmatch": {"alignment": True},
+    "uda": {"annealing": "linear"},
+    "freematch": {"fairness": 0.1},
+    "flexmatch": {"warmup": False, "threshold": 0.6},
     "label_propagation": {"warmup": 0.0},
-}  # fmt: skip
+}
 
 
 def cases() -> list[str]:

@@ -266,9 +266,11 @@ class Wishes(get("fixmatch")):  # type: ignore[misc]
 
 
 MASKS = Pool(
-    np.zeros((8, 16, 16, 3), np.uint8), np.where(np.arange(8) < 4, 0, -1), classes=("a", "b"),
+    np.zeros((8, 16, 16, 3), np.uint8),
+    np.where(np.arange(8) < 4, 0, -1),
+    classes=("a", "b"),
     masks=(np.arange(8 * 256).reshape(8, 16, 16) % 2).astype(np.uint8),
-)  # fmt: skip
+)
 
 
 @pytest.mark.parametrize(

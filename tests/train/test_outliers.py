@@ -145,9 +145,14 @@ def strange_pool() -> Pool:
 def run_of(folder=None, steps: int = 40, **plan: object) -> TrainJob:
     pool = strange_pool()
     settings = {
-        "steps": steps, "batch_size": 6, "precision": "32-true", "accelerator": "cpu", "probes": 0, "outliers": True,
+        "steps": steps,
+        "batch_size": 6,
+        "precision": "32-true",
+        "accelerator": "cpu",
+        "probes": 0,
+        "outliers": True,
         **plan,
-    }  # fmt: skip
+    }
     return TrainJob(get("fixmatch")(network("mlp", pool)), pool, Plan(**settings), Same(), folder, progress=False)
 
 

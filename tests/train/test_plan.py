@@ -46,10 +46,15 @@ def test_warm_up_rises_linearly():
 @pytest.mark.parametrize(
     ("steps", "norm", "ema"),
     [
-        (10, 0.1, 0.5), (100, 0.1, 0.8), (1000, 0.1, 0.98), (5000, 0.02, 0.996), (20_000, 0.005, 0.999),
-        (100_000, 0.001, 0.999), (2**20, 0.001, 0.999),
+        (10, 0.1, 0.5),
+        (100, 0.1, 0.8),
+        (1000, 0.1, 0.98),
+        (5000, 0.02, 0.996),
+        (20_000, 0.005, 0.999),
+        (100_000, 0.001, 0.999),
+        (2**20, 0.001, 0.999),
     ],
-)  # fmt: skip
+)
 def test_defaults_follow_the_length_of_the_run(steps, norm, ema):
     plan = Plan(steps=steps)
     assert plan.batch_norm_momentum == pytest.approx(norm)
@@ -64,10 +69,17 @@ def test_given_values_win():
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("steps", 0), ("batch_size", 0), ("devices", 0), ("seed", -1), ("optimizer", "adam"), ("lr", 0.0),
-        ("lr", float("nan")), ("final_lr", 1.1), ("lr_warmup", 1.0),
+        ("steps", 0),
+        ("batch_size", 0),
+        ("devices", 0),
+        ("seed", -1),
+        ("optimizer", "adam"),
+        ("lr", 0.0),
+        ("lr", float("nan")),
+        ("final_lr", 1.1),
+        ("lr_warmup", 1.0),
     ],
-)  # fmt: skip
+)
 def test_values_out_of_range(field, value):
     with pytest.raises(LeavenError, match=field):
         Plan(**{field: value})
@@ -89,11 +101,17 @@ def test_changes():
 @pytest.mark.parametrize(
     ("name", "value", "expected"),
     [
-        ("lr", math.inf, "above 0"), ("lr", math.nan, "above 0"), ("ema", 1.5, "0 to under 1"),
-        ("norm_momentum", 2, "0 to 1"), ("clip", 0, "above 0"), ("clip", -1, "above 0"),
-        ("weight_decay", math.inf, "at least 0"), ("lr_warmup", 1, "0 to under 1"), ("momentum", -0.1, "0 to under 1"),
+        ("lr", math.inf, "above 0"),
+        ("lr", math.nan, "above 0"),
+        ("ema", 1.5, "0 to under 1"),
+        ("norm_momentum", 2, "0 to 1"),
+        ("clip", 0, "above 0"),
+        ("clip", -1, "above 0"),
+        ("weight_decay", math.inf, "at least 0"),
+        ("lr_warmup", 1, "0 to under 1"),
+        ("momentum", -0.1, "0 to under 1"),
     ],
-)  # fmt: skip
+)
 def test_numbers_that_make_no_sense_are_refused(name, value, expected):
     with pytest.raises(LeavenError, match=f"{name} is {value}, but {expected} was expected"):
         Plan(**{name: value})

@@ -205,9 +205,11 @@ class Mistaken(get("supervised")):  # type: ignore[misc]
 
 @pytest.mark.parametrize(
     ("kind", "error", "words"),
-    [(IsKilled, LeavenError, r"^One of the 2 processes .* was lost.* killed.*; free some memory .* train again\.$"),
-     (Mistaken, Exception, "a mistake of mine")],
-)  # fmt: skip
+    [
+        (IsKilled, LeavenError, r"^One of the 2 processes .* was lost.* killed.*; free some memory .* train again\.$"),
+        (Mistaken, Exception, "a mistake of mine"),
+    ],
+)
 def test_a_process_that_is_killed_is_a_sentence(kind, error, words, quick):
     pool = feature_pool()
     with pytest.raises(error, match=words):

@@ -57,9 +57,24 @@ def leaven(folder: Path, errors: str, command: list[str]) -> None:
 
 def start(processes, folder: Path, method: str, out: str, *more: str) -> BaseProcess:
     command = [
-        "fit", f"{method}.npz", "-o", out, *OPTIONS[method], "--test", "test.npz", "--no-baseline",
-        "--network", "cnn", "--steps", str(STEPS), "--batch-size", "4", "--checkpoint-every", "0.1", *more,
-    ]  # fmt: skip
+        "fit",
+        f"{method}.npz",
+        "-o",
+        out,
+        *OPTIONS[method],
+        "--test",
+        "test.npz",
+        "--no-baseline",
+        "--network",
+        "cnn",
+        "--steps",
+        str(STEPS),
+        "--batch-size",
+        "4",
+        "--checkpoint-every",
+        "0.1",
+        *more,
+    ]
     process = processes.Process(target=leaven, args=(folder, out, command))
     process.start()
     return process

@@ -48,7 +48,10 @@ def test_what_a_person_has_set_stays(monkeypatch, name):
 @pytest.mark.skipif(sys.platform != "linux", reason="torch brings libgomp on Linux")
 def test_libgomp_takes_it():
     shown = children.subprocess.run(
-        [sys.executable, "-c", "import torch"], capture_output=True, text=True, check=True,
+        [sys.executable, "-c", "import torch"],
+        capture_output=True,
+        text=True,
+        check=True,
         env=os.environ | waiting.briefly() | {"OMP_DISPLAY_ENV": "verbose"},
-    ).stderr  # fmt: skip
+    ).stderr
     assert f"GOMP_SPINCOUNT = '{waiting.TURNS}'" in shown

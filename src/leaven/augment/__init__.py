@@ -8,6 +8,15 @@ from leaven.augment.shift import Shift
 from leaven.augment.warp import Warp
 
 __all__ = [
-    "OPERATIONS", "CTAugment", "Draw", "FeatureViews", "ImageViews", "Learner", "Policy", "RandAugment", "Shift",
-    "StrongView", "Warp",
-]  # fmt: skip
+    "OPERATIONS",
+    "CTAugment",
+    "Draw",
+    "FeatureViews",
+    "ImageViews",
+    "Learner",
+    "Policy",
+    "RandAugment",
+    "Shift",
+    "StrongView",
+    "Warp",
+]

@@ -13,9 +13,21 @@ from leaven.augment.drawn import Drawn
 
 #: The operations of FixMatch (Sohn et al. 2020, appendix D, table 12). A ``StreamBatch`` counts in this order.
 OPERATIONS = (
-    "AutoContrast", "Brightness", "Color", "Contrast", "Equalize", "Identity", "Posterize",
-    "Rotate", "Sharpness", "ShearX", "ShearY", "Solarize", "TranslateX", "TranslateY",
-)  # fmt: skip
+    "AutoContrast",
+    "Brightness",
+    "Color",
+    "Contrast",
+    "Equalize",
+    "Identity",
+    "Posterize",
+    "Rotate",
+    "Sharpness",
+    "ShearX",
+    "ShearY",
+    "Solarize",
+    "TranslateX",
+    "TranslateY",
+)
 
 #: name -> number
 NUMBER = {name: number for number, name in enumerate(OPERATIONS)}

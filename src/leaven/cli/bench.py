@@ -86,8 +86,9 @@ def _run(suite: Suite, book: CellLog, root: Path, out: Path, jobs: int | None) -
             said = line.note or f"{100 * (line.accuracy or 0):.1f} % after {line.seconds:.0f} s"
             print(
                 f"{countdown.one_more()}: {line.title}, {line.labels} labels, seed {line.seed}: {said}",
-                file=sys.stderr, flush=True,
-            )  # fmt: skip
+                file=sys.stderr,
+                flush=True,
+            )
     return found
 
 
@@ -118,10 +119,16 @@ def _list(as_json: bool) -> int:
     from leaven.study.bench.suite import shipped
 
     suites = [
-        {"name": s.name, "about": s.about, "data": s.data, "labels": list(s.labels), "seeds": s.seeds,
-         "cells": sum(1 for _ in s.cells())}
+        {
+            "name": s.name,
+            "about": s.about,
+            "data": s.data,
+            "labels": list(s.labels),
+            "seeds": s.seeds,
+            "cells": sum(1 for _ in s.cells()),
+        }
         for s in shipped()
-    ]  # fmt: skip
+    ]
     if as_json:
         print_json(suites)
     else:

@@ -15,9 +15,16 @@ if TYPE_CHECKING:
 
 
 def run(
-    run: Path, data: Path, labels: Path | None, unlabelled: str | None, episode: Episode, count: int, seed: int,
-    strict: bool, as_json: bool,
-) -> None:  # fmt: skip
+    run: Path,
+    data: Path,
+    labels: Path | None,
+    unlabelled: str | None,
+    episode: Episode,
+    count: int,
+    seed: int,
+    strict: bool,
+    as_json: bool,
+) -> None:
     """Solve many small tasks of classes that the run has not seen; print the mean accuracy."""
     from leaven.evaluation.episodes import evaluate_episodes
     from leaven.run.folder import read_config
@@ -31,10 +38,16 @@ def run(
     pool = _pool(data, labels, marker(unlabelled, config), model, strict)
     found = evaluate_episodes(method, pool, episode, count, seed, device=best_device())
     row = {
-        "method": config["method"], "ways": episode.ways, "shots": episode.shots, "queries": episode.queries,
-        "episodes": found.n, "transductive": method.transductive, "accuracy": found.value, "low": found.low,
+        "method": config["method"],
+        "ways": episode.ways,
+        "shots": episode.shots,
+        "queries": episode.queries,
+        "episodes": found.n,
+        "transductive": method.transductive,
+        "accuracy": found.value,
+        "low": found.low,
         "high": found.high,
-    }  # fmt: skip
+    }
     emit([row], as_json, f"{run} on {data}", _note(method, set(pool.classes) & set(config["classes"]), run))
 
 

@@ -22,9 +22,19 @@ if TYPE_CHECKING:
 PATHS = ("data", "labels", "source", "test")
 FORM = ("size", "channels", "white", "strict", "unlabelled")
 ALIKE = (
-    "network", "pretrained", "frozen", "resolution", "dropout", "flip", "augment", "validation", "baseline", "init",
-    "minutes", "budget",
-)  # fmt: skip
+    "network",
+    "pretrained",
+    "frozen",
+    "resolution",
+    "dropout",
+    "flip",
+    "augment",
+    "validation",
+    "baseline",
+    "init",
+    "minutes",
+    "budget",
+)
 
 
 def run(given: dict[str, Any], hyperparameters: dict[str, str]) -> int:
@@ -134,8 +144,11 @@ def _note(fitted: Sequence[FitResult], rows: list[dict[str, Any]], out: Path, ki
             "No accuracy can be stated, for every label was learnt from: give --test or --validation, or run "
             f"`leaven evaluate {out} FOLDER`."
         )
-    chance = [split for split, found in fitted[-1].evaluations.items()
-              if split != "unlabelled" and isinstance(found, Evaluation) and found.at_chance]  # fmt: skip
+    chance = [
+        split
+        for split, found in fitted[-1].evaluations.items()
+        if split != "unlabelled" and isinstance(found, Evaluation) and found.at_chance
+    ]
     said = [not_learnt(type(fitted[-1].trained).__name__).replace("`", "")] if chance else []
     best = {row["split"]: row for row in sorted(rows, key=lambda row: row["accuracy"])}
     behind = [split for split, row in best.items() if row["method"] == "supervised"]

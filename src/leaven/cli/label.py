@@ -37,8 +37,13 @@ def run(given: dict[str, Any], hyperparameters: dict[str, str]) -> int:
         given["target"], given["out"], classes=classes, annotator=annotator, store=given["store"], options=asked
     )
     try:
-        code = serve(session, host=given["host"], port=given["port"], browser=not given["no_browser"],
-                     annotator=given["annotator"] or "")  # fmt: skip
+        code = serve(
+            session,
+            host=given["host"],
+            port=given["port"],
+            browser=not given["no_browser"],
+            annotator=given["annotator"] or "",
+        )
         labelled = session.status(annotator)["labelled"]
         where: Path = session.folder
     except KeyboardInterrupt:

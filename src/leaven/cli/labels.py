@@ -61,12 +61,25 @@ def import_(
         name = store.name
     new = f" and {len(taken.classes)} new classes" if taken.classes else ""
     tell(
-        {"store": name, "format": form, "answers": taken.answers, "replaced": taken.replaced, "known": taken.known,
-         "classes": list(taken.classes), "left_out": said.left.counts, "notes": list(said.notes)},
+        {
+            "store": name,
+            "format": form,
+            "answers": taken.answers,
+            "replaced": taken.replaced,
+            "known": taken.known,
+            "classes": list(taken.classes),
+            "left_out": said.left.counts,
+            "notes": list(said.notes),
+        },
         as_json,
-        " ".join([f"{taken.answers} answers{new} of {path} in {name} ({taken.replaced} replace others, {taken.known} "
-                  "known).", *said.notes]),
-    )  # fmt: skip
+        " ".join(
+            [
+                f"{taken.answers} answers{new} of {path} in {name} ({taken.replaced} replace others, {taken.known} "
+                "known).",
+                *said.notes,
+            ]
+        ),
+    )
 
 
 def export(where: str, out: Path, form: str, by: str, every: bool, audit: bool, overwrite: bool, as_json: bool) -> None:
@@ -162,12 +175,14 @@ def _content(state: State) -> dict[str, Any]:
             for who in sorted({event.annotator for event in events})
         },
         "agreement": {
-            "items": found.items, "observed": found.observed, "fleiss": found.fleiss,
+            "items": found.items,
+            "observed": found.observed,
+            "fleiss": found.fleiss,
             "krippendorff": found.krippendorff,
             "pairs": [dict(zip(("a", "b", "items", "observed", "cohen"), pair, strict=True)) for pair in found.pairs],
         },
         "conflicts": {item: dict(state.votes[item]) for item in agreed.ties},
-    }  # fmt: skip
+    }
     if found.items:
         content["estimated_accuracy"] = state.consensus("dawid_skene").accuracy
     return content

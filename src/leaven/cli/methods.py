@@ -7,9 +7,14 @@ from typing import Any
 from leaven.cli.show import print_json
 
 SETTINGS = (
-    "baseline", "semi-supervised", "adaptation", "semi-supervised adaptation", "active learning", "pre-training",
+    "baseline",
+    "semi-supervised",
+    "adaptation",
+    "semi-supervised adaptation",
+    "active learning",
+    "pre-training",
     "few-shot",
-)  # fmt: skip
+)
 
 
 def run(name: str | None, as_json: bool) -> None:
@@ -67,12 +72,15 @@ def _row(kind: Any) -> dict[str, Any]:
         "defaults": defaults_of(kind),
         "hyperparameters": [
             {
-                "name": h.name, "type": getattr(h.type, "__name__", str(h.type)), "default": h.default,
-                "range": words(h.range), "help": h.help,
+                "name": h.name,
+                "type": getattr(h.type, "__name__", str(h.type)),
+                "default": h.default,
+                "range": words(h.range),
+                "help": h.help,
             }
             for h in kind.hyperparameters().values()
         ],
-    }  # fmt: skip
+    }
 
 
 def _option(parameter: dict[str, Any]) -> str:

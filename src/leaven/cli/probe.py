@@ -16,9 +16,17 @@ NOTE = (
 
 
 def run(
-    run: Path, data: Path, labels: Path | None, unlabelled: str | None, test: Path | None, per_class: int, seeds: int,
-    steps: int, strict: bool, as_json: bool,
-) -> None:  # fmt: skip
+    run: Path,
+    data: Path,
+    labels: Path | None,
+    unlabelled: str | None,
+    test: Path | None,
+    per_class: int,
+    seeds: int,
+    steps: int,
+    strict: bool,
+    as_json: bool,
+) -> None:
     """Evaluate the features of a run three ways, and print the figures."""
     from leaven.data import hold_out
     from leaven.data.names import listing

@@ -19,8 +19,19 @@ if TYPE_CHECKING:
 COLUMNS = ("file", "label", "strategy", "predicted", "confidence")
 
 
-def query(run: Path, data: Path, n: int, strategy: str, out: Path, labels: Path | None, unlabelled: str | None,
-          committee: list[Path], seed: int, strict: bool, as_json: bool) -> None:  # fmt: skip
+def query(
+    run: Path,
+    data: Path,
+    n: int,
+    strategy: str,
+    out: Path,
+    labels: Path | None,
+    unlabelled: str | None,
+    committee: list[Path],
+    seed: int,
+    strict: bool,
+    as_json: bool,
+) -> None:
     """Write a table of the items to label next, the most wanted first, with an empty column for the labels."""
     import numpy as np
 
@@ -78,9 +89,13 @@ def query(run: Path, data: Path, n: int, strategy: str, out: Path, labels: Path 
         columns["confidence"] = [f"{p:.4f}" for p in probabilities[rows].max(1)]
     write_table(out, columns)
     left, done = len(pool) - int(known.sum()), int(known.sum())
-    fewer = "" if len(rows) == min(n, left) else (
-        f" Fewer than the {min(n, left)} asked for, for all others are exact copies of these or of labelled ones."
-    )  # fmt: skip
+    fewer = (
+        ""
+        if len(rows) == min(n, left)
+        else (
+            f" Fewer than the {min(n, left)} asked for, for all others are exact copies of these or of labelled ones."
+        )
+    )
     tell(
         {"items": len(pool), "labelled": done, "chosen": len(rows), "strategy": name, "out": str(out)},
         as_json,

@@ -30,9 +30,13 @@ def emit(
     console = Console()
     if rows:
         table = Table(
-            title=title, title_justify="left", caption_justify="left", box=SIMPLE_HEAD, pad_edge=False,
+            title=title,
+            title_justify="left",
+            caption_justify="left",
+            box=SIMPLE_HEAD,
+            pad_edge=False,
             padding=(0, 1, 0, 0),
-        )  # fmt: skip
+        )
         if "source_labels" in rows[0]:
             table.caption = "labels: of the target + of the source"
         shown = sorted((c for c in rows[0] if c not in DRAWN), key=lambda c: c != "method")  # the method first

@@ -139,9 +139,13 @@ def _pools(given: dict[str, Any]) -> tuple[Pool, Pool]:
         pool, test = hold_out(pool, given["test_share"], seed=0)
     else:
         test = read_like(
-            given["test"], pool.items.shape[1:], (source or pool).classes, strict=given["strict"],
-            unlabelled=given["unlabelled"], white=pool.white,
-        )  # fmt: skip
+            given["test"],
+            pool.items.shape[1:],
+            (source or pool).classes,
+            strict=given["strict"],
+            unlabelled=given["unlabelled"],
+            white=pool.white,
+        )
         test = test.subset(test.labels >= 0)
         if not len(test):
             raise LeavenError(f"The test data {given['test']} have no labels; give a subfolder a class, or an .npz.")

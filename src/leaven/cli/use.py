@@ -49,9 +49,16 @@ def evaluate(
         use = "audit"
     pixels = Pixels.said(mask_values, background, like=config.get("inputs"))
     pool = read_like(
-        data, model.spec.shape, model.classes, labels=labels, use=use, strict=strict, pixels=pixels,
-        unlabelled=marker(unlabelled, config), white=model.white,
-    )  # fmt: skip
+        data,
+        model.spec.shape,
+        model.classes,
+        labels=labels,
+        use=use,
+        strict=strict,
+        pixels=pixels,
+        unlabelled=marker(unlabelled, config),
+        white=model.white,
+    )
     if pool.dense != model.spec.dense:
         has, wants = ("masks", "classes of images") if pool.dense else ("no masks", "those of pixels")
         raise LeavenError(f"{data} has {has}, but the model of {run} tells {wants}; give data of that kind.")

@@ -126,10 +126,15 @@ class Evaluation:
         z = read_archive(path, cls.__dataclass_fields__, AGAIN)
         n, k, shown = len(z["labels"]), len(z["classes"]), len(z["picture_rows"])
         require_form(
-            path, AGAIN, ("probabilities", z["probabilities"], "f", (n, k)), ("labels", z["labels"], "iu", (n,)),
-            ("ids", z["ids"], "U", (n,)), ("classes", z["classes"], "U", (k,)),
-            ("picture_rows", z["picture_rows"], "iu", (shown,)), ("pictures", z["pictures"], "u", (shown, *[None] * 3)),
-        )  # fmt: skip
+            path,
+            AGAIN,
+            ("probabilities", z["probabilities"], "f", (n, k)),
+            ("labels", z["labels"], "iu", (n,)),
+            ("ids", z["ids"], "U", (n,)),
+            ("classes", z["classes"], "U", (k,)),
+            ("picture_rows", z["picture_rows"], "iu", (shown,)),
+            ("pictures", z["pictures"], "u", (shown, *[None] * 3)),
+        )
         require_within(path, AGAIN, "probabilities", z["probabilities"], -1e-3, 1 + 1e-3)
         require_within(path, AGAIN, "labels", z["labels"], -1, k - 1)
         require_within(path, AGAIN, "picture_rows", z["picture_rows"], 0, n - 1)

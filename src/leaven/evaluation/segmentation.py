@@ -114,11 +114,17 @@ class DenseEvaluation:
         n, k, shown = len(z["known"]), len(z["classes"]), len(z["picture_rows"])
         size = (shown, *z["pictures"].shape[1:3])
         require_form(
-            path, AGAIN, ("counts", z["counts"], "iu", (n, k, k)), ("known", z["known"], "b", (n,)),
-            ("ids", z["ids"], "U", (n,)), ("classes", z["classes"], "U", (k,)),
-            ("picture_rows", z["picture_rows"], "iu", (shown,)), ("pictures", z["pictures"], "u", (*size, None)),
-            ("predicted", z["predicted"], "u", size), ("truth", z["truth"], "u", size),
-        )  # fmt: skip
+            path,
+            AGAIN,
+            ("counts", z["counts"], "iu", (n, k, k)),
+            ("known", z["known"], "b", (n,)),
+            ("ids", z["ids"], "U", (n,)),
+            ("classes", z["classes"], "U", (k,)),
+            ("picture_rows", z["picture_rows"], "iu", (shown,)),
+            ("pictures", z["pictures"], "u", (*size, None)),
+            ("predicted", z["predicted"], "u", size),
+            ("truth", z["truth"], "u", size),
+        )
         require_within(path, AGAIN, "counts", z["counts"], 0, 2**53)
         require_within(path, AGAIN, "predicted", z["predicted"], 0, k - 1)
         require_within(path, AGAIN, "picture_rows", z["picture_rows"], 0, n - 1)

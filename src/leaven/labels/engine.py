@@ -128,9 +128,7 @@ def reading(engine: Engine, name: str) -> Iterator[Connection]:
 def writing(engine: Engine, name: str) -> Iterator[Connection]:
     """A transaction that writes, one at a time over all processes; durable when it ends."""
     options = {WRITES: True}
-    with (
-        _anew(engine), in_words(name), engine.connect().execution_options(**options) as connection, connection.begin()
-    ):  # fmt: skip
+    with _anew(engine), in_words(name), engine.connect().execution_options(**options) as connection, connection.begin():
         if connection.dialect.name == "postgresql":
             waits = round(1000 * connection.get_execution_options()[WAITS])
             connection.exec_driver_sql("SET LOCAL synchronous_commit = on")

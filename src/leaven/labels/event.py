@@ -16,9 +16,15 @@ CLASS_KINDS = ("class_add", "class_rename", "class_remove")
 KINDS = (*ANSWERS, UNDO, *CLASS_KINDS)
 LONGEST_ID = 64
 NEEDED = {  # what an event of a kind says, beside its id and its annotator
-    "label": ("item", "label"), "skip": ("item",), "unsure": ("item",), "mask": ("item", "mask"), "undo": ("undoes",),
-    "class_add": ("label",), "class_rename": ("old", "label"), "class_remove": ("old",),
-}  # fmt: skip
+    "label": ("item", "label"),
+    "skip": ("item",),
+    "unsure": ("item",),
+    "mask": ("item", "mask"),
+    "undo": ("undoes",),
+    "class_add": ("label",),
+    "class_rename": ("old", "label"),
+    "class_remove": ("old",),
+}
 
 
 class Conflict(LeavenError):

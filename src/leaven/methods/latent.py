@@ -30,9 +30,16 @@ class Latent(nn.Module):
     """
 
     def __init__(
-        self, shape: tuple[int, ...], latent: int, width: int, classes: int = 0, *, layers: int, encodes: bool = True,
+        self,
+        shape: tuple[int, ...],
+        latent: int,
+        width: int,
+        classes: int = 0,
+        *,
+        layers: int,
+        encodes: bool = True,
         asks: bool = True,
-    ):  # fmt: skip
+    ):
         super().__init__()
         self.decoder = Generator(shape, latent, width, classes)
         if encodes:

@@ -59,17 +59,26 @@ class Spec:
         channels = self.shape[-1] if self.shape else 0
         sides = self.shape[:-1]
         for what, fits, range_ in (
-            ("shape", len(self.shape) in (1, 3) and channels >= bool(sides) and all(1 <= n <= MOST_SIDE for n in sides)
-             and math.prod(self.shape) <= MOST_ITEM, "(height, width, channels) or (D,), not too large"),
+            (
+                "shape",
+                len(self.shape) in (1, 3)
+                and channels >= bool(sides)
+                and all(1 <= n <= MOST_SIDE for n in sides)
+                and math.prod(self.shape) <= MOST_ITEM,
+                "(height, width, channels) or (D,), not too large",
+            ),
             ("classes", 0 <= self.classes <= MOST_CLASSES, f"0 to {MOST_CLASSES:,}"),
             ("mean", all(map(math.isfinite, self.mean)), "finite numbers"),
-            ("std", len(self.std) == len(self.mean) and all(0 < v < math.inf for v in self.std), "a positive number "
-             "for each of mean"),
+            (
+                "std",
+                len(self.std) == len(self.mean) and all(0 < v < math.inf for v in self.std),
+                "a positive number for each of mean",
+            ),
             ("resolution", self.resolution is None or 1 <= self.resolution <= MOST_SIDE, f"1 to {MOST_SIDE:,} pixels"),
             ("head", self.head in HEADS, " or ".join(HEADS)),
             ("members", 1 <= self.members <= MOST_MEMBERS, f"1 to {MOST_MEMBERS}"),
             ("dropout", 0 <= self.dropout < 1, "a number from 0 to under 1"),
-        ):  # fmt: skip
+        ):
             if not fits:
                 raise LeavenError(f"{what} of the network is {getattr(self, what)!r}, but {range_} was expected.")
 

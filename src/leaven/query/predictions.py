@@ -100,9 +100,14 @@ class PoolPredictions:
                 into[:] = member[rows]
             votes = kept
         return PoolPredictions(
-            gather(self.probabilities, rows), gather(self.features, rows), self.ids[rows], self.labelled[rows], votes,
-            of(self.acquisition), of(self.content),
-        )  # fmt: skip
+            gather(self.probabilities, rows),
+            gather(self.features, rows),
+            self.ids[rows],
+            self.labelled[rows],
+            votes,
+            of(self.acquisition),
+            of(self.content),
+        )
 
     def _require_finite(self, name: str, column: np.ndarray) -> None:
         for start, stop in parts(len(column)):

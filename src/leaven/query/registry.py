@@ -24,9 +24,17 @@ Choose = Callable[[PoolPredictions, int, np.ndarray], np.ndarray]
 Needs = Literal["features", "classifier", "dropout", "committee", "method"]
 
 Family = Literal[
-    "control", "staged", "uncertainty", "committee", "expected change", "expected error", "variance", "density",
-    "representative", "of the method",
-]  # fmt: skip
+    "control",
+    "staged",
+    "uncertainty",
+    "committee",
+    "expected change",
+    "expected error",
+    "variance",
+    "density",
+    "representative",
+    "of the method",
+]
 
 
 @dataclass(frozen=True)

@@ -27,9 +27,13 @@ def chosen(run: Run) -> Section:
         for name, at, row in zip(names, intervals, tried, strict=True)
     ]
     return Section(
-        "auto", "Why this method", run.auto["why"], [panel], table=Table(columns, rows),
+        "auto",
+        "Why this method",
+        run.auto["why"],
+        [panel],
+        table=Table(columns, rows),
         heading="The same items, beside the supervised baseline",
-    )  # fmt: skip
+    )
 
 
 def _difference(row: dict[str, Any]) -> list[str]:

@@ -38,9 +38,10 @@ def errors(run: Run) -> Section:
     cards = worst_cards(run.held_out)
     lead = "Label → prediction. "
     lead += (
-        "The model is at chance, so that it contradicts a label says nothing of the label." if run.held_out.at_chance
+        "The model is at chance, so that it contradicts a label says nothing of the label."
+        if run.held_out.at_chance
         else "Look here for wrong labels first: a sure model contradicts them."
-    )  # fmt: skip
+    )
     return Section("errors", title, lead if cards else "None: every held-out item is predicted rightly.", cards=cards)
 
 

@@ -71,7 +71,7 @@ def reliability_diagram(evaluation: Evaluation, style: str, label: str) -> Marku
                 title=told,
                 class_="hit",
             )
-        )  # fmt: skip
+        )
     return drawing(
         WIDTH,
         base + 42,

@@ -14,17 +14,19 @@ from leaven.report.training import learning, pseudo_labels
 
 def sections(run: Run) -> list[Section]:
     """All sections of a run that sorts whole items."""
-    return arranged([
-        *([chosen(run)] if run.auto else []),
-        learning(run),
-        pseudo_labels(run),
-        classes(run),
-        mistakes(run),
-        calibration(run),
-        balance(run),
-        errors(run),
-        label_next(run),
-    ])  # fmt: skip
+    return arranged(
+        [
+            *([chosen(run)] if run.auto else []),
+            learning(run),
+            pseudo_labels(run),
+            classes(run),
+            mistakes(run),
+            calibration(run),
+            balance(run),
+            errors(run),
+            label_next(run),
+        ]
+    )
 
 
 def arranged(made: Sequence[Section]) -> list[Section]:

@@ -36,12 +36,16 @@ def write_summary(
     panels : charts, above the tables
     """
     out = Path(out)
-    text = environment().get_template("summary.html").render(
-        title=title,
-        lead=lead,
-        tables=[(heading, figures.table(rows)) for heading, rows in tables],
-        samples=[(what, [data_uri(image) for image in images]) for what, images in samples],
-        pages=pages,
-        panels=panels,
-    )  # fmt: skip
+    text = (
+        environment()
+        .get_template("summary.html")
+        .render(
+            title=title,
+            lead=lead,
+            tables=[(heading, figures.table(rows)) for heading, rows in tables],
+            samples=[(what, [data_uri(image) for image in images]) for what, images in samples],
+            pages=pages,
+            panels=panels,
+        )
+    )
     return put(out / name, text)

@@ -44,10 +44,11 @@ def pseudo_labels(run: Run) -> Section:
         quantity.append(Series(f"{what} learnt from", run.metrics["step"], rate, "c"))
         lower = run.of("hyperparameters", "threshold") is not None
         said.append(
-            f"In the last steps {percent(float(rate[-1]))} of the {what} passed the threshold." if rate[-1] > 0
+            f"In the last steps {percent(float(rate[-1]))} of the {what} passed the threshold."
+            if rate[-1] > 0
             else f"In the last steps none of the {what} passed the threshold, so nothing was learnt from them: train "
             f"longer (--steps), label more{', or let less confident ones in (--threshold)' if lower else ''}."
-        )  # fmt: skip
+        )
     curve = _held_out(run.curve)
     if len(curve.get("confident", ())):
         n = np.round(curve["n"] * curve["confident"]).astype(int)

@@ -84,9 +84,14 @@ def _onnx(model: Model, example: torch.Tensor) -> bytes:
     except ImportError as error:
         raise LeavenError("ONNX needs packages: pip install 'leaven-learn[onnx]'.") from error
     program = torch.onnx.export(
-        model.network, (example,), dynamo=True, dynamic_shapes=({0: _batch()},), input_names=["input"],
-        output_names=["scores"], verbose=False,
-    )  # fmt: skip
+        model.network,
+        (example,),
+        dynamo=True,
+        dynamic_shapes=({0: _batch()},),
+        input_names=["input"],
+        output_names=["scores"],
+        verbose=False,
+    )
     assert program is not None
     content = program.model_proto
     for name, value in model.about().items():

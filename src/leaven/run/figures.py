@@ -36,8 +36,16 @@ def figures(
         if split == "unlabelled" or not evaluation.known.any():
             continue
         found = evaluation.score()
-        row = {"method": method, "split": split, **labels, "accuracy": found.value, "low": found.low,
-               "high": found.high, "n": found.n, "seconds": round(seconds, 2)}  # fmt: skip
+        row = {
+            "method": method,
+            "split": split,
+            **labels,
+            "accuracy": found.value,
+            "low": found.low,
+            "high": found.high,
+            "n": found.n,
+            "seconds": round(seconds, 2),
+        }
         if isinstance(evaluation, Evaluation):
             row["calibration_error"] = evaluation.calibration_error()
         if evaluation.metric != "accuracy":

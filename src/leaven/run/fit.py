@@ -132,17 +132,26 @@ def fit(
     backbone = _backbone(chosen, options, pool, run, resume, loggers, progress)
     asked = _runs(chosen, options, run)
     prepared = prepare(
-        chosen.spec, pool, chosen.flip, chosen.plan, augment=chosen.augment, backbone=backbone,
-        plain=all(one.method.closed for one, _ in asked), progress=progress,
-    )  # fmt: skip
+        chosen.spec,
+        pool,
+        chosen.flip,
+        chosen.plan,
+        augment=chosen.augment,
+        backbone=backbone,
+        plain=all(one.method.closed for one, _ in asked),
+        progress=progress,
+    )
     seen = {split: _seen(chosen, part, backbone, progress) for split, part in parts.items()}
     runs: Runs = []
     for one, where in asked:
         job = replace(
-            _job(one, prepared, backbone, progress), folder=where, resume=resume, loggers=loggers,
+            _job(one, prepared, backbone, progress),
+            folder=where,
+            resume=resume,
+            loggers=loggers,
             probe=Curve(seen, where) if seen else None,
             label=name_of(one.method) if one is chosen else folder.BASELINE,
-        )  # fmt: skip
+        )
         rehearse(job)
         runs.append((one, job))
     time = ""
@@ -179,9 +188,15 @@ def seconds_a_step(pool: Pool, options: Options, *, progress: bool = True) -> fl
     chosen = resolve_options(options, pool)
     backbone = _backbone(chosen, options, pool, None, False, (), progress)
     prepared = prepare(
-        chosen.spec, pool, chosen.flip, chosen.plan, augment=chosen.augment, backbone=backbone,
-        plain=chosen.method.closed, progress=progress,
-    )  # fmt: skip
+        chosen.spec,
+        pool,
+        chosen.flip,
+        chosen.plan,
+        augment=chosen.augment,
+        backbone=backbone,
+        plain=chosen.method.closed,
+        progress=progress,
+    )
     return step_seconds(_job(chosen, prepared, backbone, progress))
 
 
@@ -245,9 +260,15 @@ def pretrain(
         plan["batch_size"] = options.plan["batch_size"]
     plan |= options.init_plan
     own = Options(
-        chosen.start.method, network=chosen.spec.name, pretrained=options.pretrained, resolution=options.resolution,
-        frozen=False, plan=plan, flip=options.flip, baseline=False,
-    )  # fmt: skip
+        chosen.start.method,
+        network=chosen.spec.name,
+        pretrained=options.pretrained,
+        resolution=options.resolution,
+        frozen=False,
+        plan=plan,
+        flip=options.flip,
+        baseline=False,
+    )
     where = run / folder.INIT if run else None
     going_on = resume and where is not None and (where / folder.CONFIG).exists()
     unlabelled = pool.with_labels(np.full(len(pool), -1))
@@ -307,8 +328,9 @@ def _train(
         network = compose(chosen.spec, network, backbone)
     classes = pool.classes if chosen.method.learns == "classes" else ()
     model = Model(network, chosen.spec, classes, pool.white)
-    return FitResult(name_of(chosen.method), model, evaluations, trained.seconds, labels, job.method.eval(),
-                  trained.snapshots)  # fmt: skip
+    return FitResult(
+        name_of(chosen.method), model, evaluations, trained.seconds, labels, job.method.eval(), trained.snapshots
+    )
 
 
 def _rows(items: np.ndarray, rows: np.ndarray) -> np.ndarray:

@@ -36,19 +36,44 @@ PART = ".part"  # ends the name of what is being written
 KINDS = ("demo", "simulation", "bench")  # of folders that hold several runs; any other holds one
 # What training makes, and what starting anew removes; whatever else lies in the folder is the user's.
 FILES = (
-    CONFIG, MODEL, RESULT, REPORT, METRICS, CURVE, CHECKPOINT, "model.onnx", "model.pt2", ROUNDS, AUTO, FOLDS, WORTH,
-    WORTH_PAGE, WORTH_LINES,
-)  # fmt: skip
+    CONFIG,
+    MODEL,
+    RESULT,
+    REPORT,
+    METRICS,
+    CURVE,
+    CHECKPOINT,
+    "model.onnx",
+    "model.pt2",
+    ROUNDS,
+    AUTO,
+    FOLDS,
+    WORTH,
+    WORTH_PAGE,
+    WORTH_LINES,
+)
 FOLDERS = (BASELINE, INIT, EVALUATIONS, SNAPSHOTS, "tensorboard", "wandb")
 # What decides the weights and so must be as it was when a run goes on.
 DECISIVE = (
-    "data", "classes", "method", "hyperparameters", "network", "plan", "flip", "augment", "validation", "init",
+    "data",
+    "classes",
+    "method",
+    "hyperparameters",
+    "network",
+    "plan",
+    "flip",
+    "augment",
+    "validation",
+    "init",
     "simulation",
-)  # fmt: skip
+)
 FREE = {
-    "data": ("path",), "init": ("path",), "plan": ("checkpoint_every", "probes", "accelerator", "snapshots"),
-    "simulation": ("budgets", "strategies"), "auto": ("chosen", "why"),
-}  # fmt: skip
+    "data": ("path",),
+    "init": ("path",),
+    "plan": ("checkpoint_every", "probes", "accelerator", "snapshots"),
+    "simulation": ("budgets", "strategies"),
+    "auto": ("chosen", "why"),
+}
 LATER = ("content", "white")  # keys that runs of older versions lack: they go on by what they have
 DIGESTS = {"fingerprint": "names or labels of items", "content": "the items themselves, or their names or labels"}
 

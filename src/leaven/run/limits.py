@@ -59,12 +59,16 @@ def augment_for(asked: str | None, method: type[Method], pool: Pool, frozen: boo
     if name == "randaugment":
         return name
     reason = (
-        "is for images, and these are feature vectors" if pool.kind == "features"
-        else "learns from images of one class each, and these have masks" if pool.dense
-        else "learns from how a network tells the classes, and this method learns none" if method.learns != "classes"
-        else "learns while the backbone does, and this one is frozen, its views made once (--tuned trains it)" if frozen
+        "is for images, and these are feature vectors"
+        if pool.kind == "features"
+        else "learns from images of one class each, and these have masks"
+        if pool.dense
+        else "learns from how a network tells the classes, and this method learns none"
+        if method.learns != "classes"
+        else "learns while the backbone does, and this one is frozen, its views made once (--tuned trains it)"
+        if frozen
         else ""
-    )  # fmt: skip
+    )
     if reason and asked:
         raise LeavenError(f"--augment {name} {reason}; leave it at randaugment.")
     return "randaugment" if reason else name

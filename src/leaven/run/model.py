@@ -75,9 +75,13 @@ class Model:
         if len(shape) == 3:
             height, width, channels = shape
             taken: dict[str, Any] = {
-                "layout": "NCHW", "height": height, "width": width, "channels": channels, "range": [0, 1],
+                "layout": "NCHW",
+                "height": height,
+                "width": width,
+                "channels": channels,
+                "range": [0, 1],
                 "colours": "RGB" if channels == 3 else "grey",
-            }  # fmt: skip
+            }
             if self.white != UNKNOWN:  # what to divide images by that are not of 8 bits
                 taken["white"] = self.white.asdict()
         else:
@@ -174,7 +178,13 @@ def feature_head(spec: Spec, weights: Mapping[str, torch.Tensor]) -> Network:
     """The head over a frozen backbone, built to fit ``weights``."""
     features = len(weights["mean"])
     head = Spec(
-        "angular", (features,), spec.classes, (0.0,) * features, (1.0,) * features, head=spec.head,
-        members=spec.members, dropout=spec.dropout,
-    )  # fmt: skip
+        "angular",
+        (features,),
+        spec.classes,
+        (0.0,) * features,
+        (1.0,) * features,
+        head=spec.head,
+        members=spec.members,
+        dropout=spec.dropout,
+    )
     return build(head)

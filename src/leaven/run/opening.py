@@ -47,12 +47,16 @@ def _data(pool: Pool, held: int) -> str:
 def _training(chosen: ResolvedOptions, method: str, minutes: float | None) -> str:
     spec = chosen.spec
     start = (
-        f"taught by {chosen.start.method} first" if chosen.start is not None and chosen.start.method
-        else f"started from {chosen.start.path}" if chosen.start is not None
-        else "pretrained" if spec.pretrained
-        else "as they are" if chosen.method.closed
+        f"taught by {chosen.start.method} first"
+        if chosen.start is not None and chosen.start.method
+        else f"started from {chosen.start.path}"
+        if chosen.start is not None
+        else "pretrained"
+        if spec.pretrained
+        else "as they are"
+        if chosen.method.closed
         else "from random weights"
-    )  # fmt: skip
+    )
     kept = ", frozen" if spec.frozen else ""
     plan = chosen.plan
     number = f"{plan.steps:,} steps" if minutes is None else f"{minutes:g} minutes of steps"

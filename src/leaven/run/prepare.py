@@ -64,9 +64,15 @@ def prepare(
     features = _encode(spec, pool.items, views, key, plan, backbone, progress)
     features, mean, std = match_moments(features, pool.domain)
     head = Spec(
-        "angular", (features.shape[2],), spec.classes, mean, std, head=spec.head, members=spec.members,
+        "angular",
+        (features.shape[2],),
+        spec.classes,
+        mean,
+        std,
+        head=spec.head,
+        members=spec.members,
         dropout=spec.dropout,
-    )  # fmt: skip
+    )
     seen = FeatureViews(torch.tensor(std), 0.0, 0.0, 0.2, torch.tensor(mean), weak_views=len(views) - drawn)
     return Prepared(pool.with_items(features), seen, head)
 

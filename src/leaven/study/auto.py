@@ -167,10 +167,18 @@ def fit_auto(
             folder.write_json(writes / folder.CONFIG, configured(evidence.chosen))
         folder.write_json(writes / folder.AUTO, evidence.asdict())
     fitted = fit(
-        pool, run, asked[evidence.chosen], test=test, source=source, record=record, loggers=loggers, progress=progress,
-        resume=resume or (claimed and run is not None), overwrite=overwrite and not claimed,
+        pool,
+        run,
+        asked[evidence.chosen],
+        test=test,
+        source=source,
+        record=record,
+        loggers=loggers,
+        progress=progress,
+        resume=resume or (claimed and run is not None),
+        overwrite=overwrite and not claimed,
         announce=announce,
-    )  # fmt: skip
+    )
     if not claimed and writes is not None:
         from leaven.report import write_report
 

@@ -36,12 +36,21 @@ def figures(lines: Sequence[Line]) -> list[dict[str, Any]]:
             at = mean_of_runs(values) if len(values) > 1 else proportion(found[0].right, found[0].n)
             mean, half = student(more) if len(more) > 1 else (float(np.mean(more)) if more else np.nan, np.nan)
             other = strategy != CONTROL
-            rows.append({
-                "strategy": strategy, "labels": found[0].labels, "accuracy": at.value, "low": at.low, "high": at.high,
-                "n": found[0].n, "seeds": len(found), "seconds": round(sum(line.seconds for line in found), 1),
-                "difference": mean if other else None, "difference_low": mean - half if other else None,
-                "difference_high": mean + half if other else None,
-            })  # fmt: skip
+            rows.append(
+                {
+                    "strategy": strategy,
+                    "labels": found[0].labels,
+                    "accuracy": at.value,
+                    "low": at.low,
+                    "high": at.high,
+                    "n": found[0].n,
+                    "seeds": len(found),
+                    "seconds": round(sum(line.seconds for line in found), 1),
+                    "difference": mean if other else None,
+                    "difference_low": mean - half if other else None,
+                    "difference_high": mean + half if other else None,
+                }
+            )
     return rows
 
 
@@ -70,8 +79,10 @@ def verdict(rows: Sequence[dict[str, Any]]) -> str:
     if last[0]["seeds"] < 2:
         return "One seed cannot tell a strategy from chance: give more --seeds."
     words = []
-    for where, side in (("ahead of", [r for r in last if r["difference_low"] > 0]),
-                        ("behind", [r for r in last if r["difference_high"] < 0])):  # fmt: skip
+    for where, side in (
+        ("ahead of", [r for r in last if r["difference_low"] > 0]),
+        ("behind", [r for r in last if r["difference_high"] < 0]),
+    ):
         if side:
             words.append(f"{', '.join(r['strategy'] for r in side)} {where} {CONTROL}")
     found = " and ".join(words) if words else f"no strategy differs from {CONTROL}"

@@ -108,10 +108,12 @@ def _why(best: Tried, tried: Sequence[Tried], folds: int, candidates: int) -> st
         pair = near.difference
         said = f"{judged}, and no method more; the nearest, {near.name}, {_points(pair)}. {best.name} was chosen."
     reason = (
-        "The interval of the difference includes 0" if pair.low <= 0 <= pair.high
-        else f"McNemar's exact test gives p = {pair.p:.2f}" if not pair.proven
+        "The interval of the difference includes 0"
+        if pair.low <= 0 <= pair.high
+        else f"McNemar's exact test gives p = {pair.p:.2f}"
+        if not pair.proven
         else ""
-    )  # fmt: skip
+    )
     proof = f" {reason}: these labels do not prove which of the two is better." if reason else ""
     return (
         f"{said}{proof} A fold trains on {folds - 1} of {folds} parts of the labels, and the best of {candidates} "

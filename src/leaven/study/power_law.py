@@ -67,9 +67,11 @@ def fit_curves(
         step = RATES[1] - RATES[0]
         span = (max(RATES[0] / 10, c[0] - step), min(1.0, c[0] + step))
         found = minimize_scalar(
-            lambda x: float(_best(m**-x, accuracies, weights)[2][0]), bounds=span, method="bounded",
+            lambda x: float(_best(m**-x, accuracies, weights)[2][0]),
+            bounds=span,
+            method="bounded",
             options={"xatol": 1e-10},
-        )  # fmt: skip
+        )
         if found.fun < misses[best[0], 0]:
             c = np.array([float(found.x)])
             a, b, _ = _best(m ** -c[0], accuracies, weights)

@@ -36,7 +36,7 @@ def probe(
     seeds: int = 3,
     steps: int = 300,
     progress: bool = True,
-) -> list[dict[str, Any]]:  # fmt: skip
+) -> list[dict[str, Any]]:
     """The three evaluations of the backbone in ``run``, each followed by that of the backbone as it was before.
 
     Parameters
@@ -83,10 +83,17 @@ def probe(
         runs = []
         for seed, part in enumerate(few):
             options = Options(
-                "supervised", network=spec.name, pretrained=False, frozen=False, resolution=spec.resolution,
+                "supervised",
+                network=spec.name,
+                pretrained=False,
+                frozen=False,
+                resolution=spec.resolution,
                 init=InitFrom(path=run, model=Model(network, spec, ())),
-                plan={"steps": steps, "seed": seed, "probes": 0}, flip=config["flip"], validation=0.0, baseline=False,
-            )  # fmt: skip
+                plan={"steps": steps, "seed": seed, "probes": 0},
+                flip=config["flip"],
+                validation=0.0,
+                baseline=False,
+            )
             [fitted] = fit(part, None, options, test=test, progress=progress)
             runs.append(fitted.evaluations["test"].accuracy())
         accuracy = mean_of_runs([one.value for one in runs]) if seeds > 1 else runs[0]

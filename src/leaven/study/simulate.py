@@ -177,8 +177,16 @@ def play(game: Game, seeds: int, book: RoundLog, *, progress: bool = True) -> It
                         trained.probabilities, trained.features, ids, known, votes, trained.acquisition, game.content
                     )
                     asked = ids[select(strategy, said, budget, _seed(seed, number))] if budget else ids[:0]
-                    line = Line(seed, strategy, number, int(known.sum()), trained.right, len(game.test),
-                                round(trained.seconds, 2), tuple(asked.tolist()))  # fmt: skip
+                    line = Line(
+                        seed,
+                        strategy,
+                        number,
+                        int(known.sum()),
+                        trained.right,
+                        len(game.test),
+                        round(trained.seconds, 2),
+                        tuple(asked.tolist()),
+                    )
                     book.add(line)
                 _require_same(line, known, budget)
                 if line.n != len(game.test) or not set(line.asked) <= place.keys():

@@ -62,12 +62,19 @@ def content(found: Weighed, said: Sequence[str], rows: Sequence[dict[str, Any]])
     at, low, high = (None if math.isinf(v) else round(v, 1) for v in found.equal)
     own = found.own.asdict()
     return {
-        "labels": found.labels, "accuracy": own, "equal_to": {"labels": at, "low": low, "high": high},
-        "worth": {k: None if v is None else round(max(0.0, v - found.labels), 1)
-                  for k, v in (("labels", at), ("low", low), ("high", high))},
-        "limit": found.limit, "measured": list(rows), "forecast": found.forecasts(),
-        "curves": {name: curve.asdict() for name, curve in found.curves.items()}, "said": list(said),
-    }  # fmt: skip
+        "labels": found.labels,
+        "accuracy": own,
+        "equal_to": {"labels": at, "low": low, "high": high},
+        "worth": {
+            k: None if v is None else round(max(0.0, v - found.labels), 1)
+            for k, v in (("labels", at), ("low", low), ("high", high))
+        },
+        "limit": found.limit,
+        "measured": list(rows),
+        "forecast": found.forecasts(),
+        "curves": {name: curve.asdict() for name, curve in found.curves.items()},
+        "said": list(said),
+    }
 
 
 def write_page(run: PathLike, found: Weighed, title: str, said: Sequence[str], rows: Sequence[dict[str, Any]]) -> Path:
@@ -77,24 +84,37 @@ def write_page(run: PathLike, found: Weighed, title: str, said: Sequence[str], r
     most = max(5 * found.labels, int(base.labels.max()))
     own = found.own
     point = Series(
-        f"{title}, the run", np.array([found.labels]), np.array([own.value]), "a", np.array([own.low]),
+        f"{title}, the run",
+        np.array([found.labels]),
+        np.array([own.value]),
+        "a",
+        np.array([own.low]),
         np.array([own.high]),
-    )  # fmt: skip
+    )
     styles = {name: "b" if name == BASE else "c" for name in found.curves}
     smooth = [_smooth(name, found, most, styles[name]) for name in found.curves]
     measured = [
-        Series(f"{name}, measured", curve.labels.astype(float), np.array([p.value for p in curve.points]),
-               "d" if name == BASE else "c")
+        Series(
+            f"{name}, measured",
+            curve.labels.astype(float),
+            np.array([p.value for p in curve.points]),
+            "d" if name == BASE else "c",
+        )
         for name, curve in found.curves.items()
-    ]  # fmt: skip
+    ]
     height = Series(f"{title}'s accuracy", np.array([0.0, float(most)]), np.array([own.value, own.value]), "a")
     text = "Accuracy on held-out items against the number of labels."
     near = [*smooth, *measured, height, point]
     panels = [
-        Panel(text, line_chart(near, text, unit="labels"), [(s.name, s.style) for s in near],
-              "The run is worth the labels with which the baseline's curve meets its height. The bands are 95 % "
-              "intervals; beyond the measured points all is extrapolated.", wide=True)
-    ]  # fmt: skip
+        Panel(
+            text,
+            line_chart(near, text, unit="labels"),
+            [(s.name, s.style) for s in near],
+            "The run is worth the labels with which the baseline's curve meets its height. The bands are 95 % "
+            "intervals; beyond the measured points all is extrapolated.",
+            wide=True,
+        )
+    ]
     heading = f"What the unlabelled items were worth to {title}"
     tables = [("Measured", list(rows)), ("Forecast", found.forecasts())]
     return write_summary(run, heading, " ".join(said), tables, [], [], panels, name=folder.WORTH_PAGE)

@@ -156,11 +156,19 @@ def task_of(run: PathLike, pool: Pool, known: Pool, test: Pool | None) -> Task:
     network = config["network"]
     plan = config["plan"] | {"probes": 0, "devices": 1, "nodes": 1, "snapshots": 0}
     base = Options(
-        BASE, network=network["name"], pretrained=network["pretrained"] if start is None else None,
-        frozen=network["frozen"] or None, resolution=network["resolution"], plan=plan, flip=config["flip"],
-        augment=config.get("augment"), validation=0.0, baseline=False, init=start,
+        BASE,
+        network=network["name"],
+        pretrained=network["pretrained"] if start is None else None,
+        frozen=network["frozen"] or None,
+        resolution=network["resolution"],
+        plan=plan,
+        flip=config["flip"],
+        augment=config.get("augment"),
+        validation=0.0,
+        baseline=False,
+        init=start,
         dropout=network.get("dropout", 0.0),
-    )  # fmt: skip
+    )
     method = replace(base, method=config["method"], hyperparameters=config["hyperparameters"])
     task = Task(pool.subset(rows), known.labels[rows], test, config, {BASE: base, config["method"]: method})
     if not len(task.rows):
@@ -188,11 +196,15 @@ def train_all(
             [fitted] = fit(task.draw(count, seed), None, own, test=task.test, progress=progress)
             found = fitted.evaluations["test"]
             line = {
-                "method": name, "labels": count, "seed": seed, "test": test,
-                "seconds": round(fitted.seconds, 2), "n": len(task.test),
+                "method": name,
+                "labels": count,
+                "seed": seed,
+                "test": test,
+                "seconds": round(fitted.seconds, 2),
+                "n": len(task.test),
                 "right": int((found.predicted == found.labels).sum()),
                 "items": packed(found.predicted == found.labels),
-            }  # fmt: skip
+            }
             lines.add(line)
         if line["n"] != len(task.test):
             raise LeavenError(f"{lines.path} tells of other test items than there are; {lines.mend}.")

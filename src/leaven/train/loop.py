@@ -68,9 +68,16 @@ class Loop:
         self.method, self.optimizer = fabric.setup(method, _optimizer(method, self.plan))
         views, self.learner = _own(job.views, fabric.device)
         self.batches = Batches(
-            job.pool, method.streams, views, job.plan, fabric.device, fabric.global_rank, fabric.world_size,
-            type(method).__name__, method.own_views,
-        )  # fmt: skip
+            job.pool,
+            method.streams,
+            views,
+            job.plan,
+            fabric.device,
+            fabric.global_rank,
+            fabric.world_size,
+            type(method).__name__,
+            method.own_views,
+        )
         self.belonging: np.ndarray | None = None  # of each item of the pool, where it is asked for
         self.bad_step = torch.full((), -1, device=fabric.device, dtype=torch.long)
         if job.resume and job.folder is not None and (job.folder / CHECKPOINT).exists():

@@ -14,9 +14,16 @@ from leaven.methods.ranges import NOT_NEGATIVE, POSITIVE, SHARE, within, words
 LEAST = {"steps": 1, "batch_size": 1, "devices": 1, "nodes": 1, "probes": 0, "seed": 0, "snapshots": 0}
 UNDER_ONE = Interval(ge=0, lt=1)
 RANGES = {
-    "lr": POSITIVE, "momentum": UNDER_ONE, "weight_decay": NOT_NEGATIVE, "final_lr": SHARE, "lr_warmup": UNDER_ONE,
-    "ema": UNDER_ONE, "norm_momentum": SHARE, "clip": POSITIVE, "checkpoint_every": NOT_NEGATIVE,
-}  # fmt: skip
+    "lr": POSITIVE,
+    "momentum": UNDER_ONE,
+    "weight_decay": NOT_NEGATIVE,
+    "final_lr": SHARE,
+    "lr_warmup": UNDER_ONE,
+    "ema": UNDER_ONE,
+    "norm_momentum": SHARE,
+    "clip": POSITIVE,
+    "checkpoint_every": NOT_NEGATIVE,
+}
 KNOWN = {
     "optimizer": ("sgd", "adamw"),
     "accelerator": ("auto", "cpu", "gpu", "cuda", "mps"),

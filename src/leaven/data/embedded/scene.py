@@ -11,9 +11,21 @@ CLASSES = ("sky", "building", "road", "pavement", "tree", "car", "person", "pole
 SKY, BUILDING, ROAD, PAVEMENT, TREE, CAR, PERSON, POLE = range(8)
 #: Names of the paints; a number at the end stands for one of several.
 PAINTS = (
-    "sky", "road", "mark", "pavement", "kerb", "glass", "tyre", "lamp", "skin", "trunk", "pole", "sign", "shop",
+    "sky",
+    "road",
+    "mark",
+    "pavement",
+    "kerb",
+    "glass",
+    "tyre",
+    "lamp",
+    "skin",
+    "trunk",
+    "pole",
+    "sign",
+    "shop",
     *(f"{name}{k}" for name in ("wall", "leaf", "body", "shirt", "trouser") for k in range(4)),
-)  # fmt: skip
+)
 FOCAL = 0.9  # in heights of the picture
 FAR = 70.0  # metres; behind it is the skyline
 DRAWS = 640  # numbers that a scene draws; what its parts leave over is unused

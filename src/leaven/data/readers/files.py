@@ -16,9 +16,13 @@ from .folder import File, decode_files
 
 
 def read_files(
-    paths: Sequence[PathLike], *, size: int | tuple[int, int] | None = None, channels: int | None = None,
-    white: Any = None, strict: bool = False,
-) -> Pool:  # fmt: skip
+    paths: Sequence[PathLike],
+    *,
+    size: int | tuple[int, int] | None = None,
+    channels: int | None = None,
+    white: Any = None,
+    strict: bool = False,
+) -> Pool:
     """Unlabelled pool of these image files, in their order; the ids are the paths as they were given.
 
     Parameters

@@ -84,8 +84,13 @@ def read_masks(
         255 is not said to be none; and as for `read_folder`.
     """
     form: dict[str, Any] = {
-        "size": size, "channels": channels, "white": white, "strict": strict, "cache": cache, "progress": progress,
-    }  # fmt: skip
+        "size": size,
+        "channels": channels,
+        "white": white,
+        "strict": strict,
+        "cache": cache,
+        "progress": progress,
+    }
     if masks is None:
         said = stated(None, values, classes, ignore)
         return read_painted(images, None, classes=said.names if said else (), **form)

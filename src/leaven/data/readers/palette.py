@@ -12,9 +12,19 @@ from leaven.data.pool import NO_CLASS
 
 # Easy to tell apart for most eyes, in dark and light pages (after Okabe & Ito 2008, and Tol's muted scheme).
 COLOURS = (
-    "#88ccee", "#cc6677", "#7d7a85", "#ddcc77", "#117733", "#332288", "#ee3377", "#f0e442", "#44aa99", "#aa4499",
-    "#e69f00", "#661100",
-)  # fmt: skip
+    "#88ccee",
+    "#cc6677",
+    "#7d7a85",
+    "#ddcc77",
+    "#117733",
+    "#332288",
+    "#ee3377",
+    "#f0e442",
+    "#44aa99",
+    "#aa4499",
+    "#e69f00",
+    "#661100",
+)
 UNKNOWN = "#f4efe7"  # pixels that do not count
 
 

@@ -66,9 +66,19 @@ def read_torchvision(
         if len(whole) == len(dataset.dataset):
             return whole.subset(rows)
         raise LeavenError("A Subset of a data set with unreadable images has no fixed rows: mend them first.")
-    pool = _read(dataset, classes if classes is not None else _class_names(dataset), unlabelled, {
-        "size": size, "channels": channels, "white": white, "strict": strict, "cache": cache, "progress": progress,
-    })  # fmt: skip
+    pool = _read(
+        dataset,
+        classes if classes is not None else _class_names(dataset),
+        unlabelled,
+        {
+            "size": size,
+            "channels": channels,
+            "white": white,
+            "strict": strict,
+            "cache": cache,
+            "progress": progress,
+        },
+    )
     return pool if classes is not None else without_unlabelled(pool, unlabelled)
 
 

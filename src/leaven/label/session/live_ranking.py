@@ -71,8 +71,11 @@ class LiveRanking:
     def by_class(self) -> dict[int, Order]:
         """Rows by the class they are taken for, the surest first."""
         guess, sure = self.guesses
-        return {k: Order.of(rows[np.argsort(-sure[rows], kind="stable")])
-                for k in range(len(self.classes)) if len(rows := np.flatnonzero(guess == k))}  # fmt: skip
+        return {
+            k: Order.of(rows[np.argsort(-sure[rows], kind="stable")])
+            for k in range(len(self.classes))
+            if len(rows := np.flatnonzero(guess == k))
+        }
 
     def warm(self) -> LiveRanking:
         """Compute now what the grid needs, so that no request has to wait for it."""

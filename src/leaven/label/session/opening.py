@@ -115,9 +115,13 @@ def _of_run(run: Path) -> Settings:
         )
     net = config["network"]
     network = {
-        "network": net["name"], "frozen": net["frozen"] or None, "resolution": net["resolution"],
-        "pretrained": net["pretrained"] or None, "flip": config["flip"], "augment": config.get("augment"),
-    }  # fmt: skip
+        "network": net["name"],
+        "frozen": net["frozen"] or None,
+        "resolution": net["resolution"],
+        "pretrained": net["pretrained"] or None,
+        "flip": config["flip"],
+        "augment": config.get("augment"),
+    }
     form = {name: inputs[name] for name in ("size", "channels") if inputs[name] is not None}
     if not inputs["data"].endswith(".npz"):
         form = {"size": config["data"]["shape"][:2], "channels": config["data"]["shape"][2]}
@@ -125,10 +129,14 @@ def _of_run(run: Path) -> Settings:
         form["white"] = white
     plan = {name: config["plan"][name] for name in ("optimizer", "lr", "weight_decay")}  # rounds are short
     return Settings(
-        inputs["data"], initial_labels.RUN, method=config["method"], hyperparameters=config["hyperparameters"],
+        inputs["data"],
+        initial_labels.RUN,
+        method=config["method"],
+        hyperparameters=config["hyperparameters"],
         plan=plan,
-        network={name: value for name, value in network.items() if value is not None}, form=form,
-    )  # fmt: skip
+        network={name: value for name, value in network.items() if value is not None},
+        form=form,
+    )
 
 
 def _as_given(asked: dict[str, Any]) -> dict[str, Any]:

@@ -150,9 +150,10 @@ class Queue:
         """Rows that somebody has in front of them and that have no label."""
         now = self.clock()
         return [
-            row for row, by in self.holds.items()
+            row
+            for row, by in self.holds.items()
             if row not in self.tally.labelled and any(hold.until > now for hold in by.values())
-        ]  # fmt: skip
+        ]
 
     def changed(self, rows: Iterable[int]) -> None:
         """Note which of these rows wait for a second person now."""

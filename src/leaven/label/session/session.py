@@ -195,8 +195,12 @@ class Session:
                 last = self._tally.state.last(annotator)
                 answers = [] if last is None else self._tally.together(last)
         if before is None and answers:
-            self._write(*(Event(_nth(event, k), "undo", annotator, item=answer.item, undoes=answer.id)
-                          for k, answer in enumerate(answers)))  # fmt: skip
+            self._write(
+                *(
+                    Event(_nth(event, k), "undo", annotator, item=answer.item, undoes=answer.id)
+                    for k, answer in enumerate(answers)
+                )
+            )
         with self._lock:
             self._look()
             offered = self._offer_again({*undoes, *(answer.id for answer in answers)})
@@ -210,9 +214,14 @@ class Session:
             for row, question in zip(rows, questions, strict=True) if before is None else ():
                 self._ask.queue.hold(row, annotator, question)
             alone = questions[0] if len(answers) == 1 and questions else None  # none where its file is gone
-            return {"event": event, "undone": {"kind": answers[0].kind, "label": answers[0].label},
-                    "labelled": len(self._tally.labelled), "item": alone.item if alone else "", "question": alone,
-                    "items": [question.item for question in questions]}  # fmt: skip
+            return {
+                "event": event,
+                "undone": {"kind": answers[0].kind, "label": answers[0].label},
+                "labelled": len(self._tally.labelled),
+                "item": alone.item if alone else "",
+                "question": alone,
+                "items": [question.item for question in questions],
+            }
 
     def grid(self, annotator: str, label: str | None, n: int, held: Collection[str] = ()) -> dict[str, Any]:
         """Items that the model takes for the same class, the surest first, to be accepted together.
@@ -237,8 +246,11 @@ class Session:
             chosen = next((k for k in order if news.classes[k] == label), next(iter(order), None))
             rows = [] if chosen is None else [row for row in news.by_class[chosen].rows if open_[row]][:n]
             found = [self._ask.queue.hold(row, annotator, self._ask.question(row, GRID)) for row in rows]
-            return {"label": (label or "") if chosen is None else news.classes[chosen], "questions": found,
-                    "choices": choices}  # fmt: skip
+            return {
+                "label": (label or "") if chosen is None else news.classes[chosen],
+                "questions": found,
+                "choices": choices,
+            }
 
     def accept(
         self,
@@ -378,8 +390,17 @@ class Session:
 
     # -- what is answered ------------------------------------------------------------------------------------------
 
-    def _event(self, annotator: str, event: str, kind: str, row: int, label: str, shown: bool, seconds: float | None,
-               replaces: str) -> Event:  # fmt: skip
+    def _event(
+        self,
+        annotator: str,
+        event: str,
+        kind: str,
+        row: int,
+        label: str,
+        shown: bool,
+        seconds: float | None,
+        replaces: str,
+    ) -> Event:
         if kind not in ("label", "skip", "unsure"):
             raise LeavenError(f"There is no answer of the kind {kind!r}, expected label, skip or unsure.")
         stands = self._tally.standing(row, annotator)
@@ -391,11 +412,21 @@ class Session:
         if judged and self._ask.news is not None:  # nobody saw it
             suggestion, confidence = self._ask.news.suggestion(row)
         return Event(
-            event, kind, annotator, item=self.items.names[row], label=label if kind == "label" else "",
-            replaces=replaces, strategy=question.strategy, score=question.score, model=question.model,
-            suggestion=suggestion, confidence=confidence, shown=shown and not judged and bool(question.suggestion),
-            seconds=seconds, audit=judged,
-        )  # fmt: skip
+            event,
+            kind,
+            annotator,
+            item=self.items.names[row],
+            label=label if kind == "label" else "",
+            replaces=replaces,
+            strategy=question.strategy,
+            score=question.score,
+            model=question.model,
+            suggestion=suggestion,
+            confidence=confidence,
+            shown=shown and not judged and bool(question.suggestion),
+            seconds=seconds,
+            audit=judged,
+        )
 
     def _require_seen(self, annotator: str, row: int, version: str = "") -> None:
         """See that the picture that was answered is the item's."""
@@ -464,8 +495,13 @@ class Session:
 
     def _receipt(self, event: Event) -> dict[str, Any]:
         row = self.items.rows.get(event.item)
-        return {"event": event.id, "item": "" if row is None else self.items.ids[row], "label": event.label,
-                "seq": event.seq, "labelled": len(self._tally.labelled)}  # fmt: skip
+        return {
+            "event": event.id,
+            "item": "" if row is None else self.items.ids[row],
+            "label": event.label,
+            "seq": event.seq,
+            "labelled": len(self._tally.labelled),
+        }
 
     def _look(self) -> None:
         """Read what came since where the store can be reached; else go on by what is known, and say so in the status.

@@ -52,9 +52,14 @@ class WorkerClient:
         """Start the process."""
         with open(self.run / LOG, "ab") as log:
             process = children.start(  # a session of its own: Ctrl-C at the terminal is the server's to answer
-                "leaven.label.worker.process", str(self.run), variables={"PYTHONUNBUFFERED": "1"},
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log, start_new_session=True,
-            )  # fmt: skip
+                "leaven.label.worker.process",
+                str(self.run),
+                variables={"PYTHONUNBUFFERED": "1"},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,
+            )
         self._log(f"started as process {process.pid}: {leaven.__version__}, Python {platform.python_version()}")
         self._process = process
         self._send(self._first)
@@ -79,11 +84,13 @@ class WorkerClient:
         busy = now["state"] in ("training", "scoring")
         step = now.get("steps", 0) if now["state"] == "scoring" else last_step(self._metrics) if self._metrics else 0
         return {
-            "state": now["state"], "step": step if busy else 0,
-            "steps": now.get("steps", 0), "round": now.get("round", 0),
+            "state": now["state"],
+            "step": step if busy else 0,
+            "steps": now.get("steps", 0),
+            "round": now.get("round", 0),
             "seconds": round(time.monotonic() - self._began, 1) if busy else now.get("seconds", 0),
             "error": now.get("error", ""),
-        }  # fmt: skip
+        }
 
     def close(self) -> None:
         """Let it go: it ends when its pipe does, and is killed where it does not."""

@@ -104,8 +104,9 @@ def _entry(entry: Any) -> dict[str, Any]:
             raise Bad(f"items is not a list of at most {MOST} triples, or nothing is in it.")
         if not all(isinstance(one, list) and len(one) in (2, 3) for one in items):
             raise Bad("items does not hold triples of an event, an item and a version.")
-        triples = [(_id(event, EVENT, "event"), _id(item, ITEM, "item"), *map(_version, more))
-                   for event, item, *more in items]  # fmt: skip
+        triples = [
+            (_id(event, EVENT, "event"), _id(item, ITEM, "item"), *map(_version, more)) for event, item, *more in items
+        ]
         said["event"] = _id(entry["event"], EVENT, "event") if "event" in entry else ""
         return said | {"label": text(entry, "label", LABEL, needed=True), "items": triples, "left_out": left_out}
     if kind == "classes":

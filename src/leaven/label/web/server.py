@@ -137,9 +137,14 @@ def create_app(
         Route("/api/send", send, methods=["POST"]),
     ]
     handlers: dict[Any, Callable[[Request, Exception], Awaitable[Response]]] = {
-        Bad: _told(400), Conflict: _told(409), LeavenError: _told(400), Unreadable: _told(422), KeyError: _missing,
-        Unavailable: _unavailable, Replaced: _told(410),
-    }  # fmt: skip
+        Bad: _told(400),
+        Conflict: _told(409),
+        LeavenError: _told(400),
+        Unreadable: _told(422),
+        KeyError: _missing,
+        Unavailable: _unavailable,
+        Replaced: _told(410),
+    }
     guard = Middleware(Guard, token=token, cookie=f"leaven_{port}", host=host)
     return Starlette(routes=routes, middleware=[guard], exception_handlers=handlers)
 
@@ -292,9 +297,17 @@ def serve(
         )
     print(f"Label at {url}\nStop with Ctrl-C; labels are kept as they come.", flush=True)
     config = uvicorn.Config(
-        app, http=Connection, backlog=AT_ONCE, log_level="error", access_log=False, lifespan="off", ws="none",
-        server_header=False, timeout_graceful_shutdown=2, timeout_keep_alive=75,
-    )  # fmt: skip
+        app,
+        http=Connection,
+        backlog=AT_ONCE,
+        log_level="error",
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        server_header=False,
+        timeout_graceful_shutdown=2,
+        timeout_keep_alive=75,
+    )
     ahead = Prefetch(session.items, thumbs.path)
     try:
         with suppress(KeyboardInterrupt), link_file(folder, url) if browser else nullcontext("") as link:

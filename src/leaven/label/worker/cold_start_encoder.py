@@ -46,9 +46,13 @@ def encoded(
         lot = list(names[start : start + LOT])
         pixels = np.stack([_pixels(items, name, pair) for name in lot])
         spec: Spec = spec_for(
-            network, pixels, 2, pretrained=asked.get("pretrained"), frozen=asked.get("frozen"),
+            network,
+            pixels,
+            2,
+            pretrained=asked.get("pretrained"),
+            frozen=asked.get("frozen"),
             resolution=asked.get("resolution"),
-        )  # fmt: skip
+        )
         if not spec.frozen or not spec.pretrained or stop():
             return None
         features.append(encode_plain(spec, pixels, plan, progress=False))

@@ -40,9 +40,14 @@ SHORT = {"steps": 200, "batch_size": 16, "probes": 0}
 
 
 def train(
-    run: Path, settings: Settings, items: ItemIndex, pool: Pool, known: Mapping[str, str | None], state: State,
+    run: Path,
+    settings: Settings,
+    items: ItemIndex,
+    pool: Pool,
+    known: Mapping[str, str | None],
+    state: State,
     tell: Callable[..., None],
-) -> int:  # fmt: skip
+) -> int:
     """Train, score the pool and rank it; the answer is the number of the round, which then stands at the run's top.
 
     ``known`` are the classes, as called now, of what was known before; ``None`` where the class was removed.
@@ -66,9 +71,7 @@ def train(
     tell(training={"state": "training", "round": number, "steps": steps, "folder": str(where)})
     told = {"seq": state.seq, "labelled": len(state.votes)}
     record = {"inputs": _inputs(settings, where / rounds.LEARNT), "labelling": told | {"round": number}}
-    fitted = fit(
-        pool, where, options, test=judged(pool, true), source=settings.data, record=record, progress=False
-    )[-1]  # fmt: skip
+    fitted = fit(pool, where, options, test=judged(pool, true), source=settings.data, record=record, progress=False)[-1]
     _write_labels(where / rounds.LEARNT, {name: labels[name] for name in pool.ids[pool.labels >= 0].tolist()})
     tell(training={"state": "scoring", "round": number, "steps": steps})
     finish(run, number, settings, items, pool, fitted.model, state, set(known), told, fitted.trained)
@@ -105,9 +108,17 @@ def take_up(
 
 
 def finish(
-    run: Path, number: int, settings: Settings, items: ItemIndex, pool: Pool, model: Model, state: State,
-    known: set[str], told: Mapping[str, int], trained: Method | None = None,
-) -> None:  # fmt: skip
+    run: Path,
+    number: int,
+    settings: Settings,
+    items: ItemIndex,
+    pool: Pool,
+    model: Model,
+    state: State,
+    known: set[str],
+    told: Mapping[str, int],
+    trained: Method | None = None,
+) -> None:
     """What a model says of the pool, and the ranking that follows; with it the round is finished.
 
     ``told`` is what the model knew: the last event of the store (``seq``), and how many items had a label.
@@ -126,8 +137,11 @@ def finish(
     if trained is not None and trained.acquires and find(strategy).needs == "method":
         columns["acquisition"] = predict_acquisition(trained, pool.items, device=best_device())
     rows = _rank(strategy, columns, np.flatnonzero(open_), answered, settings.every, settings.seed + 1000 * number)
-    predicted = {name: int(probabilities[row].argmax()) for row, name in enumerate(names)
-                 if name in set_aside or name in state.audit}  # fmt: skip
+    predicted = {
+        name: int(probabilities[row].argmax())
+        for row, name in enumerate(names)
+        if name in set_aside or name in state.audit
+    }
     figures = {"labelled": told["labelled"], "seq": told["seq"], "classes": list(model.classes), "predicted": predicted}
     folder.write_json(where / rounds.PREDICTED, figures)
     about = (f"{number:04d}", told["seq"], told["labelled"], strategy, model.classes)
@@ -180,8 +194,16 @@ def _options(run: Path, settings: Settings) -> Options:
 def _inputs(settings: Settings, labels: Path) -> dict[str, Any]:
     """As `leaven fit` writes it, so that a run's data can be read again."""
     form = {name: settings.form.get(name) for name in ("size", "channels", "white")}
-    return {"data": settings.data, "labels": str(labels), "source": None, "test": None, **form, "strict": False,
-            "per_class": None, "seed": settings.seed}  # fmt: skip
+    return {
+        "data": settings.data,
+        "labels": str(labels),
+        "source": None,
+        "test": None,
+        **form,
+        "strict": False,
+        "per_class": None,
+        "seed": settings.seed,
+    }
 
 
 def _write_labels(path: Path, labels: dict[str, str]) -> None:

@@ -150,8 +150,13 @@ def write(state: State, path: Path, by: str) -> int:
         for one in found:
             annotations.append({"id": len(annotations) + 1, "image_id": key, "iscrowd": 0, **one})
     categories = [{"id": k, "name": name, "supercategory": ""} for name, k in number.items()]
-    content = {"info": {"description": "labels of leaven"}, "licenses": [], "images": images,
-               "annotations": annotations, "categories": categories}  # fmt: skip
+    content = {
+        "info": {"description": "labels of leaven"},
+        "licenses": [],
+        "images": images,
+        "annotations": annotations,
+        "categories": categories,
+    }
     path.write_text(json.dumps(content, ensure_ascii=False), "utf-8")
     return len(images)
 

@@ -133,15 +133,17 @@ def write(state: State, path: Path) -> int:
         annotations = []
         for who, event in sorted(given.items()):
             count += 1
-            annotations.append({
-                "id": count,
-                "completed_by": {"email": who},
-                "result": _result(event),
-                "was_cancelled": event.kind == "skip",
-                "ground_truth": False,
-                "created_at": event.at,
-                "lead_time": event.seconds,
-            })  # fmt: skip
+            annotations.append(
+                {
+                    "id": count,
+                    "completed_by": {"email": who},
+                    "result": _result(event),
+                    "was_cancelled": event.kind == "skip",
+                    "ground_truth": False,
+                    "created_at": event.at,
+                    "lead_time": event.seconds,
+                }
+            )
         tasks.append({"id": number, "data": {DATA: item}, "annotations": annotations, "predictions": []})
     path.write_text(json.dumps(tasks, ensure_ascii=False, indent=1), "utf-8")
     return count
@@ -295,16 +297,31 @@ def _polygon(points: Sequence[tuple[float, float]], height: int, width: int) -> 
 
 def _result(event: Event) -> list[dict[str, Any]]:
     if event.kind == "label":
-        return [{"id": event.id[:10], "from_name": FROM, "to_name": TO, "type": "choices",
-                 "value": {"choices": [event.label]}}]  # fmt: skip
+        return [
+            {
+                "id": event.id[:10],
+                "from_name": FROM,
+                "to_name": TO,
+                "type": "choices",
+                "value": {"choices": [event.label]},
+            }
+        ]
     if event.kind != "mask":
         return []
     (height, width), runs = parsed(event.mask)
     regions = []
     for k, name in enumerate(sorted(runs)):
         value = {"format": "rle", "rle": brush.encode(decode(event.mask, [name]) == 0), "brushlabels": [name]}
-        regions.append({
-            "id": f"{event.id[:8]}{k:02}", "from_name": FROM, "to_name": TO, "type": "brushlabels",
-            "original_width": width, "original_height": height, "image_rotation": 0, "value": value,
-        })  # fmt: skip
+        regions.append(
+            {
+                "id": f"{event.id[:8]}{k:02}",
+                "from_name": FROM,
+                "to_name": TO,
+                "type": "brushlabels",
+                "original_width": width,
+                "original_height": height,
+                "image_rotation": 0,
+                "value": value,
+            }
+        )
     return regions

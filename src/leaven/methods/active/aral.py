@@ -60,9 +60,12 @@ class ARAL(Supervised):
         warmup: Annotated[float, "share of the run over which the last two rise; early images are noise", SHARE] = 0.4,
         no_active: Annotated[bool, "ablation: no sampler; ask at random"] = False,
         no_encoder: Annotated[bool, "ablation: the GAN alone, no encoder and no sampler; ask by BALD"] = False,
-        no_cotraining: Annotated[bool, "ablation: in the first half of the run the GAN alone, with its own network, in "
-                                       "the second the classifier, with its images, and VAAL's questions"] = False,
-    ):  # fmt: skip
+        no_cotraining: Annotated[
+            bool,
+            "ablation: in the first half of the run the GAN alone, with its own network, in "
+            "the second the classifier, with its images, and VAAL's questions",
+        ] = False,
+    ):
         super().__init__(network, strong=strong)
         self.ratio, self.latent_size, self.width, self.beta = ratio, latent, width, beta
         self.matching, self.real, self.made, self.warmup = matching, real, made, warmup

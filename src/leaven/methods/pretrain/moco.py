@@ -35,8 +35,13 @@ class MoCo(Method):
     learns = "features"
     pixels = True
     plan: ClassVar = {
-        "batch_size": 256, "lr": 0.03, "lr_warmup": 0.1, "final_lr": 0.0, "weight_decay": 1e-4, "nesterov": False
-    }  # fmt: skip
+        "batch_size": 256,
+        "lr": 0.03,
+        "lr_warmup": 0.1,
+        "final_lr": 0.0,
+        "weight_decay": 1e-4,
+        "nesterov": False,
+    }
     queue: Tensor
     items: Tensor
     place: Tensor

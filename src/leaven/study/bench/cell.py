@@ -60,10 +60,17 @@ class Cell:
 
         network = dict(self.network)
         return Options(
-            self.method, self.hyperparameters, network=network.pop("name", "auto"), **network, flip=self.flip,
-            augment=self.augment, plan=self.plan | {"seed": self.seed, "probes": self.checkpoints}, baseline=False,
-            validation=0.0, minutes=self.minutes,
-        )  # fmt: skip
+            self.method,
+            self.hyperparameters,
+            network=network.pop("name", "auto"),
+            **network,
+            flip=self.flip,
+            augment=self.augment,
+            plan=self.plan | {"seed": self.seed, "probes": self.checkpoints},
+            baseline=False,
+            validation=0.0,
+            minutes=self.minutes,
+        )
 
 
 @dataclass(frozen=True)

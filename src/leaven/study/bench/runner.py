@@ -73,8 +73,13 @@ def _start(cell: Cell, root: Path, out: Path, jobs: int) -> Running:
     said = tempfile.TemporaryFile("w+")  # noqa: SIM115 (it is closed with the process)
     variables = {"OMP_NUM_THREADS": "1"} if jobs > 1 else {}
     process = children.start(
-        "leaven.study.bench.process", task, variables=variables,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=said, text=True,
+        "leaven.study.bench.process",
+        task,
+        variables=variables,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=said,
+        text=True,
         start_new_session=True,  # Ctrl-C goes to the parent alone, which tells its children once
-    )  # fmt: skip
+    )
     return Running(cell, process, said)

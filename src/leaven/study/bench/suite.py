@@ -81,9 +81,20 @@ class Suite:
         if self.minutes is not None:
             plan.pop("steps", None)
         return Cell(
-            entry.title, entry.name, labels, seed, self.data, self.test_items, self.checkpoints, self.flip,
-            entry.hyperparameters, plan, self.network, entry.augment, self.minutes,
-        )  # fmt: skip
+            entry.title,
+            entry.name,
+            labels,
+            seed,
+            self.data,
+            self.test_items,
+            self.checkpoints,
+            self.flip,
+            entry.hyperparameters,
+            plan,
+            self.network,
+            entry.augment,
+            self.minutes,
+        )
 
     def narrowed(
         self,
@@ -117,9 +128,12 @@ class Suite:
         if steps is not None:
             entries = tuple(replace(entry, plan=entry.plan | {"steps": steps}) for entry in entries)
         found = replace(
-            self, entries=entries, labels=tuple(n for n in self.labels if not labels or n in labels),
-            seeds=self.seeds if seeds is None else seeds, minutes=minutes,
-        )  # fmt: skip
+            self,
+            entries=entries,
+            labels=tuple(n for n in self.labels if not labels or n in labels),
+            seeds=self.seeds if seeds is None else seeds,
+            minutes=minutes,
+        )
         if not any(True for _ in found.cells()):
             raise LeavenError(f"Nothing of the suite {self.name} is left; ask for other methods or labels.")
         return found
@@ -168,11 +182,18 @@ def read(path: Path) -> Suite:
             raise LeavenError(f"{path} has two methods {entry.title!r}; give one of them another title.")
     network = Reader(path, "[suite.network]", table.get("network", dict, {}), tuple(NETWORK))
     return Suite(
-        path.stem, table.get("about", str), table.get("data", str), labels, table.count("seeds", 3),
-        table.count("checkpoints", 100), table.get("test_items", int, 0),
-        table.get("flip", bool) if "flip" in table.table else None, _plan(path, "[suite.plan]", table),
-        {key: network.get(key, NETWORK[key]) for key in network.table}, entries,
-    )  # fmt: skip
+        path.stem,
+        table.get("about", str),
+        table.get("data", str),
+        labels,
+        table.count("seeds", 3),
+        table.count("checkpoints", 100),
+        table.get("test_items", int, 0),
+        table.get("flip", bool) if "flip" in table.table else None,
+        _plan(path, "[suite.plan]", table),
+        {key: network.get(key, NETWORK[key]) for key in network.table},
+        entries,
+    )
 
 
 def _entry(path: Path, number: int, found: Any, labels: tuple[int, ...]) -> Entry:
@@ -190,11 +211,15 @@ def _entry(path: Path, number: int, found: Any, labels: tuple[int, ...]) -> Entr
         raise LeavenError(f"{path}: 'labels' of {where} holds {stray[0]}, which [suite] lacks; add it there.")
     published = Reader(path, f"'published' of {where}", table.get("published", dict, {}), tuple(map(str, labels)))
     return Entry(
-        name, table.get("title", str, name), table.get("hyperparameters", dict, {}),
-        _plan(path, f"'plan' of {where}", table), own,
+        name,
+        table.get("title", str, name),
+        table.get("hyperparameters", dict, {}),
+        _plan(path, f"'plan' of {where}", table),
+        own,
         {int(key): published.get(key, float) for key in published.table},
-        table.get("augment", str) if "augment" in table.table else None, table.get("note", str, ""),
-    )  # fmt: skip
+        table.get("augment", str) if "augment" in table.table else None,
+        table.get("note", str, ""),
+    )
 
 
 def _plan(path: Path, where: str, table: Reader) -> dict[str, Any]:

@@ -39,9 +39,10 @@ def figures(suite: Suite, found: Mapping[str, Found]) -> list[Row]:
             ]
             rows.append(
                 {"data": suite.data, "labels": labels, "method": entry.title, "name": entry.name}
-                | _mean(list(done.values())) | _difference(more)
+                | _mean(list(done.values()))
+                | _difference(more)
                 | {"published": entry.published.get(labels), "note": "; ".join(notes) or entry.note}
-            )  # fmt: skip
+            )
     return rows
 
 
@@ -95,25 +96,49 @@ def over_control(row: Row) -> str:
 def brief(row: Row) -> Row:
     """What a person sees of a row on a terminal of 80 columns; what the machine did stands in ``table.md``."""
     return {
-        "data": f"{row['data']}, {row['labels']} labels", "method": row["method"], "accuracy": row["accuracy"],
-        "low": row["low"], "high": row["high"], "over supervised": over_control(row), "seconds": row["seconds"],
-    }  # fmt: skip
+        "data": f"{row['data']}, {row['labels']} labels",
+        "method": row["method"],
+        "accuracy": row["accuracy"],
+        "low": row["low"],
+        "high": row["high"],
+        "over supervised": over_control(row),
+        "seconds": row["seconds"],
+    }
 
 
 def markdown(suite: Suite, rows: Sequence[Row]) -> str:
     """``table.md``."""
-    columns = ("labels", "method", "accuracy ± 95 %", "over supervised, points", "seeds", "training", "images/s",
-               "peak memory", "published", "note")  # fmt: skip
+    columns = (
+        "labels",
+        "method",
+        "accuracy ± 95 %",
+        "over supervised, points",
+        "seeds",
+        "training",
+        "images/s",
+        "peak memory",
+        "published",
+        "note",
+    )
     lines = [columns, ("---",) * len(columns)]
     for row in rows:
         seconds = row["seconds"]
         rate = "" if row["images_per_second"] is None else f"{row['images_per_second']:,.0f}"
         memory = "" if row["memory"] is None else f"{row['memory'] / 1e9:.2f} GB"
-        lines.append((
-            str(row["labels"]), row["method"], _plus_minus(row), over_control(row), str(row["seeds"]),
-            "" if seconds is None else f"{seconds:.0f} s", rate, memory,
-            "" if row["published"] is None else f"{row['published']} %", row["note"].replace("|", "\\|"),
-        ))  # fmt: skip
+        lines.append(
+            (
+                str(row["labels"]),
+                row["method"],
+                _plus_minus(row),
+                over_control(row),
+                str(row["seeds"]),
+                "" if seconds is None else f"{seconds:.0f} s",
+                rate,
+                memory,
+                "" if row["published"] is None else f"{row['published']} %",
+                row["note"].replace("|", "\\|"),
+            )
+        )
     table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
     return f"# {suite.name}\n\n{suite.about}\n\n{table}\n"
 
