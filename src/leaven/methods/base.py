@@ -152,10 +152,12 @@ class Batch:
 
     ``progress`` is the share of the run that is done, from 0 (first step) to just under 1; ``phase`` the name of the
     update that is being made, for methods with several a step; ``averaged`` the moving average of the network, in
-    evaluation mode: the model that the run would end with here (a mean teacher).
+    evaluation mode: the model that the run would end with here (a mean teacher); ``teacher`` the network that the run
+    was given beside it, frozen and in evaluation mode, where ``Method.teacher`` asks for one.
     """
 
     averaged: nn.Module
+    teacher: nn.Module
 
     def __init__(self, draws: Mapping[str, StreamBatch], progress: float = 0.0, phase: str = ""):
         self.draws = draws
@@ -236,6 +238,8 @@ class Method(nn.Module):
         the pool once, through a backbone that stays as it is, and sets the head of the network
     taught : of a closed form, whether its backbone must have been taught: images pass a pretrained one, or one that
         MoCo teaches first; else, where none is pretrained, their pixels are the features
+    teacher : what it asks of a frozen network beside it (``batch.teacher``): ``classes``, scores of the pool's classes;
+        ``features``, a backbone that takes its items; nothing, where it is empty
     transductive : whether ``predict_episode`` looks at all queries of a task together
     pixels : whether it serves pools with masks too: what it says of a pixel of one view it then moves to the others by
         ``StreamBatch.to`` and ``StreamBatch.labels_of``
@@ -255,6 +259,7 @@ class Method(nn.Module):
     members: ClassVar[int] = 1
     closed: ClassVar[bool] = False
     taught: ClassVar[bool] = True
+    teacher: ClassVar[Literal["", "classes", "features"]] = ""
     transductive: ClassVar[bool] = False
     pixels: ClassVar[bool] = False
     vectors: ClassVar[bool] = True

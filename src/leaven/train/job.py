@@ -30,6 +30,7 @@ class TrainJob:
     views : how items are seen, see ``leaven.augment``
     folder : where checkpoint and log go; ``None``: nothing is written
     resume : go on from the checkpoint in ``folder``
+    teacher : a network that the method is shown beside its own, see ``Method.teacher``; it is not trained
     probe : called as ``probe(step, seconds, network)`` with the averaged network, ``plan.probes`` times and at the end
     loggers : names of further loggers, ``tensorboard`` or ``wandb``
     label : what the progress bar says
@@ -42,6 +43,7 @@ class TrainJob:
     views: Any
     folder: Path | None = None
     resume: bool = False
+    teacher: nn.Module | None = None
     probe: Probe | None = None
     loggers: tuple[str, ...] = ()
     label: str = ""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from leaven.errors import LeavenError
 from leaven.inference.predict import predict_with_features
@@ -61,6 +61,7 @@ class Loop:
         _follow(method, self.plan.norm, job.pool)
         self.weights = [p for p in method.parameters() if p.requires_grad]
         self.phases = [(phase, _trained(method, phase)) for phase in method.phases]
+        self.teacher = None if job.teacher is None else _at_rest(job.teacher, fabric.device)
         self.beside = tuple(_beside(method))
         self.ema = EMA(method.network, self.plan.ema_decay, self._beside())
         if self.plan.compile:
@@ -91,6 +92,8 @@ class Loop:
         seed_step(self.plan.seed, step, self.fabric.global_rank)
         batch = self.batches.at(step)
         batch.averaged = self.ema.network
+        if self.teacher is not None:
+            batch.teacher = self.teacher
         for group in self.optimizer.param_groups:
             group["lr"] = self.plan.lr_at(step)
         terms: dict[str, Tensor] = {}
@@ -329,6 +332,11 @@ def _beside(method: Method) -> Iterator[str]:
     for name, buffer in method.named_buffers():
         if id(buffer) in norms and not name.startswith("network."):
             yield name
+
+
+def _at_rest(teacher: nn.Module, device: torch.device) -> nn.Module:
+    """The teacher as it stays: nothing of it learns, drops out or counts."""
+    return copy.deepcopy(teacher).to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
 
 
 def _trained(method: Method, phase: Phase) -> set[torch.nn.Parameter]:

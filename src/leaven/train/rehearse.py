@@ -20,13 +20,15 @@ def rehearse(job: TrainJob) -> None:
 
     Raises
     ------
-    LeavenError : there is nothing to train; nobody makes a view; a stream has no rows to draw from; or one item would
-        pass the network by itself, of which batch norm has no statistics
+    LeavenError : there is nothing to train; the method's teacher is missing; nobody makes a view; a stream has no rows
+        to draw from; or one item would pass the network by itself, of which batch norm has no statistics
     """
     method, plan = job.method, job.plan
     if method.closed:
         return
     reader = type(method).__name__
+    if method.teacher and job.teacher is None:
+        raise LeavenError(f"{reader} learns from a teacher beside it; give it one (teacher, --teacher RUN or METHOD).")
     if method.learns == "features" or not any(weight.requires_grad for weight in method.parameters()):
         require_moving_features(method.network, reader)
     drawn_views = (view for stream in method.streams.values() for view in stream.views)
