@@ -33,8 +33,9 @@ from leaven.data import Pool, few_labels, hold_out, read_folder
 from leaven.evaluation.intervals import mean_of_runs
 from leaven.nn.build import build, spec_for
 from leaven.run.fit import fit
-from leaven.run.options import Options, resolve_options
+from leaven.run.options import Options
 from leaven.run.prepare import prepare
+from leaven.run.resolve import resolve_options
 from leaven.study.bench.data import read
 from leaven.train.job import TrainJob
 from leaven.train.loop import Loop

@@ -8,7 +8,8 @@ from helpers_cli import FAST, make_folder, write_csv
 
 from leaven.data import Pool
 from leaven.run.opening import opening
-from leaven.run.options import Options, as_begun, mirrors, resolve_options
+from leaven.run.options import Options
+from leaven.run.resolve import as_begun, mirrors, resolve_options
 
 
 def pool_of(classes, channels=1, n=40, labelled=40):

@@ -9,7 +9,8 @@ import torch
 from leaven.data import Pool
 from leaven.errors import LeavenError
 from leaven.run.fit import fit
-from leaven.run.options import Options, resolve_options
+from leaven.run.options import Options
+from leaven.run.resolve import resolve_options
 from leaven.study.auto import fit_auto
 
 PLAN = {"batch_size": 8, "accelerator": "cpu", "precision": "32-true", "probes": 0}

@@ -10,7 +10,8 @@ from leaven.data import Pool
 from leaven.errors import LeavenError
 from leaven.run import folder
 from leaven.run.figures import trained_on
-from leaven.run.options import Options, configuration, resolve_options
+from leaven.run.options import Options
+from leaven.run.resolve import configuration, resolve_options
 
 
 def pool(**changes) -> Pool:

@@ -6,7 +6,8 @@ import pytest
 from leaven.data import Pool
 from leaven.errors import LeavenError
 from leaven.run.fit import fit
-from leaven.run.options import Options, resolve_options
+from leaven.run.options import Options
+from leaven.run.resolve import resolve_options
 
 IMAGES = Pool(np.zeros((40, 48, 48, 3), np.uint8), np.arange(40) % 4, classes=tuple("abcd"))
 SMALL = {"prototypical": {"ways": 2, "shots": 1, "queries": 1}, "maml": {"ways": 2, "shots": 1, "queries": 1}}

@@ -14,7 +14,8 @@ from leaven.data import Pool
 from leaven.errors import LeavenError
 from leaven.methods.registry import get
 from leaven.run.fit import fit
-from leaven.run.options import Options, configuration, resolve_options
+from leaven.run.options import Options
+from leaven.run.resolve import configuration, resolve_options
 from leaven.train import checkpoint
 from leaven.train.engine import train
 from leaven.train.loop import Loop

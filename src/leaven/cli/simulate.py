@@ -70,7 +70,7 @@ def run(given: dict[str, Any], hyperparameters: dict[str, str]) -> int:
 def _timed(game: Game, seeds: int, announce: bool) -> tuple[Game, str]:
     """The game with as many steps as its minutes allow, if any were given, and what to say of how long it takes."""
     from leaven.run.budget import foretold_of_all, require_budget, steps_within, worth_saying
-    from leaven.run.options import resolve_options
+    from leaven.run.resolve import resolve_options
     from leaven.study.simulate import seconds_a_step, trainings
 
     options = game.options
@@ -89,7 +89,8 @@ def _timed(game: Game, seeds: int, announce: bool) -> tuple[Game, str]:
 def _game(given: dict[str, Any], hyperparameters: dict[str, str]) -> Game:
     from leaven.methods.registry import get
     from leaven.query.registry import find
-    from leaven.run.options import Options, as_begun, resolve_options
+    from leaven.run.options import Options
+    from leaven.run.resolve import as_begun, resolve_options
     from leaven.study.simulate import Game
     from leaven.train.plan import Plan
 
@@ -158,7 +159,7 @@ def _pools(given: dict[str, Any]) -> tuple[Pool, Pool]:
 def _configuration(game: Game, given: dict[str, Any]) -> dict[str, Any]:
     """The content of ``config.json``: what a run has, and what is played."""
     from leaven.run.figures import trained_on
-    from leaven.run.options import configuration, resolve_options
+    from leaven.run.resolve import configuration, resolve_options
 
     where = f"{given['source']} → {given['data']}" if given["source"] else str(given["data"])
     config = configuration(resolve_options(game.options, game.pool), game.pool, trained_on(game.pool), where)

@@ -8,7 +8,8 @@ from dataclasses import replace
 from leaven.errors import LeavenError
 from leaven.report.words import duration, plural
 from leaven.run.init_from import InitFrom
-from leaven.run.options import Options, ResolvedOptions
+from leaven.run.options import Options
+from leaven.run.resolve import ResolvedOptions
 from leaven.train.engine import launched_from_outside
 from leaven.train.job import TrainJob
 from leaven.train.pace import step_seconds

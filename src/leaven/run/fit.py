@@ -27,8 +27,9 @@ from leaven.run.limits import require_loggers
 from leaven.run.look import evaluate_pool
 from leaven.run.model import Model, compose
 from leaven.run.opening import opening
-from leaven.run.options import Options, ResolvedOptions, as_begun, configuration, resolve_options
+from leaven.run.options import Options
 from leaven.run.prepare import Prepared, encode_plain, prepare
+from leaven.run.resolve import ResolvedOptions, as_begun, configuration, resolve_options
 from leaven.train.engine import train
 from leaven.train.job import TrainJob
 from leaven.train.pace import step_seconds

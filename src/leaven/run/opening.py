@@ -6,7 +6,7 @@ from pathlib import Path
 
 from leaven.data import Pool
 from leaven.run.figures import counted
-from leaven.run.options import ResolvedOptions, mirrors
+from leaven.run.resolve import ResolvedOptions, mirrors
 from leaven.utils.reading import PathLike
 
 

@@ -21,7 +21,8 @@ from leaven.run.figures import trained_on
 from leaven.run.fit import FitResult, fit, pretrain, seconds_a_step
 from leaven.run.init_from import InitFrom
 from leaven.run.opening import opening
-from leaven.run.options import Options, ResolvedOptions, as_begun, configuration, resolve_options
+from leaven.run.options import Options
+from leaven.run.resolve import ResolvedOptions, as_begun, configuration, resolve_options
 from leaven.study.evidence import Evidence, Tried, judge, unseen
 from leaven.study.race import numbers, runners
 from leaven.train import schemas

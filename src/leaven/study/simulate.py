@@ -22,8 +22,9 @@ from leaven.query.selection import select
 from leaven.query.votes import dropout_votes, snapshot_votes
 from leaven.run.fit import FitResult, fit
 from leaven.run.fit import seconds_a_step as measured
-from leaven.run.options import Options, resolve_options
+from leaven.run.options import Options
 from leaven.run.prepare import encode_plain
+from leaven.run.resolve import resolve_options
 from leaven.study.round_log import Line, RoundLog
 from leaven.utils.devices import device_for
 

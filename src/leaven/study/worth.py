@@ -17,7 +17,8 @@ from leaven.run import folder, holdout
 from leaven.run.fit import fit, seconds_a_step
 from leaven.run.init_from import InitFrom
 from leaven.run.model import load_model
-from leaven.run.options import Options, fingerprint
+from leaven.run.options import Options
+from leaven.run.resolve import fingerprint
 from leaven.utils.jsonl import Line, Lines
 from leaven.utils.reading import PathLike
 

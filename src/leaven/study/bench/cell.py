@@ -135,7 +135,7 @@ def run(cell: Cell, root: Path, out: Path) -> Found:
 def _train(cell: Cell, few: Pool, test: Pool, where: Path) -> dict[str, Any]:
     from leaven.run.fit import fit
     from leaven.run.folder import CONFIG, read_config
-    from leaven.run.options import resolve_options
+    from leaven.run.resolve import resolve_options
 
     going_on = (where / CONFIG).exists()
     if not going_on:  # what a process that was killed may have left before its run began
@@ -168,7 +168,7 @@ def last_tests(where: Path) -> dict[str, Any]:
 def images(options: Options, pool: Pool, steps: int) -> int:
     """How many images the network sees in so many steps: of every stream its items, once in every view."""
     from leaven.nn.build import build
-    from leaven.run.options import resolve_options
+    from leaven.run.resolve import resolve_options
 
     chosen = resolve_options(options, pool)
     method = chosen.method(build(chosen.spec, load=False), **chosen.hyperparameters)

@@ -49,7 +49,7 @@ class Suite:
     seeds : how often every row is run: seeds 0 to ``seeds`` − 1, of the labelled items and of everything random
     checkpoints : how often in a run, evenly spread, the averaged network is tested; the last 20 make the figure
     test_items : test on a fixed part of so many items, with all classes in their shares; 0: on all
-    flip : whether mirrored images are of the same class; ``None``: as ``leaven.run.options.mirrors`` has it
+    flip : whether mirrored images are of the same class; ``None``: as ``leaven.run.resolve.mirrors`` has it
     plan, network : of every method, see ``leaven.train.plan.Plan`` and ``leaven.run.options.Options``
     entries : the methods
     """

@@ -1,0 +1,233 @@
+"""From what a user asks of a run to every choice made for one pool, and the configuration that says so."""
+
+from __future__ import annotations
+
+import datetime
+import hashlib
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+import leaven
+from leaven.data import Pool, require_trainable
+from leaven.data.readers.white import UNKNOWN
+from leaven.errors import LeavenError
+from leaven.methods.base import Method
+from leaven.methods.registry import known, name_of, register, resolve
+from leaven.nn.build import Spec, spec_for
+from leaven.run import folder, holdout
+from leaven.run.init_from import InitFrom
+from leaven.run.limits import augment_for, require_possible
+from leaven.run.options import Options
+from leaven.train.plan import Plan
+from leaven.utils.reading import PathLike
+
+PAPER = "paper"  # a budget
+PIXELS = "pixels"  # the network whose features they are
+TEACHER = "moco"  # of a backbone that a method in closed form would else find random
+
+
+@dataclass(frozen=True)
+class ResolvedOptions:
+    """Options with every choice made for one pool.
+
+    ``held`` is the share of labels to hold out, of the classes that have ``spare`` labels.
+    """
+
+    method: type[Method]
+    hyperparameters: dict[str, Any]
+    spec: Spec
+    plan: Plan
+    flip: bool
+    held: float
+    spare: int
+    start: InitFrom | None = None
+    augment: str = "randaugment"
+
+
+def resolve_options(options: Options, pool: Pool) -> ResolvedOptions:
+    """Make every choice that ``options`` leave open.
+
+    Raises
+    ------
+    LeavenError : an unknown method, hyper-parameter or network, a value out of range, or labels that do not suffice
+    """
+    method = options.method or ("adamatch" if pool.two_domains else "fixmatch")
+    kind = known(method) if isinstance(method, str) else method  # it may come from a file
+    if not kind.__module__.startswith("leaven."):
+        register(kind)  # so that its runs can be loaded in this process
+    if kind.learns == "classes":
+        require_trainable(pool)
+    if pool.dense and not kind.pixels:
+        ours = kind.__module__.startswith("leaven.")
+        advice = (
+            "choose fixmatch" if ours else "say `pixels = True` in it once its views follow each other (StreamBatch.to)"
+        )
+        raise LeavenError(f"{kind.__name__} learns from whole images, but the pool has masks; {advice}.")
+    hyperparameters = resolve(kind, options.hyperparameters)
+    plan = Plan().with_(**{**kind.plan, **_budget(kind, options), **options.plan})
+    require_possible(plan, hyperparameters)
+    kind.check(pool.num_classes, hyperparameters)
+    if not kind.vectors and pool.kind == "features":
+        raise LeavenError(f"{kind.__name__} learns from images alone, but these are feature vectors; choose another.")
+    if pool.dense and plan.outliers:
+        raise LeavenError("outliers are looked for among whole images, but the pool has masks; leave --outliers out.")
+    frozen = options.frozen
+    if kind.learns != "classes":
+        if frozen:
+            raise LeavenError(f"{kind.__name__} learns {kind.learns} by training the backbone; leave --frozen out.")
+        frozen = False
+    start = None if options.init is None else InitFrom.named(options.init)
+    network = options.network if start is None else start.network(options.network)
+    if kind.closed:
+        network, frozen, start = _kept(kind, options, pool, network, start)
+    spec = spec_for(
+        network,
+        pool.items,
+        kind.outputs(pool.num_classes, hyperparameters),
+        dense=pool.dense,
+        pretrained=options.pretrained,
+        frozen=frozen,
+        resolution=options.resolution,
+        started=start is not None,
+    )
+    if not 0 <= options.dropout < 1:
+        raise LeavenError(f"dropout is {options.dropout}, but a number from 0 to under 1 was expected.")
+    spec = replace(spec, head=kind.head, members=kind.members, dropout=options.dropout)
+    if options.dropout and (kind.head != "linear" or kind.learns != "classes" or pool.dense):
+        raise LeavenError(
+            f"dropout is for a linear layer that scores whole items, which {kind.__name__} does not train here; leave "
+            "it out."
+        )
+    if not kind.vectors and spec.frozen:
+        raise LeavenError(
+            f"{kind.__name__} learns from images alone, but over a frozen backbone it sees none; train "
+            "that as well (--tuned), or choose another network."
+        )
+    augment = augment_for(options.augment, kind, pool, spec.frozen)
+    return ResolvedOptions(
+        kind,
+        hyperparameters,
+        spec if start is None else start.fit_to(spec),
+        plan,
+        mirrors(pool) if options.flip is None else options.flip,
+        holdout.share(pool, options.validation) if kind.learns == "classes" else 0.0,
+        holdout.least(options.validation),
+        start,
+        augment,
+    )
+
+
+def _budget(kind: type[Method], options: Options) -> Mapping[str, Any]:
+    """What of the plan the budget decides."""
+    if options.budget is None:
+        return {}
+    if options.budget != PAPER:
+        raise LeavenError(f"The budget {options.budget!r} is not known; say {PAPER}, or give minutes or steps.")
+    if options.minutes is not None:
+        raise LeavenError(f"Either the budget of the {PAPER} decides how long a run takes, or its minutes; give one.")
+    if not kind.paper_plan:
+        raise LeavenError(f"How long {kind.__name__} trains in its paper is not known here; give steps or minutes.")
+    return kind.paper_plan
+
+
+def mirrors(pool: Pool) -> bool:
+    """Whether images are mirrored where nobody says: unless all classes are numbers or single letters.
+
+    Such are written signs, or codes of which nothing is known. Colour says nothing about it.
+    """
+    if pool.kind != "images":
+        return False
+    signs = [name.isdecimal() or (len(name) == 1 and name.isalpha()) for name in pool.classes]
+    return pool.dense or not signs or not all(signs)
+
+
+def as_begun(options: Options, run: PathLike | None) -> Options:
+    """Options of a run that goes on: what nobody asks for is as the run began it, whatever the default is by now."""
+    run = None if run is None else Path(run)
+    before = folder.begun(run)
+    if options.flip is None and isinstance(before.get("flip"), bool):
+        options = replace(options, flip=before["flip"])
+    if options.validation is None and "validation" in before and "validation_least" not in before:
+        options = replace(options, validation=before["validation"])
+    plan = before.get("plan")
+    if "steps" not in options.plan and before.get("minutes") is not None and isinstance(plan, dict):
+        options = replace(options, minutes=None, plan=options.plan | {"steps": plan.get("steps")})  # measured then
+    return options
+
+
+def _kept(
+    kind: type[Method], options: Options, pool: Pool, network: str, start: InitFrom | None
+) -> tuple[str, bool | None, InitFrom | None]:
+    """Name of the network, whether it is frozen, and the start, for a method that leaves the backbone as it is.
+
+    A backbone that nobody taught would tell little: images pass a pretrained one, or one that MoCo teaches first, or
+    their pixels are the features, as the method has it; feature vectors are taken as they are.
+    """
+    if options.frozen is False:
+        raise LeavenError(f"{kind.__name__} leaves the backbone as it is; leave --tuned out.")
+    if pool.kind == "features":
+        name = "linear" if network == "auto" else network
+        if start is None and name != "linear":
+            raise LeavenError(
+                f"{kind.__name__} trains no backbone, so the network {name!r} would stay random; choose linear, or "
+                "start from a run with --init."
+            )
+        return name, None, start
+    if start is None and not spec_for(network, pool.items, 2, pretrained=options.pretrained).pretrained:
+        if not kind.taught and network in ("auto", PIXELS):
+            return PIXELS, None, None
+        start = InitFrom(method=TEACHER)
+    return network, True, start
+
+
+def configuration(chosen: ResolvedOptions, pool: Pool, labels: dict[str, int], source: str) -> dict[str, Any]:
+    """The content of ``config.json``; ``labels`` is how many are learnt from, see ``figures.trained_on``."""
+    counts = np.bincount(pool.labels[pool.labels >= 0], minlength=pool.num_classes)
+    return {
+        "method": name_of(chosen.method),
+        "title": chosen.method.__name__,
+        "hyperparameters": chosen.hyperparameters,
+        "setting": list(chosen.method.settings),
+        "paper": chosen.method.paper,
+        "network": chosen.spec.asdict(),
+        "plan": chosen.plan.asdict(),
+        "flip": chosen.flip,
+        "augment": chosen.augment,
+        "validation": chosen.held,
+        "validation_least": chosen.spare,
+        "learns": chosen.method.learns,
+        "closed": chosen.method.closed,
+        "init": None if chosen.start is None else chosen.start.asdict(),
+        "classes": list(pool.classes),
+        "data": {
+            "path": source,
+            "items": len(pool),
+            "labelled": int(counts.sum()),
+            "unlabelled": int((pool.labels < 0).sum()),
+            "source": int((pool.domain > 0).sum()),
+            "shape": list(pool.items.shape[1:]),
+            "labels_per_class": [] if pool.dense else counts.tolist(),
+            "dense": pool.dense,
+            "trained_on": labels,
+            "fingerprint": fingerprint(pool),
+            "content": pool.digest,
+        }
+        | ({"white": pool.white.asdict()} if pool.white != UNKNOWN else {}),
+        "leaven": leaven.__version__,
+        "versions": {"python": platform.python_version(), "torch": torch.__version__, "numpy": np.__version__},
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+
+
+def fingerprint(pool: Pool) -> str:
+    """Of names and labels: a run goes on with the rows that it began with."""
+    digest = hashlib.blake2b(digest_size=8)
+    for column in (pool.ids, pool.labels, pool.domain, pool.masks):
+        digest.update(np.ascontiguousarray(column).data.cast("B") if column is not None and len(column) else b"")
+    return digest.hexdigest()
