@@ -22,7 +22,7 @@ from benchmarks.mnist40 import mnist
 from leaven.data import Pool, few_labels, omniglot
 from leaven.evaluation.intervals import mean_of_runs
 from leaven.inference.predict import predict_with_features
-from leaven.methods.base import Survey
+from leaven.methods.step import Survey
 from leaven.run.fit import FitResult, fit
 from leaven.run.options import Options
 from leaven.train.outliers import belonging

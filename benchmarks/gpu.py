@@ -35,8 +35,8 @@ from torch.overrides import TorchFunctionMode
 from leaven.augment import ImageViews
 from leaven.data import Pool, few_labels
 from leaven.errors import LeavenError
-from leaven.methods.base import Batch, StreamBatch
 from leaven.methods.registry import get, names
+from leaven.methods.step import Batch, StreamBatch
 from leaven.nn.build import build, spec_for
 from leaven.nn.network import domain_of, of_domain
 from leaven.run.fit import fit

@@ -20,7 +20,7 @@ from sklearn.preprocessing import StandardScaler
 import leaven
 from leaven import LeavenClassifier, Method
 from leaven.errors import LeavenError
-from leaven.methods.base import Stream
+from leaven.methods.step import Stream
 
 X, TRUTH = make_blobs(90, centers=3, cluster_std=0.6, random_state=0)
 Y = np.where(np.arange(90) < 30, TRUTH, -1)

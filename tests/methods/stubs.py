@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from leaven.methods.base import Batch, StreamBatch
+from leaven.methods.step import Batch, StreamBatch
 
 
 class Given(nn.Module):

@@ -8,8 +8,8 @@ from stubs import Centred, Given, batch, cross_entropy, draw, logits, softmax
 from torch import nn
 
 from leaven.methods.adapt.adamatch import AdaMatch
-from leaven.methods.base import IGNORE, RunInfo, StreamBatch
 from leaven.methods.pixel_maps import PixelMaps
+from leaven.methods.step import IGNORE, RunInfo, StreamBatch
 from leaven.nn.network import Network
 from leaven.nn.norm import BatchNorm
 

@@ -5,7 +5,7 @@ from stubs import softmax
 
 from leaven.errors import LeavenError
 from leaven.methods.alignment import Alignment, shares_of
-from leaven.methods.base import IGNORE, RunInfo
+from leaven.methods.step import IGNORE, RunInfo
 
 RUN = RunInfo(steps=60, batch_size=4, classes=3)  # a window of 3 batches
 NONE = torch.zeros(2, dtype=torch.long)

@@ -13,11 +13,11 @@ from leaven.data import Pool
 from leaven.errors import LeavenError
 from leaven.methods.active.aral import ABLATIONS, ARAL
 from leaven.methods.active.vaal import VAAL
-from leaven.methods.base import Batch, RunInfo, StreamBatch
 from leaven.methods.gan import mismatch, real_or_made
 from leaven.methods.latent import Items, divergence
 from leaven.methods.registry import resolve
 from leaven.methods.semi.supervised import Supervised
+from leaven.methods.step import Batch, RunInfo, StreamBatch
 from leaven.nn.build import Spec, build
 from leaven.run.fit import fit
 from leaven.run.options import Options

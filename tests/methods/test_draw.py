@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from leaven.errors import LeavenError
-from leaven.methods.base import IGNORE, StreamBatch
 from leaven.methods.pixel_maps import PixelMaps
+from leaven.methods.step import IGNORE, StreamBatch
 
 # Two images of 2 × 2 pixels: the first mirrored, with a corner that shows no pixel; the second shows one pixel thrice.
 PLACES = torch.tensor([[[1, 0], [3, -1]], [[-1, 2], [2, 2]]])

@@ -6,8 +6,8 @@ import torch
 from stubs import Given, batch, cross_entropy, draw, logits, softmax
 from torch import nn
 
-from leaven.methods.base import RunInfo
 from leaven.methods.semi.fixmatch import FixMatch
+from leaven.methods.step import RunInfo
 
 
 def test_loss_and_mask_worked_out_by_hand():

@@ -6,8 +6,8 @@ import pytest
 import torch
 from stubs import Given, batch, cross_entropy, draw, logits, softmax
 
-from leaven.methods.base import RunInfo
 from leaven.methods.semi.flexmatch import FlexMatch
+from leaven.methods.step import RunInfo
 
 LABELLED = draw([0], weak=np.zeros((1, 3)))
 

@@ -5,9 +5,9 @@ import pytest
 import torch
 from stubs import Given, batch, cross_entropy, differences, draw, logits, softmax
 
-from leaven.methods.base import RunInfo
 from leaven.methods.losses import decay_for
 from leaven.methods.semi.freematch import FreeMatch, mean_learnt
+from leaven.methods.step import RunInfo
 
 LABELLED = draw([0], weak=np.zeros((1, 3)))
 

@@ -6,8 +6,8 @@ import torch
 from stubs import Given, batch, cross_entropy, draw
 from test_graph import dense_graph
 
-from leaven.methods.base import RunInfo, StreamBatch, Survey
 from leaven.methods.semi.label_propagation import LabelPropagation
+from leaven.methods.step import RunInfo, StreamBatch, Survey
 
 RNG = np.random.default_rng(2)
 N, K = 16, 3

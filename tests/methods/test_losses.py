@@ -3,7 +3,6 @@ import pytest
 import torch
 
 from leaven.methods import losses as common
-from leaven.methods.base import IGNORE
 from leaven.methods.losses import (
     DecayingMean,
     WindowMean,
@@ -21,6 +20,7 @@ from leaven.methods.losses import (
     uniform,
     window_for,
 )
+from leaven.methods.step import IGNORE
 
 
 def test_labels_are_of_items_or_of_pixels():

@@ -7,8 +7,8 @@ import torch
 from stubs import Given, Linear, batch, cross_entropy, draw, softmax
 from torch import nn
 
-from leaven.methods.base import StreamBatch
 from leaven.methods.semi.mean_teacher import MeanTeacher
+from leaven.methods.step import StreamBatch
 from leaven.nn.network import Network, of_domain
 from leaven.nn.norm import BatchNorm, set_policy
 

@@ -15,8 +15,9 @@ from sklearn.metrics import roc_auc_score
 from leaven.augment import FeatureViews, ImageViews
 from leaven.data import Pool, digits
 from leaven.inference.predict import predict
-from leaven.methods.base import Method, kind_of
+from leaven.methods.base import Method
 from leaven.methods.registry import get, names
+from leaven.methods.step import kind_of
 from leaven.nn.build import Spec, build, spec_for
 from leaven.train.engine import train
 from leaven.train.job import TrainJob

@@ -11,9 +11,9 @@ from stubs import batch, cross_entropy, draw
 from torch import nn
 
 from leaven.data import digits
-from leaven.methods.base import RunInfo, StreamBatch
 from leaven.methods.pretrain import moco as module
 from leaven.methods.pretrain.moco import MoCo
+from leaven.methods.step import RunInfo, StreamBatch
 from leaven.nn.network import Network
 from leaven.nn.norm import BatchNorm, grid
 

@@ -7,8 +7,8 @@ from torch import nn
 
 from leaven.data import Pool, digits, few_labels
 from leaven.errors import LeavenError
-from leaven.methods.base import Survey
 from leaven.methods.classical.nearest import Nearest
+from leaven.methods.step import Survey
 from leaven.nn.heads import set_to_means
 from leaven.run.fit import fit
 from leaven.run.model import load_model

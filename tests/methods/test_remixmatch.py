@@ -7,8 +7,8 @@ from stubs import Linear, batch, cross_entropy, draw, softmax
 from torch import Tensor, nn
 
 from leaven.data import Pool
-from leaven.methods.base import RunInfo
 from leaven.methods.semi.remixmatch import ReMixMatch
+from leaven.methods.step import RunInfo
 from leaven.nn.network import Network
 from leaven.nn.norm import BatchNorm
 from leaven.run.fit import fit

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from stubs import Given, batch, cross_entropy, draw, logits, softmax
 
-from leaven.methods.base import RunInfo
 from leaven.methods.semi.softmatch import SoftMatch
+from leaven.methods.step import RunInfo
 
 LABELLED = draw([0], weak=np.zeros((1, 3)))
 

@@ -11,7 +11,7 @@ from leaven.data import Pool, adaptation
 from leaven.errors import LeavenError
 from leaven.evaluation.intervals import Interval
 from leaven.evaluation.paired import Paired, mcnemar
-from leaven.methods.base import Stream
+from leaven.methods.step import Stream
 from leaven.run.options import Options
 from leaven.study import auto
 from leaven.study.auto import Candidate, assign, fit_auto

@@ -12,9 +12,10 @@ import torch.distributed as dist
 from helpers_train import image_pool, network
 from torch import nn
 
-from leaven.methods.base import IGNORE, Batch, Method, RunInfo, StreamBatch, Survey, kind_of
+from leaven.methods.base import IGNORE, Batch, Method, RunInfo, StreamBatch, Survey
 from leaven.methods.pixel_maps import PixelMaps
 from leaven.methods.registry import get, names
+from leaven.methods.step import kind_of
 from leaven.nn.build import linear_head
 from leaven.nn.network import Network
 from leaven.nn.norm import BatchNorm

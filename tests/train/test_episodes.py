@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from leaven.errors import LeavenError
-from leaven.methods.base import Episode
+from leaven.methods.step import Episode
 from leaven.train.episodes import EpisodeSampler
 
 SIZES = (4, 7, 3, 9, 5, 1)  # of the classes 0 to 5

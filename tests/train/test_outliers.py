@@ -7,8 +7,8 @@ from helpers_train import NaNFrom, Same, feature_pool, network
 
 from leaven.data import Pool
 from leaven.errors import LeavenError
-from leaven.methods.base import Stream, Survey
 from leaven.methods.registry import get
+from leaven.methods.step import Stream, Survey
 from leaven.train import checkpoint
 from leaven.train.batches import Batches
 from leaven.train.engine import train

@@ -8,8 +8,8 @@ from torch import nn
 from leaven.augment import ImageViews
 from leaven.data import Pool
 from leaven.errors import LeavenError
-from leaven.methods.base import IGNORE, RunInfo, Stream
 from leaven.methods.registry import get, names
+from leaven.methods.step import IGNORE, RunInfo, Stream
 from leaven.nn.network import Network
 from leaven.train.batches import Batches
 from leaven.train.plan import Plan

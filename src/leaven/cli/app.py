@@ -409,7 +409,7 @@ def episodes(
 ) -> None:
     """Accuracy of a run in small tasks of classes that it has not seen, as a mean over many tasks."""
     from leaven.cli.episodes import run as command
-    from leaven.methods.base import Episode
+    from leaven.methods.step import Episode
 
     command(run, data, labels, unlabelled, Episode(ways, shots, queries), count, seed, strict, as_json)
 

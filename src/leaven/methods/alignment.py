@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 
 from leaven.errors import LeavenError
-from leaven.methods.base import RunInfo
 from leaven.methods.losses import DecayingMean, WindowMean, align, class_mean, label_shares, uniform, window_for
+from leaven.methods.step import RunInfo
 
 HELP = "class distribution to align to: labels, uniform, estimated, or shares by comma in the order of the classes"
 

@@ -1,4 +1,4 @@
-"""The contract between a method and the engine: what a step draws, and what a method makes of it."""
+"""The contract between a method and the engine; what a step is made of is in ``leaven.methods.step``."""
 
 from __future__ import annotations
 
@@ -8,198 +8,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-import numpy as np
 from annotated_types import Interval
 from torch import Tensor, nn
 
 from leaven.augment.view import View
-from leaven.errors import LeavenError
-from leaven.methods.pixel_maps import PixelMaps, moved
+from leaven.methods.step import IGNORE, Batch, Episode, Phase, RunInfo, Stream, StreamBatch, Survey
 from leaven.nn.heads import nearest_mean
 from leaven.nn.network import Network
 
-IGNORE = -100  # the label of a pixel that does not count; PyTorch's own default
-
-
-@dataclass(frozen=True)
-class Episode:
-    """A small classification task: ``ways`` classes, of each ``shots`` items to learn from and ``queries`` to sort."""
-
-    ways: int
-    shots: int
-    queries: int
-
-    def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Support ``(E, ways, shots, ...)`` and query ``(E, ways, queries, ...)`` of E episodes as they are drawn."""
-        tasks = x.unflatten(0, (-1, self.ways, self.shots + self.queries))
-        return tasks[:, :, : self.shots], tasks[:, :, self.shots :]
-
-
-@dataclass(frozen=True)
-class Stream:
-    """What one step draws.
-
-    Parameters
-    ----------
-    role : the rows of the pool to draw from, see ``Pool.rows``
-    ratio : items (or episodes) drawn, in multiples of the batch size
-    views : how the items are seen: ``weak``, ``strong``, ``plain``, ``cropped``, or one of
-        ``Method.own_views``; a number makes it one more view of the same items, drawn anew: ``("strong", "strong_2")``
-    optional : the stream is left out of the batch where the pool has no such rows
-    alone : whether its items pass the network once by themselves, in one view: then batch norm needs two of them
-    episode : draw whole episodes of this form, from the rows whose label is known; items stand episode by episode,
-        in it class by class, and labels are numbers 0 .. ways - 1 within the episode
-    """
-
-    role: str
-    ratio: float = 1.0
-    views: tuple[str, ...] = ("weak",)
-    optional: bool = False
-    alone: bool = False
-    episode: Episode | None = None
-
-
-@dataclass(frozen=True)
-class Phase:
-    """One update of a step. A step of an adversarial method has several, each for a part of the weights.
-
-    Parameters
-    ----------
-    name : what ``batch.phase`` says during it
-    trains : prefixes of the names of the method's parameters that it trains; the others stay as they are
-    repeats : how often it is made in a step
-    during : the part of the run in which it is made, from one share of the steps to under another
-    """
-
-    name: str
-    trains: tuple[str, ...] = ("",)
-    repeats: int = 1
-    during: tuple[float, float] = (0.0, 1.0)
-
-
-def reference(views: tuple[str, ...]) -> str:
-    """The view whose pixels labels and pseudo-labels are about: the weak one, which strong ones are made of, if any."""
-    of_weak = "weak" in views or any(kind_of(view) == "strong" for view in views)
-    return "weak" if of_weak or not views else views[0]
-
-
-def kind_of(view: str) -> str:
-    """What a view is one of: ``strong`` of ``strong_2``."""
-    return view.rstrip("0123456789").removesuffix("_")
-
-
-@dataclass(frozen=True)
-class StreamBatch:
-    """The items that one stream drew.
-
-    Parameters
-    ----------
-    rows : int64 ``(B,)``, the items' rows in the pool
-    views : name of a view → floats ``(B, C, H, W)`` in 0..1 or ``(B, D)``; each is an attribute too (``draw.weak``)
-    labels : int64 ``(B,)``; of a dense pool ``(B, H, W)``, the pixels of the weak view (where there is neither it nor a
-        strong one: of the first), ``IGNORE`` where they do not count. ``None`` for unlabelled streams, so that no
-        method can look at a label that it was not given
-    maps : of a dense pool, where each view shows which pixel; ``None`` where items are whole
-    """
-
-    rows: Tensor
-    views: Mapping[str, Tensor]
-    labels: Tensor = None  # type: ignore[assignment]
-    maps: PixelMaps | None = None
-
-    def __getattr__(self, name: str) -> Tensor:
-        views = self.__dict__.get("views", {})
-        if name in views:
-            return views[name]
-        raise AttributeError(f"This draw has the views {', '.join(views) or 'none'}, not {name!r}.")
-
-    def labels_of(self, view: str) -> Tensor:
-        """The labels as ``view`` shows them."""
-        return self.to(view, self.labels, fill=IGNORE)
-
-    def to(self, view: str, x: Tensor, *, of: str | None = None, fill: float = 0) -> Tensor:
-        """What was said of one view, or of the stored image, moved to where ``view`` shows it.
-
-        Of items as a whole nothing moves. Of pixels, ``(B, H, W)`` or ``(B, K, H, W)``, each goes to its place in the
-        other view, and ``fill`` stands where that shows none of them.
-
-        Parameters
-        ----------
-        view : str
-            Where to.
-        x : Tensor
-            Masks, scores, labels, pseudo-labels.
-        of : str, optional
-            The view that it was said of, or ``"image"``; by default the weak one, or the first where there is none.
-
-        Raises
-        ------
-        LeavenError : of pixels, where it is not known which pixels one of the two shows
-        """
-        of = reference(tuple(self.views)) if of is None else of
-        if self.maps is None or of == view:
-            return x
-        if (places := self.maps.between(of, view)) is None:
-            raise LeavenError(
-                f"What is said of the pixels of {of!r} was to move to the view {view!r}, but nobody knows which of "
-                f"them that shows; this draw has {', '.join(self.views)}: name two of plain, weak, strong and cropped."
-            )
-        return moved(x, places, fill)
-
-
-class Batch:
-    """All that one step sees: a ``StreamBatch`` for each stream, and where the run stands.
-
-    ``progress`` is the share of the run that is done, from 0 (first step) to just under 1; ``phase`` the name of the
-    update that is being made, for methods with several a step; ``averaged`` the moving average of the network, in
-    evaluation mode: the model that the run would end with here (a mean teacher); ``teacher`` the network that the run
-    was given beside it, frozen and in evaluation mode, where ``Method.teacher`` asks for one.
-    """
-
-    averaged: nn.Module
-    teacher: nn.Module
-
-    def __init__(self, draws: Mapping[str, StreamBatch], progress: float = 0.0, phase: str = ""):
-        self.draws = draws
-        self.progress = progress
-        self.phase = phase
-
-    def __getitem__(self, stream: str) -> StreamBatch:
-        return self.draws[stream]
-
-    def __contains__(self, stream: str) -> bool:
-        return stream in self.draws
-
-
-@dataclass(frozen=True)
-class RunInfo:
-    """What a method may know of the run before the first step.
-
-    ``steps`` of the run, ``batch_size`` B over all processes, ``classes`` K, ``items`` N of the pool, ``shape`` of
-    one of them: (height, width, channels), or that of a feature vector.
-    """
-
-    steps: int
-    batch_size: int
-    classes: int
-    items: int = 0
-    shape: tuple[int, ...] = ()
-
-
-@dataclass(frozen=True)
-class Survey:
-    """What the averaged network says of the whole pool at one moment of the run.
-
-    Parameters
-    ----------
-    probabilities : float32 ``(N, K)``
-    features : float32 ``(N, D)``, what the last layer sees
-    labels : int64 ``(N,)``, -1 where no label was given
-    """
-
-    probabilities: np.ndarray
-    features: np.ndarray
-    labels: np.ndarray
+__all__ = [
+    "IGNORE",
+    "Batch",
+    "Episode",
+    "Hyperparameter",
+    "Method",
+    "Phase",
+    "RunInfo",
+    "Stream",
+    "StreamBatch",
+    "Survey",
+]
 
 
 @dataclass(frozen=True)

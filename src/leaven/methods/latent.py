@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from leaven.methods.base import Batch, Stream, StreamBatch
+from leaven.methods.step import Batch, Stream, StreamBatch
 from leaven.nn.vae import Encoder, Generator, sampler
 
 HIDDEN = 512

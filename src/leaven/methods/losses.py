@@ -11,12 +11,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from leaven.errors import LeavenError
-from leaven.methods.base import IGNORE
+from leaven.methods.step import IGNORE
 from leaven.nn.network import Network, at_size_of, domain_of, of_domain
 from leaven.utils.collectives import global_mean
 
 if TYPE_CHECKING:
-    from leaven.methods.base import StreamBatch
+    from leaven.methods.step import StreamBatch
 
 
 def of_items(labels: Tensor) -> bool:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from leaven.errors import LeavenError
 from leaven.inference.items import ItemLoader, to_float
-from leaven.methods.base import Batch, Stream, StreamBatch
+from leaven.methods.step import Batch, Stream, StreamBatch
 from leaven.nn.network import of_domain
 from leaven.train.episodes import EpisodeSampler
 from leaven.train.plan import Plan

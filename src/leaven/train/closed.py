@@ -7,7 +7,7 @@ import time
 import torch
 
 from leaven.inference.predict import predict_with_features
-from leaven.methods.base import Survey
+from leaven.methods.step import Survey
 from leaven.train.job import TrainJob, TrainResult
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from leaven.errors import LeavenError
-from leaven.methods.base import Episode
+from leaven.methods.step import Episode
 
 
 class EpisodeSampler:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from leaven.methods.base import Survey
 from leaven.methods.graph import diffuse, neighbour_graph
+from leaven.methods.step import Survey
 
 SURVEYS = 10  # how often in a run the estimate is made anew
 FEW = 20  # unlabelled items below which no two kinds are told apart

@@ -15,8 +15,8 @@ from leaven.augment.view import View
 from leaven.data.pool import NO_CLASS
 from leaven.errors import LeavenError
 from leaven.inference.items import to_float
-from leaven.methods.base import IGNORE, kind_of, reference
 from leaven.methods.pixel_maps import IMAGE, PixelMaps, moved
+from leaven.methods.step import IGNORE, kind_of, reference
 
 KINDS = ("plain", "weak", "strong", "cropped")  # that every run has
 
