@@ -7,3 +7,7 @@ class LeavenError(ValueError):
     It is a ``ValueError``, so that the estimators keep to scikit-learn's conventions. The command line
     prints its message and exits with code 2.
     """
+
+
+class LeavenWarning(UserWarning):
+    """Something was left out or done otherwise; the message says what."""

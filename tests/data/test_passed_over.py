@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from leaven.data import LeavenWarning, read_files, read_folder, read_masks
-from leaven.data.readers import folder as reader
+from leaven.data.readers import image_files
 from leaven.errors import LeavenError
 from leaven.label.session.opening import open_session
 from leaven.labels.formats import mask_folder
@@ -28,13 +28,13 @@ def test_heic_is_read_or_its_package_named(tmp_path, monkeypatch):
     heif.register_heif_opener()
     Image.new("RGB", (16, 16), (200, 10, 10)).save(tmp_path / "a.heic")
     assert read_folder(tmp_path).items.shape == (1, 16, 16, 3)
-    reader._reads_heif.cache_clear()
+    image_files._reads_heif.cache_clear()
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
     try:
         with pytest.raises(LeavenError, match=r"no images \(1 HEIC file \(a.heic\).*leaven-learn\[heif\]"):
             read_folder(tmp_path)
     finally:
-        reader._reads_heif.cache_clear()
+        image_files._reads_heif.cache_clear()
 
 
 def raw(folder, *names):

@@ -195,7 +195,7 @@ def _unlabelled(names: Sequence[Path], model: Any, strict: bool) -> Any:
 def _predict_masks(model: Any, data: Sequence[Path], out: Path, strict: bool, as_json: bool) -> None:
     import numpy as np
 
-    from leaven.data.readers.folder import on_disk
+    from leaven.data.readers.scan import on_disk
     from leaven.run.inputs import image_folder
     from leaven.run.mask_folder import write_masks
     from leaven.utils.files import require_writable

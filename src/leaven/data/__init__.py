@@ -9,7 +9,9 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .cache import LeavenWarning, clear_cache
+    from leaven.errors import LeavenWarning
+
+    from .cache import clear_cache
     from .checks import match_classes, require_trainable
     from .embedded.digits import digits, rendered_digits
     from .embedded.streets import streets
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from .splits import few_labels, hold_out
 
 _HOME = {
-    "LeavenWarning": "cache",
+    "LeavenWarning": ".errors",
     "Pool": "pool",
     "White": "readers.white",
     "adaptation": "join",

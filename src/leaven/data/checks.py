@@ -12,7 +12,8 @@ from leaven.errors import LeavenError
 
 from .names import class_name, listing, unknown_class
 from .pool import NO_CLASS, Pool
-from .readers.mask_values import FILE, OPTION, one_class
+from .readers.mask_numbering import one_class
+from .readers.mask_values import FILE, OPTION
 from .readers.masks import pixel_counts, renumbered
 from .unlabelled import is_unlabelled
 

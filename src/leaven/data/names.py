@@ -106,7 +106,7 @@ def number(
 
 def _say_alike(classes: Sequence[str], where: str) -> None:
     """Warn of classes whose names differ in capitals or spaces alone: most often they are one."""
-    from .cache import LeavenWarning
+    from leaven.errors import LeavenWarning
 
     alike: dict[str, list[str]] = defaultdict(list)
     for name in classes:

@@ -6,9 +6,8 @@ import warnings
 
 import numpy as np
 
-from leaven.errors import LeavenError
+from leaven.errors import LeavenError, LeavenWarning
 
-from .cache import LeavenWarning
 from .names import listing
 from .pool import Pool
 

@@ -89,7 +89,7 @@ def without_points(names: Iterable[str]) -> dict[str, str]:
 
 def say_words(values: Iterable[str], where: str) -> None:
     """Warn where labels were taken for none that could be names of classes."""
-    from .cache import LeavenWarning
+    from leaven.errors import LeavenWarning
 
     found = Counter(value.strip() for value in values if value.strip() in WORDS)
     if found:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from leaven.data import LeavenWarning
 from leaven.data.names import composed, listing
-from leaven.data.readers.folder import File, digest
 from leaven.data.readers.images import probe
 from leaven.data.readers.mask_files import require_size
 from leaven.data.readers.mask_values import MaskValues
+from leaven.data.readers.scan import File, digest
 from leaven.errors import LeavenError
 from leaven.labels.pixels import decode
 from leaven.utils.reading import PathLike

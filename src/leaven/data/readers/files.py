@@ -12,7 +12,8 @@ from leaven.data.pool import Pool
 from leaven.errors import LeavenError
 from leaven.utils.reading import PathLike
 
-from .folder import File, decode_files
+from .image_files import decode_files
+from .scan import File
 
 
 def read_files(

@@ -2,42 +2,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import warnings
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 
-from leaven.data.cache import Images, LeavenWarning, decoded
-from leaven.data.names import composed, listing, number
+from leaven.data.names import listing, number
 from leaven.data.pool import Pool
 from leaven.data.unlabelled import STANDARD, is_unlabelled
-from leaven.errors import LeavenError
+from leaven.errors import LeavenError, LeavenWarning
 
+from .image_files import decode_files, select_images
+from .scan import scan, subfolder
 from .table import fitting, read_table
-from .white import as_white
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-IMAGES = "avif bmp gif jfif jp2 jpe jpeg jpg pbm pgm png pnm ppm tga tif tiff webp"
-SUFFIXES = frozenset("." + end for end in IMAGES.split())
-HEIF = frozenset((".heic", ".heif", ".hif"))
-CAMERAS = "3fr arw cr2 cr3 crw dng erf nef nrw orf pef raf rw2 sr2 srw x3f"
-RAW = frozenset("." + end for end in CAMERAS.split())
 PARTS = frozenset({"train", "training", "test", "testing", "val", "valid", "validation", "dev"})
-
-
-class File(NamedTuple):
-    """A file as the directory lists it: path relative to the folder, size in bytes, mtime in nanoseconds."""
-
-    name: str
-    size: int
-    mtime: int
 
 
 def read_folder(
@@ -110,9 +92,9 @@ def read_folder(
         table = fitting(labels, folder, listed)
     elif labels is not None and labels is not False:
         table = read_table(labels, folder, listed)
-    found = pictures(folder, listed.values(), table or ())
-    if found.said:
-        warnings.warn(found.said, LeavenWarning, stacklevel=2)
+    found = select_images(folder, listed.values(), table or ())
+    if found.warning:
+        warnings.warn(found.warning, LeavenWarning, stacklevel=2)
     names = [file.name for file in found.files]
     images = decode_files(
         folder,
@@ -145,79 +127,6 @@ def read_folder(
     return Pool(images.items, numbers[kept], np.array(names)[kept], None, classes, white=images.white)  # type: ignore[arg-type]
 
 
-def is_image(name: str) -> bool:
-    """Whether a file name ends as that of an image that can be read; HEIC can where pillow-heif is installed."""
-    end = os.path.splitext(name)[1].lower()
-    return end in SUFFIXES or (end in HEIF and _reads_heif())
-
-
-@lru_cache(1)
-def _reads_heif() -> bool:
-    try:
-        from pillow_heif import register_heif_opener
-    except ImportError:
-        return False
-    register_heif_opener()
-    return True
-
-
-class Pictures(NamedTuple):
-    """The images among the files of a folder, in the order of their names.
-
-    Attributes:
-        files: those that can be read, by their names.
-        passed: names of pictures that cannot be: HEIC where no package reads it, and what cameras call raw.
-        said: the same in a sentence, with what would read them; empty where there are none.
-    """
-
-    files: list[File]
-    passed: list[str]
-    said: str
-
-
-def pictures(folder: Path, files: Iterable[File], named: Collection[str] = ()) -> Pictures:
-    """What is there to be read in a folder; every reader of folders asks here.
-
-    Parameters
-    ----------
-    folder : where the files lie, for what is said
-    files : as `scan` has them
-    named : files to read however their names end, for somebody named them
-
-    Raises
-    ------
-    LeavenError
-        There is no image among them.
-    """
-    every = sorted(files)
-    own = [file for file in every if is_image(file.name) or file.name in named]
-    known = {file.name for file in own}
-    passed = [file.name for file in every if file.name not in known and _needed(file.name)]
-    if not own:
-        found = f" ({_in_words(passed)})" if passed else ""
-        raise LeavenError(
-            f"The folder {folder} has no images{found}, expected files such as .png or .jpg in it: add some."
-        )
-    return Pictures(own, passed, f"Passed over in {folder}: {_in_words(passed)}." if passed else "")
-
-
-HEIF_NEEDS, RAW_NEEDS = "which pip install 'leaven-learn[heif]' makes readable", "to be developed to JPEG or TIFF first"
-
-
-def _needed(name: str) -> str:
-    """What it takes to read a picture whose name ends so; empty where nothing is known of such names."""
-    end = os.path.splitext(name)[1].lower()
-    return HEIF_NEEDS if end in HEIF else RAW_NEEDS if end in RAW else ""
-
-
-def _in_words(names: Sequence[str]) -> str:
-    said = []
-    for kind, needs in (("HEIC", HEIF_NEEDS), ("raw", RAW_NEEDS)):
-        if found := [name for name in names if _needed(name) == needs]:
-            said.append(f"{len(found)} {kind} file{'s' * (len(found) > 1)} ({listing(found)}), {needs}")
-    return "; ".join(said)
-
-
 def say_parts(folder: Path, names: Iterable[str], taken: str) -> None:
     """Warn where subfolders look like the parts of a data set, which were not ``taken`` for them."""
     found = sorted({name for name in names if name.casefold() in PARTS})
@@ -228,112 +137,3 @@ def say_parts(folder: Path, names: Iterable[str], taken: str) -> None:
             LeavenWarning,
             stacklevel=3,
         )
-
-
-def scan(folder: Path) -> list[File]:
-    """All files under a folder but hidden ones, symbolic links followed, nothing opened."""
-    files: list[File] = []
-    seen: set[tuple[int, int]] = set()  # folders, so that a link to a parent ends
-
-    def visit(path: str, prefix: str) -> None:
-        about = os.stat(path)
-        if (about.st_dev, about.st_ino) in seen:
-            return
-        seen.add((about.st_dev, about.st_ino))
-        with os.scandir(path) as entries:
-            for entry in entries:
-                if entry.name.startswith("."):
-                    continue
-                if entry.is_dir():
-                    visit(entry.path, f"{prefix}{entry.name}/")
-                elif entry.is_file():
-                    stat = entry.stat()
-                    files.append(File(prefix + entry.name, stat.st_size, stat.st_mtime_ns))
-
-    try:
-        visit(str(folder), "")
-    except OSError as error:
-        raise LeavenError(
-            f"The folder {error.filename} cannot be read ({error.strerror}), expected a folder that you may "
-            "read: "
-            "check its permissions."
-        ) from None
-    _require_different(folder, files)
-    return files
-
-
-def _require_different(folder: Path, files: Sequence[File]) -> None:
-    """See that no two names are one name in two forms of Unicode, which nothing could tell apart."""
-    seen: dict[str, str] = {}
-    for file in files:
-        if not file.name.isascii():
-            first = seen.setdefault(composed(file.name), file.name)
-            if first != file.name:
-                raise LeavenError(
-                    f"The folder {folder} has two files {file.name} that differ in nothing but how the disk writes "
-                    "their accents, expected one: rename or remove one."
-                )
-
-
-def digest(files: Sequence[File], *options: object) -> str:
-    """Key of the cache for what is made of these files with these options."""
-    made = hashlib.blake2b(digest_size=16)
-    made.update("".join(f"{option}\0" for option in options).encode(errors="surrogateescape"))
-    for file in files:
-        made.update(f"{file.name}\0{file.size}\0{file.mtime}\0".encode(errors="surrogateescape"))
-    return made.hexdigest()
-
-
-def decode_files(
-    root: Path,
-    files: Sequence[File],
-    *,
-    size: int | tuple[int, int] | None,
-    channels: int | None,
-    strict: bool,
-    cache: str | os.PathLike[str] | None,
-    progress: bool,
-    white: Any = None,
-) -> Images:
-    """Images of these files, memory-mapped, and the numbers of those that could be read.
-
-    The cache is keyed by the folder and, of each file, its path in it, size in bytes and time of
-    modification.
-    """
-    from PIL import Image, UnidentifiedImageError
-
-    if any(_needed(file.name) == HEIF_NEEDS for file in files):
-        _reads_heif()  # named one by one, they came past ``is_image``
-
-    def open_image(row: int) -> Image.Image:
-        name = files[row].name
-        try:
-            return Image.open(os.path.join(root, name))
-        except UnidentifiedImageError:
-            if _needed(name):
-                raise OSError(_in_words([name])) from None
-            raise
-
-    return decoded(
-        digest(files, root.resolve(), size, channels),
-        [file.name for file in files],
-        open_image,
-        size=size,
-        channels=channels,
-        strict=strict,
-        cache=cache,
-        progress=progress,
-        where=str(root),
-        white=as_white(white),
-    )
-
-
-def on_disk(folder: Path) -> dict[str, Path]:
-    """Id of every file under a folder, its relative path in NFC → the file as the disk calls it."""
-    return {composed(file.name): folder / file.name for file in scan(folder)}
-
-
-def subfolder(name: str) -> str:
-    """The folder of the first level that a file lies in, by its relative path; empty for one beside these folders."""
-    first, slash, _ = name.partition("/")
-    return first if slash else ""

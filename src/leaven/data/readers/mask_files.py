@@ -10,16 +10,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from leaven.data.cache import LeavenWarning
 from leaven.data.in_flight import decoding
 from leaven.data.names import composed, listing
 from leaven.data.pool import NO_CLASS
-from leaven.errors import LeavenError
+from leaven.errors import LeavenError, LeavenWarning
 
 from .decode import reason
-from .folder import File, is_image, scan
+from .image_files import is_image
 from .images import probe
-from .mask_values import HIGHEST, OPTION, UNKNOWN, Coder, MaskValues, lost_values, packed, spelt
+from .mask_codes import UNKNOWN, CodeTable, packed, spelt
+from .mask_numbering import lost_values
+from .mask_values import HIGHEST, OPTION, MaskValues
+from .scan import File, scan
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -104,7 +106,7 @@ def places(names: Iterable[str], root: Path) -> dict[str, Path]:
 
 
 class MaskReader:
-    """Opens masks as numbers of one byte a pixel: those of the files, or codes of a `Coder` where ``values`` needs it.
+    """Opens masks as numbers of one byte a pixel: those of the files, or of a `CodeTable` where ``values`` needs it.
 
     Parameters
     ----------
@@ -113,7 +115,7 @@ class MaskReader:
     """
 
     def __init__(self, values: MaskValues | None, by_number: bool = False):
-        self.coder = Coder(values) if values and (values.by_colour or max(values.of) > NO_CLASS) else None  # type: ignore[operator]
+        self.coder = CodeTable(values) if values and (values.by_colour or max(values.of) > NO_CLASS) else None  # type: ignore[operator]
         self.by_number = by_number
         self._shown: dict[int, tuple[str, str]] = {}  # number → its colour in the palette of a mask
 

@@ -12,10 +12,10 @@ import numpy as np
 from leaven.data.cache import decoded
 from leaven.data.pool import NO_CLASS
 
-from .folder import File, digest
 from .images import kept_part
 from .mask_files import MaskReader, pair
 from .mask_values import MaskValues, Value, stated
+from .scan import File, digest
 
 if TYPE_CHECKING:
     from PIL.Image import Image

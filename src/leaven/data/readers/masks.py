@@ -10,16 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from leaven.data.cache import LeavenWarning
 from leaven.data.pool import NO_CLASS, Pool
 from leaven.data.storage import bytes_each, let_go, parts, room
-from leaven.errors import LeavenError
+from leaven.errors import LeavenError, LeavenWarning
 
 from .decode import COMMON
-from .folder import File, decode_files, pictures, say_parts, scan, subfolder
+from .folder import say_parts
+from .image_files import decode_files, select_images
 from .images import probe
+from .mask_numbering import numbering, one_class
 from .mask_source import FolderMasks, Masks, decode_masks
-from .mask_values import Value, numbering, one_class, stated
+from .mask_values import Value, stated
+from .scan import File, scan, subfolder
 
 
 def read_masks(
@@ -120,9 +122,9 @@ def read_painted(
         As `read_masks` raises it.
     """
     folder = _folder(images, "images")
-    found = pictures(folder, scan(folder))
-    if found.said:
-        warnings.warn(found.said, LeavenWarning, stacklevel=3)
+    found = select_images(folder, scan(folder))
+    if found.warning:
+        warnings.warn(found.warning, LeavenWarning, stacklevel=3)
     files = found.files
     known_names = () if masks is None else masks.pair(files, folder, found.passed)
     if masks is not None:

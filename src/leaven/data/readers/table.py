@@ -7,9 +7,8 @@ import warnings
 from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
 
-from leaven.data.cache import LeavenWarning
 from leaven.data.names import class_name, composed, listing
-from leaven.errors import LeavenError
+from leaven.errors import LeavenError, LeavenWarning
 
 from .find import Finder
 from .table_text import table_lines

@@ -45,7 +45,7 @@ def table_lines(path: Path) -> list[tuple[int, list[str]]]:
     if not lines:
         raise LeavenError(f"{path} is empty, expected lines of file and label: fill it in.")
     if encoding == "cp1252":
-        from leaven.data.cache import LeavenWarning
+        from leaven.errors import LeavenWarning
 
         warnings.warn(
             f"{path} is not UTF-8 and was read as Windows' Latin-1; save it as UTF-8 if names in it look wrong.",

@@ -19,7 +19,8 @@ from leaven.data.unlabelled import STANDARD
 from leaven.errors import LeavenError
 
 from .arrays import read_arrays
-from .folder import File, decode_files
+from .image_files import decode_files
+from .scan import File
 
 
 def read_torchvision(

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 from leaven.data.in_flight import decoding
 from leaven.data.names import composed
 from leaven.data.readers.depth import eight_bits, kind
-from leaven.data.readers.folder import File, is_image, pictures, scan
+from leaven.data.readers.image_files import is_image, select_images
+from leaven.data.readers.scan import File, scan
 from leaven.data.readers.white import UNKNOWN, Span, White, as_white, judge
 from leaven.errors import LeavenError
 from leaven.labels import Unavailable
@@ -189,8 +190,8 @@ class ItemIndex:
         if not self.data.is_dir():
             what = "is a file" if self.data.exists() else "does not exist"
             raise LeavenError(f"{self.data} {what}, expected a folder of images, an .npz, or a run: check the path.")
-        found = pictures(self.data, scan(self.data))
-        self.passed = found.said
+        found = select_images(self.data, scan(self.data))
+        self.passed = found.warning
         return self._named(found.files)
 
     def _read_npz(self) -> list[str]:

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from leaven.data.readers.mask_files import MaskReader, pair, places
-from leaven.data.readers.mask_values import FILE, Value, numbering, stated, write_names
+from leaven.data.readers.mask_numbering import numbering
+from leaven.data.readers.mask_values import FILE, Value, stated, write_names
 from leaven.data.readers.palette import save_mask
 from leaven.errors import LeavenError
 from leaven.labels.event import Event
@@ -35,14 +36,15 @@ def read(
     import numpy as np
 
     from leaven.data import LeavenWarning
-    from leaven.data.readers.folder import pictures, scan
+    from leaven.data.readers.image_files import select_images
+    from leaven.data.readers.scan import scan
 
     for folder in (masks, images):
         if not folder.is_dir():
             raise LeavenError(f"The folder {folder} does not exist, expected masks and their images: check the path.")
-    found = pictures(images, scan(images))
-    if found.said:
-        warnings.warn(found.said, LeavenWarning, stacklevel=2)
+    found = select_images(images, scan(images))
+    if found.warning:
+        warnings.warn(found.warning, LeavenWarning, stacklevel=2)
     of = pair(found.files, masks, images, found.passed)
     said = stated(masks, values)
     reader = MaskReader(said, by_number=bool(values))

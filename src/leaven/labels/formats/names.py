@@ -53,11 +53,12 @@ def namer(images: Path | None, where: str) -> Callable[[str], str]:
     """
     if images is None:
         return plain_name
-    from leaven.data.readers.folder import pictures, scan
+    from leaven.data.readers.image_files import select_images
+    from leaven.data.readers.scan import scan
 
     if not images.is_dir():
         raise LeavenError(f"The folder {images} does not exist, expected a folder of images: check the path.")
-    there = pictures(images, scan(images))
+    there = select_images(images, scan(images))
     files = {composed(name) for name in [*(file.name for file in there.files), *there.passed]}
     called: dict[str, list[str]] = defaultdict(list)
     for file in sorted(files):

@@ -103,7 +103,7 @@ def sizer(images: Path | None) -> SizeOf:
     """
     if images is None:
         return lambda item: None
-    from leaven.data.readers.folder import on_disk
+    from leaven.data.readers.scan import on_disk
 
     folder, files = images, on_disk(images)
 
