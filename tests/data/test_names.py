@@ -10,7 +10,7 @@ from leaven.data import LeavenWarning, Pool, adaptation, match_classes, read_arr
 from leaven.data.names import composed, composed_array
 from leaven.errors import LeavenError
 from leaven.label.session.items import ItemIndex
-from leaven.labels.formats.names import namer
+from leaven.labels.formats.names import item_lookup
 
 ONE, TWO = "\u00e9l\u00e9phant", normalize("NFD", "\u00e9l\u00e9phant")  # composed, decomposed
 
@@ -70,7 +70,7 @@ def test_the_page_opens_files_by_their_own_names(make_images):
 
 def test_imports_find_their_file(make_images):
     root = make_images({f"deep/{TWO}.png": 1})
-    assert namer(root, "labels")(f"https://x.org/{ONE}.png") == f"deep/{ONE}.png"
+    assert item_lookup(root, "labels")(f"https://x.org/{ONE}.png") == f"deep/{ONE}.png"
 
 
 @pytest.mark.parametrize("names", [("Cat", "cat"), ("\u00e9l\u00e9phant", "\u00c9l\u00e9phant"), ("a b", "ab")])

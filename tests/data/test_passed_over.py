@@ -12,7 +12,7 @@ from leaven.data.readers import image_files
 from leaven.errors import LeavenError
 from leaven.label.session.opening import open_session
 from leaven.labels.formats import mask_folder
-from leaven.labels.formats.names import namer
+from leaven.labels.formats.names import item_lookup
 
 
 def test_raw_files_are_counted_and_named(make_images):
@@ -120,7 +120,7 @@ def test_a_heic_file_by_its_path(tmp_path):
 def test_an_import_finds_pictures_that_cannot_be_read(tmp_path, make_images):
     root = make_images({"a.png": 1})
     raw(root, "b.CR2")
-    assert namer(root, "The table")("b.CR2") == "b.CR2"
+    assert item_lookup(root, "The table")("b.CR2") == "b.CR2"
 
 
 def test_train_and_test_are_no_classes(make_images):

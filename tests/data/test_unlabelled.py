@@ -53,7 +53,7 @@ def test_text_at_every_door(make_images, tmp_path, marker):
     found["csv"] = read_folder(root, table)
     found["mapping"] = read_folder(root, dict(zip(names, texts, strict=True)))
     with Store.open(tmp_path / "labels.db") as store:
-        read_labels(table, "csv", "me").keep(store)
+        read_labels(table, "csv", "me").add_to(store)
         assert store.state().classes == ("cat", "dog")
     found["store"] = read_data(root, tmp_path / "labels.db")
     for door, pool in found.items():
@@ -155,7 +155,7 @@ def test_an_import_of_choices_and_of_answers(tmp_path):
     with pytest.warns(LeavenWarning, match="NA"):
         said = read_labels(path, "csv", "me")
     with Store.open(tmp_path / "labels.db") as store:
-        said.keep(store)
+        said.add_to(store)
         assert store.state().labels() == {"a.png": "None", "c.png": "cat"}
     path = tmp_path / "tasks.json"
     path.write_text(
@@ -164,5 +164,5 @@ def test_an_import_of_choices_and_of_answers(tmp_path):
         '["cat"]}}]}]}]'
     )
     with Store.open(tmp_path / "studio.db") as store:
-        read_labels(path, "label-studio", "me").keep(store)
+        read_labels(path, "label-studio", "me").add_to(store)
         assert store.state().labels() == {"b.png": "cat"}

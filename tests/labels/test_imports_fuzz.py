@@ -12,7 +12,7 @@ from PIL import Image
 
 from leaven.errors import LeavenError
 from leaven.labels import Store
-from leaven.labels.formats.transfer import export_labels, found_format, read_labels
+from leaven.labels.formats.transfer import detect_format, export_labels, read_labels
 from leaven.labels.pixels import encode
 
 ODD = (
@@ -142,9 +142,9 @@ def imports(path, root, name, rng):
     """Import it into a store of its own; the answer is whether it could be."""
     options = {"background": "rest"} if name not in ("csv", "jsonl") and rng.random() < 0.5 else {}
     try:
-        said = read_labels(path, found_format(path), "me", root / "images" if rng.random() < 0.7 else None, **options)
+        said = read_labels(path, detect_format(path), "me", root / "images" if rng.random() < 0.7 else None, **options)
         with Store.open(root / "new.db") as store:
-            said.keep(store)
+            said.add_to(store)
     except LeavenError as error:
         sentence = str(error)
         assert sentence

@@ -8,8 +8,8 @@ from PIL import Image
 
 from leaven.errors import LeavenError
 from leaven.labels import Store
-from leaven.labels.formats.coco import _lengths
-from leaven.labels.formats.transfer import found_format, read_labels
+from leaven.labels.formats.coco_areas import run_lengths
+from leaven.labels.formats.transfer import detect_format, read_labels
 from leaven.labels.pixels import decode
 
 CHOICE = {"type": "choices", "value": {"choices": ["cat"]}}
@@ -52,9 +52,9 @@ def take(tmp_path):
         path = tmp_path / "labels.json"
         path.write_text(json.dumps(content))
         where = tmp_path / "images" if images else None
-        said = read_labels(path, found_format(path), "me", where, **options)
+        said = read_labels(path, detect_format(path), "me", where, **options)
         with Store.open(tmp_path / "new.db") as store:
-            said.keep(store)
+            said.add_to(store)
             state = store.state()
         (tmp_path / "new.db").unlink()
         stands = {}
@@ -241,10 +241,10 @@ def test_texts_of_run_lengths_are_pycocotools():
     for share in (0.02, 0.5):
         of = np.asfortranarray(rng.random((70, 40)) < share, np.uint8)
         text = mask.encode(of)["counts"].decode()
-        lengths = _lengths(text)
+        lengths = run_lengths(text)
         assert sum(lengths) == of.size
         np.testing.assert_array_equal(np.repeat(np.arange(len(lengths)) % 2, lengths), of.ravel("F"))
-        assert _lengths(text[:-1] + "o") == []  # says that more follows
+        assert run_lengths(text[:-1] + "o") == []  # says that more follows
 
 
 def test_an_option_without_a_meaning(tmp_path):

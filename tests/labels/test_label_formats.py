@@ -10,8 +10,8 @@ from PIL import Image
 from leaven.errors import LeavenError
 from leaven.labels import Store
 from leaven.labels.formats import brush
-from leaven.labels.formats.names import namer, plain_name
-from leaven.labels.formats.transfer import export_labels, found_format, read_labels
+from leaven.labels.formats.names import item_lookup, plain_name
+from leaven.labels.formats.transfer import detect_format, export_labels, read_labels
 from leaven.labels.pixels import counts, decode, encode, parsed
 
 MAP = np.array([[0, 0, 255, 1], [0, 2, 2, 1], [255, 2, 2, 1]], np.uint8)  # of road, sky, tree
@@ -37,7 +37,7 @@ def full(store, event):
 
 
 def import_labels(store, path, form, annotator, images=None, replacing=False):
-    return read_labels(path, form, annotator, images).keep(store, replacing=replacing)
+    return read_labels(path, form, annotator, images).add_to(store, replacing=replacing)
 
 
 def stands(store):
@@ -228,7 +228,7 @@ LABEL_STUDIO = [
 def test_label_studio_choices(other, tmp_path):
     path = tmp_path / "project.json"
     path.write_text(json.dumps(LABEL_STUDIO))
-    assert found_format(path) == "label-studio"
+    assert detect_format(path) == "label-studio"
     assert import_labels(other, path, "label-studio", "me").answers == 4
     assert stands(other) == {
         ("my-cat.png", "ann@example.org"): ("label", "cat", ""),
@@ -451,7 +451,7 @@ def test_coco(other, tmp_path):
     pytest.importorskip("pycocotools")
     path = tmp_path / "instances.json"
     path.write_text(json.dumps(COCO))
-    assert found_format(path) == "coco"
+    assert detect_format(path) == "coco"
     assert import_labels(other, path, "coco", "me").classes == ("cat", "dog")
     assert other.state().labels() == {"a.jpg": "dog"}
     expected = np.full((4, 6), 255)
@@ -511,7 +511,7 @@ def test_names_of_other_programs(tmp_path):
     for name in ("x/cat/1.png", "x/dog/1.png", "x/only.png"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         Image.new("L", (2, 2)).save(tmp_path / name)
-    of = namer(tmp_path, "labels.csv")
+    of = item_lookup(tmp_path, "labels.csv")
     assert of("/home/me/data/x/cat/1.png") == "x/cat/1.png"
     assert of("/data/upload/1/1a2b3c4d-only.png") == "x/only.png"
     with pytest.raises(LeavenError, match="2 images fit"):
@@ -535,6 +535,6 @@ def test_a_mask_of_another_size_is_refused(other, tmp_path):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         Image.new(mode, size).save(tmp_path / name)
     with pytest.raises(LeavenError, match=r"is 4×4 pixels and its image a\.png 3×4"):
-        import_labels(other, tmp_path, found_format(tmp_path), "me")
+        import_labels(other, tmp_path, detect_format(tmp_path), "me")
     Image.new("L", (4, 3), 1).save(tmp_path / "masks" / "a.png")
     assert import_labels(other, tmp_path, "masks", "me").classes == ("1",)  # a number without a pixel is no class

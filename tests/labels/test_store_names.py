@@ -18,9 +18,9 @@ def test_the_store(tmp_path, cache):
     with Store.open(tmp_path / "labels.db") as store:
         store.add_classes([ONE], "ada")
         assert store.add_classes([TWO], "ada") == (ONE,)
-        read_labels(path, "csv", "ada").keep(store)
+        read_labels(path, "csv", "ada").add_to(store)
         assert store.state().labels() == {f"{ONE}.png": ONE}
-        taken = read_labels(path, "csv", "ada").keep(store)
+        taken = read_labels(path, "csv", "ada").add_to(store)
         assert (taken.answers, taken.known) == (0, 1)
         assert store.add(Event("1", "skip", "ada", f"{TWO}2.png"))[0].item == f"{ONE}2.png"
         store.add(Event("1", "skip", "ada", f"{ONE}2.png"))  # the same event, said again

@@ -42,12 +42,12 @@ def import_(
     """Keep what a file says, all or nothing."""
     from leaven.data.readers.mask_values import parse
     from leaven.labels import Store
-    from leaven.labels.formats.transfer import found_format, read_labels, require_format
+    from leaven.labels.formats.transfer import detect_format, read_labels, require_format
     from leaven.labels.location import SUFFIXES, is_store
 
     if not path.exists():
         raise LeavenError(f"There is no file {path} to import, expected one of labels: check the path.")
-    form = found_format(path) if form == AUTO else require_format(form)
+    form = detect_format(path) if form == AUTO else require_format(form)
     if not is_store(where) and not Path(where).is_dir():  # a run folder's name with a slip must not become a file
         raise LeavenError(
             f"There is no label store {where}, expected one, a folder, or the name of a new file that ends in "
@@ -55,28 +55,28 @@ def import_(
         )
     values = None if mask_values is None else parse(mask_values)
     # before a store is made for what cannot be read
-    said = read_labels(path, form, annotator, images, values=values, background=background, unlabelled=unlabelled)
+    labels = read_labels(path, form, annotator, images, values=values, background=background, unlabelled=unlabelled)
     with Store.open(where) as store:
-        taken = said.keep(store, replacing=replace)
+        result = labels.add_to(store, replacing=replace)
         name = store.name
-    new = f" and {len(taken.classes)} new classes" if taken.classes else ""
+    new = f" and {len(result.classes)} new classes" if result.classes else ""
     tell(
         {
             "store": name,
             "format": form,
-            "answers": taken.answers,
-            "replaced": taken.replaced,
-            "known": taken.known,
-            "classes": list(taken.classes),
-            "left_out": said.left.counts,
-            "notes": list(said.notes),
+            "answers": result.answers,
+            "replaced": result.replaced,
+            "known": result.known,
+            "classes": list(result.classes),
+            "left_out": labels.left.counts,
+            "notes": list(labels.notes),
         },
         as_json,
         " ".join(
             [
-                f"{taken.answers} answers{new} of {path} in {name} ({taken.replaced} replace others, {taken.known} "
+                f"{result.answers} answers{new} of {path} in {name} ({result.replaced} replace others, {result.known} "
                 "known).",
-                *said.notes,
+                *labels.notes,
             ]
         ),
     )
@@ -87,13 +87,13 @@ def export(where: str, out: Path, form: str, by: str, every: bool, audit: bool, 
     import shutil
 
     from leaven.labels import Store
-    from leaven.labels.formats.transfer import EVERY, MASKS, export_labels, found_format, require_format
+    from leaven.labels.formats.transfer import EVERY, MASKS, detect_format, export_labels, require_format
     from leaven.labels.location import is_store
     from leaven.utils.files import require_writable, whole
 
     if form == AUTO and out.suffix.lower() == ".json":
         raise LeavenError(f"{out} could be of two formats: say --format label-studio or --format coco.")
-    form = require_format(form if form != AUTO else found_format(out) if out.suffix else MASKS)
+    form = require_format(form if form != AUTO else detect_format(out) if out.suffix else MASKS)
     by = EVERY if every else by
     if form == MASKS and out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise LeavenError(f"Masks cannot be written as {out}; name a folder that is new or empty.")
@@ -142,7 +142,7 @@ def history(where: str, item: str | None, as_json: bool) -> None:
 
 
 def _words(event: Event) -> str:
-    said = {
+    what = {
         "label": f"{event.item}: {event.label}",
         "undo": f"undo of {event.item or event.undoes}",
         "class_add": f"new class {event.label}",
@@ -153,7 +153,7 @@ def _words(event: Event) -> str:
     if event.suggestion:
         about.append(f"{'shown' if event.shown else 'not shown'}: {event.suggestion}")
     text = ", ".join(part for part in about if part)
-    return f"{said} ({text})" if text else said
+    return f"{what} ({text})" if text else what
 
 
 def _content(state: State) -> dict[str, Any]:

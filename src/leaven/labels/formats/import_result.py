@@ -35,7 +35,7 @@ class ImportResult:
 
 
 def answer(item: str, annotator: str, kind: str = "label", **more: object) -> Event:
-    """An answer as a file says it; `take` gives it its id.
+    """An answer as a file says it; `add_answers` gives it its id.
 
     Raises
     ------
@@ -77,7 +77,7 @@ def require_one_each(answers: Sequence[Event], where: str) -> None:
         seen.add(pair)
 
 
-def take(
+def add_answers(
     store: Store, answers: Sequence[Event], where: str, *, replacing: bool = False, classes: Sequence[str] = ()
 ) -> ImportResult:
     """Keep answers and the classes that they name, all or none.

@@ -45,7 +45,7 @@ def _event(line: str, where: str) -> Event:
     return in_nfc(from_dict(content, where))
 
 
-def take(store: Store, given: Sequence[Event]) -> ImportResult:
+def add_events(store: Store, given: Sequence[Event]) -> ImportResult:
     """Keep all events of a file that the store does not have, or none; classes of one name are one class.
 
     Raises

@@ -41,7 +41,7 @@ def _plain(name: str) -> str:
     return PurePosixPath(composed(name).lstrip("/")).as_posix()
 
 
-def namer(images: Path | None, where: str) -> Callable[[str], str]:
+def item_lookup(images: Path | None, where: str) -> Callable[[str], str]:
     """From a name in a file to an item's id.
 
     With a folder of images, the file in it that the name is, or ends with, or that alone is called so.

@@ -67,7 +67,7 @@ class LeftOut:
         return " ".join(f"Left out, for {why}: {', '.join(texts)}." for why, texts in said if texts)
 
 
-def checked(kind: type[T], content: Any, where: str, what: str, at: str = "") -> T:
+def validate(kind: type[T], content: Any, where: str, what: str, at: str = "") -> T:
     """Content in the form that it should have.
 
     Parameters
@@ -93,7 +93,7 @@ def checked(kind: type[T], content: Any, where: str, what: str, at: str = "") ->
         raise LeavenError(f"{where} is {what} (at {place}: {words}, found {found}): export it anew.") from None
 
 
-def sizer(images: Path | None) -> SizeOf:
+def size_lookup(images: Path | None) -> SizeOf:
     """From an item's id to the height and width of its file, turned as it is seen; None without a folder of images.
 
     Raises
@@ -122,7 +122,7 @@ def sizer(images: Path | None) -> SizeOf:
     return size
 
 
-def settled(stated: Size | None, size_of: SizeOf, item: str, where: str) -> Size:
+def resolve_size(stated: Size | None, size_of: SizeOf, item: str, where: str) -> Size:
     """Height and width of an item: those of its file, and else those that are stated.
 
     Raises

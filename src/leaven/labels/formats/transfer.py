@@ -17,9 +17,9 @@ from leaven.labels.store import Store
 from leaven.utils.reading import PathLike
 
 from . import json_lines
-from .import_result import ImportResult, require_one_each, take, without_markers
-from .names import namer
-from .outside import LeftOut, sizer
+from .import_result import ImportResult, add_answers, require_one_each, without_markers
+from .names import item_lookup
+from .outside import LeftOut, size_lookup
 
 if TYPE_CHECKING:
     from leaven.data.readers.mask_values import Value
@@ -42,7 +42,7 @@ def require_format(name: str) -> str:
     return name
 
 
-def found_format(path: PathLike) -> str:
+def detect_format(path: PathLike) -> str:
     """The format of a file by its ending, and of JSON by what it holds.
 
     Raises
@@ -62,8 +62,8 @@ def found_format(path: PathLike) -> str:
 
 
 @dataclass(frozen=True)
-class Said:
-    """What a file says, read and checked, and not kept yet: answers and classes, or of JSON Lines, events.
+class ParsedLabels:
+    """The content of a file, read and checked, and in no store yet: answers and classes, or of JSON Lines, events.
 
     ``left`` is what is left out of the file, ``notes`` are sentences for whoever imports it.
     """
@@ -75,8 +75,8 @@ class Said:
     left: LeftOut = field(default_factory=LeftOut)
     notes: Sequence[str] = ()
 
-    def keep(self, store: Store, *, replacing: bool = False) -> ImportResult:
-        """Keep it, all or nothing; ``replacing``: answers may replace others of the same annotators.
+    def add_to(self, store: Store, *, replacing: bool = False) -> ImportResult:
+        """Add all of it to a store, or nothing; ``replacing``: answers may replace others of the same annotators.
 
         Raises
         ------
@@ -84,8 +84,8 @@ class Said:
             It does not go with what the store holds.
         """
         if self.form == JSONL:
-            return json_lines.take(store, self.events)
-        return take(store, self.events, self.where, replacing=replacing, classes=self.classes)
+            return json_lines.add_events(store, self.events)
+        return add_answers(store, self.events, self.where, replacing=replacing, classes=self.classes)
 
 
 def read_labels(
@@ -97,8 +97,8 @@ def read_labels(
     values: Mapping[Value, str] | None = None,
     background: str | None = None,
     unlabelled: str | None = None,
-) -> Said:
-    """What a file says.
+) -> ParsedLabels:
+    """Read and check a file of labels.
 
     Parameters
     ----------
@@ -128,9 +128,9 @@ def read_labels(
             f"Only a CSV says what has no label, so --unlabelled has no meaning for {form}; leave it out."
         )
     where, left = str(path), LeftOut()
-    name_of, size_of = namer(images if form != MASKS else None, where), sizer(images)
+    name_of, size_of = item_lookup(images if form != MASKS else None, where), size_lookup(images)
     if form == JSONL:
-        return Said(form, where, json_lines.read(path))
+        return ParsedLabels(form, where, json_lines.read(path))
     classes: list[str] = []
     notes: list[str] = []
     if form == CSV:
@@ -159,7 +159,7 @@ def read_labels(
     if background is not None and background not in classes:
         classes = [background, *classes]
     notes += [sentence for sentence in (left.sentence(), _one_class(answers)) if sentence]
-    return Said(form, where, answers, classes, left, notes)
+    return ParsedLabels(form, where, answers, classes, left, notes)
 
 
 def _one_class(answers: Sequence[Event]) -> str:
