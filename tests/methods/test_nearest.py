@@ -65,13 +65,16 @@ def test_one_label_a_class_is_enough(tmp_path):
 def test_images_pass_a_backbone_that_somebody_taught(tmp_path):
     pool = few_labels(digits().subset(np.arange(200)), 1)
     fit(pool, tmp_path / "run", Options("nearest", network="cnn", baseline=False, plan=QUICK), progress=False)
-    assert (tmp_path / "run" / "init" / "model.safetensors").exists()  # MoCo, on the pool's own images
+    assert (tmp_path / "run" / "stages" / "1-moco" / "model.safetensors").exists()  # MoCo, on the pool's own images
     page = (tmp_path / "run" / "report.html").read_text()
     assert "Nearest is a closed form: it was fitted at once, in no steps." in page
     model = load_model(tmp_path / "run")
     assert model.spec.frozen
     again = fit(
-        pool, None, Options("nearest", baseline=False, plan=QUICK, init=tmp_path / "run" / "init"), progress=False
+        pool,
+        None,
+        Options("nearest", baseline=False, plan=QUICK, init=tmp_path / "run" / "stages" / "1-moco"),
+        progress=False,
     )
     np.testing.assert_allclose(
         model.predict_proba(pool.items), again[0].model.predict_proba(pool.items), atol=1e-5

@@ -76,7 +76,7 @@ def test_a_link_to_a_file_is_one(tmp_path):
         (("data", "items"), -1, r"data\.items: "),
         (("classes",), ["a", "a"], r"a name stands there twice"),
         (("hyperparameters", "threshold"), {}, r"hyperparameters\.threshold"),
-        (("init",), {}, r"init: either a method or a path"),
+        (("init",), {}, r"init: either a stage or a path"),
         (("validation",), 1.5, r"validation: "),
     ],
 )

@@ -64,18 +64,22 @@ def test_a_method_that_learns_features_goes_first(pool, tmp_path):
     run = tmp_path / "run"
     options = Options("supervised", plan={**PLAN, "lr": 1e-12}, init="rotation", init_plan={"steps": 3})
     fit(pool, run, options, progress=False)
-    first = load_model(run / "init")
-    assert json.loads((run / "init" / "config.json").read_text())["plan"]["steps"] == 3
+    first = load_model(run / "stages" / "1-rotation")
+    assert json.loads((run / "stages" / "1-rotation" / "config.json").read_text())["plan"]["steps"] == 3
     for name, weight in load_model(run).network.backbone.named_parameters():
         torch.testing.assert_close(weight, dict(first.network.backbone.named_parameters())[name], rtol=0, atol=1e-9)
-    assert json.loads((run / "config.json").read_text())["init"] == {"method": "rotation"}
+    assert json.loads((run / "config.json").read_text())["init"] == {"stage": "rotation"}
 
 
 def test_a_stopped_run_goes_on_with_the_same_start(pool, tmp_path):
     options = Options("supervised", plan=PLAN, init="rotation")
     fit(pool, tmp_path / "whole", options, progress=False)
     fit(pool, tmp_path / "cut", options, progress=False)
-    for lost in ("model.safetensors", "checkpoint.pt", "init/model.safetensors"):  # as if it had been killed there
+    for lost in (
+        "model.safetensors",
+        "checkpoint.pt",
+        "stages/1-rotation/model.safetensors",
+    ):  # as if it had been killed there
         (tmp_path / "cut" / lost).unlink()
     fit(pool, tmp_path / "cut", options, resume=True, progress=False)
     expected, found = (load_model(tmp_path / name).network.state_dict() for name in ("whole", "cut"))
@@ -143,5 +147,7 @@ def test_the_first_training_has_a_batch_size_of_its_own(pool, tmp_path):
     few = {name: value for name, value in PLAN.items() if name != "batch_size"} | {"steps": 1}
     fit(labelled, tmp_path / "few", Options("prototypical", small, plan=few, init="rotation"), progress=False)
     fit(pool, tmp_path / "asked", Options("supervised", plan={**few, "batch_size": 8}, init="rotation"), progress=False)
-    configs = [json.loads((tmp_path / run / "init" / "config.json").read_text()) for run in ("few", "asked")]
+    configs = [
+        json.loads((tmp_path / run / "stages" / "1-rotation" / "config.json").read_text()) for run in ("few", "asked")
+    ]
     assert [config["plan"]["batch_size"] for config in configs] == [64, 8]

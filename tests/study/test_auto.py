@@ -307,8 +307,8 @@ def test_a_start_is_learnt_once(tmp_path, trainings, monkeypatch):
     options = Options(plan=PLAN | {"steps": 2}, network="cnn", init="rotation", baseline=False)
     _, evidence = fit_auto(pool, tmp_path / "run", options, progress=False)
     assert (evidence.folds, taught) == (3, ["study.auto", "run.fit"])  # the run itself finds it done
-    assert json.loads((tmp_path / "run" / "config.json").read_text())["init"] == {"method": "rotation"}
-    assert (tmp_path / "run" / "init" / "model.safetensors").exists()
+    assert json.loads((tmp_path / "run" / "config.json").read_text())["init"] == {"stage": "rotation"}
+    assert (tmp_path / "run" / "stages" / "1-rotation" / "model.safetensors").exists()
 
 
 def test_the_estimator_tells_what_it_found():

@@ -12,6 +12,7 @@ from annotated_types import Interval
 from torch import Tensor, nn
 
 from leaven.augment.view import View
+from leaven.methods.stage import Stage
 from leaven.methods.step import IGNORE, Batch, Episode, Phase, RunInfo, Stream, StreamBatch, Survey
 from leaven.nn.heads import nearest_mean
 from leaven.nn.network import Network
@@ -68,6 +69,7 @@ class Method(nn.Module):
         MoCo teaches first; else, where none is pretrained, their pixels are the features
     teacher : what it asks of a frozen network beside it (``batch.teacher``): ``classes``, scores of the pool's classes;
         ``features``, a backbone that takes its items; nothing, where it is empty
+    recipe : the stages of its paper, the last of them its own; a run has them unless it is told others
     transductive : whether ``predict_episode`` looks at all queries of a task together
     pixels : whether it serves pools with masks too: what it says of a pixel of one view it then moves to the others by
         ``StreamBatch.to`` and ``StreamBatch.labels_of``
@@ -88,6 +90,7 @@ class Method(nn.Module):
     closed: ClassVar[bool] = False
     taught: ClassVar[bool] = True
     teacher: ClassVar[Literal["", "classes", "features"]] = ""
+    recipe: ClassVar[tuple[Stage, ...]] = ()
     transductive: ClassVar[bool] = False
     pixels: ClassVar[bool] = False
     vectors: ClassVar[bool] = True

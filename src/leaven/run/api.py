@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +10,8 @@ from leaven.methods.base import Method
 from leaven.methods.registry import get
 from leaven.run import folder
 from leaven.run.fit import fit as fit_pool
-from leaven.run.options import Options
+from leaven.run.options import options_from
 from leaven.run.run import Run, load
-from leaven.train.plan import Plan
 from leaven.utils.reading import PathLike
 
 
@@ -62,15 +60,7 @@ def fit(
     LeavenError : an unknown name, a value out of range, labels that do not suffice, or a folder that cannot be written
     """
     kind = get(method) if isinstance(method, str) else method
-    of_options = {field.name for field in fields(Options)} - {"hyperparameters", "plan"}
-    of_plan = {field.name for field in fields(Plan)}
-    options = Options(
-        kind,
-        {**given.pop("hyperparameters", {}), **{k: v for k, v in given.items() if k not in of_options | of_plan}},
-        plan={**given.pop("plan", {}), **{k: v for k, v in given.items() if k in of_plan}},
-        baseline=baseline,
-        **{k: v for k, v in given.items() if k in of_options},
-    )
+    options = options_from(kind, given, baseline=baseline)
     fitted = fit_pool(pool, out, options, test=test, overwrite=overwrite, resume=resume, progress=progress)
     if out is not None and (Path(out) / folder.MODEL).exists():  # another process may write it
         run = load(out)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from leaven.errors import LeavenError
+from leaven.methods.stage import Stage
 from leaven.report.words import duration, plural
-from leaven.run.init_from import InitFrom
 from leaven.run.options import Options
 from leaven.run.resolve import ResolvedOptions
 from leaven.train.engine import launched_from_outside
@@ -21,7 +21,7 @@ WORTH_SAYING = 100  # steps; fewer are over before their time is measured
 Runs = list[tuple[ResolvedOptions, TrainJob]]
 
 
-def require_budget(options: Options) -> None:
+def require_budget(options: Options, stages: Sequence[Stage] = ()) -> None:
     """Raise where minutes were given that cannot be kept to.
 
     Raises
@@ -35,10 +35,10 @@ def require_budget(options: Options) -> None:
     require_minutes(minutes)
     if "steps" in options.plan:
         raise LeavenError("Either the steps of a run decide how long it takes, or its minutes; give one of them.")
-    start = None if options.init is None else InitFrom.named(options.init)
-    if start is not None and start.method:
+    if stages:
         raise LeavenError(
-            f"{start.method} and the method after it would have to share the minutes; give --steps and --init-steps."
+            f"{', '.join(stage.name for stage in stages)} and the method after it would have to share the minutes; "
+            "give --steps (and --init-steps)."
         )
     if launched_from_outside():
         raise LeavenError("Processes that were started apart would count other steps each; give steps, not minutes.")

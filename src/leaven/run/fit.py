@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,11 @@ from leaven.methods.base import Method
 from leaven.methods.registry import get, name_of, resolve
 from leaven.nn.build import Spec, build
 from leaven.nn.network import Network
-from leaven.nn.norm import forget_domains
 from leaven.run import folder, holdout
 from leaven.run.budget import Runs, foretold, require_budget, within_minutes
 from leaven.run.curve import Curve
 from leaven.run.figures import figures, trained_on
-from leaven.run.init_from import InitFrom
+from leaven.run.init_from import InitFrom, beside
 from leaven.run.limits import require_loggers
 from leaven.run.look import evaluate_pool
 from leaven.run.model import Model, compose
@@ -30,6 +30,7 @@ from leaven.run.opening import opening
 from leaven.run.options import Options
 from leaven.run.prepare import Prepared, encode_plain, prepare
 from leaven.run.resolve import ResolvedOptions, as_begun, configuration, resolve_options
+from leaven.run.stages import resolved_stages, train_stages, without_labels
 from leaven.train.engine import train
 from leaven.train.job import TrainJob
 from leaven.train.pace import step_seconds
@@ -38,9 +39,6 @@ from leaven.utils.devices import device_for
 from leaven.utils.files import save_whole
 from leaven.utils.main_process import is_main_process
 from leaven.utils.reading import PathLike
-
-# What a training before the run takes over from the run's own plan.
-SHARED = ("steps", "seed", "precision", "accelerator", "devices", "nodes", "checkpoint_every", "probes")
 
 
 @dataclass(frozen=True)
@@ -104,8 +102,8 @@ def fit(
     run = None if run is None else Path(run)
     options = as_begun(options or Options(), run) if resume else options or Options()
     require_loggers(loggers)
-    require_budget(options)
     chosen = resolve_options(options, pool)
+    require_budget(options, chosen.stages)
     if test is not None and chosen.method.learns != "classes":
         raise LeavenError(_nothing_to_say(chosen.method))
     build(replace(chosen.spec, pretrained=False))  # what cannot be built is found out before a folder is made
@@ -124,14 +122,15 @@ def fit(
     writes = run if is_main_process() else None
     if writes is not None:
         folder.check(writes, configured(chosen), resume=resume, overwrite=overwrite)
-    pretraining = chosen.start.method if chosen.start else None
+    resolved_stages(chosen, options, pool)  # what cannot be trained is found out before anything is written
     if announce and is_main_process():
         said = opening(chosen, whole_pool, len(parts.get("validation", ())), run, minutes=options.minutes)
         print("\n".join(said), file=sys.stderr, flush=True)
-    if pretraining and writes is not None:
+    if chosen.stages and writes is not None:
         folder.claim(writes, configured(chosen), resume=resume, overwrite=overwrite)
-    backbone = _backbone(chosen, options, pool, run, resume, loggers, progress)
-    asked = _runs(chosen, options, run)
+    models = train_stages(chosen, options, pool, run, resume=resume, loggers=loggers, progress=progress)
+    asked = _runs(chosen, options, pool, run)
+    backbone = _backbone(chosen, models)
     prepared = prepare(
         chosen.spec,
         pool,
@@ -146,7 +145,7 @@ def fit(
     runs: Runs = []
     for one, where in asked:
         job = replace(
-            _job(one, prepared, backbone, progress),
+            _job(one, prepared, backbone, models, progress),
             folder=where,
             resume=resume,
             loggers=loggers,
@@ -163,7 +162,7 @@ def fit(
         time = foretold(runs)
     if announce and time and is_main_process():
         print(time, file=sys.stderr, flush=True)
-    if not pretraining and writes is not None:
+    if not chosen.stages and writes is not None:
         folder.claim(writes, configured(chosen), resume=resume, overwrite=overwrite)
 
     for one, _ in runs[1:]:
@@ -187,7 +186,8 @@ def seconds_a_step(pool: Pool, options: Options, *, progress: bool = True) -> fl
     LeavenError : as ``fit`` raises it
     """
     chosen = resolve_options(options, pool)
-    backbone = _backbone(chosen, options, pool, None, False, (), progress)
+    models = train_stages(chosen, options, pool, None, progress=progress)
+    backbone = _backbone(chosen, models)
     prepared = prepare(
         chosen.spec,
         pool,
@@ -198,12 +198,24 @@ def seconds_a_step(pool: Pool, options: Options, *, progress: bool = True) -> fl
         plain=chosen.method.closed,
         progress=progress,
     )
-    return step_seconds(_job(chosen, prepared, backbone, progress))
+    return step_seconds(_job(chosen, prepared, backbone, models, progress))
 
 
-def _job(chosen: ResolvedOptions, prepared: Prepared, backbone: nn.Module | None, progress: bool) -> TrainJob:
-    method = _method(chosen, prepared, backbone)
-    return TrainJob(method, prepared.pool, chosen.plan, prepared.views, progress=progress)
+def _job(
+    chosen: ResolvedOptions,
+    prepared: Prepared,
+    backbone: nn.Module | None,
+    models: Mapping[str, Model],
+    progress: bool,
+) -> TrainJob:
+    method = _method(chosen, prepared, models)
+    teacher = None if chosen.teacher is None else beside(_trained(chosen.teacher, models), chosen.spec, backbone)
+    return TrainJob(method, prepared.pool, chosen.plan, prepared.views, teacher=teacher, progress=progress)
+
+
+def _trained(one: InitFrom, models: Mapping[str, Model]) -> InitFrom:
+    """With its model, once the stages are trained."""
+    return one if one.stage is None else replace(one, model=models[one.stage])
 
 
 def _nothing_to_say(method: type[Method]) -> str:
@@ -214,67 +226,41 @@ def _nothing_to_say(method: type[Method]) -> str:
     )
 
 
-def _runs(chosen: ResolvedOptions, options: Options, run: Path | None) -> list[tuple[ResolvedOptions, Path | None]]:
-    """What is trained, and where it is kept: the method, and the baseline."""
+def _runs(
+    chosen: ResolvedOptions, options: Options, pool: Pool, run: Path | None
+) -> list[tuple[ResolvedOptions, Path | None]]:
+    """What is trained, and where it is kept: the method, and the baseline with as many steps as all that learns labels.
+
+    The baseline begins where the run does, unless a stage has learnt from labels to get there.
+    """
     supervised = get("supervised")
     if not options.baseline or chosen.method is supervised or chosen.method.learns != "classes":
         return [(chosen, run)]
-    plan = replace(chosen.plan, snapshots=0)
+    before = sum(one.plan.steps for one in resolved_stages(chosen, options, pool) if one.method.learns != "features")
+    plan = replace(chosen.plan, snapshots=0, steps=chosen.plan.steps + before)
     spec = replace(chosen.spec, head=supervised.head) if chosen.method.closed else chosen.spec  # one that steps train
-    baseline = replace(chosen, method=supervised, hyperparameters=resolve(supervised, {}), plan=plan, spec=spec)
+    start = chosen.start if chosen.spec.frozen else without_labels(chosen.start, chosen.stages)
+    if start is not None:
+        start = replace(start, whole=False)
+    baseline = replace(
+        chosen,
+        method=supervised,
+        hyperparameters=resolve(supervised, {}),
+        plan=plan,
+        spec=spec,
+        start=start,
+        teacher=None,
+    )
     return [(chosen, run), (baseline, run / folder.BASELINE if run else None)]
 
 
-def _backbone(
-    chosen: ResolvedOptions,
-    options: Options,
-    pool: Pool,
-    run: Path | None,
-    resume: bool,
-    loggers: tuple[str, ...],
-    progress: bool,
-) -> nn.Module | None:
-    """The backbone to start from, where it is not the one that the network's name tells; trained now, if need be."""
-    start = chosen.start
-    if start is None:
-        untrained = chosen.spec.frozen and not chosen.spec.pretrained
-        return _network(chosen.spec, chosen.plan.seed).backbone if untrained else None
-    if start.model is not None:
-        return start.backbone()
-    return InitFrom(model=pretrain(chosen, options, pool, run, resume, loggers, progress)).backbone()
-
-
-def pretrain(
-    chosen: ResolvedOptions,
-    options: Options,
-    pool: Pool,
-    run: PathLike | None,
-    resume: bool,
-    loggers: tuple[str, ...],
-    progress: bool,
-) -> Model:
-    """Train the method that learns features of the pool before the run's own, in a folder of its own."""
-    run = None if run is None else Path(run)
-    assert chosen.start is not None
-    plan = {name: getattr(chosen.plan, name) for name in SHARED}
-    if chosen.method.learns == "classes" and "batch_size" in options.plan:  # elsewhere it counts episodes
-        plan["batch_size"] = options.plan["batch_size"]
-    plan |= options.init_plan
-    own = Options(
-        chosen.start.method,
-        network=chosen.spec.name,
-        pretrained=options.pretrained,
-        resolution=options.resolution,
-        frozen=False,
-        plan=plan,
-        flip=options.flip,
-        baseline=False,
-    )
-    where = run / folder.INIT if run else None
-    going_on = resume and where is not None and (where / folder.CONFIG).exists()
-    unlabelled = pool.with_labels(np.full(len(pool), -1))
-    [taught] = fit(unlabelled, where, own, resume=going_on, loggers=loggers, progress=progress)
-    return taught.model
+def _backbone(chosen: ResolvedOptions, models: Mapping[str, Model]) -> nn.Module | None:
+    """The frozen backbone, where it is not the one that the network's name tells."""
+    if not chosen.spec.frozen:
+        return None
+    if chosen.start is None:
+        return None if chosen.spec.pretrained else _network(chosen.spec, chosen.plan.seed).backbone
+    return _trained(chosen.start, models).backbone()
 
 
 def _seen(chosen: ResolvedOptions, pool: Pool, backbone: nn.Module | None, progress: bool) -> Pool:
@@ -291,14 +277,11 @@ def _network(spec: Spec, seed: int) -> Network:
         return build(spec)
 
 
-def _method(chosen: ResolvedOptions, prepared: Prepared, backbone: nn.Module | None) -> Method:
+def _method(chosen: ResolvedOptions, prepared: Prepared, models: Mapping[str, Model]) -> Method:
     """The method with its network; what is random in it follows the run's seed too."""
     network = _network(replace(prepared.spec, head=chosen.spec.head), chosen.plan.seed)
-    if backbone is not None and not chosen.spec.frozen:
-        alone = type(network.backbone) is type(backbone)
-        for member in [network.backbone] if alone else network.backbone.members:  # type: ignore[union-attr]
-            member.load_state_dict(backbone.state_dict())
-        forget_domains(network)
+    if chosen.start is not None:
+        _trained(chosen.start, models).begin(network, frozen=chosen.spec.frozen)
     with torch.random.fork_rng():
         torch.manual_seed(chosen.plan.seed)
         return chosen.method(network, **chosen.hyperparameters)

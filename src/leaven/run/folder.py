@@ -23,7 +23,7 @@ METRICS = "metrics.csv"
 CURVE = "curve.csv"
 CHECKPOINT = "checkpoint.pt"
 BASELINE = "baseline"
-INIT = "init"
+STAGES = "stages"  # what was trained before the run's own method, a folder each
 SNAPSHOTS = "snapshots"  # weights of the averaged network on the way, a file a moment
 EVALUATIONS = "evaluations"
 ROUNDS = "rounds.jsonl"  # of a simulation
@@ -52,7 +52,7 @@ FILES = (
     WORTH_PAGE,
     WORTH_LINES,
 )
-FOLDERS = (BASELINE, INIT, EVALUATIONS, SNAPSHOTS, "tensorboard", "wandb")
+FOLDERS = (BASELINE, STAGES, EVALUATIONS, SNAPSHOTS, "tensorboard", "wandb")
 # What decides the weights and so must be as it was when a run goes on.
 DECISIVE = (
     "data",
@@ -65,11 +65,14 @@ DECISIVE = (
     "augment",
     "validation",
     "init",
+    "teacher",
+    "stages",
     "simulation",
 )
 FREE = {
     "data": ("path",),
     "init": ("path",),
+    "teacher": ("path",),
     "plan": ("checkpoint_every", "probes", "accelerator", "snapshots"),
     "simulation": ("budgets", "strategies"),
     "auto": ("chosen", "why"),

@@ -47,8 +47,8 @@ def _data(pool: Pool, held: int) -> str:
 def _training(chosen: ResolvedOptions, method: str, minutes: float | None) -> str:
     spec = chosen.spec
     start = (
-        f"taught by {chosen.start.method} first"
-        if chosen.start is not None and chosen.start.method
+        f"taught by {chosen.start.stage} first"
+        if chosen.start is not None and chosen.start.stage
         else f"started from {chosen.start.path}"
         if chosen.start is not None
         else "pretrained"

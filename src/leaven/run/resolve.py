@@ -19,17 +19,19 @@ from leaven.data.readers.white import UNKNOWN
 from leaven.errors import LeavenError
 from leaven.methods.base import Method
 from leaven.methods.registry import known, name_of, register, resolve
+from leaven.methods.stage import Stage
 from leaven.nn.build import Spec, spec_for
 from leaven.run import folder, holdout
 from leaven.run.init_from import InitFrom
 from leaven.run.limits import augment_for, require_possible
 from leaven.run.options import Options
+from leaven.run.stages import require_teacher, staged
 from leaven.train.plan import Plan
 from leaven.utils.reading import PathLike
 
 PAPER = "paper"  # a budget
 PIXELS = "pixels"  # the network whose features they are
-TEACHER = "moco"  # of a backbone that a method in closed form would else find random
+FIRST = "moco"  # what teaches a backbone that a method in closed form would else find random
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class ResolvedOptions:
     spare: int
     start: InitFrom | None = None
     augment: str = "randaugment"
+    teacher: InitFrom | None = None
+    stages: tuple[Stage, ...] = ()
 
 
 def resolve_options(options: Options, pool: Pool) -> ResolvedOptions:
@@ -82,10 +86,14 @@ def resolve_options(options: Options, pool: Pool) -> ResolvedOptions:
         if frozen:
             raise LeavenError(f"{kind.__name__} learns {kind.learns} by training the backbone; leave --frozen out.")
         frozen = False
-    start = None if options.init is None else InitFrom.named(options.init)
-    network = options.network if start is None else start.network(options.network)
+    begun = staged(kind, options)
+    network = options.network if begun.start is None else begun.start.network_for(options.network)
     if kind.closed:
-        network, frozen, start = _kept(kind, options, pool, network, start)
+        network, frozen, taught_first = _kept(kind, options, pool, network, begun.start)
+        if taught_first:
+            begun = staged(kind, replace(options, init=FIRST))
+    start = begun.start
+    require_teacher(begun.teacher, kind, pool)
     spec = spec_for(
         network,
         pool.items,
@@ -120,6 +128,8 @@ def resolve_options(options: Options, pool: Pool) -> ResolvedOptions:
         holdout.least(options.validation),
         start,
         augment,
+        begun.teacher,
+        begun.stages,
     )
 
 
@@ -163,8 +173,9 @@ def as_begun(options: Options, run: PathLike | None) -> Options:
 
 def _kept(
     kind: type[Method], options: Options, pool: Pool, network: str, start: InitFrom | None
-) -> tuple[str, bool | None, InitFrom | None]:
-    """Name of the network, whether it is frozen, and the start, for a method that leaves the backbone as it is.
+) -> tuple[str, bool | None, bool]:
+    """Name of the network, whether it is frozen, and whether ``FIRST`` must teach it, for a method that leaves the
+    backbone as it is.
 
     A backbone that nobody taught would tell little: images pass a pretrained one, or one that MoCo teaches first, or
     their pixels are the features, as the method has it; feature vectors are taken as they are.
@@ -178,12 +189,12 @@ def _kept(
                 f"{kind.__name__} trains no backbone, so the network {name!r} would stay random; choose linear, or "
                 "start from a run with --init."
             )
-        return name, None, start
+        return name, None, False
     if start is None and not spec_for(network, pool.items, 2, pretrained=options.pretrained).pretrained:
         if not kind.taught and network in ("auto", PIXELS):
-            return PIXELS, None, None
-        start = InitFrom(method=TEACHER)
-    return network, True, start
+            return PIXELS, None, False
+        return network, True, True
+    return network, True, False
 
 
 def configuration(chosen: ResolvedOptions, pool: Pool, labels: dict[str, int], source: str) -> dict[str, Any]:
@@ -204,6 +215,8 @@ def configuration(chosen: ResolvedOptions, pool: Pool, labels: dict[str, int], s
         "learns": chosen.method.learns,
         "closed": chosen.method.closed,
         "init": None if chosen.start is None else chosen.start.asdict(),
+        "teacher": None if chosen.teacher is None else chosen.teacher.asdict(),
+        "stages": [stage.asdict() for stage in chosen.stages],
         "classes": list(pool.classes),
         "data": {
             "path": source,

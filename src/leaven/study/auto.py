@@ -18,11 +18,12 @@ from leaven.methods.base import Method
 from leaven.run import folder, holdout
 from leaven.run.budget import foretold_of_all, require_budget, steps_within, worth_saying
 from leaven.run.figures import trained_on
-from leaven.run.fit import FitResult, fit, pretrain, seconds_a_step
+from leaven.run.fit import FitResult, fit, seconds_a_step
 from leaven.run.init_from import InitFrom
 from leaven.run.opening import opening
 from leaven.run.options import Options
 from leaven.run.resolve import ResolvedOptions, as_begun, configuration, resolve_options
+from leaven.run.stages import train_stages
 from leaven.study.evidence import Evidence, Tried, judge, unseen
 from leaven.study.race import numbers, runners
 from leaven.train import schemas
@@ -111,6 +112,7 @@ def fit_auto(
     }
     resolved = {name: resolve_options(own, pool) for name, own in asked.items()}
     default = next(iter(resolved.values()))
+    require_budget(options, default.stages)
     part = holdout.split(pool, default.held, default.plan.seed, default.spare)[0] if default.held else pool
     folds = np.zeros(len(part), np.int64) if few else assign(part, default.plan.seed)
     claimed = bool(folds.any())
@@ -155,8 +157,9 @@ def fit_auto(
         started = asked
         if _taught(default):  # one for all folds
             begin()
-            taught = pretrain(default, options, part, run, resume, loggers, progress)
-            started = {name: replace(own, init=InitFrom(model=taught)) for name, own in asked.items()}
+            models = train_stages(default, options, part, run, resume=resume, loggers=loggers, progress=progress)
+            taught = InitFrom(model=models[default.stages[0].name])
+            started = {name: replace(own, init=taught) for name, own in asked.items()}
         _train_folds(part, folds, started, lines, begin, progress)
         evidence = judge(_tried(part, folds, list(asked), lines), int(folds.max()), _unjudged(part, folds))
         asked = started if run is None else asked
@@ -213,7 +216,7 @@ def assign(pool: Pool, seed: int) -> np.ndarray:
 
 def _taught(chosen: ResolvedOptions) -> bool:
     """Whether a backbone is to be taught before anything else."""
-    return chosen.start is not None and bool(chosen.start.method)
+    return bool(chosen.stages)
 
 
 def _seconds(

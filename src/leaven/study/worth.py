@@ -15,10 +15,9 @@ from leaven.data import Pool
 from leaven.errors import LeavenError
 from leaven.run import folder, holdout
 from leaven.run.fit import fit, seconds_a_step
-from leaven.run.init_from import InitFrom
-from leaven.run.model import load_model
 from leaven.run.options import Options
 from leaven.run.resolve import fingerprint
+from leaven.run.stages import start_of
 from leaven.utils.jsonl import Line, Lines
 from leaven.utils.reading import PathLike
 
@@ -150,10 +149,7 @@ def task_of(run: PathLike, pool: Pool, known: Pool, test: Pool | None) -> Task:
         rows = np.flatnonzero(~np.isin(pool.ids, validation.ids))
         test = validation if test is None else test
     assert test is not None
-    start = None
-    if config["init"] is not None:
-        where = Path(config["init"]["path"]) if "path" in config["init"] else run / folder.INIT
-        start = InitFrom(path=where, model=load_model(where))
+    start = start_of(run, config)
     network = config["network"]
     plan = config["plan"] | {"probes": 0, "devices": 1, "nodes": 1, "snapshots": 0}
     base = Options(

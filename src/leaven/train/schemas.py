@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import from_json
 
+from leaven.methods.stage import NAME
 from leaven.nn.spec import Spec
 from leaven.train.plan import Plan
 from leaven.utils.reading import PathLike, read_bytes, read_json
@@ -45,17 +46,29 @@ class Data(Form):
 
 
 class Init(Form):
-    """``init``: the run, or the method, that a backbone started from."""
+    """``init`` and ``teacher``: the run, or the stage of it, that a network came from."""
 
-    method: str | None = None
+    stage: str | None = None
+    method: str | None = None  # a stage, in runs of before
     path: str | None = None
     fingerprint: str = ""
 
     @model_validator(mode="after")
     def _one(self) -> Self:
-        if (self.method is None) == (self.path is None):
-            raise ValueError("either a method or a path was expected")
+        if sum(name is not None for name in (self.stage, self.method, self.path)) != 1:
+            raise ValueError("either a stage or a path was expected")
         return self
+
+
+class StageRecord(Form):
+    """One of ``stages``."""
+
+    method: str
+    name: Annotated[str, Field(pattern=rf"^{NAME.pattern}$")]
+    start_from: str | None = None
+    takes: Literal["network", "backbone"] = "network"
+    teacher: str | None = None
+    options: dict[str, Any] = {}
 
 
 class Inputs(Form):
@@ -101,6 +114,8 @@ class Config(Form):
     learns: Literal["classes", "features", "tasks"] = "classes"
     augment: str | None = None
     init: Init | None = None
+    teacher: Init | None = None
+    stages: list[StageRecord] = []
     inputs: Inputs | None = None
     auto: Choice | None = None
     minutes: Annotated[float, Field(gt=0)] | None = None

@@ -1,0 +1,108 @@
+"""A recipe: the stages of a run in a file of TOML, the last of them the run's own method."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from leaven.errors import LeavenError
+from leaven.methods.registry import known, resolve
+from leaven.methods.stage import Stage
+from leaven.run.options import Options, options_from
+from leaven.run.stages import reference
+from leaven.train.plan import Plan
+from leaven.utils.reading import PathLike, from_python, read_bytes
+
+MEND = "mend it there"
+OWN = ("seed", "devices", "nodes", "accelerator", "precision")  # of the run as a whole, so of no stage
+
+
+class StageTable(BaseModel):
+    """One ``[[stage]]``: what a stage has, and what of `Options` it may say; the rest is of plan and method."""
+
+    model_config = ConfigDict(strict=True, extra="allow")
+
+    method: str
+    name: str = ""
+    start_from: str | None = None
+    takes: Literal["network", "backbone"] = "network"
+    teacher: str | None = None
+    network: str | None = None
+    pretrained: bool | None = None
+    frozen: bool | None = None
+    resolution: int | None = None
+    flip: bool | None = None
+    dropout: float | None = None
+    augment: str | None = None
+
+    def stage(self) -> Stage:
+        """The stage; options that it does not name are left to the run."""
+        own = ("method", "name", "start_from", "takes", "teacher")
+        options = {name: value for name, value in self.model_dump(exclude_none=True).items() if name not in own}
+        return Stage(self.method, self.name, self.start_from, self.takes, self.teacher, options)
+
+
+class RecipeFile(BaseModel):
+    """The file."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    stage: Annotated[list[StageTable], Field(min_length=1)]
+
+
+def read_recipe(path: PathLike) -> tuple[Stage, ...]:
+    """The stages in a file, in their order.
+
+    Raises
+    ------
+    LeavenError
+        The file cannot be read or is no TOML; it has no stage, or one with a key of a wrong type, or that neither a
+        run nor its method knows; a method is of elsewhere and was not named in this process.
+    """
+    try:
+        text = read_bytes(path, MEND)
+    except FileNotFoundError:
+        raise LeavenError(f"There is no recipe {path}; check its path.") from None
+    try:
+        table = tomllib.loads(text.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise LeavenError(f"The recipe {path} is no TOML ({error}); {MEND}.") from error
+    file: RecipeFile = from_python(table, RecipeFile, path, f"begin each stage with [[stage]], and {MEND}")
+    stages = tuple(one.stage() for one in file.stage)
+    plans = {one.name for one in fields(Plan)}
+    for stage in stages:
+        given = options_from(None, stage.options)
+        if misplaced := sorted(given.plan.keys() & set(OWN)):
+            raise LeavenError(
+                f"{path}: {misplaced[0]} is of the whole run, not of {stage.name}; give it beside --recipe."
+            )
+        from_python({name: value for name, value in given.plan.items() if name in plans}, Plan, path, MEND)
+        resolve(known(stage.method), given.hyperparameters)
+    return stages
+
+
+def recipe_options(stages: tuple[Stage, ...], given: Mapping[str, Any]) -> Options:
+    """Options of a run that has these stages.
+
+    Parameters
+    ----------
+    stages : tuple of Stage
+        The last one is the run's own method.
+    given : Mapping
+        Fields of `Options` and ``Plan`` by name, that are for all stages whatever they say themselves, as far as a
+        stage has such.
+    """
+    *before, own = stages
+    told = [name for name in StageTable.model_fields if name in given] + [
+        one.name for one in fields(Plan) if one.name in given and one.name not in OWN
+    ]
+    over = {name: given[name] for name in told}
+    earlier = tuple(
+        Stage(one.method, one.name, one.start_from, one.takes, one.teacher, {**one.options, **over}) for one in before
+    )
+    start = reference(own.start_from, before, whole=own.takes == "network")
+    return options_from(known(own.method), {**own.options, **given}, init=start, teacher=own.teacher, stages=earlier)
