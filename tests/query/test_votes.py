@@ -174,7 +174,10 @@ def test_a_head_trains_with_dropout_and_answers_without():
     _, h = predict_with_features(fitted.model.network, pool_of().items)
     own = dropout_votes(fitted.model.network, h, draws=2)
     np.testing.assert_array_equal(own, dropout_votes(fitted.model.network, h, draws=2, rate=0.4))
-    for wrong, words in (({"dropout": 1.0}, "from 0 to under 1"), ({"dropout": 0.1, "method": "mme"}, "linear layer")):
+    for wrong, words in (
+        ({"dropout": 1.0}, "dropout is 1.0, but 0 to under 1 was"),
+        ({"dropout": 0.1, "method": "mme"}, "linear layer"),
+    ):
         with pytest.raises(LeavenError, match=words):
             fit(pool_of(), None, Options(**{"method": "supervised", "plan": PLAN} | wrong), progress=False)
 

@@ -67,7 +67,7 @@ def test_a_link_to_a_file_is_one(tmp_path):
     ("place", "value", "says"),
     [
         (("plan", "steps"), "three", r"plan\.steps: "),
-        (("plan", "steps"), 0, r"steps is 0, but at least 1"),
+        (("plan", "steps"), 0, r"plan\.steps: input should be greater than or equal to 1"),
         (("network", "members"), 10**9, r"members of the network is 1000000000"),
         (("network", "shape"), [10**6, 10**6, 3], r"shape of the network"),
         (("network", "mean"), None, r"network\.mean: "),

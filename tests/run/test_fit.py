@@ -66,6 +66,6 @@ def test_more_devices_than_there_are(monkeypatch):
     monkeypatch.setattr("leaven.run.limits.best_device", lambda: "cuda")
     monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
     with pytest.raises(LeavenError, match="2 devices were asked for, but this machine has 1"):
-        require_possible(Plan(devices=2), {})
-    require_possible(Plan(devices=2, accelerator="cpu"), {})
-    require_possible(Plan(devices=1), {})
+        require_possible(Plan(devices=2))
+    require_possible(Plan(devices=2, accelerator="cpu"))
+    require_possible(Plan(devices=1))

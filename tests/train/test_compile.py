@@ -25,6 +25,6 @@ def test_the_backbone_is_compiled_where_it_is_asked_for(wanted, monkeypatch):
 
 def test_without_a_compiler_it_is_a_sentence(monkeypatch):
     monkeypatch.setattr(shutil, "which", lambda _: None)
-    require_possible(Plan(accelerator="cpu"), {})
+    require_possible(Plan(accelerator="cpu"))
     with pytest.raises(LeavenError, match=r"compile needs .*leave --compile out"):
-        require_possible(Plan(accelerator="cpu", compile=True), {})
+        require_possible(Plan(accelerator="cpu", compile=True))

@@ -12,6 +12,7 @@ from annotated_types import Interval
 from torch import Tensor, nn
 
 from leaven.augment.view import View
+from leaven.methods.ranges import first, notes_of
 from leaven.methods.stage import Stage
 from leaven.methods.step import IGNORE, Batch, Episode, Phase, RunInfo, Stream, StreamBatch, Survey
 from leaven.nn.heads import nearest_mean
@@ -185,9 +186,7 @@ class Method(nn.Module):
         for name, parameter in inspect.signature(cls.__init__).parameters.items():
             if parameter.kind is not parameter.KEYWORD_ONLY:
                 continue
-            hint = hints.get(name, Any)
-            notes = getattr(hint, "__metadata__", ("",))
-            kind = typing.get_args(hint)[0] if hasattr(hint, "__metadata__") else hint
-            allowed = next((note for note in notes if isinstance(note, Interval)), Interval())
-            found[name] = Hyperparameter(name, kind, parameter.default, notes[0], allowed)
+            kind, notes = notes_of(hints.get(name, Any))
+            help_, allowed = first(notes, str, ""), first(notes, Interval, Interval())
+            found[name] = Hyperparameter(name, kind, parameter.default, help_, allowed)
         return found

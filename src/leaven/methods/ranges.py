@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import operator
-from typing import Any
+from numbers import Real
+from typing import Any, TypeVar, get_args
 
 from annotated_types import Interval
 
@@ -13,11 +14,25 @@ NOT_NEGATIVE = Interval(ge=0)
 SHARE = Interval(ge=0, le=1)
 COUNT = Interval(ge=1)
 INNER = Interval(gt=0, lt=1)
+UNDER_ONE = Interval(ge=0, lt=1)
+
+T = TypeVar("T")
+
+
+def notes_of(hint: Any) -> tuple[Any, tuple[Any, ...]]:
+    """The type that an annotation is about, and what is noted beside it."""
+    notes: tuple[Any, ...] = getattr(hint, "__metadata__", ())
+    return (get_args(hint)[0] if notes else hint), notes
+
+
+def first(notes: tuple[Any, ...], kind: type[T], default: T) -> T:
+    """The first of the notes that is of a kind."""
+    return next((note for note in notes if isinstance(note, kind)), default)
 
 
 def within(value: object, allowed: Interval) -> bool:
     """Whether a number is finite and lies in the range; what is no number has none."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if isinstance(value, bool) or not isinstance(value, Real):
         return True
     bounds: tuple[Any, ...] = (allowed.gt, allowed.ge, allowed.lt, allowed.le)
     tests = (operator.gt, operator.ge, operator.lt, operator.le)

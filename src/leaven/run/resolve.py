@@ -75,7 +75,7 @@ def resolve_options(options: Options, pool: Pool) -> ResolvedOptions:
         raise LeavenError(f"{kind.__name__} learns from whole images, but the pool has masks; {advice}.")
     hyperparameters = resolve(kind, options.hyperparameters)
     plan = Plan().with_(**{**kind.plan, **_budget(kind, options), **options.plan})
-    require_possible(plan, hyperparameters)
+    require_possible(plan)
     kind.check(pool.num_classes, hyperparameters)
     if not kind.vectors and pool.kind == "features":
         raise LeavenError(f"{kind.__name__} learns from images alone, but these are feature vectors; choose another.")
@@ -104,8 +104,6 @@ def resolve_options(options: Options, pool: Pool) -> ResolvedOptions:
         resolution=options.resolution,
         started=start is not None,
     )
-    if not 0 <= options.dropout < 1:
-        raise LeavenError(f"dropout is {options.dropout}, but a number from 0 to under 1 was expected.")
     spec = replace(spec, head=kind.head, members=kind.members, dropout=options.dropout)
     if options.dropout and (kind.head != "linear" or kind.learns != "classes" or pool.dense):
         raise LeavenError(

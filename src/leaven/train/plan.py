@@ -1,102 +1,97 @@
 """The plan of a run: everything about training that is not the method's."""
 
-from __future__ import annotations
-
 import math
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any
-
-from annotated_types import Interval
+from typing import Annotated, Any, Self
 
 from leaven.errors import LeavenError
-from leaven.methods.ranges import NOT_NEGATIVE, POSITIVE, SHARE, within, words
+from leaven.methods.ranges import COUNT, NOT_NEGATIVE, POSITIVE, SHARE, UNDER_ONE
+from leaven.train.fields import MACHINE, TRAINING, Choices, Option, documented, require_allowed
 
-LEAST = {"steps": 1, "batch_size": 1, "devices": 1, "nodes": 1, "probes": 0, "seed": 0, "snapshots": 0}
-UNDER_ONE = Interval(ge=0, lt=1)
-RANGES = {
-    "lr": POSITIVE,
-    "momentum": UNDER_ONE,
-    "weight_decay": NOT_NEGATIVE,
-    "final_lr": SHARE,
-    "lr_warmup": UNDER_ONE,
-    "ema": UNDER_ONE,
-    "norm_momentum": SHARE,
-    "clip": POSITIVE,
-    "checkpoint_every": NOT_NEGATIVE,
-}
-KNOWN = {
-    "optimizer": ("sgd", "adamw"),
-    "accelerator": ("auto", "cpu", "gpu", "cuda", "mps"),
-    "norm": ("joint", "source", "per_domain", "frozen"),
-    "precision": ("auto", "32-true", "bf16-mixed", "16-mixed"),
-}
+OPTIMIZERS = Choices(("sgd", "adamw"))
+NORMS = Choices(("joint", "source", "per_domain", "frozen"))
+PRECISIONS = Choices(("auto", "32-true", "bf16-mixed", "16-mixed"))
+ACCELERATORS = Choices(("auto", "cpu", "gpu", "cuda", "mps"))
 
 
+@documented
 @dataclass(frozen=True)
 class Plan:
-    """How a run trains. Defaults that depend on the length of the run follow from ``steps``.
+    """How a run trains. Defaults that depend on the length of the run follow from ``steps``."""
 
-    Parameters
-    ----------
-    steps : optimiser steps
-    batch_size : B, labelled items a step, over all processes
-    optimizer : ``sgd`` or ``adamw``
-    lr : learning rate at its height
-    momentum, nesterov : of SGD; of AdamW ``momentum`` is β₁, and β₂ is 0.999
-    weight_decay : on kernels (weights of two dimensions or more) only, as in FixMatch's and AdaMatch's code
-    final_lr : share of ``lr`` that the cosine reaches at the end; cos(7π/16) ≈ 0.195 is FixMatch's
-    lr_warmup : share of the run over which the rate rises linearly from 0
-    ema : decay of the moving average of weights; ``None``: 0.999, or less in a short run
-    norm_momentum : share of a batch in the running statistics; ``None``: 0.001 in a long run, 0.1 in a short one
-    norm : whose statistics batch norm takes in training, see ``leaven.nn.norm.BatchNorm``: ``joint``, ``source``,
-        ``per_domain`` or ``frozen``
-    outliers : draw an unlabelled item the less, the less it seems of the labelled items' kind, see
-        ``leaven.train.outliers``
-    compile : compile the backbone's forward and backward pass (``torch.compile``); it pays in long runs
-    clip : largest norm of the gradient, ``None`` for no clipping
-    precision : ``auto`` (bfloat16 where the hardware multiplies in it), ``32-true``, ``bf16-mixed``, ...
-    accelerator, devices, nodes : as Lightning Fabric has them
-    seed : of everything random
-    checkpoint_every : seconds between checkpoints
-    probes : how often on the way the network is evaluated
-    snapshots : at how many moments of the second half, its end among them, the averaged network is kept: a committee
-    """
-
-    steps: int = 1000
-    batch_size: int = 64
-    optimizer: str = "sgd"
-    lr: float = 0.03
-    momentum: float = 0.9
-    nesterov: bool = True
-    weight_decay: float = 5e-4
-    final_lr: float = math.cos(7 * math.pi / 16)
-    lr_warmup: float = 0.0
-    ema: float | None = None
-    norm_momentum: float | None = None
-    norm: str = "joint"
-    outliers: bool = False
-    compile: bool = False
-    clip: float | None = None
-    precision: str = "auto"
-    accelerator: str = "auto"
-    devices: int = 1
-    nodes: int = 1
-    seed: int = 0
-    checkpoint_every: float = 60.0
-    probes: int = 10
-    snapshots: int = 0
+    steps: Annotated[int, "Optimiser steps ({default}).", COUNT, TRAINING] = 1000
+    batch_size: Annotated[int, "Labelled items a step ({default}).", "B, over all processes.", COUNT, TRAINING] = 64
+    optimizer: Annotated[str, "sgd or adamw ({default}).", OPTIMIZERS, TRAINING] = "sgd"
+    lr: Annotated[float, "Learning rate ({default}).", "At its height.", POSITIVE, TRAINING] = 0.03
+    momentum: Annotated[float, "Of SGD; of AdamW it is β₁, and β₂ is 0.999.", UNDER_ONE] = 0.9
+    nesterov: Annotated[bool, "Whether the momentum of SGD is Nesterov's."] = True
+    weight_decay: Annotated[
+        float,
+        "Weight decay of kernels.",
+        "Weights of two dimensions or more, as in FixMatch's and AdaMatch's code.",
+        NOT_NEGATIVE,
+        TRAINING,
+    ] = 5e-4
+    final_lr: Annotated[
+        float, "Share of ``lr`` that the cosine reaches at the end; cos(7π/16) ≈ 0.195 is FixMatch's.", SHARE
+    ] = math.cos(7 * math.pi / 16)
+    lr_warmup: Annotated[float, "Share of the run over which the rate rises linearly from 0.", UNDER_ONE] = 0.0
+    ema: Annotated[
+        float | None,
+        "Decay of the weights' average (follows the steps).",
+        "``None``: 0.999, or less in a short run.",
+        UNDER_ONE,
+        TRAINING,
+    ] = None
+    norm_momentum: Annotated[
+        float | None,
+        "Share of a batch in the running statistics.",
+        "``None``: 0.001 in a long run, 0.1 in a short one.",
+        SHARE,
+    ] = None
+    norm: Annotated[
+        str,
+        "Batch norm by: joint, source, per_domain, frozen ({default}).",
+        "Whose statistics it takes in training, see ``leaven.nn.norm.BatchNorm``.",
+        NORMS,
+        TRAINING,
+    ] = "joint"
+    outliers: Annotated[
+        bool,
+        "Draw unlabelled items the less, the less they seem of the labelled kind.",
+        "See ``leaven.train.outliers``.",
+        Option("Training", "--outliers"),
+    ] = False
+    compile: Annotated[
+        bool,
+        "Compile the backbone first (torch.compile).",
+        "Its forward and backward pass; it pays in long runs.",
+        Option("Machine", "--compile"),
+    ] = False
+    clip: Annotated[float | None, "Largest norm of the gradient.", "``None``: no clipping.", POSITIVE, TRAINING] = None
+    precision: Annotated[
+        str,
+        "auto, 32-true, bf16-mixed, 16-mixed.",
+        "``auto``: bfloat16 where the hardware multiplies in it.",
+        PRECISIONS,
+        MACHINE,
+    ] = "auto"
+    accelerator: Annotated[str, "auto, cpu, gpu.", "As Lightning Fabric has it.", ACCELERATORS, MACHINE] = "auto"
+    devices: Annotated[int, "Processes on this machine ({default}).", COUNT, MACHINE] = 1
+    nodes: Annotated[int, "Machines (with torchrun or SLURM).", COUNT, MACHINE] = 1
+    seed: Annotated[int, "Seed of everything random ({default}).", NOT_NEGATIVE, TRAINING] = 0
+    checkpoint_every: Annotated[float, "Seconds between checkpoints ({default}).", NOT_NEGATIVE, MACHINE] = 60.0
+    probes: Annotated[int, "How often on the way the network is evaluated.", NOT_NEGATIVE] = 10
+    snapshots: Annotated[
+        int,
+        "Moments at which weights are kept, to vote in a query ({default}).",
+        "They lie in the second half, its end among them, and the weights are the averaged network's: a committee.",
+        NOT_NEGATIVE,
+        TRAINING,
+    ] = 0
 
     def __post_init__(self) -> None:
-        for name, least in LEAST.items():
-            if not getattr(self, name) >= least:
-                raise LeavenError(f"{name} is {getattr(self, name)}, but at least {least} is needed.")
-        for name, known in KNOWN.items():
-            if getattr(self, name) not in known:
-                raise LeavenError(f"The {name} {getattr(self, name)!r} is not known; choose {', '.join(known)}.")
-        for name, allowed in RANGES.items():
-            value = getattr(self, name)
-            if value is not None and not within(value, allowed):
-                raise LeavenError(f"{name} is {value}, but {words(allowed)} was expected.")
+        require_allowed(self)
         if self.batch_size % (self.devices * self.nodes):
             raise LeavenError(
                 f"The batch of {self.batch_size} cannot be shared evenly by {self.devices * self.nodes} processes."
@@ -130,7 +125,7 @@ class Plan:
         """All fields."""
         return asdict(self)
 
-    def with_(self, **changes: Any) -> Plan:
+    def with_(self, **changes: Any) -> Self:
         """A copy with some fields changed; ``None`` leaves a field as it is."""
         known = {f.name for f in fields(self)}
         unknown = sorted(set(changes) - known)
