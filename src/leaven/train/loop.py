@@ -2,38 +2,37 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from leaven.errors import LeavenError
 from leaven.inference.predict import predict_with_features
-from leaven.methods.base import Batch, Method, Phase, Survey
-from leaven.nn.ema import EMA
-from leaven.nn.norm import norms_of, set_momentum, set_policy
+from leaven.methods.base import Batch, Survey
+from leaven.nn.norm import set_momentum
 from leaven.train import checkpoint
+from leaven.train.averages import Averages
 from leaven.train.batches import Batches
 from leaven.train.interrupt import interruptible
 from leaven.train.job import TrainJob, TrainResult
 from leaven.train.log import LOGGERS, CsvLog, Logger
+from leaven.train.meter import Meter
+from leaven.train.optimizer import build_optimizer, restore_optimizer
 from leaven.train.outliers import SURVEYS, belonging
-from leaven.train.plan import Plan
+from leaven.train.phases import trained_in, training
 from leaven.train.progress import Bar
 from leaven.train.sampler import seed_step
+from leaven.train.setup import at_rest, set_norm_policy, views_of_its_own
 from leaven.utils.collectives import gathered, global_mean, processes
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
     from leaven.augment import Learner
-    from leaven.data import Pool
 
 LOG_LINES = 200  # lines of metrics.csv in a run
 CHECKPOINT = "checkpoint.pt"
@@ -50,24 +49,22 @@ class Loop:
         self.first = fabric.global_rank == 0
         self.step, self.seconds = 0, 0.0
         self.snapshots: list[dict[str, Tensor]] = []
-        self.sums: dict[str, Tensor] = {}  # of the steps since the last line of the log
-        self.count = 0
+        self.meter = Meter(fabric.device)
         method = job.method
         seed_step(self.plan.seed, 0, 0)  # the same in all processes, for what a method draws now
         method.setup(job.setup())
         set_momentum(method, self.plan.batch_norm_momentum)
         method.to(fabric.device).to(memory_format=torch.channels_last)
         method.train()
-        _follow(method, self.plan.norm, job.pool)
+        set_norm_policy(method, self.plan.norm, job.pool)
         self.weights = [p for p in method.parameters() if p.requires_grad]
-        self.phases = [(phase, _trained(method, phase)) for phase in method.phases]
-        self.teacher = None if job.teacher is None else _at_rest(job.teacher, fabric.device)
-        self.beside = tuple(_beside(method))
-        self.ema = EMA(method.network, self.plan.ema_decay, self._beside())
+        self.phases = [(phase, trained_in(method, phase)) for phase in method.phases]
+        self.teacher = None if job.teacher is None else at_rest(job.teacher, fabric.device)
+        self.ema = Averages(method, self.plan.ema_decay)
         if self.plan.compile:
             method.network.backbone.compile()
-        self.method, self.optimizer = fabric.setup(method, _optimizer(method, self.plan))
-        views, self.learner = _own(job.views, fabric.device)
+        self.method, self.optimizer = fabric.setup(method, build_optimizer(method, self.plan))
+        views, self.learner = views_of_its_own(job.views, fabric.device)
         self.batches = Batches(
             job.pool,
             method.streams,
@@ -80,7 +77,6 @@ class Loop:
             method.own_views,
         )
         self.belonging: np.ndarray | None = None  # of each item of the pool, where it is asked for
-        self.bad_step = torch.full((), -1, device=fabric.device, dtype=torch.long)
         if job.resume and job.folder is not None and (job.folder / CHECKPOINT).exists():
             self._restore(checkpoint.load_state(job.folder / CHECKPOINT))
 
@@ -101,14 +97,14 @@ class Loop:
             if not phase.during[0] <= batch.progress < phase.during[1]:
                 continue
             batch.phase = phase.name
-            with _only(trained, self.weights):
+            with training(trained, self.weights):
                 for _ in range(phase.repeats):
                     terms |= self._minimise(batch)
-        self.ema.update(self.job.method.network, step, self._beside())
+        self.ema.update(step)
         if self.learner is not None:
             self._teach(self.learner, step)
         loss = torch.stack(list(terms.values())).sum()
-        self.bad_step = torch.where((self.bad_step < 0) & ~loss.isfinite(), step, self.bad_step)
+        self.meter.check(step, loss)
         return {"loss": loss, **{f"loss/{name}": term for name, term in terms.items()}, **self.job.method.logged}
 
     def _survey(self, step: int) -> None:
@@ -159,9 +155,7 @@ class Loop:
         saved, cost = time.perf_counter(), 0.0
         with Bar(job.label, plan.steps, self.step, self.first and job.progress) as bar, interruptible() as stop:
             while self.step < plan.steps:
-                values = self.update(self.step)
-                self.sums |= {name: self.sums[name] + v if name in self.sums else v for name, v in values.items()}
-                self.count += 1
+                self.meter.add(self.update(self.step))
                 self.step += 1
                 self.seconds = time.perf_counter() - started
                 if self.step % every == 0 or self.step == plan.steps:
@@ -190,30 +184,15 @@ class Loop:
                     raise KeyboardInterrupt  # held back until now
         for logger in loggers:
             logger.close()
-        return TrainResult(self._weights(), self.step, self.seconds, row, snapshots=self.snapshots, rest=self._rest())
-
-    def _beside(self) -> dict[str, Tensor]:
-        """What the method trains beside its network, as it is now."""
-        if not self.beside:
-            return {}
-        state = self.job.method.state_dict(keep_vars=True)
-        return {name: state[name] for name in self.beside}
-
-    def _rest(self) -> dict[str, Tensor]:
-        """All of the method but its network: averaged where it is trained, else as it is."""
-        state = self.job.method.state_dict() | self.ema.beside
-        return {name: tensor.cpu() for name, tensor in state.items() if not name.startswith("network.")}
-
-    def _weights(self) -> dict[str, Tensor]:
-        """Those of the averaged network as it is now."""
-        return {name: tensor.cpu().clone() for name, tensor in self.ema.network.state_dict().items()}
+        ended = (self.ema.weights(), self.step, self.seconds, row)
+        return TrainResult(*ended, snapshots=self.snapshots, rest=self.ema.rest())
 
     def _keep(self) -> None:
         """A snapshot: in the folder, where a run that goes on finds it, else in memory."""
         if self.job.folder is None:
-            self.snapshots.append(self._weights())
+            self.snapshots.append(self.ema.weights())
         else:
-            checkpoint.save_weights(self.job.folder / SNAPSHOTS / f"{self.step}.safetensors", self._weights())
+            checkpoint.save_weights(self.job.folder / SNAPSHOTS / f"{self.step}.safetensors", self.ema.weights())
 
     def _agreed(self, asked: bool) -> bool:
         """Whether any process was asked; all must stop at the same step, for they wait for each other in the next."""
@@ -228,17 +207,12 @@ class Loop:
 
     def _line(self) -> dict[str, Any]:
         """A line of the log: means over the steps since the last one, and over the processes."""
-        names = list(self.sums)
-        means = global_mean(torch.stack([self.sums[n].float() for n in names]) / self.count).tolist()
-        self.sums, self.count = {}, 0
-        bad = int(self.bad_step)
-        if bad >= 0 or not math.isfinite(means[0]):
-            where = f"at step {bad}" if bad >= 0 else f"before step {self.step}"
-            kept = self.job.folder / CHECKPOINT if self.job.folder else None
-            rest = f"the last good checkpoint is {kept}" if kept and kept.exists() else "no checkpoint was written yet"
+        means = self.meter.means()
+        if where := self.meter.bad(means["loss"], self.step):
+            last = self.job.folder / CHECKPOINT if self.job.folder else None
+            rest = f"the last good checkpoint is {last}" if last and last.exists() else "no checkpoint was written yet"
             raise LeavenError(f"The loss became NaN or infinite {where}; {rest}; try a smaller lr, or clip=1.")
-        head = {"step": self.step, "seconds": self.seconds, "lr": self.plan.lr_at(self.step - 1)}
-        return head | dict(zip(names, means, strict=True))
+        return {"step": self.step, "seconds": self.seconds, "lr": self.plan.lr_at(self.step - 1)} | means
 
     # -- checkpoints ----------------------------------------------------------------------------------------
 
@@ -261,26 +235,23 @@ class Loop:
                 "precision": self.fabric.strategy.precision.state_dict(),  # the scale of float16's gradients
                 "views": {} if self.learner is None else self.learner.state_dict(),
                 "belonging": None if self.belonging is None else torch.from_numpy(self.belonging),
-                "sums": self.sums,
-                "count": self.count,
+                "sums": self.meter.sums,
+                "count": self.meter.count,
             },
         )
 
     def _restore(self, state: checkpoint.State) -> None:
         try:
             self.job.method.load_state_dict(state.method)
-            self.ema.network.load_state_dict(state.ema)
-            with torch.no_grad():
-                for name, now in self._beside().items():  # checkpoints of before have no average: it begins here
-                    self.ema.beside[name].copy_(state.beside.get(name, now))
-            self._restore_optimizer(state.optimizer)
+            self.ema.restore(state.ema, state.beside)
+            restore_optimizer(self.optimizer, state.optimizer)
             self.fabric.strategy.precision.load_state_dict(state.precision)
             if self.learner is not None and state.views:
                 self.learner.load_state_dict(state.views)
             if state.belonging is not None:
                 self.belonging = state.belonging.numpy().reshape(len(self.job.pool))
                 self.batches.weigh(self.belonging)
-            self.sums = {name: total.to(self.fabric.device).reshape(()) for name, total in state.sums.items()}
+            self.meter.restore(state.sums, state.count)
             if state.step > self.plan.steps:
                 raise ValueError(f"{state.step} steps of {self.plan.steps}")
         except Exception as error:  # each of these raises what it likes about a state that is not its own
@@ -288,80 +259,4 @@ class Loop:
                 f"The checkpoint in {self.job.folder} is of another method or network, or damaged; start anew with "
                 "--overwrite."
             ) from error
-        self.step, self.seconds, self.count = state.step, state.seconds, state.count
-
-    def _restore_optimizer(self, state: dict[str, Any]) -> None:
-        """What it has summed up comes from the checkpoint, its settings from the plan; it checks neither itself."""
-        settings = [{k: v for k, v in group.items() if k != "params"} for group in self.optimizer.param_groups]
-        self.optimizer.load_state_dict(state)
-        for group, own in zip(self.optimizer.param_groups, settings, strict=True):
-            group.update(own)
-        for weight, kept in self.optimizer.state.items():
-            for name, value in kept.items():
-                if value is not None and (not torch.is_tensor(value) or value.shape not in ((), weight.shape)):
-                    raise ValueError(f"{name} of the optimiser does not have the shape {tuple(weight.shape)}")
-
-
-@contextmanager
-def _only(trained: set[torch.nn.Parameter], weights: list[torch.nn.Parameter]) -> Iterator[None]:
-    """Let these of the weights take gradients, and no others."""
-    others = [weight for weight in weights if weight not in trained]
-    for weight in others:
-        weight.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for weight in others:
-            weight.requires_grad_(True)
-
-
-def _own(views: Any, device: torch.device) -> tuple[Any, Learner | None]:
-    """The views of this run alone, and what learns in them: a job before or after it may have been given the same."""
-    if getattr(views, "learner", None) is None:
-        return views, None
-    views = copy.deepcopy(views)
-    return views, views.learner.to(device)
-
-
-def _beside(method: Method) -> Iterator[str]:
-    """Names of what a method trains beside its network: parameters, and the statistics of the norms among them."""
-    norms = {id(buffer) for norm in norms_of(method) for buffer in norm.buffers()}
-    for name, parameter in method.named_parameters():
-        if parameter.requires_grad and not name.startswith("network."):
-            yield name
-    for name, buffer in method.named_buffers():
-        if id(buffer) in norms and not name.startswith("network."):
-            yield name
-
-
-def _at_rest(teacher: nn.Module, device: torch.device) -> nn.Module:
-    """The teacher as it stays: nothing of it learns, drops out or counts."""
-    return copy.deepcopy(teacher).to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
-
-
-def _trained(method: Method, phase: Phase) -> set[torch.nn.Parameter]:
-    """The weights that a phase trains."""
-    return {p for name, p in method.named_parameters() if p.requires_grad and name.startswith(phase.trains)}
-
-
-def _follow(method: Method, policy: str, pool: Pool) -> None:
-    """Set the policy of batch norm; that of domains needs two."""
-    if policy in ("source", "per_domain") and not pool.two_domains:
-        raise LeavenError(f"norm is {policy!r}, but the pool has one domain; give a source, or leave it at joint.")
-    try:
-        set_policy(method, policy)
-    except ValueError as error:
-        raise LeavenError(str(error)) from error
-
-
-def _optimizer(method: Method, plan: Plan) -> torch.optim.Optimizer:
-    """SGD with momentum or AdamW; weight decay on kernels only."""
-    weights = [p for p in method.parameters() if p.requires_grad]
-    groups = [
-        {"params": [p for p in weights if p.ndim > 1], "weight_decay": plan.weight_decay},
-        {"params": [p for p in weights if p.ndim <= 1], "weight_decay": 0.0},
-    ]
-    if plan.optimizer == "adamw":
-        return torch.optim.AdamW(groups, lr=plan.lr, betas=(plan.momentum, 0.999), fused=True)
-    nesterov = plan.nesterov and plan.momentum > 0
-    return torch.optim.SGD(groups, lr=plan.lr, momentum=plan.momentum, nesterov=nesterov, fused=True)
+        self.step, self.seconds = state.step, state.seconds
