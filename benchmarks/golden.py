@@ -90,6 +90,8 @@ def run(pool: Pool, method: str | None, *, plan: Mapping[str, Any] = PLAN, kept:
     """One training with its baseline; ``kept``: in a run folder."""
     kind = get(method) if method else None
     small = {} if kind is None else {key: value for key, value in SMALL.items() if key in kind.hyperparameters()}
+    if kind is not None and kind.teacher:
+        options = {"teacher": "supervised"} | options
     asked = Options(method, small | options.pop("hyperparameters", {}), plan=dict(plan), **options)
     classes = kind is None or kind.learns == "classes"
     test = test_items() if classes and pool.items.shape[1:] == test_items().items.shape[1:] else None

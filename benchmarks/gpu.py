@@ -83,7 +83,9 @@ def tiny_job(name: str, plan: Plan, folder: Path | None = None) -> TrainJob:
         spec_for("cnn", images, kind.outputs(pool.num_classes, resolved)), head=kind.head, members=kind.members
     )
     torch.manual_seed(0)
-    return TrainJob(kind(build(spec), **small), pool, plan, ImageViews(flip=False), folder, progress=False)
+    method = kind(build(spec), **small)
+    teacher = build(spec) if kind.teacher else None
+    return TrainJob(method, pool, plan, ImageViews(flip=False), folder, teacher=teacher, progress=False)
 
 
 def moved(batch: Batch, averaged: Any, device: torch.device) -> Batch:
@@ -94,7 +96,7 @@ def moved(batch: Batch, averaged: Any, device: torch.device) -> Batch:
         labels = None if draw.labels is None else draw.labels.to(device)
         draws[name] = StreamBatch(draw.rows.to(device), views, labels)
     found = Batch(draws, batch.progress)
-    found.averaged = averaged
+    found.averaged = found.teacher = averaged
     return found
 
 
@@ -128,7 +130,7 @@ def equal(accelerator: str) -> list[Row]:
         theirs.job.method.load_state_dict(ours.job.method.state_dict())
         theirs.ema.network.load_state_dict(ours.ema.network.state_dict())
         batch = ours.batches.at(0)
-        batch.averaged = ours.ema.network
+        batch.averaged = batch.teacher = ours.ema.network
         there = moved(batch, theirs.ema.network, theirs.fabric.device)
         here, other = gradients(ours, batch), gradients(theirs, there)
         loss = max(abs(value - other[0][term]) / max(1.0, abs(value)) for term, value in here[0].items())

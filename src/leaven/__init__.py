@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from leaven.methods import losses
     from leaven.methods.base import Batch, Episode, Method, Phase, Stream
     from leaven.methods.registry import register
+    from leaven.methods.stage import Stage
     from leaven.run.api import evaluate, fit
     from leaven.run.inputs import read_data as read
     from leaven.run.options import Options
@@ -36,6 +37,7 @@ _HOME = {
     "Plan": "leaven.train.plan",
     "Pool": "leaven.data.pool",
     "Run": "leaven.run.run",
+    "Stage": "leaven.methods.stage",
     "Stream": "leaven.methods.base",
     "augment": "",
     "data": "",
@@ -60,6 +62,7 @@ __all__ = [
     "Plan",
     "Pool",
     "Run",
+    "Stage",
     "Stream",
     "__version__",
     "augment",

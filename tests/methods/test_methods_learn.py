@@ -36,6 +36,7 @@ SHORT = {
 }
 # Where else a method is tested to learn, over seeds: what it is for is not to classify these vectors.
 ELSEWHERE = {
+    "distillation": ("test_distillation", "test_a_student_learns_what_its_teacher_knows_and_labels_do_not_tell"),
     "dann": ("test_adversarial", "test_dann_comes_to_ignore_what_the_target_lacks"),
     "mcd": ("test_adversarial", "test_mcd_comes_to_ignore_what_the_target_lacks"),
     "mme": ("test_adversarial", "test_mme_makes_few_labels_of_the_target_go_further"),
@@ -52,7 +53,8 @@ ELSEWHERE = {
 
 
 def semi_supervised() -> list[str]:
-    return [name for name in names() if "semi-supervised" in get(name).settings and not get(name).closed]
+    alone = (name for name in names() if not get(name).closed and not get(name).teacher)
+    return [name for name in alone if "semi-supervised" in get(name).settings]
 
 
 def asking() -> list[str]:

@@ -32,7 +32,8 @@ def tried(name: str, run, images: bool, batch_size: int, given: dict | None = No
     own = {key: value for key, value in SMALL.items() if key in kind.hyperparameters()} | (given or {})
     settings = {"steps": 2, "batch_size": batch_size, "precision": "32-true", "accelerator": "cpu", "probes": 0, **plan}
     network = network or ("cnn" if images else "linear" if kind.closed else "mlp")
-    options = Options(name, own, network=network, plan=settings, validation=0.0, baseline=False)
+    teacher = "supervised" if kind.teacher else None
+    options = Options(name, own, network=network, plan=settings, validation=0.0, baseline=False, teacher=teacher)
     return fit(pool_of(kind, images), run, options, progress=False)
 
 

@@ -55,7 +55,9 @@ def job_for(name: str, folder: Path | None = None, **plan: object) -> TrainJob:
         **plan,
     }
     plan = Plan(**{**kept, **settings})
-    return TrainJob(method_for(name, pool), pool, plan, ImageViews(flip=False), folder, progress=False)
+    method = method_for(name, pool)
+    teacher = method_for(name, pool).network if get(name).teacher else None
+    return TrainJob(method, pool, plan, ImageViews(flip=False), folder, teacher=teacher, progress=False)
 
 
 def weights(job: TrainJob) -> dict[str, np.ndarray]:

@@ -120,7 +120,7 @@ def make_batch(method: Method, step: int, rank: int, processes: int, dense: bool
         rows = part(torch.randperm(48, generator=generator)[:n], rank, processes)
         draws[name] = StreamBatch(rows, views, None if unlabelled else part(labels, rank, processes), maps)
     batch = Batch(draws, 0.3)
-    batch.averaged = copy.deepcopy(method.network).eval()
+    batch.averaged = batch.teacher = copy.deepcopy(method.network).eval()
     return batch
 
 

@@ -155,7 +155,8 @@ def test_a_right_network_has_nothing_to_learn_from_pixels():
             method = kind(Network(Grey(), Knows(), (0.0,), (1.0,)), **options)
             method.setup(RunInfo(steps=20, batch_size=8, classes=9, items=12, shape=(SIZE, SIZE, 1)))
             batch = batch_of(method.streams)
-            batch.progress, batch.averaged, batch.phase = 0.95, method.network, method.phases[0].name
+            batch.progress, batch.phase = 0.95, method.phases[0].name
+            batch.averaged = batch.teacher = method.network
             terms = method(batch)
             found |= {
                 f"{name} {options} {term}": value.item()

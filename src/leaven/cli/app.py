@@ -124,6 +124,12 @@ def fit(
     dropout: Dropout = 0.0,
     init: Annotated[str | None, Net(help="Backbone to start from: a run folder, or moco or rotation first.")] = None,
     init_steps: Annotated[int | None, Net(min=1, help="Steps of that first training (as many as --steps).")] = None,
+    teacher: Annotated[
+        str | None, Net(help="Network that teaches a method which asks for one: a run folder, or a method first.")
+    ] = None,
+    recipe: Annotated[
+        Path | None, Train(metavar="FILE", help="TOML of [[stage]]s, trained one after the other; the last is the run.")
+    ] = None,
     method: Annotated[
         str | None, Train(help="See `leaven methods`; its hyper-parameters are options. auto: by evidence.")
     ] = None,

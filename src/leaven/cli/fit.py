@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from leaven.methods.base import Method
+    from leaven.methods.stage import Stage
     from leaven.run.fit import FitResult
     from leaven.run.inputs import Pixels
 
@@ -32,6 +33,7 @@ ALIKE = (
     "validation",
     "baseline",
     "init",
+    "teacher",
     "minutes",
     "budget",
 )
@@ -45,11 +47,15 @@ def run(given: dict[str, Any], hyperparameters: dict[str, str]) -> int:
     from leaven.run.folder import REPORT
     from leaven.run.inputs import Pixels, read_like
     from leaven.run.options import Options
+    from leaven.run.recipe import recipe_options
     from leaven.study.auto import AUTO, fit_auto
     from leaven.train.plan import Plan
     from leaven.utils.main_process import is_main_process
 
     method = given["method"] or ("adamatch" if given["source"] else "fixmatch")
+    stages = _stages(given)
+    if stages:
+        method = stages[-1].method
     auto = method == AUTO
     kind = get("supervised" if auto else method)  # an unknown one is found out before hours of decoding
     plan = {f.name: given[f.name] for f in fields(Plan) if given.get(f.name) is not None}
@@ -59,6 +65,8 @@ def run(given: dict[str, Any], hyperparameters: dict[str, str]) -> int:
     options = Options(
         None if auto else method, hyperparameters, plan=plan, init_plan=before, **{name: given[name] for name in ALIKE}
     )
+    if stages:
+        options = recipe_options(stages, options)
     said = Pixels.said(given["mask_values"], given["background"])
     given = given | {"mask_values": said.values}
     pool, where = _pool(given)
@@ -97,6 +105,26 @@ def run(given: dict[str, Any], hyperparameters: dict[str, str]) -> int:
             report=out / REPORT,
         )
     return 0
+
+
+def _stages(given: dict[str, Any]) -> tuple[Stage, ...]:
+    """The stages of a recipe, where one was given; it says what the run begins with, and who teaches it."""
+    if given["recipe"] is None:
+        return ()
+    from leaven.methods.registry import get, known
+    from leaven.run.recipe import read_recipe
+
+    for name in ("init", "init_steps", "teacher"):
+        if given[name] is not None:
+            option = f"--{name.replace('_', '-')}"
+            raise LeavenError(f"{option} and --recipe both say how the run begins; give one of them.")
+    named = None if given["method"] is None else get(given["method"])  # one of one's own is known from here on
+    stages = read_recipe(given["recipe"])
+    if named is not None and named is not known(stages[-1].method):
+        raise LeavenError(
+            f"The recipe {given['recipe']} ends with {stages[-1].method}, not {given['method']}; leave --method out."
+        )
+    return stages
 
 
 def _left(out: Path) -> str:

@@ -21,6 +21,7 @@ from leaven.report.pictures import data_uri
 from leaven.report.rows import interval_rows
 from leaven.report.run import Run
 from leaven.report.sections import arranged
+from leaven.report.stages import stages
 from leaven.report.svg import percent, tag
 from leaven.report.training import learning, pseudo_labels
 
@@ -35,7 +36,7 @@ def content(run: Run) -> dict[str, Any]:
         "headline": _headline(run),
         "verdict": _verdict(run, gain),
         "tiles": _tiles(run, gain),
-        "sections": arranged([learning(run), pseudo_labels(run), _classes(run), _examples(run)]),
+        "sections": arranged([*stages(run), learning(run), pseudo_labels(run), _classes(run), _examples(run)]),
     }
 
 

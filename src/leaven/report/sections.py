@@ -9,6 +9,7 @@ from leaven.report.parts import Section
 from leaven.report.per_class import balance, classes, mistakes
 from leaven.report.per_item import calibration, errors, label_next
 from leaven.report.run import Run
+from leaven.report.stages import stages
 from leaven.report.training import learning, pseudo_labels
 
 
@@ -17,6 +18,7 @@ def sections(run: Run) -> list[Section]:
     return arranged(
         [
             *([chosen(run)] if run.auto else []),
+            *stages(run),
             learning(run),
             pseudo_labels(run),
             classes(run),

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
-from dataclasses import fields
-from typing import Annotated, Any, Literal
+from dataclasses import fields, replace
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -13,12 +12,13 @@ from leaven.errors import LeavenError
 from leaven.methods.registry import known, resolve
 from leaven.methods.stage import Stage
 from leaven.run.options import Options, options_from
-from leaven.run.stages import reference
+from leaven.run.stages import reference, require_order
 from leaven.train.plan import Plan
 from leaven.utils.reading import PathLike, from_python, read_bytes
 
 MEND = "mend it there"
 OWN = ("seed", "devices", "nodes", "accelerator", "precision")  # of the run as a whole, so of no stage
+OF_OPTIONS = ("network", "pretrained", "frozen", "resolution", "flip", "dropout", "augment")  # that a stage may say
 
 
 class StageTable(BaseModel):
@@ -82,27 +82,34 @@ def read_recipe(path: PathLike) -> tuple[Stage, ...]:
             )
         from_python({name: value for name, value in given.plan.items() if name in plans}, Plan, path, MEND)
         resolve(known(stage.method), given.hyperparameters)
+    require_order(stages)
     return stages
 
 
-def recipe_options(stages: tuple[Stage, ...], given: Mapping[str, Any]) -> Options:
+def recipe_options(stages: tuple[Stage, ...], given: Options) -> Options:
     """Options of a run that has these stages.
 
     Parameters
     ----------
     stages : tuple of Stage
         The last one is the run's own method.
-    given : Mapping
-        Fields of `Options` and ``Plan`` by name, that are for all stages whatever they say themselves, as far as a
-        stage has such.
+    given : Options
+        What was said outside of the recipe: it is for all stages, whatever they say themselves, as far as a stage has
+        such; hyper-parameters are for the last one alone.
     """
     *before, own = stages
-    told = [name for name in StageTable.model_fields if name in given] + [
-        one.name for one in fields(Plan) if one.name in given and one.name not in OWN
-    ]
-    over = {name: given[name] for name in told}
-    earlier = tuple(
-        Stage(one.method, one.name, one.start_from, one.takes, one.teacher, {**one.options, **over}) for one in before
+    default = Options()
+    plan = {name: value for name, value in given.plan.items() if name not in OWN}
+    said = {name: getattr(given, name) for name in OF_OPTIONS if getattr(given, name) != getattr(default, name)}
+    earlier = tuple(replace(stage, options={**stage.options, **said, **plan}) for stage in before)
+    last = options_from(known(own.method), {**own.options, **said, **given.plan})
+    return replace(
+        given,
+        method=last.method,
+        hyperparameters={**last.hyperparameters, **given.hyperparameters},
+        plan=last.plan,
+        init=reference(own.start_from, before, whole=own.takes == "network"),
+        teacher=own.teacher,
+        stages=earlier,
+        **{name: getattr(last, name) for name in OF_OPTIONS},
     )
-    start = reference(own.start_from, before, whole=own.takes == "network")
-    return options_from(known(own.method), {**own.options, **given}, init=start, teacher=own.teacher, stages=earlier)

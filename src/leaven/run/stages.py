@@ -52,16 +52,8 @@ def staged(method: type[Method], options: Options) -> Staged:
         stages = tuple(before)
         init = reference(own.start_from, stages, whole=own.takes == "network") if init is None else init
         teacher = own.teacher if teacher is None else teacher
+    require_order(stages)
     names_of = [stage.name for stage in stages]
-    if len(set(names_of)) < len(names_of):
-        raise LeavenError(f"Two stages have one name ({', '.join(names_of)}); give each its own.")
-    ahead: list[str] = []
-    for stage in stages:
-        for name in (stage.start_from, stage.teacher):
-            if name is not None and name not in ahead and not Path(name).exists():
-                earlier = f"; the stages before it are {', '.join(ahead)}" if ahead else ", and no stage is before it"
-                raise LeavenError(f"The stage {stage.name!r} calls for {name!r}, which is no run folder{earlier}.")
-        ahead.append(stage.name)
     start = None if init is None else _start(init, stages)
     if start is not None and start.stage is not None and start.stage not in names_of:
         stages = (*stages, Stage(start.stage, options=dict(options.init_plan)))
@@ -79,6 +71,25 @@ def staged(method: type[Method], options: Options) -> Staged:
             "out."
         )
     return Staged(kept, start, beside)
+
+
+def require_order(stages: Sequence[Stage]) -> None:
+    """Raise unless each stage has a name of its own, and what it calls for comes before it, or is a run.
+
+    Raises
+    ------
+    LeavenError
+        Names the stage, what it calls for, and what is there.
+    """
+    ahead: list[str] = []
+    for stage in stages:
+        if stage.name in ahead:
+            raise LeavenError(f"Two stages are called {stage.name!r}; give each a name of its own.")
+        for name in (stage.start_from, stage.teacher):
+            if name is not None and name not in ahead and not Path(name).exists():
+                earlier = f"; the stages before it are {', '.join(ahead)}" if ahead else ", and no stage is before it"
+                raise LeavenError(f"The stage {stage.name!r} calls for {name!r}, which is no run folder{earlier}.")
+        ahead.append(stage.name)
 
 
 def _start(init: str | Path | InitFrom, stages: Sequence[Stage]) -> InitFrom:

@@ -16,7 +16,8 @@ from leaven.query.registry import find
 from leaven.query.selection import select
 
 SIDE = 24  # pixels of the small pictures
-STAGES = ((2000, 3.0), (8000, 30.0))  # items to look at, and seconds after which what there is must do
+STAGES = ((2000, 3.0), (8000, 30.0))  # items to look at, and seconds of work after which what there is must do
+PATIENCE = 3  # times as long by the clock, where other programs or a slow disk have the machine
 TYPICAL = "typiclust"
 CHUNKS = 3
 
@@ -43,9 +44,13 @@ class Sample:
         self._channels: int | None = None
 
     def look(self, most: int, seconds: float, tell: Callable[[int], None]) -> bool:
-        """Look at items until there are ``most``, or the time is over; whether any were left."""
-        end, told = time.monotonic() + seconds, time.monotonic()
-        while len(self.names) < most and time.monotonic() < end:
+        """Look at items until there are ``most``, or the time is over; whether any were left.
+
+        ``seconds`` are of this thread's own work, so that beside other programs the sample is not a poor one.
+        """
+        worked, told = time.thread_time() + seconds, time.monotonic()
+        end = told + PATIENCE * seconds
+        while len(self.names) < most and time.thread_time() < worked and time.monotonic() < end:
             row = next(self._waiting, None)
             if row is None:
                 return False
