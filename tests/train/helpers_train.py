@@ -1,5 +1,6 @@
 """What the tests of the engine share; a module of its own, so that spawned processes can import it."""
 
+import copy
 from pathlib import Path
 
 import numpy as np
@@ -92,4 +93,5 @@ def network(name: str, pool: Pool, seed: int = 0, head: str = "linear", members:
 def job(method: Method, pool: Pool, folder: Path | None = None, views: object = None, **plan: object) -> TrainJob:
     """A short job on the CPU in 32 bit."""
     settings = {"steps": 4, "batch_size": 6, "precision": "32-true", "accelerator": "cpu", "probes": 0, **plan}
-    return TrainJob(method, pool, Plan(**settings), views or Same(), folder, progress=False)
+    teacher = copy.deepcopy(method.network) if method.teacher else None
+    return TrainJob(method, pool, Plan(**settings), views or Same(), folder, teacher=teacher, progress=False)

@@ -284,7 +284,14 @@ def test_frozen_backbone_of_a_composed_model(name, tmp_path, monkeypatch):
     heads = []
     for steps in (1, 5):
         options = Options(
-            name, {}, "tf_efficientnet_lite0", resolution=32, plan={**plan, "steps": steps}, flip=False, baseline=False
+            name,
+            {},
+            "tf_efficientnet_lite0",
+            resolution=32,
+            plan={**plan, "steps": steps},
+            flip=False,
+            baseline=False,
+            teacher="supervised" if get(name).teacher else None,
         )
         *_, fitted = fit(pool, options=options, progress=False)
         found = fitted.model.network.state_dict()
