@@ -199,7 +199,7 @@ def test_simulate_plays_on_a_store(leaven, labels, place, tmp_path):
 
 
 def test_worth_reads_the_store_again(labels, run):
-    from leaven.cli.fit import read_pool
+    from leaven.cli.inputs import read_pool
 
     pool = read_pool(config(run)["inputs"])
     assert (pool.labels >= 0).sum() == 9

@@ -240,7 +240,7 @@ def test_one_thing_painted(leaven, objects, tmp_path):
 
 def test_masks_of_a_target_mean_what_those_of_its_source_do(objects, tmp_path, monkeypatch):
     """Numbered alike, though one target mask shows one class only."""
-    from leaven.cli.fit import read_pool
+    from leaven.cli.inputs import read_pool
 
     monkeypatch.setenv("LEAVEN_CACHE", str(tmp_path / "cache"))
     masks = tmp_path / "masks"

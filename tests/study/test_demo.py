@@ -8,7 +8,7 @@ def test_demo_writes_every_row_and_the_page(tmp_path, monkeypatch, capsys):
     short = {"steps": 2, "batch_size": 10, "probes": 1}
     monkeypatch.setattr(demo, "PLAN", dict.fromkeys(("supervised", "fixmatch", "adamatch"), short))
     monkeypatch.setattr(demo, "RENDERED", 60)
-    command.run(tmp_path / "demo", 2, True)
+    command.demo(tmp_path / "demo", 2, True)
     shown = json.loads(capsys.readouterr().out)["rows"]
     rows = json.loads((tmp_path / "demo" / "result.json").read_text())
     assert rows == shown

@@ -7,8 +7,11 @@ import shutil
 import sys
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated
 
+import typer
+
+from leaven.cli.options import Data, Json, Machine
 from leaven.cli.show import emit, print_json
 from leaven.errors import LeavenError
 
@@ -21,8 +24,21 @@ BOOK, TABLE = "cells.jsonl", "table.md"
 DATA = Path("../shared/data")
 
 
-def run(given: dict[str, Any]) -> int:
-    """List the suites, or run one and print its table; the answer is the exit code."""
+def bench(
+    suite: Annotated[str | None, typer.Argument(help="A suite, or a .toml; none: list them.", metavar="SUITE")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder of the table (runs/bench/SUITE).")] = None,
+    only: Annotated[str | None, typer.Option(help="Methods, by comma.")] = None,
+    labels: Annotated[str | None, typer.Option(help="Numbers of labels, by comma.")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="How often to run each; intervals need two.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Optimiser steps of every method.")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Of each training, in place of steps: equal time.")] = None,
+    data: Annotated[Path | None, Data(help="Folder of the data sets ($LEAVEN_DATA, else ../shared/data).")] = None,
+    jobs: Annotated[int | None, Machine(min=1, help="Trainings at a time (1 on a GPU, else the cores).")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where it stopped; what changed is run anew.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Start anew where a table is.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Run a table of a paper: methods with the same few labels, several times, with intervals."""
     from leaven.cli import FAILED, STOPPED
     from leaven.run import folder
     from leaven.study.bench.cell_log import CellLog
@@ -31,29 +47,27 @@ def run(given: dict[str, Any]) -> int:
     from leaven.study.bench.table import brief, figures, markdown
     from leaven.utils.files import whole
 
-    if given["suite"] is None:
-        return _list(given["as_json"])
-    labels = [_number(word) for word in _words(given["labels"])]
-    suite = find(given["suite"]).narrowed(
-        _words(given["only"]), labels, given["seeds"], given["steps"], given["minutes"]
-    )
-    out = Path(given["out"] or Path("runs") / "bench" / suite.name)
-    root = Path(given["data"] or os.environ.get("LEAVEN_DATA") or DATA)
-    require(suite.data, root)
-    _claim(out, suite, given["resume"], given["overwrite"])
+    if suite is None:
+        return _list(as_json)
+    numbers = [_number(word) for word in _words(labels)]
+    asked = find(suite).narrowed(_words(only), numbers, seeds, steps, minutes)
+    out = out or Path("runs") / "bench" / asked.name
+    root = Path(data or os.environ.get("LEAVEN_DATA") or DATA)
+    require(asked.data, root)
+    _claim(out, asked, resume, overwrite)
     book = CellLog(out / BOOK)
     try:
-        found = _run(suite, book, root, out, given["jobs"])
+        found = _run(asked, book, root, out, jobs)
     except KeyboardInterrupt:
         print("leaven: stopped; the same command with --resume goes on.", file=sys.stderr)
-        return STOPPED
-    rows = figures(suite, found)
+        raise typer.Exit(STOPPED) from None
+    rows = figures(asked, found)
     folder.write_json(out / folder.RESULT, rows)
     with whole(out / TABLE) as part:
-        part.write_text(markdown(suite, rows))
+        part.write_text(markdown(asked, rows))
     notes = [f"{row['method']}, {row['labels']} labels: {row['note']}" for row in rows if row["note"]]
-    title = f"{suite.name}, {suite.seeds} {'seed' if suite.seeds == 1 else 'seeds'}"
-    if given["as_json"]:
+    title = f"{asked.name}, {asked.seeds} {'seed' if asked.seeds == 1 else 'seeds'}"
+    if as_json:
         emit(rows, True, note="\n".join(notes), report=out / TABLE)
     else:
         emit([brief(row) for row in rows], False, title, "\n".join(notes), report=out / TABLE)
@@ -64,7 +78,8 @@ def run(given: dict[str, Any]) -> int:
             "tries them again.",
             file=sys.stderr,
         )
-    return FAILED if failed else 0
+        raise typer.Exit(FAILED)
+    return None
 
 
 def _run(suite: Suite, book: CellLog, root: Path, out: Path, jobs: int | None) -> dict[str, Found]:
@@ -115,7 +130,7 @@ def _jobs(suite: Suite) -> int:
     return threads() if device_for(Plan().with_(**suite.plan).accelerator) == "cpu" else 1
 
 
-def _list(as_json: bool) -> int:
+def _list(as_json: bool) -> None:
     from leaven.study.bench.suite import shipped
 
     suites = [
@@ -134,7 +149,6 @@ def _list(as_json: bool) -> int:
     else:
         wide = max(len(str(suite["name"])) for suite in suites)
         print("\n".join(f"{suite['name']:{wide}}  {suite['about']}" for suite in suites))
-    return 0
 
 
 def _words(text: str | None) -> list[str]:

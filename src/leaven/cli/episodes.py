@@ -3,30 +3,37 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
+
+from leaven.cli.options import Json, Labels, OwnMethod, Run, Strict, Unlabelled
 from leaven.cli.show import emit
 from leaven.errors import LeavenError
 
 if TYPE_CHECKING:
     from leaven.data import Pool
-    from leaven.methods.base import Episode, Method
+    from leaven.methods.base import Method
     from leaven.run.model import Model
 
 
-def run(
-    run: Path,
-    data: Path,
-    labels: Path | None,
-    unlabelled: str | None,
-    episode: Episode,
-    count: int,
-    seed: int,
-    strict: bool,
-    as_json: bool,
+def episodes(
+    run: Run,
+    data: Annotated[Path, typer.Argument(help="Images of other classes, a subfolder each, or .npz.", metavar="DATA")],
+    ways: Annotated[int, typer.Option(min=2, help="Classes in a task.")] = 5,
+    shots: Annotated[int, typer.Option(min=1, help="Labelled items of each.")] = 1,
+    queries: Annotated[int, typer.Option(min=1, help="Items of each to be told apart.")] = 15,
+    count: Annotated[int, typer.Option("--episodes", min=2, help="Tasks to solve.")] = 600,
+    seed: Annotated[int, typer.Option(help="Of the tasks.")] = 0,
+    labels: Labels = None,
+    unlabelled: Unlabelled = None,
+    strict: Strict = False,
+    method: OwnMethod = None,
+    as_json: Json = False,
 ) -> None:
-    """Solve many small tasks of classes that the run has not seen; print the mean accuracy."""
+    """Accuracy of a run in small tasks of classes that it has not seen, as a mean over many tasks."""
     from leaven.evaluation.episodes import evaluate_episodes
+    from leaven.methods.step import Episode
     from leaven.run.folder import read_config
     from leaven.run.inputs import marker
     from leaven.run.model import load_model
@@ -34,21 +41,21 @@ def run(
     from leaven.utils.devices import best_device
 
     config = read_config(run)
-    model, method = load_model(run), load_method(run)
+    model, trained = load_model(run), load_method(run)
     pool = _pool(data, labels, marker(unlabelled, config), model, strict)
-    found = evaluate_episodes(method, pool, episode, count, seed, device=best_device())
+    found = evaluate_episodes(trained, pool, Episode(ways, shots, queries), count, seed, device=best_device())
     row = {
         "method": config["method"],
-        "ways": episode.ways,
-        "shots": episode.shots,
-        "queries": episode.queries,
+        "ways": ways,
+        "shots": shots,
+        "queries": queries,
         "episodes": found.n,
-        "transductive": method.transductive,
+        "transductive": trained.transductive,
         "accuracy": found.value,
         "low": found.low,
         "high": found.high,
     }
-    emit([row], as_json, f"{run} on {data}", _note(method, set(pool.classes) & set(config["classes"]), run))
+    emit([row], as_json, f"{run} on {data}", _note(trained, set(pool.classes) & set(config["classes"]), run))
 
 
 def _pool(data: Path, labels: Path | None, word: str | None, model: Model, strict: bool) -> Pool:

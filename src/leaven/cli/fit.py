@@ -4,11 +4,31 @@ from __future__ import annotations
 
 import os
 import sys
-import warnings
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
+
+from leaven.cli.hyper import GIVEN
+from leaven.cli.inputs import inputs_of, pool_of
+from leaven.cli.options import (
+    Background,
+    Channels,
+    Data,
+    Json,
+    Labels,
+    Machine,
+    MaskValues,
+    Network,
+    Size,
+    Strict,
+    Test,
+    Training,
+    Unlabelled,
+    White,
+)
+from leaven.cli.run_options import RunOptions, takes
 from leaven.cli.show import emit
 from leaven.errors import LeavenError
 
@@ -18,59 +38,71 @@ if TYPE_CHECKING:
     from leaven.methods.base import Method
     from leaven.methods.stage import Stage
     from leaven.run.fit import FitResult
-    from leaven.run.inputs import Pixels
-
-PATHS = ("data", "labels", "source", "test")
-FORM = ("size", "channels", "white", "strict", "unlabelled")
-ALIKE = (
-    "network",
-    "pretrained",
-    "frozen",
-    "resolution",
-    "dropout",
-    "flip",
-    "augment",
-    "validation",
-    "baseline",
-    "init",
-    "teacher",
-    "minutes",
-    "budget",
-)
 
 
-def run(given: dict[str, Any], hyperparameters: dict[str, str]) -> int:
+@takes(method={"help": "See `leaven methods`; its hyper-parameters are options. auto: by evidence."})
+def fit(
+    context: typer.Context,
+    data: Annotated[
+        Path, typer.Argument(help="Images (a subfolder a class, images/ and masks/, or --labels), or .npz.")
+    ],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Run folder to make (runs/NAME).")] = None,
+    labels: Labels = None,
+    source: Annotated[Path | None, Data(help="Labelled folder of another domain to learn from.")] = None,
+    test: Test = None,
+    per_class: Annotated[int | None, Data(help="Use only so many labels a class, or masks, and hide the rest.")] = None,
+    mask_values: MaskValues = None,
+    background: Background = None,
+    size: Size = None,
+    channels: Channels = None,
+    white: White = None,
+    strict: Strict = False,
+    unlabelled: Unlabelled = None,
+    *,
+    options: RunOptions,
+    init_steps: Annotated[int | None, Network(min=1, help="Steps of that first training (as many as --steps).")] = None,
+    recipe: Annotated[
+        Path | None,
+        Training(metavar="FILE", help="TOML of [[stage]]s, trained one after the other; the last is the run."),
+    ] = None,
+    logger: Annotated[list[str] | None, Machine(metavar="NAME", help="tensorboard or wandb, beside the CSV.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where the run stopped.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Start anew where a run is.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Learn from a folder with a few labels; any hyper-parameter of the method is an option too."""
+    raise typer.Exit(_fit(context.params, options, context.meta.get(GIVEN, {})))
+
+
+def _fit(given: dict[str, Any], asked: RunOptions, hyperparameters: dict[str, str]) -> int:
     """Read the data, train, print the figures; the answer is the exit code."""
     from leaven.cli import STOPPED
     from leaven.methods.registry import get, resolve
     from leaven.run.fit import fit
     from leaven.run.folder import REPORT
     from leaven.run.inputs import Pixels, read_like
-    from leaven.run.options import Options
+    from leaven.run.options import options_from
     from leaven.run.recipe import recipe_options
     from leaven.study.auto import AUTO, fit_auto
     from leaven.train.plan import Plan
     from leaven.utils.main_process import is_main_process
 
-    method = given["method"] or ("adamatch" if given["source"] else "fixmatch")
+    method = asked.pop("method") or ("adamatch" if given["source"] else "fixmatch")
     stages = _stages(given)
     if stages:
         method = stages[-1].method
     auto = method == AUTO
     kind = get("supervised" if auto else method)  # an unknown one is found out before hours of decoding
-    plan = {f.name: given[f.name] for f in fields(Plan) if given.get(f.name) is not None}
     resolve(kind, {} if auto else hyperparameters)  # and so are numbers that make no sense
-    Plan(**{**kind.plan, **plan})
     before = {} if given["init_steps"] is None else {"steps": given["init_steps"]}
-    options = Options(
-        None if auto else method, hyperparameters, plan=plan, init_plan=before, **{name: given[name] for name in ALIKE}
-    )
+    options = options_from(None if auto else method, asked | {"hyperparameters": hyperparameters}, init_plan=before)
+    Plan(**{**kind.plan, **options.plan})
     if stages:
         options = recipe_options(stages, options)
     said = Pixels.said(given["mask_values"], given["background"])
     given = given | {"mask_values": said.values}
-    pool, where = _pool(given)
-    record = {"inputs": _inputs(given)}
+    pool, where = pool_of(given)
+    record = {"inputs": inputs_of(given)}
     out, test = _run_folder(given), None
     if given["test"] is not None:
         test = read_like(
@@ -190,72 +222,3 @@ def _note(fitted: Sequence[FitResult], rows: list[dict[str, Any]], out: Path, ki
 
 def _together(*notes: str | None) -> str | None:
     return "\n".join(note for note in notes if note) or None
-
-
-def _inputs(given: dict[str, Any]) -> dict[str, Any]:
-    """What was read and how, for ``config.json``: so that a run's data can be read again from any folder."""
-    from leaven.labels.reading import recorded
-
-    paths = {name: recorded(given[name]) for name in PATHS if given[name] is not None}
-    masks = {"mask_values": _meaning(given), "background": given["background"]}
-    return dict.fromkeys(PATHS) | paths | {name: given.get(name) for name in (*FORM, "per_class", "seed")} | masks
-
-
-def _meaning(given: dict[str, Any]) -> dict[str, str] | None:
-    """What numbers of masks stand for: the source's, for a target is numbered after its source."""
-    from leaven.run.inputs import meaning
-
-    data, labels = (given["data"], given["labels"]) if given["source"] is None else (given["source"], None)
-    return meaning(data, labels, _pixels(given))
-
-
-def _pixels(given: dict[str, Any]) -> Pixels:
-    """How masks are read; runs of before do not say."""
-    from leaven.run.inputs import Pixels
-
-    return Pixels(given.get("mask_values"), given.get("background"))
-
-
-def read_pool(inputs: dict[str, Any]) -> Any:
-    """The pool that ``config.json`` says a run was given, from where it was.
-
-    Raises
-    ------
-    LeavenError : it cannot be read there
-    """
-    from leaven.labels.location import place
-
-    return _pool(inputs | {name: place(inputs[name]) for name in PATHS if inputs[name] is not None})[0]
-
-
-def _pool(given: dict[str, Any]) -> tuple[Any, str]:
-    """The pool to train on: one domain, or target and source together."""
-    from leaven.data import LeavenWarning, adaptation, few_labels, match_classes
-    from leaven.run.inputs import Pixels, read_data
-
-    data, labels, per_class = given["data"], given["labels"], given["per_class"]
-    form: dict[str, Any] = {name: given.get(name) for name in FORM}
-    pixels = _pixels(given)
-    if given["source"] is None:
-        pool = read_data(data, labels, pixels=pixels, **form)
-        return (pool if per_class is None else few_labels(pool, per_class, given["seed"] or 0)), str(data)
-    source = read_data(given["source"], pixels=pixels, **form)
-    if source.kind == "images" and data.suffix.lower() != ".npz":
-        form["size"] = source.items.shape[1:3]
-    # the target's subfolders are no labels: what is known of it, --labels says
-    like = {"mask_values": _meaning(given), "background": given.get("background")}
-    target = read_data(data, labels or (False if data.is_dir() else None), pixels=Pixels(like=like), **form)
-    if target.dense:  # of which some classes may have no pixel
-        target = match_classes(target, source.classes, "The target")
-    known = int((target.labels >= 0).sum())
-    if per_class is not None:
-        if not known:
-            raise LeavenError(f"--per-class hides labels of the target, but {data} comes with none; leave it out.")
-        target = few_labels(target, per_class, given["seed"] or 0)
-    elif known and labels is None:
-        warnings.warn(
-            f"The target {data} comes with {known} labels, which are learnt from; leave y out of it to learn without.",
-            LeavenWarning,
-            stacklevel=2,
-        )
-    return adaptation(source, target), f"{given['source']} → {data}"

@@ -10,7 +10,7 @@ from typer.core import TyperCommand
 
 from leaven.errors import LeavenError
 
-FOUND = "leaven.hyperparameters"  # where a context keeps what was given
+GIVEN = "leaven.hyperparameters"  # where a context keeps what was given
 HELP_OF = "leaven.help_of"  # and whose hyper-parameters the help is asked for
 TRUTHS = ("true", "false", "yes", "no", "on", "off", "1", "0")
 
@@ -31,7 +31,7 @@ class FitCommand(TyperCommand):
             method = method_of(own)  # that of auto is not known yet, so it has no hyper-parameters
             known = {} if method == "auto" else get(method).hyperparameters()
             truths = {name: h.type is bool for name, h in known.items()}
-            ctx.meta[FOUND], rest = hyperparameters(others, truths, list(flags))
+            ctx.meta[GIVEN], rest = hyperparameters(others, truths, list(flags))
             own += rest
         return super().parse_args(ctx, own)
 

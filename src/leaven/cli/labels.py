@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
+
+from leaven.cli.options import Json, Unlabelled
 from leaven.cli.show import print_json, tell
 from leaven.errors import LeavenError
 
@@ -15,9 +18,15 @@ if TYPE_CHECKING:
 AUTO = "auto"  # a format by the name of the file
 MOST = 10  # conflicts that a person is shown
 
+app = typer.Typer(help="What a label store holds, in and out.", no_args_is_help=True)
 
-def status(where: str, as_json: bool) -> None:
-    """Print counts by class and annotator, agreement, conflicts."""
+Where = Annotated[str, typer.Argument(help="Run folder, file, or postgresql:// URL.", metavar="STORE")]
+Format = Annotated[str, typer.Option("--format", help="auto (by the name), csv, jsonl, label-studio, coco, masks.")]
+
+
+@app.command()
+def status(where: Where, as_json: Json = False) -> None:
+    """Counts by class and by annotator, how far annotators agree, and on what they do not."""
     from leaven.labels import Store
 
     with Store.open(where, create=False) as store:
@@ -27,17 +36,24 @@ def status(where: str, as_json: bool) -> None:
     return _print(content)
 
 
+@app.command("import")
 def import_(
-    where: str,
-    path: Path,
-    form: str,
-    annotator: str,
-    images: Path | None,
-    mask_values: str | None,
-    background: str | None,
-    unlabelled: str | None,
-    replace: bool,
-    as_json: bool,
+    where: Where,
+    path: Annotated[Path, typer.Argument(help="File of labels, or folder of masks.", metavar="FILE")],
+    form: Format = "auto",
+    annotator: Annotated[str, typer.Option(help="Whose answers, where the file names nobody.")] = "import",
+    images: Annotated[Path | None, typer.Option(help="Folder of images, to find those that the file names.")] = None,
+    mask_values: Annotated[
+        str | None,
+        typer.Option(metavar="NUMBER=CLASS,...", help="What numbers in masks stand for: 0=background,255=object."),
+    ] = None,
+    background: Annotated[
+        str | None,
+        typer.Option(metavar="CLASS", help="Class of the pixels that nobody painted; else they do not count."),
+    ] = None,
+    unlabelled: Unlabelled = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Answers replace others of the same annotator.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Keep what a file says, all or nothing."""
     from leaven.data.readers.mask_values import parse
@@ -82,8 +98,18 @@ def import_(
     )
 
 
-def export(where: str, out: Path, form: str, by: str, every: bool, audit: bool, overwrite: bool, as_json: bool) -> None:
-    """Write what the store holds to a file, or masks to a folder."""
+@app.command()
+def export(
+    where: Where,
+    out: Annotated[Path, typer.Argument(help="File to write; for masks, a folder.", metavar="OUT")],
+    form: Format = "auto",
+    by: Annotated[str, typer.Option(help="One class of several answers: majority or dawid_skene.")] = "majority",
+    every: Annotated[bool, typer.Option("--all", help="Every annotator's answer in place of one class.")] = False,
+    audit: Annotated[bool, typer.Option("--audit/--no-audit", help="Write items that judge the model too.")] = True,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Write over a file that is there.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write the labels for leaven or for other programs."""
     import shutil
 
     from leaven.labels import Store
@@ -124,8 +150,13 @@ def export(where: str, out: Path, form: str, by: str, every: bool, audit: bool, 
     )
 
 
-def history(where: str, item: str | None, as_json: bool) -> None:
-    """Print every event, or those of one item."""
+@app.command()
+def history(
+    where: Where,
+    item: Annotated[str | None, typer.Argument(help="One item.", metavar="ITEM")] = None,
+    as_json: Json = False,
+) -> None:
+    """Who said what, and when; of one item or of all."""
     from leaven.labels import Store
     from leaven.labels.event import to_dict
 

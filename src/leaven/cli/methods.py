@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
+import typer
+
+from leaven.cli.options import Json
 from leaven.cli.show import print_json
 
 SETTINGS = (
@@ -17,8 +20,11 @@ SETTINGS = (
 )
 
 
-def run(name: str | None, as_json: bool) -> None:
-    """List the methods, or one of them."""
+def methods(
+    name: Annotated[str | None, typer.Argument(help="One method, with its hyper-parameters.", metavar="NAME")] = None,
+    as_json: Json = False,
+) -> None:
+    """List every method: setting, paper, hyper-parameters with their defaults."""
     from leaven.methods.registry import get, names
 
     rows = [_row(get(n)) for n in ([name] if name else names())]

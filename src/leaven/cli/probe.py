@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+import typer
+
+from leaven.cli.options import Data, Json, Labels, Run, Strict, Unlabelled
 from leaven.cli.show import emit
 
 HELD = 0.25  # share of the labels that is held out where no test data is given
@@ -15,19 +18,19 @@ NOTE = (
 )
 
 
-def run(
-    run: Path,
-    data: Path,
-    labels: Path | None,
-    unlabelled: str | None,
-    test: Path | None,
-    per_class: int,
-    seeds: int,
-    steps: int,
-    strict: bool,
-    as_json: bool,
+def probe(
+    run: Run,
+    data: Annotated[Path, typer.Argument(help="Labelled images (a subfolder a class), or .npz.", metavar="DATA")],
+    test: Annotated[Path | None, Data(help="Labelled folder to predict; else a quarter of DATA.")] = None,
+    labels: Labels = None,
+    unlabelled: Unlabelled = None,
+    per_class: Annotated[int, typer.Option(min=1, help="Labels of a class for fine-tuning.")] = 10,
+    seeds: Annotated[int, typer.Option(min=1, help="How often to fine-tune, with other labels.")] = 3,
+    steps: Annotated[int, typer.Option(min=1, help="Steps of fine-tuning.")] = 300,
+    strict: Strict = False,
+    as_json: Json = False,
 ) -> None:
-    """Evaluate the features of a run three ways, and print the figures."""
+    """What a run's features are worth: linear probe, neighbours, fine-tuning, each beside what they were before it."""
     from leaven.data import hold_out
     from leaven.data.names import listing
     from leaven.errors import LeavenError

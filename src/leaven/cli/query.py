@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
+
+from leaven.cli.options import Data, Json, OwnMethod, Run, Strict, Unlabelled, labels_of
 from leaven.cli.show import tell
 from leaven.errors import LeavenError
 
@@ -17,22 +20,56 @@ if TYPE_CHECKING:
     from leaven.run.model import Model
 
 COLUMNS = ("file", "label", "strategy", "predicted", "confidence")
+NEEDS = {
+    "features": "no classifier",
+    "classifier": "a classifier",
+    "dropout": "dropout or a committee",
+    "committee": "snapshots or a committee",
+    "method": "a method that asks",
+}
+
+
+def strategies() -> None:
+    """Print every strategy by family: what it is, and what it needs beside features and probabilities."""
+    from itertools import groupby
+
+    from leaven.query.registry import strategies
+
+    for family, members in groupby(strategies(), key=lambda strategy: strategy.family):
+        print(f"{family}:")
+        for strategy in members:
+            print(f"  {strategy.name:24} {strategy.about}. Needs {NEEDS[strategy.needs]}.")
+
+
+def _list(listed: bool) -> None:
+    if listed:
+        strategies()
+        raise typer.Exit
 
 
 def query(
-    run: Path,
-    data: Path,
-    n: int,
-    strategy: str,
-    out: Path,
-    labels: Path | None,
-    unlabelled: str | None,
-    committee: list[Path],
-    seed: int,
-    strict: bool,
-    as_json: bool,
+    run: Run,
+    data: Annotated[Path, typer.Argument(help="Folder of images to choose from, or .npz.", metavar="POOL")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Table to write: .csv of file and empty label.")],
+    n: Annotated[int, typer.Option("-n", "--number", min=1, help="How many items to choose.")] = 50,
+    strategy: Annotated[str, typer.Option(help="See --list; default: typical items, later unsure ones.")] = "default",
+    listed: Annotated[
+        bool, typer.Option("--list", help="List the strategies by family.", is_eager=True, callback=_list)
+    ] = False,
+    committee: Annotated[
+        list[Path] | None, typer.Option(help="Further run that votes (may be given again).", metavar="RUN")
+    ] = None,
+    labels: Annotated[
+        Any,
+        Data(parser=labels_of, metavar="PATH", help="CSV or store of what is labelled; else what the run learnt from."),
+    ] = None,
+    unlabelled: Unlabelled = None,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    strict: Strict = False,
+    method: OwnMethod = None,
+    as_json: Json = False,
 ) -> None:
-    """Write a table of the items to label next, the most wanted first, with an empty column for the labels."""
+    """Choose the items to label next: a table to fill in, which `leaven fit --labels` reads."""
     import numpy as np
 
     from leaven.inference.predict import predict_acquisition, predict_with_features
@@ -48,7 +85,7 @@ def query(
     from leaven.utils.files import require_writable
     from leaven.utils.tables import write_table
 
-    chosen = find(strategy)
+    chosen, committee = find(strategy), committee or []
     name = chosen.name
     if out.suffix.lower() != ".csv" or out.is_dir():
         raise LeavenError(f"The items to label cannot be written as {out}; name a .csv file.")
@@ -75,8 +112,8 @@ def query(
     probabilities, features = predict_with_features(model.network, pool.items, device=best_device())
     acquisition = None
     if chosen.needs == "method":
-        method = load_method(run)
-        acquisition = predict_acquisition(method, pool.items, device=best_device()) if method.acquires else None
+        trained = load_method(run)
+        acquisition = predict_acquisition(trained, pool.items, device=best_device()) if trained.acquires else None
     if not classifies:
         probabilities = np.ones((len(pool), 1), np.float32)  # what the network ends with are no classes
     votes = None if ask is None else ask(pool, features, seed, data)
@@ -172,24 +209,3 @@ def _learnt(run: Path) -> np.ndarray:
             found = Evaluation.load(path)
             ids.append(found.ids[found.known])
     return np.concatenate(ids) if ids else np.zeros(0, str)
-
-
-NEEDS = {
-    "features": "no classifier",
-    "classifier": "a classifier",
-    "dropout": "dropout or a committee",
-    "committee": "snapshots or a committee",
-    "method": "a method that asks",
-}
-
-
-def strategies() -> None:
-    """Print every strategy by family: what it is, and what it needs beside features and probabilities."""
-    from itertools import groupby
-
-    from leaven.query.registry import strategies
-
-    for family, members in groupby(strategies(), key=lambda strategy: strategy.family):
-        print(f"{family}:")
-        for strategy in members:
-            print(f"  {strategy.name:24} {strategy.about}. Needs {NEEDS[strategy.needs]}.")

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import sys
 import warnings
-from dataclasses import fields, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
+
+from leaven.cli.hyper import GIVEN
+from leaven.cli.options import Channels, Data, Json, Size, Strict, Test, Unlabelled, White, labels_of
+from leaven.cli.run_options import RunOptions, takes
 from leaven.cli.show import emit
 from leaven.errors import LeavenError
 
@@ -15,20 +20,62 @@ if TYPE_CHECKING:
     from leaven.data import Pool
     from leaven.study.simulate import Game
 
-ALIKE = (
+BRIEF = ("strategy", "labels", "accuracy", "low", "high")  # what a person sees of a row
+
+
+@takes(
+    "flip",
     "network",
     "pretrained",
     "frozen",
     "resolution",
     "dropout",
-    "flip",
     "init",
+    "method",
     "minutes",
-)  # options as those of a run
-BRIEF = ("strategy", "labels", "accuracy", "low", "high")  # what a person sees of a row
+    "steps",
+    "batch_size",
+    "lr",
+    "precision",
+    "accelerator",
+    init={"help": "Run folder whose backbone every training starts from."},
+    minutes={"help": "Of all trainings together, in place of steps."},
+    steps={"help": "Optimiser steps of each training (1000)."},
+)
+def simulate(
+    context: typer.Context,
+    data: Annotated[Path, typer.Argument(help="Labelled images or .npz; the labels are hidden.", metavar="DATA")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="Folder for the report and all rounds.")],
+    strategies: Annotated[
+        str, typer.Option(help="By comma, see `leaven query --list`; random, the control, is always played.")
+    ] = "random,margin",
+    start: Annotated[int | None, typer.Option(min=0, help="Labels at first (one a class; 0 with --source).")] = None,
+    begin: Annotated[str, typer.Option(help="What chooses them: random, typiclust, ... (no classifier).")] = "random",
+    budget: Annotated[int, typer.Option(min=1, help="Labels to ask for each round.")] = 10,
+    rounds: Annotated[int, typer.Option(min=1, help="How often to ask.")] = 5,
+    seeds: Annotated[int, typer.Option(min=1, help="How often to play; intervals need two.")] = 3,
+    labels: Annotated[
+        Any, Data(parser=labels_of, metavar="PATH", help="CSV or label store, where subfolders are no classes.")
+    ] = None,
+    source: Annotated[Path | None, Data(help="Labelled folder of another domain, known from the start.")] = None,
+    test: Test = None,
+    test_share: Annotated[float, Data(help="Without --test: share of the items to hold out.")] = 0.2,
+    size: Size = None,
+    channels: Channels = None,
+    white: White = None,
+    strict: Strict = False,
+    unlabelled: Unlabelled = None,
+    *,
+    options: RunOptions,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on where it stopped, or with more rounds.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Start anew where a simulation is.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Play active learning on labelled data: what would labels chosen by each strategy have been worth?"""
+    raise typer.Exit(_simulate(context.params, options, context.meta.get(GIVEN, {})))
 
 
-def run(given: dict[str, Any], hyperparameters: dict[str, str]) -> int:
+def _simulate(given: dict[str, Any], options: RunOptions, hyperparameters: dict[str, str]) -> int:
     """Play every strategy, print and draw the learning curves; the answer is the exit code."""
     from leaven.cli import STOPPED
     from leaven.run import folder
@@ -38,7 +85,7 @@ def run(given: dict[str, Any], hyperparameters: dict[str, str]) -> int:
     from leaven.utils.countdown import Countdown
 
     out, seeds = Path(given["out"]), given["seeds"]
-    game, time = _timed(_game(given, hyperparameters), seeds, announce=not given["resume"])
+    game, time = _timed(_game(given, options, hyperparameters), seeds, announce=not given["resume"])
     config = _configuration(game, given)
     folder.claim(out, config, resume=given["resume"], overwrite=given["overwrite"])
     if CONTROL not in given["strategies"]:
@@ -86,16 +133,15 @@ def _timed(game: Game, seeds: int, announce: bool) -> tuple[Game, str]:
     return replace(game, options=timed), foretold_of_all(seconds, steps)
 
 
-def _game(given: dict[str, Any], hyperparameters: dict[str, str]) -> Game:
+def _game(given: dict[str, Any], asked: RunOptions, hyperparameters: dict[str, str]) -> Game:
     from leaven.methods.registry import get
     from leaven.query.registry import find
-    from leaven.run.options import Options
+    from leaven.run.options import options_from
     from leaven.run.resolve import as_begun, resolve_options
     from leaven.study.simulate import Game
-    from leaven.train.plan import Plan
 
     strategies = tuple(find(name).name for name in given["strategies"].split(",") if name.strip())
-    method = given["method"] or ("adamatch" if given["source"] else "fixmatch")
+    method = asked.pop("method") or ("adamatch" if given["source"] else "fixmatch")
     if get(method).learns != "classes":
         raise LeavenError(f"{method} learns no classes, so its accuracy over labels cannot be told; choose another.")
     if given["init"] is not None and not Path(given["init"]).exists():
@@ -103,8 +149,7 @@ def _game(given: dict[str, Any], hyperparameters: dict[str, str]) -> Game:
             f"There is no run {given['init']} to start from; a simulation trains many times, so make one first with "
             "`leaven fit`."
         )
-    plan = {f.name: given[f.name] for f in fields(Plan) if given.get(f.name) is not None}
-    options = Options(method, hyperparameters, plan=plan, **{name: given[name] for name in ALIKE})
+    options = options_from(method, asked | {"hyperparameters": hyperparameters})
     if given["resume"]:
         options = as_begun(options, Path(given["out"]))
     pool, test = _pools(given)

@@ -6,8 +6,11 @@ import json
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
+import typer
+
+from leaven.cli.options import Json, Run
 from leaven.errors import LeavenError
 
 if TYPE_CHECKING:
@@ -18,8 +21,15 @@ if TYPE_CHECKING:
     from leaven.run.model import Model
 
 
-def stream(run: Path, budget: float, score: str, limit: int | None, state: Path | None, as_json: bool) -> None:
-    """Read names of images, one a line, as they come; print those to label at once."""
+def stream(
+    run: Run,
+    budget: Annotated[float, typer.Option(help="Share of the items to label, above 0 and under 1.")] = 0.05,
+    score: Annotated[str, typer.Option(help="margin, entropy or least_confident.")] = "margin",
+    limit: Annotated[int | None, typer.Option(min=0, help="Labels to ask for at most.")] = None,
+    state: Annotated[Path | None, typer.Option(help="File that keeps where the stream stands, to go on later.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Read names of image files from standard input, and print those to label, as they come."""
     from leaven.query.stream import StreamQuery
     from leaven.run.model import load_model
     from leaven.utils.files import require_writable

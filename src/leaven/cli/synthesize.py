@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
+import typer
+
+from leaven.cli.options import Json, OwnMethod, Run
 from leaven.cli.show import tell
 from leaven.errors import LeavenError
 from leaven.utils.disks import unwritten
@@ -11,8 +15,15 @@ from leaven.utils.disks import unwritten
 MADE, TABLE = "made", "made.csv"
 
 
-def synthesize(run: Path, n: int, out: Path | None, seed: int, as_json: bool) -> None:
-    """Write images that the run's method made for labelling, and a table of them, the most ambiguous first."""
+def synthesize(
+    run: Run,
+    n: Annotated[int, typer.Option("-n", "--number", min=1, help="How many images to make.")] = 20,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Folder to write to; by default RUN/made.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = 0,
+    method: OwnMethod = None,
+    as_json: Json = False,
+) -> None:
+    """Make images to label that the model is unsure about: for runs of aral."""
     from PIL import Image
 
     from leaven.query.synthesis import generate
@@ -23,11 +34,11 @@ def synthesize(run: Path, n: int, out: Path | None, seed: int, as_json: bool) ->
     from leaven.utils.tables import write_table
 
     out = run / MADE if out is None else out
-    config, method = folder.read_config(run), load_method(run)
+    config, trained = folder.read_config(run), load_method(run)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise LeavenError(f"{out} exists and is not an empty folder, so it is left alone; choose another -o.")
     require_writable(out / TABLE)
-    made = generate(method, n, seed, best_device())
+    made = generate(trained, n, seed, best_device())
     names = [f"{number:04d}.png" for number in range(1, n + 1)]
     try:
         out.mkdir(parents=True, exist_ok=True)

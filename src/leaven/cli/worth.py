@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from leaven.cli.fit import read_pool
+import typer
+
+from leaven.cli.inputs import read_pool
+from leaven.cli.options import Data, Json, Run, Strict
 from leaven.cli.show import emit, print_json
 from leaven.errors import LeavenError
 
@@ -23,17 +26,19 @@ DRAWS = 3  # of labels for each number of them
 BRIEF = ("method", "labels", "seeds", "accuracy", "low", "high")  # what a person sees of a row
 
 
-def run(
-    run: Path,
-    test: Path | None,
-    seeds: int | None,
-    minutes: float | None,
-    most: int | None,
-    method_curve: bool,
-    strict: bool,
-    as_json: bool,
-) -> int:
-    """Train with fewer and with more labels, print and draw what follows; the answer is the exit code."""
+def worth(
+    run: Run,
+    test: Annotated[Path | None, Data(help="Labelled data to judge by; else the run's own test or validation.")] = None,
+    seeds: Annotated[int | None, typer.Option(min=1, help="Draws of labels for each number of them (3).")] = None,
+    minutes: Annotated[float | None, typer.Option(help="Of all trainings, in place of --seeds.")] = None,
+    most: Annotated[int | None, typer.Option(min=1, help="Most labels to train with, where more are known.")] = None,
+    method_curve: Annotated[
+        bool, typer.Option("--method-curve/--no-method-curve", help="Train the method with fewer labels too.")
+    ] = True,
+    strict: Strict = False,
+    as_json: Json = False,
+) -> None:
+    """What the unlabelled items were worth to a run, in labels; and what more labels would be worth."""
     from leaven.cli import STOPPED
     from leaven.run import folder
     from leaven.study.weigh import rows as table
@@ -66,7 +71,7 @@ def run(
             print(f"{told}: {100 * line['right'] / line['n']:.1f} %", file=sys.stderr, flush=True)
     except KeyboardInterrupt:
         print("leaven: stopped; the same command goes on.", file=sys.stderr)
-        return STOPPED
+        raise typer.Exit(STOPPED) from None
     title = task.config["title"]
     found = weigh(lines, right, len(task.rows))
     measured, said = table(found, lines, task.method, len(task.test)), sentences(found, title)
@@ -78,7 +83,6 @@ def run(
     else:
         brief: list[dict[str, Any]] = [{k: row[k] for k in BRIEF} for row in measured]
         emit(brief, False, f"{title} in {run}, {len(task.test):,} test items", "\n".join(said), report=page)
-    return 0
 
 
 def _timed(

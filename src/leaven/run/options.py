@@ -65,8 +65,9 @@ class Options:
     ] = field(default_factory=dict)
     teacher: Annotated[
         "str | Path | InitFrom | None",
-        "Whose network stands beside the method, frozen, where it asks for one.",
-        "The folder of a run, the name of one of ``stages``, or that of a method, which is then trained first.",
+        "Network that teaches a method which asks for one: a run folder, or a method first.",
+        "It stands beside the method, frozen; one of ``stages``, by name, may be it.",
+        NETWORK,
     ] = None
     stages: Annotated[
         "tuple[Stage, ...]",

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
-import platform
-
 # of malloc.h
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 KEPT = 2**30  # bytes that may lie free before the system gets them back
@@ -31,6 +28,9 @@ def keep_memory() -> bool:
     it starts: what was needed once before (decoded pictures) would be kept as well, 325 MB of a labelling with pictures
     of 81 megapixels. Where there is no glibc nothing happens.
     """
+    import ctypes  # not at the top, for every command imports this module when it starts
+    import platform
+
     if not _ours or platform.libc_ver()[0] != "glibc":
         return False
     try:
