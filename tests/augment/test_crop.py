@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from leaven.augment import FeatureViews, ImageViews
-from leaven.augment import crop as module
+from leaven.augment import FeatureViews, ImageViews, colours
 from leaven.augment.crop import Cropped, draw_cropped
 
 LUMA = np.array([0.299, 0.587, 0.114])
@@ -83,9 +82,9 @@ def test_shares_of_grey_and_of_unchanged_colours():
 
 def test_brightness_contrast_and_saturation_against_numpy(monkeypatch):
     """Applied one after the other, each as Pillow defines it, without a change of hue."""
-    monkeypatch.setattr(module, "JITTER", (0.3, 0.3, 0.3, 0.0))
-    monkeypatch.setattr(module, "GREY", 0.0)
-    monkeypatch.setattr(module, "JITTERED", 1.0)
+    monkeypatch.setattr(colours, "JITTER", (0.3, 0.3, 0.3, 0.0))
+    monkeypatch.setattr(colours, "GREY", 0.0)
+    monkeypatch.setattr(colours, "JITTERED", 1.0)
     x = images(50)
     found = drawn(50)
     torch.manual_seed(0)
@@ -116,8 +115,8 @@ def test_grey_images_change_in_brightness_and_contrast():
 
 def test_hue_turns_and_brightness_stays(monkeypatch):
     """Against the standard library's hue, whose circle is a hexagon; luma and greys stay."""
-    monkeypatch.setattr(module, "JITTER", (0.0, 0.0, 0.0, 0.1))
-    monkeypatch.setattr(module, "GREY", 0.0)
+    monkeypatch.setattr(colours, "JITTER", (0.0, 0.0, 0.0, 0.1))
+    monkeypatch.setattr(colours, "GREY", 0.0)
     found = drawn(2000)
     turned = found.colour.double().numpy()
     np.testing.assert_allclose(LUMA @ turned, np.tile(LUMA, (2000, 1)), atol=1e-4)

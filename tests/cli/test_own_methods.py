@@ -112,13 +112,35 @@ class Soft(Method):
             losses[view] = -(target * scores.log_softmax(1)).sum(1).mean()
         return losses
 '''
+CLOSED = '''
+import torch
+
+from leaven import Method
+from leaven.nn.heads import class_means, set_to_means
+
+
+class Brightest(Method):
+    """The class whose labelled items have the nearest mean."""
+
+    settings, paper, closed, taught = ("few-shot",), "none", True, False
+
+    def survey(self, survey):
+        known = survey.labels >= 0
+        features, labels = torch.from_numpy(survey.features[known]), torch.from_numpy(survey.labels[known])
+        set_to_means(self.network.head, class_means(features, labels, survey.probabilities.shape[1]), 0.1)
+'''
 FAST = ("--accelerator", "cpu", "--precision", "32-true")
 
 
 @pytest.fixture
 def own(tmp_path, monkeypatch):
     """Where Python finds the file, in this process and in those that it starts; forgotten afterwards."""
-    for name, code in (("few_of_mine", FEW_SHOT), ("view_of_mine", OWN_VIEW), ("soft_of_mine", SOFT)):
+    for name, code in (
+        ("few_of_mine", FEW_SHOT),
+        ("view_of_mine", OWN_VIEW),
+        ("soft_of_mine", SOFT),
+        ("closed_of_mine", CLOSED),
+    ):
         (tmp_path / f"{name}.py").write_text(code)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.syspath_prepend(tmp_path)
@@ -185,7 +207,7 @@ def test_a_view_of_the_methods_own(leaven, own):
     said = leaven("fit", own / "known", "-o", own / "broken", "--method", "broken_of_mine:Agree", *FAST)
     assert (said.code, (own / "broken").exists()) == (2, False)
     assert (
-        "Agree draws the view 'negativ', which nobody makes; there are plain, weak, strong, cropped, negative"
+        "Agree draws the view 'negativ', which nobody makes; there are plain, weak, strong, recoloured, cropped, nega"
         in said.err
     )
 
@@ -213,3 +235,24 @@ def test_soft_labels_of_the_stored_images(leaven, own, devices):
     p = load(own / "run").predict_proba(items[..., None])
     right = ((p.argmax(1) == 1) == (masks == 1)).mean()
     assert right > 0.9
+
+
+@pytest.mark.parametrize("told", [("--network", "pixels"), ("--init", "rotation", "--init-steps", 3)])
+def test_a_closed_form_of_ones_own(leaven, own, told):
+    """It is shown the pool once, sets its head, and is a run like every other, with the baseline beside it."""
+    for name, truth in (("some", 12), ("test", 18)):
+        make_folder(own / name, truth, seed=truth, by_class=True)
+    out = own / "run"
+    words = ("--method", "closed_of_mine:Brightest", "--steps", 3, "--batch-size", 6, *FAST)
+    said = leaven("fit", own / "some", "-o", out, *words, "--test", own / "test", *told)
+    assert said.code == 0, said.err
+    rows = {row["method"]: row for row in json.loads((out / "result.json").read_text()) if row["split"] == "test"}
+    assert set(rows) == {"supervised", "closed_of_mine:Brightest"}
+    printed = json.loads(leaven("evaluate", out, own / "test", "--json").out)["rows"]
+    [row] = [row for row in printed if row["method"] == "closed_of_mine:Brightest"]
+    assert row["accuracy"] == rows["closed_of_mine:Brightest"]["accuracy"]
+    if "pixels" in told:
+        assert row["accuracy"] > 0.9  # of dark, light and stripes the means tell
+    refused = leaven("fit", own / "some", "-o", own / "no", *words, "--tuned")
+    assert (refused.code, (own / "no").exists()) == (2, False)
+    assert "Brightest leaves the backbone as it is" in refused.err

@@ -8,16 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from leaven.augment.colours import colours, recoloured
 from leaven.augment.drawn import Drawn, in_pieces
 
 AREA = (0.2, 1.0)  # share of the image that a crop shows (MoCo)
 RATIO = (3 / 4, 4 / 3)  # width by height
-JITTER = (0.4, 0.4, 0.4, 0.1)  # brightness, contrast, saturation, and hue in turns (MoCo v2; SimCLR on CIFAR)
-JITTERED, GREY = 0.8, 0.2  # shares of images
-LUMA = torch.tensor([0.299, 0.587, 0.114])
-# A colour is its luma plus a chroma, and a change of hue turns the chroma, here in the plane of I and Q (NTSC).
-_YIQ = torch.tensor([[0.299, 0.587, 0.114], [0.5959, -0.2746, -0.3213], [0.2115, -0.5227, 0.3112]])
-_QUARTER = torch.linalg.inv(_YIQ) @ torch.tensor([[0.0, 0, 0], [0, 0, 1], [0, -1, 0]]) @ _YIQ
 
 
 @dataclass(frozen=True)
@@ -50,9 +45,7 @@ class Cropped(Drawn):
         n, c, h, w = x.shape
         grid = F.affine_grid(self.place, [n, c, h, w], align_corners=False)
         pixels = F.grid_sample(x.float(), grid, padding_mode="border", align_corners=False).flatten(2)
-        luma = LUMA.to(x.device) if c == 3 else torch.ones(1, device=x.device)
-        grey = luma @ pixels.mean(2).T
-        mixed = torch.baddbmm((self.mean * grey)[:, None, None], self.colour, pixels)
+        mixed = recoloured(pixels, self.colour, self.mean)
         return mixed.add_(0.5).clamp_(0, 255).to(torch.uint8).view(n, c, h, w)
 
 
@@ -73,16 +66,4 @@ def draw_cropped(n: int, channels: int, height: int, width: int, flip: bool, dev
     zero = torch.zeros_like(area)
     place = torch.stack([mirrored, zero, right, zero, down, below], 1).view(n, 2, 3)
 
-    jittered = (u[5] < JITTERED).float()
-    brightness, contrast, saturation = (1 + jittered * between(-j, j, 6 + i) for i, j in enumerate(JITTER[:3]))
-    saturation = torch.where(u[10] < GREY, 0, saturation)
-    mean = brightness * (1 - contrast)
-    if channels == 1:
-        return Cropped(place, (brightness * contrast)[:, None, None], mean)
-    # These four maps are linear and any two of them commute, so there is no order to draw.
-    angle = (2 * torch.pi * jittered * between(-JITTER[3], JITTER[3], 9))[:, None, None]
-    luma = LUMA.to(device).expand(3, 3)
-    chroma = torch.eye(3, device=device) - luma
-    turned = angle.cos() * chroma + angle.sin() * _QUARTER.to(device)
-    colour = (brightness * contrast)[:, None, None] * (luma + saturation[:, None, None] * turned)
-    return Cropped(place, colour, mean)
+    return Cropped(place, *colours(u[5:], channels))

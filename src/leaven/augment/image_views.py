@@ -12,6 +12,7 @@ from leaven.augment.crop import Cropped, draw_cropped
 from leaven.augment.drawn import Drawn, in_pieces
 from leaven.augment.photometric import photometric
 from leaven.augment.policy import Draw, Learner, Policy, RandAugment, one_of
+from leaven.augment.recoloured import Recoloured, draw_recoloured
 from leaven.augment.shift import Shift, draw_shift
 from leaven.augment.warp import Warp, draw_boxes
 
@@ -77,6 +78,8 @@ class ImageViews:
     * ``cropped``: a random part of the image at the image's size, for half of the images mirrored, with other
       brightness, contrast and colours: the views of contrastive learning (Chen et al. 2020, appendix A, without the
       blur, as there for CIFAR).
+    * ``recoloured``: a weak view of its own in other colours or grey, half of them blurred: a strong view that leaves
+      every pixel where the weak one has it.
     * ``probe``: what a policy that learns, `Learner`, asks to see of labelled images; like ``strong``, without cutout.
 
     FixMatch (Sohn et al. 2020), section 2.3 and appendix D. What differs from applying Pillow's operations
@@ -142,6 +145,10 @@ class ImageViews:
         """Random parts of the images, recoloured, ``(N, C, H, W)`` channels-last."""
         return self.draw_cropped(x).image(x)
 
+    def recoloured(self, x: Tensor) -> Tensor:
+        """Weak views in other colours, blurred, ``(N, C, H, W)`` channels-last."""
+        return self.draw_recoloured(x).image(x)
+
     def probe(self, x: Tensor) -> Tensor:
         """Labelled images as the `learner` asks to see them, ``(N, C, H, W)`` channels-last."""
         assert self.learner is not None, "only a policy that learns asks"
@@ -157,6 +164,11 @@ class ImageViews:
         """Draw for the batch ``x`` what ``cropped`` would, to be used on images and on their masks."""
         n, c, h, w = _checked(x).shape
         return draw_cropped(n, c, h, w, self.flip, x.device)
+
+    def draw_recoloured(self, x: Tensor, shift: Shift | None = None) -> Recoloured:
+        """Draw for the batch ``x`` what ``recoloured`` would; with ``shift``, on top of that weak view."""
+        n, c, h, w = _checked(x).shape
+        return draw_recoloured(n, c, min(h, w), self.draw_weak(x) if shift is None else shift, x.device)
 
     def draw_strong(self, x: Tensor, shift: Shift | None = None) -> StrongView:
         """Draw for the batch ``x`` what ``strong`` would, to be used on images and on their masks.

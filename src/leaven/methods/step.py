@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from leaven.errors import LeavenError
 from leaven.methods.pixel_maps import PixelMaps, moved
 
+OF_WEAK = ("strong", "recoloured")  # views that are made of a weak one
 IGNORE = -100  # the label of a pixel that does not count; PyTorch's own default
 
 
@@ -72,7 +73,7 @@ class Phase:
 
 def reference(views: tuple[str, ...]) -> str:
     """The view whose pixels labels and pseudo-labels are about: the weak one, which strong ones are made of, if any."""
-    of_weak = "weak" in views or any(kind_of(view) == "strong" for view in views)
+    of_weak = "weak" in views or any(kind_of(view) in OF_WEAK for view in views)
     return "weak" if of_weak or not views else views[0]
 
 
@@ -135,7 +136,8 @@ class StreamBatch:
         if (places := self.maps.between(of, view)) is None:
             raise LeavenError(
                 f"What is said of the pixels of {of!r} was to move to the view {view!r}, but nobody knows which of "
-                f"them that shows; this draw has {', '.join(self.views)}: name two of plain, weak, strong and cropped."
+                f"them that shows; this draw has {', '.join(self.views)}: name two "
+                "of plain, weak, strong, recoloured and cropped."
             )
         return moved(x, places, fill)
 

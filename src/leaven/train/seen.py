@@ -16,9 +16,9 @@ from leaven.data.pool import NO_CLASS
 from leaven.errors import LeavenError
 from leaven.inference.items import to_float
 from leaven.methods.pixel_maps import IMAGE, PixelMaps, moved
-from leaven.methods.step import IGNORE, kind_of, reference
+from leaven.methods.step import IGNORE, OF_WEAK, kind_of, reference
 
-KINDS = ("plain", "weak", "strong", "cropped")  # that every run has
+KINDS = ("plain", "weak", "strong", "recoloured", "cropped")  # that every run has
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Seen:
         if (places := self.maps.between(IMAGE, reference(tuple(self.views)))) is None:
             raise LeavenError(
                 f"Nobody knows which pixels the view {next(iter(self.views))!r} shows, so it has no labels of pixels; "
-                "draw plain, weak, strong or cropped beside it."
+                "draw plain, weak, strong, recoloured or cropped beside it."
             )
         labels = moved(masks[:, 0], places, NO_CLASS).long()
         return labels.masked_fill_(labels == NO_CLASS, IGNORE)
@@ -119,7 +119,7 @@ def see_pixels(views: Views, items: Mapping[str, Tensor], wanted: Mapping[str, C
 
 
 def _see_pixels(views: Views, x: Tensor, wanted: tuple[str, ...]) -> Seen:
-    strong = [kind for kind in wanted if kind_of(kind) == "strong"]
+    strong = [kind for kind in wanted if kind_of(kind) in OF_WEAK]
     made: dict[str, Tensor] = {}
     known: dict[tuple[str, str], Callable[[], Tensor]] = {}
     pixels = torch.arange(x[0, 0].numel(), device=x.device).view(1, *x.shape[2:]).expand(len(x), -1, -1)
@@ -132,7 +132,7 @@ def _see_pixels(views: Views, x: Tensor, wanted: tuple[str, ...]) -> Seen:
         made["weak"] = shifted(shift, x)
         known[IMAGE, "weak"] = partial(shift.mask, pixels)
         for kind in strong:
-            of_weak = views.usual.draw_strong(x, shift)
+            of_weak = getattr(views.usual, f"draw_{kind_of(kind)}")(x, shift)
             made[kind] = of_weak.image(x)
             known["weak", kind] = partial(of_weak.places, len(x), *x.shape[2:])
     return Seen({kind: to_float(made[kind]) for kind in wanted}, PixelMaps(pixels[0].numel(), known))
