@@ -21,7 +21,7 @@ import traceback
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -235,13 +235,14 @@ def _weighed(root: Path, _: Scene) -> None:
 def _bench(root: Path, _: Scene) -> None:
     from leaven.run import folder
     from leaven.study.bench.cell import Found
-    from leaven.study.bench.cell_log import CellLog
     from leaven.study.bench.suite import read
+    from leaven.utils.jsonl import Lines
 
     suite, out = read(root / "tiny.toml"), root / "bench"
     folder.claim(out, {"bench": suite.name, "leaven": "0"})
+    log = Lines(out / "cells.jsonl", ("fingerprint",), Found)
     for cell in suite.cells():
-        CellLog(out / "cells.jsonl").add(Found(cell.fingerprint, cell.title, cell.labels, cell.seed, 0.5, 60))
+        log.add(asdict(Found(cell.fingerprint, cell.title, cell.labels, cell.seed, 0.5, 60)))
     _must("bench", root / "tiny.toml", "-o", out, "--resume")
 
 

@@ -101,14 +101,16 @@ def test_a_cell_that_fails_says_why_and_the_others_go_on(leaven, suite, tmp_path
 
 
 def test_a_process_that_dies_is_a_note(suite, tmp_path, monkeypatch):
-    from leaven.study.bench import runner
+    from leaven.study.bench.cell import CellTraining
+    from leaven.study.executor import Processes
     from leaven.utils import children
 
     monkeypatch.setattr(children.sys, "executable", "/bin/false")
     cells = list(read(suite).cells())[:2]
-    found = list(runner.run_all(cells, tmp_path, tmp_path, 2))
-    assert [one.note for one in found] == ["The process ended with exit code 1."] * 2
-    assert {one.fingerprint for one in found} == {cell.fingerprint for cell in cells}
+    work = CellTraining("digits", 60, tmp_path, tmp_path)
+    records = list(Processes(2).run(work, [cell.trial for cell in cells]))
+    assert [one["note"] for one in records] == ["The process ended with exit code 1."] * 2
+    assert {one["fingerprint"] for one in records} == {cell.fingerprint for cell in cells}
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

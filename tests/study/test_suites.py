@@ -3,6 +3,7 @@
 import pytest
 
 from leaven.errors import LeavenError
+from leaven.run.options import Options
 from leaven.study.bench.cell import Cell
 from leaven.study.bench.suite import find, read, shipped
 
@@ -49,7 +50,7 @@ def test_cells_go_seed_by_seed_with_the_plans_joined(suite):
     ]
     assert (cells[0].plan["steps"], cells[1].plan["steps"], cells[1].plan["lr"]) == (30, 7, 0.1)
     assert cells[1].name.startswith("pseudo-label-μ-1-10-0-")
-    options = cells[4].options()
+    options = cells[4].trial.asked(Options())
     assert (options.plan["seed"], options.plan["probes"], options.baseline, options.validation) == (1, 30, False, 0.0)
 
 
@@ -144,7 +145,7 @@ def test_minutes_take_the_place_of_steps():
     assert whole.fingerprint == "f30b070b019a"  # tables of before there were minutes go on
     timed = next(suite.narrowed(minutes=2.0).cells())
     assert "steps" not in timed.plan
-    assert timed.options().minutes == 2.0
+    assert timed.trial.options["minutes"] == 2.0
     assert timed.fingerprint not in (whole.fingerprint, next(suite.narrowed(minutes=3.0).cells()).fingerprint)
     with pytest.raises(LeavenError, match="give one"):
         suite.narrowed(steps=5, minutes=2.0)

@@ -13,11 +13,15 @@ from leaven.study import worth
 from leaven.study.power_law import Curves, fit_curves
 from leaven.study.weigh import rows, weigh
 from leaven.study.weighed import content, sentences, write_page
-from leaven.study.worth import packed, quotas, task_of, train_all, unpacked
+from leaven.study.worth import packed, quotas, task_of, trainings, unpacked
 from leaven.utils.jsonl import Lines
 
 PLAN = {"steps": 6, "batch_size": 6, "lr": 0.1, "accelerator": "cpu", "precision": "32-true"}
 KEY = ("method", "labels", "seed", "test")
+
+
+def train_all(task, lines, counts, seeds, method=True):
+    return worth.train_all(task, lines, trainings(task, counts, seeds, method=method), progress=False)
 
 
 @pytest.mark.parametrize(("a", "b", "c"), [(0.95, 1.2, 0.5), (0.8, 0.6, 0.23), (1.0, 2.0, 0.9), (0.9, 3.0, 1.0)])
@@ -253,19 +257,19 @@ def test_trainings_are_kept(run, tmp_path, monkeypatch):
 
     monkeypatch.setattr(worth, "fit", watched)
     counts = task.counts(24)
-    first = list(train_all(task, Lines(tmp_path / "l.jsonl", KEY), counts, 2, progress=False))
+    first = train_all(task, Lines(tmp_path / "l.jsonl", KEY), counts, 2)
     assert calls == [("supervised", m, s) for m in (3, 6, 12, 24) for s in (0, 1)] + [
         ("fixmatch", m, s) for m in (3, 6) for s in (0, 1)
     ]
     assert all(one["right"] == unpacked(one).sum() and one["n"] == 45 for one in first)
     del calls[:]
     (tmp_path / "l.jsonl").write_text((tmp_path / "l.jsonl").read_text() + '{"method": "superv')
-    again = list(train_all(task, Lines(tmp_path / "l.jsonl", KEY), counts, 3, progress=False))
+    again = train_all(task, Lines(tmp_path / "l.jsonl", KEY), counts, 3)
     assert {seed for _, _, seed in calls} == {2}
     assert [one for one in again if one["seed"] < 2] == first
     del calls[:]
     other = worth.Task(task.pool, task.known, test.subset(np.arange(30)), task.config, task.options)
-    list(train_all(other, Lines(tmp_path / "l.jsonl", KEY), [3], 1, method=False, progress=False))
+    train_all(other, Lines(tmp_path / "l.jsonl", KEY), [3], 1, method=False)
     assert calls == [("supervised", 3, 0)]  # judged by other items
 
 
@@ -274,7 +278,7 @@ def test_the_baseline_is_that_of_the_run(run, tmp_path):
     given, known, test = pools()
     base = fit(given, None, Options("fixmatch", plan=PLAN), test=test, progress=False)[0].evaluations["test"]
     task = task_of(run, given, known, test)
-    [found] = train_all(task, Lines(None, KEY), [12], 1, method=False, progress=False)
+    [found] = train_all(task, Lines(None, KEY), [12], 1, method=False)
     np.testing.assert_array_equal(unpacked(found), base.predicted == base.labels)
 
 

@@ -17,10 +17,11 @@ from leaven.errors import LeavenError
 
 if TYPE_CHECKING:
     from leaven.study.bench.cell import Found
-    from leaven.study.bench.cell_log import CellLog
     from leaven.study.bench.suite import Suite
+    from leaven.study.trial import Record
+    from leaven.utils.jsonl import Lines
 
-BOOK, TABLE = "cells.jsonl", "table.md"
+LOG, TABLE = "cells.jsonl", "table.md"
 DATA = Path("../shared/data")
 
 
@@ -41,11 +42,12 @@ def bench(
     """Run a table of a paper: methods with the same few labels, several times, with intervals."""
     from leaven.cli import FAILED, STOPPED
     from leaven.run import folder
-    from leaven.study.bench.cell_log import CellLog
+    from leaven.study.bench.cell import Found
     from leaven.study.bench.data import require
     from leaven.study.bench.suite import find
     from leaven.study.bench.table import brief, figures, markdown
     from leaven.utils.files import whole
+    from leaven.utils.jsonl import JsonlLog, Lines
 
     if suite is None:
         return _list(as_json)
@@ -55,9 +57,9 @@ def bench(
     root = Path(data or os.environ.get("LEAVEN_DATA") or DATA)
     require(asked.data, root)
     _claim(out, asked, resume, overwrite)
-    book = CellLog(out / BOOK)
+    log = Lines(out / LOG, ("fingerprint",), Found, mend=JsonlLog.mend)
     try:
-        found = _run(asked, book, root, out, jobs)
+        found = _run(asked, log, root, out, jobs)
     except KeyboardInterrupt:
         print("leaven: stopped; the same command with --resume goes on.", file=sys.stderr)
         raise typer.Exit(STOPPED) from None
@@ -82,29 +84,27 @@ def bench(
     return None
 
 
-def _run(suite: Suite, book: CellLog, root: Path, out: Path, jobs: int | None) -> dict[str, Found]:
-    """What is known of every cell, by fingerprint; those that the book lacks are run."""
+def _run(suite: Suite, log: Lines, root: Path, out: Path, jobs: int | None) -> dict[str, Found]:
+    """What is known of every cell, by fingerprint; those that the log lacks are run."""
     from leaven.report.words import plural
-    from leaven.study.bench.runner import run_all
-    from leaven.utils.countdown import Countdown
+    from leaven.study.bench.cell import CellTraining, Found
+    from leaven.study.executor import Processes, logged, run_trials
 
-    cells = {cell.fingerprint: cell for cell in suite.cells()}  # two titles of one recipe are run once
-    found = {key: line for key, cell in cells.items() if (line := book.get(cell))}
-    missing = [cell for key, cell in cells.items() if key not in found]
-    there = f", {len(found)} of them are there already" if found else ""
-    print(f"{len(cells)} {plural(len(cells), 'training')}{there}.", file=sys.stderr, flush=True)
-    countdown = Countdown(len(cells), len(found))
-    with closing(run_all(missing, root, out, jobs or _jobs(suite))) as lines:
-        for line in lines:
-            book.add(line)
-            found[line.fingerprint] = line
-            said = line.note or f"{100 * (line.accuracy or 0):.1f} % after {line.seconds:.0f} s"
-            print(
-                f"{countdown.one_more()}: {line.title}, {line.labels} labels, seed {line.seed}: {said}",
-                file=sys.stderr,
-                flush=True,
-            )
-    return found
+    cells = {cell.fingerprint: cell.trial for cell in suite.cells()}  # two titles of one recipe are run once
+    trials = list(cells.values())
+    there = sum(logged(log, trial) is not None for trial in trials)
+    already = f", {there} of them are there already" if there else ""
+    print(f"{len(trials)} {plural(len(trials), 'training')}{already}.", file=sys.stderr, flush=True)
+    work = CellTraining(suite.data, suite.test_items, root.absolute(), out.absolute())
+    with closing(run_trials(work, trials, log, Processes(jobs or _jobs(suite)), _tell)) as records:
+        return {record["fingerprint"]: Found(**record) for record in records}
+
+
+def _tell(record: Record, number: str) -> None:
+    if number:
+        said = record.get("note") or f"{100 * record['accuracy']:.1f} % after {record['seconds']:.0f} s"
+        told = f"{number}: {record['title']}, {record['labels']} labels, seed {record['seed']}: {said}"
+        print(told, file=sys.stderr, flush=True)
 
 
 def _claim(out: Path, suite: Suite, resume: bool, overwrite: bool) -> None:
@@ -116,7 +116,7 @@ def _claim(out: Path, suite: Suite, resume: bool, overwrite: bool) -> None:
     if overwrite:
         check(out, config, resume=resume, overwrite=True)
         shutil.rmtree(out / CELLS, ignore_errors=True)
-        for name in (BOOK, TABLE):
+        for name in (LOG, TABLE):
             (out / name).unlink(missing_ok=True)
     claim(out, config, resume=resume, overwrite=overwrite)
 

@@ -14,11 +14,12 @@ from leaven.cli.show import emit, print_json
 from leaven.errors import LeavenError
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Sequence
 
     import numpy as np
 
     from leaven.data import Pool
+    from leaven.study.trial import Record, Trial
     from leaven.study.worth import Task
     from leaven.utils.jsonl import Lines
 
@@ -47,7 +48,6 @@ def worth(
     from leaven.study.worth import require_curve, train_all
     from leaven.train.plan import require_minutes
     from leaven.train.schemas import Training
-    from leaven.utils.countdown import Countdown
     from leaven.utils.files import require_writable
     from leaven.utils.jsonl import Lines
 
@@ -61,14 +61,15 @@ def worth(
     require_curve(counts, len(task.rows))
     right = _right(run, task)
     kept = Lines(run / folder.WORTH_LINES, ("method", "labels", "seed", "test"), Training)
-    seeds, missing = _timed(task, counts, seeds, minutes, method_curve, kept)
-    lines, countdown = [], Countdown(len(missing))
+    seeds, trials = _timed(task, counts, seeds, minutes, method_curve, kept)
+
+    def tell(record: Record, number: str) -> None:
+        told = f"{record['method']}, {record['labels']} labels, draw {record['seed'] + 1} of {seeds}"
+        share = f"{100 * record['right'] / record['n']:.1f} %"
+        print(f"{number}{': ' if number else ''}{told}: {share}", file=sys.stderr, flush=True)
+
     try:
-        for line in train_all(task, kept, counts, seeds, method=method_curve):
-            lines.append(line)
-            number = f"{countdown.one_more()}: " if kept.key(line) in missing else ""
-            told = f"{number}{line['method']}, {line['labels']} labels, draw {line['seed'] + 1} of {seeds}"
-            print(f"{told}: {100 * line['right'] / line['n']:.1f} %", file=sys.stderr, flush=True)
+        lines = train_all(task, kept, trials, tell=tell)
     except KeyboardInterrupt:
         print("leaven: stopped; the same command goes on.", file=sys.stderr)
         raise typer.Exit(STOPPED) from None
@@ -87,23 +88,25 @@ def worth(
 
 def _timed(
     task: Task, counts: Sequence[int], seeds: int | None, minutes: float | None, method_curve: bool, kept: Lines
-) -> tuple[int, set[Hashable]]:
-    """How many draws there are, and what is still to be trained; says how long that takes where it takes long."""
+) -> tuple[int, list[Trial]]:
+    """How many draws there are, and all trainings; says how long those that are missing take where it takes long."""
     from leaven.run.budget import FOR_STEPS, WORTH_SAYING, foretold_of_all
+    from leaven.study.executor import logged
     from leaven.study.worth import seconds, trainings
 
     steps, each = task.config["plan"]["steps"], {}
     if minutes is not None:
         each = seconds(task)
-        a_draw = sum(each[name] for name, *_ in trainings(task, counts, 1, method=method_curve))
+        a_draw = sum(each[str(trial.about["method"])] for trial in trainings(task, counts, 1, method=method_curve))
         seeds = max(1, int(60 * minutes * FOR_STEPS / a_draw))
     seeds = DRAWS if seeds is None else seeds
-    missing = [key for key in trainings(task, counts, seeds, method=method_curve) if kept.get(*key) is None]
+    trials = trainings(task, counts, seeds, method=method_curve)
+    missing = [str(trial.about["method"]) for trial in trials if logged(kept, trial) is None]
     if missing and steps >= WORTH_SAYING:
         each = each or seconds(task)
     if missing and each:
-        print(foretold_of_all([each[key[0]] / steps for key in missing], steps), file=sys.stderr, flush=True)
-    return seeds, set(missing)
+        print(foretold_of_all([each[name] / steps for name in missing], steps), file=sys.stderr, flush=True)
+    return seeds, trials
 
 
 def _task(run: Path, test: Path | None, strict: bool) -> Task:

@@ -25,7 +25,9 @@ from leaven.run.fit import seconds_a_step as measured
 from leaven.run.options import Options
 from leaven.run.prepare import encode_plain
 from leaven.run.resolve import resolve_options
+from leaven.study.executor import InProcess
 from leaven.study.round_log import Line, RoundLog
+from leaven.study.trial import Record, Trial
 from leaven.utils.devices import device_for
 
 CONTROL = "random"
@@ -153,47 +155,75 @@ class RoundResult:
     acquisition: np.ndarray | None = None
 
 
-def play(game: Game, seeds: int, book: RoundLog, *, progress: bool = True) -> Iterator[Line]:
-    """Play every strategy with every seed; each round's line as it is there, those that stand in ``book`` at once.
+def play(game: Game, seeds: int, log: RoundLog, *, progress: bool = True) -> Iterator[Line]:
+    """Play every strategy with every seed; each round's line as it is there, those that stand in ``log`` at once.
 
     The first training of a seed is the same for all strategies, and is made once.
 
     Raises
     ------
-    LeavenError : what stands in ``book`` is of another game, or as ``leaven.run.fit.fit`` raises it
+    LeavenError : what stands in ``log`` is of another game, or as ``leaven.run.fit.fit`` raises it
     """
-    ids = game.pool.ids[game.rows]
-    place = {name: i for i, name in enumerate(ids.tolist())}
-    for seed in range(seeds):
-        first: RoundResult | None = None
-        for strategy in game.strategies:
-            known = game.beginning(seed)
-            for number, budget in enumerate((*game.budgets, 0)):
-                line = book.get(seed, strategy, number)
-                if line is None or len(line.asked) < budget:
-                    trained = first if number == 0 and first else _train(game, known, seed, progress)
-                    first = trained if number == 0 else first
-                    votes = _votes(game, strategy, trained, _seed(seed, number)) if budget else None
-                    said = PoolPredictions(
-                        trained.probabilities, trained.features, ids, known, votes, trained.acquisition, game.content
-                    )
-                    asked = ids[select(strategy, said, budget, _seed(seed, number))] if budget else ids[:0]
-                    line = Line(
-                        seed,
-                        strategy,
-                        number,
-                        int(known.sum()),
-                        trained.right,
-                        len(game.test),
-                        round(trained.seconds, 2),
-                        tuple(asked.tolist()),
-                    )
-                    book.add(line)
-                _require_same(line, known, budget)
-                if line.n != len(game.test) or not set(line.asked) <= place.keys():
-                    raise LeavenError(f"{book.path} tells of other items than there are; start anew with --overwrite.")
-                yield line
-                known[[place[name] for name in line.asked[:budget]]] = True
+    for record in InProcess().run(Player(game, log, progress), games(game, seeds)):
+        yield Line(**record)
+
+
+def games(game: Game, seeds: int) -> list[Trial]:
+    """What can be played apart: a strategy with a seed. Its rounds follow from each other."""
+    return [Trial({"seed": seed, "strategy": name}) for seed in range(seeds) for name in game.strategies]
+
+
+@dataclass
+class Player:
+    """Plays the game of a strategy and a seed, on from what stands in ``log``; a record is a `Line` as a dictionary.
+
+    Parameters
+    ----------
+    game : what all of them play
+    log : of all rounds
+    progress : whether bars are shown
+    """
+
+    game: Game
+    log: RoundLog
+    progress: bool = True
+    first: tuple[int, RoundResult] | None = None  # a seed, and its first training
+
+    def __call__(self, trial: Trial) -> Iterator[Record]:
+        """Round after round."""
+        about: dict[str, Any] = trial.about
+        seed, strategy, ids = about["seed"], about["strategy"], self.game.pool.ids[self.game.rows]
+        place = {name: i for i, name in enumerate(ids.tolist())}
+        known = self.game.beginning(seed)
+        for number, budget in enumerate((*self.game.budgets, 0)):
+            line = self.log.get(seed, strategy, number)
+            if line is None or len(line.asked) < budget:
+                line = self._round(seed, strategy, number, budget, known)
+                self.log.add(line)
+            _require_same(line, known, budget)
+            if line.n != len(self.game.test) or not set(line.asked) <= place.keys():
+                raise LeavenError(f"{self.log.path} tells of other items than there are; start anew with --overwrite.")
+            yield vars(line)
+            known[[place[name] for name in line.asked[:budget]]] = True
+
+    def _round(self, seed: int, strategy: str, number: int, budget: int, known: np.ndarray) -> Line:
+        """Train on the labels that are known, and ask for the next ones."""
+        game, ids = self.game, self.game.pool.ids[self.game.rows]
+        if number == 0:
+            if self.first is None or self.first[0] != seed:
+                self.first = seed, _train(game, known, seed, self.progress)
+            trained = self.first[1]
+        else:
+            trained = _train(game, known, seed, self.progress)
+        asked = ids[:0]
+        if budget:
+            votes = _votes(game, strategy, trained, _seed(seed, number))
+            predictions = PoolPredictions(
+                trained.probabilities, trained.features, ids, known, votes, trained.acquisition, game.content
+            )
+            asked = ids[select(strategy, predictions, budget, _seed(seed, number))]
+        labels, seconds = int(known.sum()), round(trained.seconds, 2)
+        return Line(seed, strategy, number, labels, trained.right, len(game.test), seconds, tuple(asked.tolist()))
 
 
 def _require_same(line: Line, known: np.ndarray, budget: int) -> None:

@@ -11,8 +11,8 @@ import numpy as np
 from leaven.evaluation.bootstrap import RESAMPLES
 from leaven.evaluation.intervals import Interval, mean_of_runs, proportion
 from leaven.study.power_law import ENOUGH, Curves, fit_curves
+from leaven.study.trial import Record
 from leaven.study.worth import BASE, require_curve, unpacked
-from leaven.utils.jsonl import Line
 
 FAR = 8  # times the most labels measured: no further does a curve tell a number
 AHEAD = (2, 5)  # times the labels, of the forecast
@@ -69,7 +69,7 @@ class Weighed:
         ]
 
 
-def weigh(lines: Sequence[Line], right: np.ndarray, labels: int, seed: int = 0) -> Weighed:
+def weigh(lines: Sequence[Record], right: np.ndarray, labels: int, seed: int = 0) -> Weighed:
     """Fit the curves, and find where on the baseline's the run lies.
 
     The intervals come from 1000 resamples. In each, the test items are drawn with replacement, the same for all; and
@@ -136,7 +136,7 @@ def _numbers(at: Interval) -> dict[str, float]:
     return {"accuracy": at.value, "low": at.low, "high": at.high}
 
 
-def rows(found: Weighed, lines: Sequence[Line], method: str, items: int) -> list[dict[str, Any]]:
+def rows(found: Weighed, lines: Sequence[Record], method: str, items: int) -> list[dict[str, Any]]:
     """The figures as a table: what was measured, the run among it."""
     drawn = [(line["method"], line["labels"]) for line in lines]
     measured = [

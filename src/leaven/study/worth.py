@@ -5,6 +5,7 @@ and with more labels.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,9 @@ from leaven.run.fit import fit, seconds_a_step
 from leaven.run.options import Options
 from leaven.run.resolve import fingerprint
 from leaven.run.stages import start_of
-from leaven.utils.jsonl import Line, Lines
+from leaven.study.executor import Tell, logged, run_trials
+from leaven.study.trial import Record, Trial
+from leaven.utils.jsonl import Lines
 from leaven.utils.reading import PathLike
 
 BASE = "supervised"
@@ -173,50 +176,68 @@ def task_of(run: PathLike, pool: Pool, known: Pool, test: Pool | None) -> Task:
     return task
 
 
-def train_all(
-    task: Task, lines: Lines, counts: Sequence[int], seeds: int, *, method: bool = True, progress: bool = True
-) -> Iterator[Line]:
-    """A line for each training, at once where it stands in ``lines``: the baseline at all ``counts``, the method at
-    those below the run's own.
+@dataclass(frozen=True)
+class Training:
+    """What makes the trials of a task: a record says which of the test items were right.
 
-    A line says which of the test items were right: ``items``, a bit each, in hexadecimal.
+    Parameters
+    ----------
+    task : what is trained
+    progress : whether bars are shown
+    """
+
+    task: Task
+    progress: bool = True
+
+    def __call__(self, trial: Trial) -> Iterator[Record]:
+        """Train, and look at the test items: ``items``, a bit each, in hexadecimal."""
+        about: dict[str, Any] = trial.about
+        pool, options = self.task.draw(about["labels"], about["seed"]), trial.asked(self.task.options[BASE])
+        [fitted] = fit(pool, None, options, test=self.task.test, progress=self.progress)
+        evaluation = fitted.evaluations["test"]
+        right = evaluation.predicted == evaluation.labels
+        yield about | {
+            "seconds": round(fitted.seconds, 2),
+            "n": len(self.task.test),
+            "right": int(right.sum()),
+            "items": packed(right),
+        }
+
+
+def train_all(
+    task: Task, lines: Lines, trials: Sequence[Trial], *, tell: Tell | None = None, progress: bool = True
+) -> list[Record]:
+    """The records of all trials, in their order; those that stand in ``lines`` are not trained again.
 
     Raises
     ------
     LeavenError : what stands in ``lines`` was judged by other test items, or as ``fit`` raises it
     """
-    for key in trainings(task, counts, seeds, method=method):
-        line = lines.get(*key)
-        if line is None:
-            name, count, seed, test = key
-            own = replace(task.options[name], plan=task.options[name].plan | {"seed": seed})
-            [fitted] = fit(task.draw(count, seed), None, own, test=task.test, progress=progress)
-            found = fitted.evaluations["test"]
-            line = {
-                "method": name,
-                "labels": count,
-                "seed": seed,
-                "test": test,
-                "seconds": round(fitted.seconds, 2),
-                "n": len(task.test),
-                "right": int((found.predicted == found.labels).sum()),
-                "items": packed(found.predicted == found.labels),
-            }
-            lines.add(line)
-        if line["n"] != len(task.test):
+    for record in filter(None, (logged(lines, trial) for trial in trials)):
+        if record["n"] != len(task.test):
             raise LeavenError(f"{lines.path} tells of other test items than there are; {lines.mend}.")
-        yield line
+    with closing(run_trials(Training(task, progress), trials, lines, tell=tell)) as records:
+        by_key = {lines.key(record): record for record in records}
+    return [by_key[trial.key] for trial in trials]
 
 
-def trainings(
-    task: Task, counts: Sequence[int], seeds: int, *, method: bool = True
-) -> Iterator[tuple[str, int, int, str]]:
-    """What each training is about: method, number of labels, seed of their draw, and the test items."""
+def trainings(task: Task, counts: Sequence[int], seeds: int, *, method: bool = True) -> list[Trial]:
+    """The baseline at all ``counts``, the method at those below the run's own; each with so many draws of labels."""
     test = fingerprint(task.test)
-    for name in task.options:
-        for count in counts:
-            if name == BASE or (method and count < len(task.rows)):
-                yield from ((name, count, seed, test) for seed in range(seeds))
+    return [
+        Trial(
+            {"method": name, "labels": count, "seed": seed, "test": test},
+            {
+                "method": options.method,
+                "hyperparameters": options.hyperparameters,
+                "plan": options.plan | {"seed": seed},
+            },
+        )
+        for name, options in task.options.items()
+        for count in counts
+        if name == BASE or (method and count < len(task.rows))
+        for seed in range(seeds)
+    ]
 
 
 def seconds(task: Task) -> dict[str, float]:
@@ -230,6 +251,6 @@ def packed(right: np.ndarray) -> str:
     return np.packbits(right).tobytes().hex()
 
 
-def unpacked(line: Line) -> np.ndarray:
+def unpacked(line: Record) -> np.ndarray:
     """Which test items were right, bool ``(N,)``."""
     return np.unpackbits(np.frombuffer(bytes.fromhex(line["items"]), np.uint8), count=line["n"]).astype(bool)

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Hashable
-from dataclasses import asdict
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from leaven.errors import LeavenError
 from leaven.utils.disks import unwritten
@@ -25,7 +25,7 @@ class JsonlLog(ABC, Generic[L]):
     LeavenError : the file holds no such lines, or cannot be written
     """
 
-    mend: ClassVar[str] = "start anew with --overwrite"  # what to do about a damaged file
+    mend: str = "start anew with --overwrite"  # what to do about a damaged file
     form: Any  # of a line, as pydantic knows it: its schema
 
     def __init__(self, path: PathLike | None = None):
@@ -74,14 +74,20 @@ Line = dict[str, Any]
 class Lines(JsonlLog[Line]):
     """Plain ones; ``names`` are the entries that say what a line is about, ``form`` the schema of all entries."""
 
-    mend = "remove it to train what it holds again"
-
-    def __init__(self, path: PathLike | None, names: tuple[str, ...], form: Any = Line):
-        self.names, self.form = names, form
+    def __init__(
+        self,
+        path: PathLike | None,
+        names: tuple[str, ...],
+        form: Any = Line,
+        mend: str = "remove it to train what it holds again",
+    ):
+        self.names, self.form, self.mend = names, form, mend
         super().__init__(path)
 
     def made(self, found: Any) -> Line:
-        """Its entries, where the schema is a model."""
+        """Its entries, where the schema is a model or a dataclass."""
+        if is_dataclass(found) and not isinstance(found, type):
+            return asdict(found)
         return found if isinstance(found, dict) else found.model_dump()
 
     def written(self, line: Line) -> Line:

@@ -1,5 +1,5 @@
-"""The bench room: recipes for the papers' tables, and their runner.
+"""The bench room: recipes for the papers' tables.
 
-``suite`` reads recipes, ``cell`` is one training of one, ``runner`` runs them in processes of their own, ``book`` keeps
-what they found, ``table`` makes rows of it, ``data`` has the data sets.
+``suite`` reads recipes, ``cell`` is one training of one (a trial, see ``leaven.study.executor``), ``table`` makes rows
+of what came of them, ``data`` has the data sets.
 """

@@ -12,11 +12,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leaven.errors import LeavenError
+from leaven.study.trial import Trial
 from leaven.utils.reading import damaged
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from leaven.data import Pool
     from leaven.run.options import Options
+    from leaven.study.trial import Record
 
 LAST = 20  # checkpoints whose median is a run's accuracy (MixMatch, section 4.1; FixMatch's code)
 CELLS = "cells"  # folder of the run folders
@@ -52,24 +56,26 @@ class Cell:
     @property
     def name(self) -> str:
         """Of its run folder: a recipe that changed has another."""
-        return f"{slug(self.title)}-{self.labels}-{self.seed}-{self.fingerprint}"
+        return folder_name(self.fingerprint, self.title, self.labels, self.seed)
 
-    def options(self) -> Options:
-        """What ``leaven fit`` would be asked for."""
-        from leaven.run.options import Options
-
+    @property
+    def trial(self) -> Trial:
+        """Its training: what ``leaven fit`` would be asked for."""
         network = dict(self.network)
-        return Options(
-            self.method,
-            self.hyperparameters,
-            network=network.pop("name", "auto"),
-            **network,
-            flip=self.flip,
-            augment=self.augment,
-            plan=self.plan | {"seed": self.seed, "probes": self.checkpoints},
-            baseline=False,
-            validation=0.0,
-            minutes=self.minutes,
+        return Trial(
+            {"fingerprint": self.fingerprint, "title": self.title, "labels": self.labels, "seed": self.seed},
+            {
+                "method": self.method,
+                "hyperparameters": self.hyperparameters,
+                "network": network.pop("name", "auto"),
+                **network,
+                "flip": self.flip,
+                "augment": self.augment,
+                "plan": self.plan | {"seed": self.seed, "probes": self.checkpoints},
+                "baseline": False,
+                "validation": 0.0,
+                "minutes": self.minutes,
+            },
         )
 
 
@@ -106,49 +112,58 @@ class Found:
             raise ValueError(f"an accuracy of {self.accuracy}")
 
 
-def run(cell: Cell, root: Path, out: Path) -> Found:
-    """Train and test; a training that was stopped in the middle goes on.
+@dataclass(frozen=True)
+class CellTraining:
+    """What makes the cells of a suite; a training that was stopped in the middle goes on.
 
     Parameters
     ----------
+    data, test_items : of the suite
     root : folder of the data sets
-    out : folder of the suite; the run folder is in ``cells`` there
-
-    Raises
-    ------
-    LeavenError : as the parts raise it
+    out : folder of the suite; the run folders are in ``cells`` there
     """
-    from leaven.data import few_labels
-    from leaven.study.bench.data import read
 
-    pool, test = read(cell.data, root, cell.test_items)
-    if cell.labels % pool.num_classes:
-        raise LeavenError(
-            f"{cell.labels} labels cannot be shared evenly by the {pool.num_classes} classes of {cell.data}; "
-            f"ask for a multiple of {pool.num_classes}."
-        )
-    few = few_labels(pool, cell.labels // pool.num_classes, cell.seed)
-    found = _train(cell, few, test, out / CELLS / cell.name)
-    return Found(cell.fingerprint, cell.title, cell.labels, cell.seed, memory=peak_memory(), **found)
+    data: str
+    test_items: int
+    root: Path
+    out: Path
 
+    def __call__(self, trial: Trial) -> Iterator[Record]:
+        """Train and test: a `Found` as a record.
 
-def _train(cell: Cell, few: Pool, test: Pool, where: Path) -> dict[str, Any]:
-    from leaven.run.fit import fit
-    from leaven.run.folder import CONFIG, read_config
-    from leaven.run.resolve import resolve_options
+        Raises
+        ------
+        LeavenError : as the parts raise it
+        """
+        from leaven.data import few_labels
+        from leaven.study.bench.data import read
 
-    going_on = (where / CONFIG).exists()
-    if not going_on:  # what a process that was killed may have left before its run began
-        shutil.rmtree(where, ignore_errors=True)
-    options = cell.options()
-    [fitted] = fit(few, where, options, test=test, source=cell.data, resume=going_on, progress=False)
-    if resolve_options(options, few).method.closed:  # there is no way on which it could be tested
+        about: dict[str, Any] = trial.about
+        pool, test = read(self.data, self.root, self.test_items)
+        if about["labels"] % pool.num_classes:
+            raise LeavenError(
+                f"{about['labels']} labels cannot be shared evenly by the {pool.num_classes} classes of {self.data}; "
+                f"ask for a multiple of {pool.num_classes}."
+            )
+        few = few_labels(pool, about["labels"] // pool.num_classes, about["seed"])
+        where = self.out / CELLS / folder_name(**about)
+        yield asdict(Found(**about, **self._train(trial, few, test, where), memory=peak_memory()))
+
+    def _train(self, trial: Trial, few: Pool, test: Pool, where: Path) -> dict[str, Any]:
+        from leaven.run.fit import fit
+        from leaven.run.folder import CONFIG, CURVE, read_config
+        from leaven.run.options import Options
+
+        going_on = (where / CONFIG).exists()
+        if not going_on:  # what a process that was killed may have left before its run began
+            shutil.rmtree(where, ignore_errors=True)
+        options = trial.asked(Options())
+        [fitted] = fit(few, where, options, test=test, source=self.data, resume=going_on, progress=False)
         score = fitted.evaluations["test"].accuracy()
-        return {"accuracy": score.value, "n": score.n, "seconds": fitted.seconds}
-    return last_tests(where) | {
-        "seconds": fitted.seconds,
-        "images_per_second": images(options, few, read_config(where)["plan"]["steps"]) / fitted.seconds,
-    }
+        tests = last_tests(where) if (where / CURVE).exists() else {"accuracy": score.value, "n": score.n}
+        passed = images(options, few, read_config(where)["plan"]["steps"])
+        rate = passed / fitted.seconds if passed else None
+        return tests | {"seconds": fitted.seconds, "images_per_second": rate}
 
 
 def last_tests(where: Path) -> dict[str, Any]:
@@ -193,6 +208,11 @@ def peak_memory() -> int:
     import sys
 
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+def folder_name(fingerprint: str, title: str, labels: int, seed: int) -> str:
+    """Of a cell's run."""
+    return f"{slug(title)}-{labels}-{seed}-{fingerprint}"
 
 
 def slug(title: str) -> str:
