@@ -106,6 +106,9 @@ def test_auto_is_told_and_kept(leaven, refused, vectors, tmp_path):
     )
     said = leaven(*words)
     assert said.code == 0, said.err
+    assert "pseudo_label, supervised (15 trainings, and one of the one that is chosen) and of label_spreading, " in (
+        said.err
+    )
     assert "auto: fold 3 of 3, fixmatch with alignment: " in said.err
     found = json.loads((out / "auto.json").read_text())
     assert found["why"] in said.out.replace("\n", " ")
@@ -115,8 +118,14 @@ def test_auto_is_told_and_kept(leaven, refused, vectors, tmp_path):
         "fixmatch with alignment",
         "freematch",
         "pseudo_label",
+        "label_spreading",
+        "self_training",
+        "k_nn",
+        "logistic_regression",
+        "nearest",
         "supervised",
     ]
+    assert "fold 3 of 3, label_spreading: " in said.err.split("fold 1 of 3, fixmatch: ")[0]  # closed forms come first
     assert found["why"].replace("'", "&#39;") in (out / "report.html").read_text()
     assert leaven(*words, "--resume").code == 0
     assert "There is no option or hyper-parameter --threshold" in refused(*words, "--threshold", 0.5, "--overwrite")

@@ -13,9 +13,11 @@ from leaven.evaluation.intervals import Interval
 from leaven.evaluation.paired import Paired, mcnemar
 from leaven.methods.step import Stream
 from leaven.run.options import Options
-from leaven.study import auto
-from leaven.study.auto import Candidate, assign, fit_auto
+from leaven.study import auto, folds
+from leaven.study.auto import fit_auto
+from leaven.study.candidates import Candidate
 from leaven.study.evidence import Tried, judge
+from leaven.study.folds import CrossValidation, FoldLog, FoldTraining, assign
 
 PLAN = {"steps": 12, "batch_size": 6, "lr": 0.1, "accelerator": "cpu", "precision": "32-true"}
 BASELINE = Candidate("supervised", "supervised")
@@ -50,10 +52,12 @@ def trainings(monkeypatch) -> list[str]:
     kept, fit = [], auto.fit
 
     def watched(pool, run, options, **rest):
-        kept.append(options.method if isinstance(options.method, str) else options.method.__name__)
+        name = options.method if isinstance(options.method, str) else options.method.__name__
+        kept.append(name.rpartition(":")[2])
         return fit(pool, run, options, **rest)
 
     monkeypatch.setattr(auto, "fit", watched)
+    monkeypatch.setattr(folds, "fit", watched)
     return kept
 
 
@@ -110,13 +114,14 @@ def test_an_interval_alone_is_no_proof():
 
 def test_figures_are_those_of_the_folds():
     """Accuracy and difference counted again from what each fold said."""
-    lines = auto.Lines(None, ("candidate", "fold"))
+    lines = FoldLog()
     pool = pool_of(labelled=6)
-    folds = np.array([1, 1, 1, 2, 2, 2] + [0] * 30)  # labels 0 1 2, 0 1 2
+    given = np.array([1, 1, 1, 2, 2, 2] + [0] * 30)  # labels 0 1 2, 0 1 2
     for name, said in {"new": ([0, 1, 2], [0, 0, 2]), "old": ([0, 2, 1], [0, 1, 2])}.items():
         for fold, predicted in enumerate(said, 1):
             lines.add({"candidate": name, "fold": fold, "predicted": predicted, "seconds": 1.5})
-    new, old = auto._tried(pool, folds, ["new", "old"], lines)
+    work = FoldTraining(pool, given, Options(), False)
+    new, old = CrossValidation(work, {"new": {}, "old": {}}, [], lines).tried()
     assert (new.accuracy.value, new.accuracy.n, old.accuracy.value) == (5 / 6, 6, 4 / 6)
     assert (new.difference.gained, new.difference.lost, new.difference.n) == (2, 1, 6)
     assert new.difference.p == 1.0  # a fair coin gives two against one or worse always
@@ -142,9 +147,9 @@ def test_folds_are_stratified_and_leave_a_label_of_each_class():
 
 def test_of_two_domains_only_labels_of_the_target_are_hidden():
     both = adaptation(pool_of(36), pool_of(6, seed=1))
-    folds = assign(both, 0)
-    assert not folds[both.domain > 0].any()
-    assert np.bincount(folds[folds > 0]).tolist() == [0, 3, 3]
+    dealt = assign(both, 0)
+    assert not dealt[both.domain > 0].any()
+    assert np.bincount(dealt[dealt > 0]).tolist() == [0, 3, 3]
     assert not assign(adaptation(pool_of(36), pool_of(0)), 0).any()
 
 
@@ -153,17 +158,19 @@ def test_no_fold_looks_at_the_labels_that_it_is_judged_by(tmp_path):
     noise = np.random.default_rng(0).normal(size=(36, 20)).astype(np.float32)  # so what is learnt is learnt by heart
     pool = pool_of().with_items(noise)
     plan = PLAN | {"steps": 60}
-    folds = assign(pool, 0)
-    candidates = (Candidate("fixmatch", "fixmatch", {"threshold": 0.5}), BASELINE)
+    given = assign(pool, 0)
+    methods = ("k_nn", "label_spreading", "fixmatch", "supervised")
+    asked = {name: {"method": name, "hyperparameters": {}} for name in methods}
+    asked["fixmatch"]["hyperparameters"] = {"threshold": 0.5}
     said = []
     for turn in range(2):
-        lines = auto.Lines(None, ("candidate", "fold"))
-        labels = np.where((folds == 2) & (turn == 1), (pool.labels + 1) % 3, pool.labels)
-        asked = {one.name: Options(one.method, one.hyperparameters, plan=plan) for one in candidates}
-        auto._train_folds(pool.with_labels(labels), folds, asked, lines, lambda: None, False)
+        lines = FoldLog()
+        labels = np.where((given == 2) & (turn == 1), (pool.labels + 1) % 3, pool.labels)
+        quick = Options(plan=plan, validation=0.0, baseline=False)
+        CrossValidation(FoldTraining(pool.with_labels(labels), given, quick, False), asked, methods[:2], lines).run()
         said.append({key: line["predicted"] for key, line in lines.lines.items()})
     assert said[0].keys() == said[1].keys()
-    for name in ("fixmatch", "supervised"):
+    for name in methods:
         assert said[0][name, 2] == said[1][name, 2]
         assert (
             said[0][name, 1] != said[1][name, 1] or said[0][name, 3] != said[1][name, 3]
@@ -173,8 +180,8 @@ def test_no_fold_looks_at_the_labels_that_it_is_judged_by(tmp_path):
 def test_held_out_labels_choose_nothing(trainings, monkeypatch):
     """Validation is cut off before the folds are made."""
     pool, seen = pool_of(36), []
-    real = auto._train_folds
-    monkeypatch.setattr(auto, "_train_folds", lambda pool, *rest: (seen.append(pool), real(pool, *rest)))
+    real = CrossValidation.run
+    monkeypatch.setattr(CrossValidation, "run", lambda self: (seen.append(self.work.pool), real(self)))
     options = Options(plan=PLAN, validation=0.25, baseline=False)
     fitted, evidence = fit_auto(pool, None, options, candidates=(BASELINE,), progress=False)
     assert len(fitted[-1].evaluations["validation"].ids) == 9
@@ -233,17 +240,17 @@ def test_a_stopped_search_goes_on(tmp_path, trainings, monkeypatch):
     candidates = (Candidate("bad", Bad), BASELINE)
     whole = search(pool_of(), candidates, tmp_path / "whole")[1]
     assert len(trainings) == 9
-    run, add = tmp_path / "cut", auto.Lines.add
+    run, add = tmp_path / "cut", FoldLog.add
 
     def stop(self, line):
         if len(self.lines) == 3:
             raise KeyboardInterrupt
         add(self, line)
 
-    monkeypatch.setattr(auto.Lines, "add", stop)
+    monkeypatch.setattr(FoldLog, "add", stop)
     with pytest.raises(KeyboardInterrupt):
         search(pool_of(), candidates, run)
-    monkeypatch.setattr(auto.Lines, "add", add)
+    monkeypatch.setattr(FoldLog, "add", add)
     assert json.loads((run / "config.json").read_text())["method"] == "auto"
     with pytest.raises(LeavenError, match="exists; go on with --resume"):
         search(pool_of(), candidates, run)
@@ -292,8 +299,8 @@ def test_a_frozen_backbone_looks_once_at_each_image(tmp_path, monkeypatch):
     options = Options(plan=PLAN, baseline=True, init=tmp_path / "start", frozen=True)
     evidence = fit_auto(pool, None, options, progress=False)[1]
     assert evidence.folds == 3
-    assert len(evidence.tried) == 5
-    assert len(encoders) == 1
+    assert len(evidence.tried) == 5 + 5
+    assert len(encoders) == 2  # once plain, for all closed forms, and once in the views that are learnt from
 
 
 def test_a_start_is_learnt_once(tmp_path, trainings, monkeypatch):
@@ -360,7 +367,7 @@ def test_minutes_without_anything_to_compare_are_those_of_the_one_training(monke
 def test_where_nobody_says_how_long_it_takes_a_quarter_of_an_hour_at_most(tmp_path, monkeypatch, seconds, steps):
     """Ten trainings; nine tenths of 15 minutes are 810 s: 81 steps of a second each; the default where that fits."""
     monkeypatch.setattr(auto, "seconds_a_step", lambda *_, **__: seconds)
-    monkeypatch.setattr(auto, "fit", lambda pool, run, options, **_: pytest.fail(str(options.plan["steps"])))
+    monkeypatch.setattr(folds, "fit", lambda pool, run, options, **_: pytest.fail(str(options.plan["steps"])))
     plan = {name: value for name, value in PLAN.items() if name != "steps"}
     candidates = (Candidate("bad", Bad), BASELINE)
     with pytest.raises(pytest.fail.Exception, match=f"^{steps}$"):

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from leaven.data import Pool
-from leaven.study import auto
+from leaven.run.options import Options
 from leaven.study.evidence import judge
+from leaven.study.folds import CrossValidation, FoldLog, FoldTraining
 from leaven.study.race import numbers, runners
 
 NAMES = ("a", "b", "c", "d", "base")
@@ -43,7 +44,7 @@ def test_what_was_left_out_is_judged_on_its_folds_and_not_chosen():
     labels = np.tile([0, 1, 2], 8)
     pool = Pool(np.zeros((24, 2), np.float32), labels, classes=("x", "y", "z"))
     folds = np.repeat([1, 2], 12)
-    lines = auto.Lines(None, ("candidate", "fold"))
+    lines = FoldLog()
 
     def say(name, fold, right):
         truth = labels[folds == fold]
@@ -54,8 +55,9 @@ def test_what_was_left_out_is_judged_on_its_folds_and_not_chosen():
         say(name, 1, right)
     for name, right in (("a", 5), ("b", 6), ("base", 8)):
         say(name, 2, right)
-    assert auto._runners(pool, folds, NAMES, lines, 2) == ["a", "b", "base"]
-    tried = auto._tried(pool, folds, NAMES, lines)
+    search = CrossValidation(FoldTraining(pool, folds, Options(), False), {key: {} for key in NAMES}, [], lines)
+    assert search.runners(2) == ["a", "b", "base"]
+    tried = search.tried()
     assert [(one.accuracy.n, round(one.accuracy.value * one.accuracy.n)) for one in tried] == [
         (24, 17),
         (24, 17),

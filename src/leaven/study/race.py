@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 ENOUGH = 10  # labels that all were judged by, before any is left out
 
 
-def runners(names: Sequence[str], right: Sequence[Mapping[str, int]], sizes: Sequence[int]) -> list[str]:
+def runners(names: Sequence[str], right: Sequence[Mapping[str, float]], sizes: Sequence[int]) -> list[str]:
     """Who is trained in the next fold.
 
     Parameters
@@ -20,7 +20,7 @@ def runners(names: Sequence[str], right: Sequence[Mapping[str, int]], sizes: Seq
     right : of each fold so far, how many hidden labels each of its runners got right
     sizes : of each fold, how many labels it hides
     """
-    challengers, score = list(names[:-1]), dict.fromkeys(names, 0)
+    challengers, score = list(names[:-1]), dict.fromkeys(names, 0.0)
     for fold, found in enumerate(right):
         for name in challengers:
             score[name] += found[name]
