@@ -307,10 +307,17 @@ def test_a_start_is_learnt_once(tmp_path, trainings, monkeypatch):
     truth = np.arange(18) % 3
     items = np.random.default_rng(0).integers(0, 255, (18, 8, 8, 1)).astype(np.uint8)
     pool = Pool(items, np.where(np.arange(18) < 9, truth, -1), classes=("a", "b", "c"))
-    taught, pretrain = [], auto.pretrain
+    taught, train_stages = [], auto.train_stages
+
+    def watched(module):
+        def train(chosen, *given, **options):
+            taught.extend([module] * len(chosen.stages))
+            return train_stages(chosen, *given, **options)
+
+        return train
+
     for module in ("study.auto", "run.fit"):
-        name = f"leaven.{module}.pretrain"
-        monkeypatch.setattr(name, lambda *given, module=module: (taught.append(module), pretrain(*given))[1])
+        monkeypatch.setattr(f"leaven.{module}.train_stages", watched(module))
     options = Options(plan=PLAN | {"steps": 2}, network="cnn", init="rotation", baseline=False)
     _, evidence = fit_auto(pool, tmp_path / "run", options, progress=False)
     assert (evidence.folds, taught) == (3, ["study.auto", "run.fit"])  # the run itself finds it done
