@@ -235,7 +235,7 @@ def test_plans_are_those_of_the_papers(name, expected):
 
 def test_a_method_says_whose_its_defaults_are():
     for name in registry.names():
-        said = registry.defaults_of(registry.get(name))
+        said = registry.defaults_in(registry.get(name).__doc__)
         assert said, f"{name}'s docstring has no paragraph 'Defaults: ...'"
         if name in FIXMATCHS:
             assert "re-implementation in FixMatch's code" in said

@@ -44,14 +44,13 @@ class FitCommand(TyperCommand):
             from rich.panel import Panel
             from rich.text import Text
 
-            from leaven.cli.methods import hyperparameter_table
-            from leaven.methods.registry import defaults_of, get
+            from leaven.cli.methods import hyperparameter_rows, hyperparameter_table
+            from leaven.methods.listing import listing
 
-            title, kind = f"Hyper-parameters of {method}", get(method)
-            whose = [Text(f"\n{said}") for said in [defaults_of(kind)] if said]
-            panel = Panel(
-                Group(hyperparameter_table(kind), *whose), title=title, title_align="left", border_style="dim"
-            )
+            title, listed = f"Hyper-parameters of {method}", listing(method)
+            table = hyperparameter_table(hyperparameter_rows(listed))
+            whose = [Text(f"\n{listed.defaults}")] if listed.defaults else []
+            panel = Panel(Group(table, *whose), title=title, title_align="left", border_style="dim")
             Console().print(panel, highlight=False)
 
 

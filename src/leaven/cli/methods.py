@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from leaven.cli.options import Json
 from leaven.cli.show import print_json
+
+if TYPE_CHECKING:
+    from leaven.methods.listing import Listing
 
 SETTINGS = (
     "baseline",
@@ -25,9 +28,10 @@ def methods(
     as_json: Json = False,
 ) -> None:
     """List every method: setting, paper, hyper-parameters with their defaults."""
-    from leaven.methods.registry import get, names
+    from leaven.methods.listing import listing
+    from leaven.methods.registry import names
 
-    rows = [_row(get(n)) for n in ([name] if name else names())]
+    rows = [_row(listing(n)) for n in ([name] if name else names())]
     if as_json:
         return print_json(rows)
     from rich.console import Console
@@ -39,7 +43,7 @@ def methods(
             others = ", ".join(s for s in row["settings"] if s != setting)
             console.print(f"[bold]{row['name']}[/bold]  {f'also {others}' if others else ''}", highlight=False)
             console.print(f"  {row['paper']}", highlight=False, markup=False)
-            console.print(hyperparameter_table(get(row["name"])), highlight=False)
+            console.print(hyperparameter_table(row["hyperparameters"]), highlight=False)
             if name and row["defaults"]:
                 console.print(f"\n  {row['defaults']}", highlight=False, markup=False)
             console.print()
@@ -47,13 +51,13 @@ def methods(
     return None
 
 
-def hyperparameter_table(kind: Any) -> Any:
+def hyperparameter_table(rows: list[dict[str, Any]]) -> Any:
     """Options with their defaults, ranges and help, a line each, for a rich console."""
     from rich.table import Table
     from rich.text import Text
 
     table = Table.grid(padding=(0, 2))
-    for parameter in _row(kind)["hyperparameters"]:
+    for parameter in rows:
         table.add_row(*(Text(cell) for cell in (f"  {_option(parameter)}", parameter["range"], parameter["help"])))
     return table
 
@@ -67,26 +71,30 @@ def _by_setting(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     return {setting: found[setting] for setting in [*order, *(s for s in found if s not in order)]}
 
 
-def _row(kind: Any) -> dict[str, Any]:
-    from leaven.methods.ranges import words
-    from leaven.methods.registry import defaults_of, name_of
-
+def _row(method: Listing) -> dict[str, Any]:
     return {
-        "name": name_of(kind),
-        "settings": list(kind.settings),
-        "paper": kind.paper,
-        "defaults": defaults_of(kind),
-        "hyperparameters": [
-            {
-                "name": h.name,
-                "type": getattr(h.type, "__name__", str(h.type)),
-                "default": h.default,
-                "range": words(h.range),
-                "help": h.help,
-            }
-            for h in kind.hyperparameters().values()
-        ],
+        "name": method.name,
+        "settings": list(method.settings),
+        "paper": method.paper,
+        "defaults": method.defaults,
+        "hyperparameters": hyperparameter_rows(method),
     }
+
+
+def hyperparameter_rows(method: Listing) -> list[dict[str, Any]]:
+    """What is told of each hyper-parameter."""
+    from leaven.methods.ranges import words
+
+    return [
+        {
+            "name": h.name,
+            "type": getattr(h.type, "__name__", str(h.type)),
+            "default": h.default,
+            "range": words(h.range),
+            "help": h.help,
+        }
+        for h in method.hyperparameters.values()
+    ]
 
 
 def _option(parameter: dict[str, Any]) -> str:

@@ -5,14 +5,12 @@ from __future__ import annotations
 import inspect
 import typing
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-from annotated_types import Interval
 from torch import Tensor, nn
 
 from leaven.augment.view import View
-from leaven.methods.ranges import first, notes_of
+from leaven.methods.hyperparameter import Hyperparameter
 from leaven.methods.stage import Stage
 from leaven.methods.step import IGNORE, Batch, Episode, Phase, RunInfo, Stream, StreamBatch, Survey
 from leaven.nn.heads import nearest_mean
@@ -30,17 +28,6 @@ __all__ = [
     "StreamBatch",
     "Survey",
 ]
-
-
-@dataclass(frozen=True)
-class Hyperparameter:
-    """One keyword argument of a method: its name, type, default, line of help and range."""
-
-    name: str
-    type: Any
-    default: Any
-    help: str
-    range: Interval = field(default_factory=Interval)
 
 
 class Method(nn.Module):
@@ -186,7 +173,5 @@ class Method(nn.Module):
         for name, parameter in inspect.signature(cls.__init__).parameters.items():
             if parameter.kind is not parameter.KEYWORD_ONLY:
                 continue
-            kind, notes = notes_of(hints.get(name, Any))
-            help_, allowed = first(notes, str, ""), first(notes, Interval, Interval())
-            found[name] = Hyperparameter(name, kind, parameter.default, help_, allowed)
+            found[name] = Hyperparameter.annotated(name, hints.get(name, Any), parameter.default)
         return found

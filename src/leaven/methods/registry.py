@@ -80,16 +80,27 @@ def _imported(name: str) -> type[Method]:
     return found
 
 
-def _ours(name: str) -> type[Method]:
-    from leaven.methods.base import Method
+def module_of(name: str) -> str:
+    """The module of a method of leaven's, by its name however it is spelt.
 
+    Raises
+    ------
+    LeavenError : there is no such method; the nearest names are in the message
+    """
     key = name.lower().replace("-", "_")
     plain = {n.replace("_", ""): n for n in names()}
     key = plain.get(key.replace("_", ""), key)
     if key not in names():
         raise LeavenError(f"There is no method {name!r}; {_nearest(key, names())}.")
     found = next(_ROOT.glob(f"*/{key}.py"))
-    module = importlib.import_module(f"leaven.methods.{found.parent.name}.{key}")
+    return f"leaven.methods.{found.parent.name}.{key}"
+
+
+def _ours(name: str) -> type[Method]:
+    where = module_of(name)
+    from leaven.methods.base import Method
+
+    module = importlib.import_module(where)
     return next(
         c
         for c in vars(module).values()
@@ -123,9 +134,9 @@ def resolve(method: type[Method], given: dict[str, Any]) -> dict[str, Any]:
     return resolved
 
 
-def defaults_of(method: type[Method]) -> str:
-    """What the class says of whose its defaults are (the paper's, its authors' code's, ours), on one line."""
-    paragraphs = inspect.cleandoc(method.__doc__ or "").split("\n\n")
+def defaults_in(doc: str | None) -> str:
+    """Whose a method's defaults are (the paper's, its authors' code's, ours), as its docstring says it, on one line."""
+    paragraphs = inspect.cleandoc(doc or "").split("\n\n")
     return " ".join(next((p for p in paragraphs if p.startswith("Defaults: ")), "").split())
 
 

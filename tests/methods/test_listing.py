@@ -1,0 +1,31 @@
+"""What a file says of its method without being imported is what the class says."""
+
+import subprocess
+import sys
+
+import pytest
+
+from leaven.methods import registry
+from leaven.methods.listing import listing, of_class
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_a_method_is_listed_as_its_class_is(name):
+    assert listing(name) == of_class(registry.get(name))
+
+
+def test_one_of_elsewhere_is_listed_by_its_class():
+    found = listing("leaven.methods.semi.fixmatch:FixMatch")
+    assert found.hyperparameters == listing("FixMatch").hyperparameters
+
+
+@pytest.mark.parametrize("words", [["methods"], ["methods", "fixmatch"], ["fit", "--method", "aral", "--help"]])
+def test_listing_methods_loads_no_torch(words):
+    script = (
+        f"import sys; sys.argv = {['leaven', *words]}; from leaven.cli import main\n"
+        "try: main()\n"
+        "finally: print([m for m in ('torch', 'numpy', 'lightning_fabric', 'sklearn', 'PIL') if m in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert len(done.stdout.splitlines()) > 5
+    assert done.stdout.splitlines()[-1] == "[]"
