@@ -38,7 +38,6 @@ from leaven.errors import LeavenError
 from leaven.methods.registry import get, names
 from leaven.methods.step import Batch, StreamBatch
 from leaven.nn.build import build, spec_for
-from leaven.nn.network import domain_of, of_domain
 from leaven.run.fit import fit
 from leaven.run.options import Options
 from leaven.study.bench.data import read
@@ -92,9 +91,9 @@ def moved(batch: Batch, averaged: Any, device: torch.device) -> Batch:
     """The batch on another device; which domain a row is of stays on the host."""
     draws = {}
     for name, draw in batch.draws.items():
-        views = {view: of_domain(x.to(device), domain_of(x)) for view, x in draw.views.items()}
+        views = {view: x.to(device) for view, x in draw.views.items()}
         labels = None if draw.labels is None else draw.labels.to(device)
-        draws[name] = StreamBatch(draw.rows.to(device), views, labels)
+        draws[name] = StreamBatch(draw.rows.to(device), views, labels, domain=draw.domain)
     found = Batch(draws, batch.progress)
     found.averaged = found.teacher = averaged
     return found

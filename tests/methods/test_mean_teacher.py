@@ -9,8 +9,9 @@ from torch import nn
 
 from leaven.methods.semi.mean_teacher import MeanTeacher
 from leaven.methods.step import StreamBatch
-from leaven.nn.network import Network, of_domain
-from leaven.nn.norm import BatchNorm, set_policy
+from leaven.nn.network import Network
+from leaven.nn.norm import BatchNorm
+from leaven.nn.normalising import set_policy
 
 
 class Scaled(nn.Module):
@@ -117,10 +118,8 @@ def test_a_teacher_that_is_the_student_says_the_same(policy):
     other = torch.tensor([-1, 1, -1, -1, 1, -1])
     drawn = batch(
         1.0,
-        labelled=StreamBatch(torch.arange(4), {"weak": of_domain(labelled, domain)}, torch.tensor([0, 1, 2, 0])),
-        unlabelled=StreamBatch(
-            torch.arange(6), {"weak": of_domain(one, other), "weak_2": of_domain(one.clone(), other)}
-        ),
+        labelled=StreamBatch(torch.arange(4), {"weak": labelled}, torch.tensor([0, 1, 2, 0]), domain=domain),
+        unlabelled=StreamBatch(torch.arange(6), {"weak": one, "weak_2": one.clone()}, domain=other),
     )
     drawn.averaged = teacher
     assert MeanTeacher(network, weight=1.0)(drawn)["unlabelled"] < 1e-12

@@ -15,7 +15,8 @@ from leaven.methods.pretrain import moco as module
 from leaven.methods.pretrain.moco import MoCo
 from leaven.methods.step import RunInfo, StreamBatch
 from leaven.nn.network import Network
-from leaven.nn.norm import BatchNorm, grid
+from leaven.nn.norm import BatchNorm
+from leaven.nn.normalising import grid
 
 STEPS = 60  # so that the key encoder keeps 1 - 3 / 60 of itself
 
@@ -199,7 +200,7 @@ def found_by_statistics(monkeypatch, apart: bool) -> float:
     statistics of what it was in a group with.
     """
     if not apart:
-        monkeypatch.setattr(module, "normalised_apart", lambda groups: nullcontext())
+        monkeypatch.setattr(module, "normalised_apart", lambda *_: nullcontext())
     scores = []
     monkeypatch.setattr(module.F, "cross_entropy", lambda given, *_: scores.append(given.detach()) or given.sum() * 0.0)
     generator = torch.Generator().manual_seed(0)

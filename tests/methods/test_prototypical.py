@@ -17,7 +17,7 @@ class Features(nn.Module):
         super().__init__()
         self.scale = nn.Parameter(torch.ones(()))
 
-    def features(self, x):
+    def features(self, x, domain=None):
         return x * self.scale
 
 

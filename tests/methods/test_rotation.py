@@ -1,5 +1,7 @@
 """Rotation: its loss, what it refuses, and that its features are worth more than those of a random network."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from torch import nn
 from leaven.data import rendered_digits
 from leaven.errors import LeavenError
 from leaven.methods.pretrain.rotation import Rotation
-from leaven.nn.network import Network, domain_of, of_domain
+from leaven.nn.network import Network
 
 
 class Pixels(nn.Module):
@@ -68,13 +70,12 @@ def test_the_domains_of_turned_images_are_known():
     seen = []
 
     class Marked(Network):
-        def features(self, x):
-            seen.append(domain_of(x))
-            return super().features(x)
+        def features(self, x, domain=None):
+            seen.append(domain)
+            return super().features(x, domain)
 
     method = Rotation(Marked(Pixels(), nn.Identity(), (0.0,), (1.0,)))
-    items = draw(weak=np.zeros((2, 1, 3, 3)))
-    of_domain(items.weak, torch.tensor([1, -1]))
+    items = replace(draw(weak=np.zeros((2, 1, 3, 3))), domain=torch.tensor([1, -1]))
     method(batch(items=items))
     assert seen[0].tolist() == [1, -1] * 4
 

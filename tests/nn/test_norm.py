@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from leaven.nn.norm import BatchNorm, running_statistics_kept, set_momentum
+from leaven.nn.norm import BatchNorm
+from leaven.nn.normalising import running_statistics_kept, set_momentum
 
 SHAPES = [(16, 5), (4, 5, 7), (4, 5, 3, 6)]
 

@@ -7,7 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from leaven.nn.norm import BatchNorm, normalised_apart
+from leaven.nn.norm import BatchNorm
+from leaven.nn.normalising import normalised_apart
 
 GROUPS = [torch.tensor([0, 3, 5]), torch.tensor([1, 6]), torch.tensor([7, 2, 4])]
 
@@ -23,7 +24,7 @@ def test_each_group_by_its_own_statistics(shape):
     ours.momentum = 0.3
     x = torch.randn(shape) * torch.arange(1.0, 9).view(-1, *[1] * (len(shape) - 1)) + 1
     mine, other = x.clone().requires_grad_(), x.clone().requires_grad_()
-    with normalised_apart(GROUPS):
+    with normalised_apart(ours, GROUPS):
         a = ours(mine)
     b, means, variances = torch.empty_like(a), [], []
     for rows in GROUPS:
@@ -48,10 +49,10 @@ def test_the_groups_are_those_of_the_passes_inside():
     x = torch.randn(8, 5)
     norm, twin = BatchNorm(5), BatchNorm(5)
     expected = twin(x)
-    with normalised_apart(GROUPS):
+    with normalised_apart(norm, GROUPS):
         apart = norm(x)
     assert not torch.allclose(apart, expected)
     torch.testing.assert_close(norm(x), expected)
     norm.eval()
-    with normalised_apart(GROUPS):  # in eval there is nothing to tell apart
+    with normalised_apart(norm, GROUPS):  # in eval there is nothing to tell apart
         torch.testing.assert_close(norm(x)[0], norm(x[:1])[0])

@@ -8,17 +8,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.utils.checkpoint import checkpoint
 
-from leaven.nn.network import Network, joint, joint_features, of_domain
-from leaven.nn.norm import (
-    POLICIES,
-    BatchNorm,
-    forget_domains,
-    rows_of,
-    running_statistics_kept,
-    set_momentum,
-    set_policy,
-)
+from leaven.errors import LeavenError
+from leaven.nn.network import Network, joint, joint_features
+from leaven.nn.norm import POLICIES, BatchNorm
+from leaven.nn.normalising import forget_domains, of_domains, running_statistics_kept, set_momentum, set_policy
 
 SHAPES = [(9, 4), (9, 4, 5), (9, 4, 3, 6)]
 DOMAIN = torch.tensor([1, -1, -1, 2, -1, 1, 1, -3, -1])  # 4 source and 5 target rows, in no order
@@ -59,7 +54,7 @@ def torchs(norm: BatchNorm, ndim: int) -> nn.Module:
 
 
 def apply(norm: nn.Module, x: torch.Tensor, domain: torch.Tensor | None) -> torch.Tensor:
-    with rows_of(domain):
+    with nullcontext() if domain is None else of_domains(norm, domain):
         return norm(x)
 
 
@@ -273,7 +268,7 @@ def test_domain_is_forgotten_after_the_pass_and_after_an_error():
     norm = layer("source")
     for error in (False, True):
         if error:
-            with pytest.raises(ZeroDivisionError), rows_of(DOMAIN):
+            with pytest.raises(ZeroDivisionError), of_domains(norm, DOMAIN):
                 raise ZeroDivisionError
         else:
             apply(norm, items((9, 4)), DOMAIN)
@@ -305,6 +300,18 @@ def small() -> Network:
     return Network(body, nn.Linear(4, 2), (0.5,) * 3, (2.0,) * 3).train()
 
 
+class Again(nn.Module):
+    """A backbone that is computed again on the way back."""
+
+    def __init__(self, body: nn.Sequential):
+        super().__init__()
+        self.body = body
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        contexts = (nullcontext(), of_domains(self.body[1], self.body[1].rows.domain))
+        return checkpoint(self.body, x, use_reentrant=False, context_fn=lambda: contexts)
+
+
 def by_hand(network: Network, policy: str, x: np.ndarray, domain: np.ndarray) -> np.ndarray:
     """Features of the small network, in NumPy."""
     y = (x - 0.5) / 2
@@ -325,35 +332,75 @@ def by_hand(network: Network, policy: str, x: np.ndarray, domain: np.ndarray) ->
 
 @pytest.mark.parametrize("policy", POLICIES)
 def test_joint_pass_over_views_of_both_domains(policy):
-    """Every view keeps its rows; each is marked with its domains, whichever view they came in."""
+    """Every view keeps its rows; each is told with its domains, whichever view they came in."""
     network = small()
     set_policy(network, policy)
     rng = np.random.default_rng(0)
     views = [rng.normal(size=(n, 3)) + shift for n, shift in ((4, 0.0), (6, 2.0), (5, -1.0))]
     domains = [np.ones(4, int), np.array([-1, 1, -1, -1, 1, 1]), -np.ones(5, int)]
     expected = by_hand(copy.deepcopy(network), policy, np.concatenate(views), np.concatenate(domains))
-    marked = [
-        of_domain(torch.tensor(v, dtype=torch.float32), torch.tensor(d)) for v, d in zip(views, domains, strict=True)
-    ]
-    features = joint_features(copy.deepcopy(network), *marked)
+    seen, told = [torch.tensor(v, dtype=torch.float32) for v in views], [torch.tensor(d) for d in domains]
+    features = joint_features(copy.deepcopy(network), *seen, domains=told)
     assert [len(f) for f in features] == [4, 6, 5]
     np.testing.assert_allclose(torch.cat(features).detach(), expected, rtol=1e-4, atol=1e-5)
-    scores = joint(copy.deepcopy(network), *marked)
+    scores = joint(copy.deepcopy(network), *seen, domains=told)
     w, b = (p.detach().double().numpy() for p in network.head.parameters())
     np.testing.assert_allclose(torch.cat(scores).detach(), expected @ w.T + b, rtol=1e-4, atol=1e-5)
     one = by_hand(network, policy, views[1], domains[1])
-    np.testing.assert_allclose(network.features(marked[1]).detach(), one, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(network.features(seen[1], told[1]).detach(), one, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("policy", ["source", "per_domain"])
-def test_views_without_a_mark_are_refused(policy):
-    network = small()
+def test_views_of_no_known_domain_are_refused(policy):
+    network, x, domain = small(), torch.randn(4, 3), torch.ones(4, dtype=torch.long)
     set_policy(network, policy)
-    marked = of_domain(torch.randn(4, 3), torch.ones(4, dtype=torch.long))
-    for views in ((torch.randn(4, 3),), (marked, torch.randn(4, 3)), (marked + 0,)):
-        with pytest.raises(ValueError, match="was not told the domain"):
-            joint(network, *views)
-    joint(network, marked)
+    for views, domains in (((x,), None), ((x,), [None]), ((x, x), [domain, None])):
+        with pytest.raises(LeavenError, match="was not told the domain"):
+            joint(network, *views, domains=domains)
+    joint(network, x, x * 1, domains=[domain, domain])  # whatever was done to a view, its rows are of their domain
+
+
+@pytest.mark.parametrize("policy", ["source", "per_domain"])
+def test_two_networks_of_one_pass_know_each_its_own_rows(policy):
+    """What is told to the one says nothing to the other."""
+    one, other = small(), small()
+    for network in (one, other):
+        set_policy(network, policy)
+    x = items((9, 3))
+    with one.told(DOMAIN):
+        expected = one(x)
+        with pytest.raises(LeavenError, match="was not told the domain"):
+            other(x)
+        torch.testing.assert_close(other(x, DOMAIN), expected)
+        torch.testing.assert_close(one(x), expected)
+
+
+@pytest.mark.parametrize("policy", ["source", "per_domain"])
+def test_a_compiled_backbone_is_told_the_domains_of_each_pass(policy):
+    """Which rows are of which domain is no constant of what was traced."""
+    plain = small()
+    set_policy(plain, policy)
+    compiled = copy.deepcopy(plain)
+    compiled.backbone.compile(backend="eager")
+    for step, domain in enumerate((DOMAIN, DOMAIN.flip(0), -DOMAIN)):
+        x = items((9, 3), step)
+        torch.testing.assert_close(compiled(x, domain), plain(x, domain))
+    for ours, theirs in zip(compiled.buffers(), plain.buffers(), strict=True):
+        torch.testing.assert_close(ours, theirs)
+
+
+@pytest.mark.parametrize("policy", ["source", "per_domain"])
+def test_a_part_that_is_computed_again_is_told_once_more(policy):
+    """Activation checkpointing: two passes of other domains are under way when the first part is computed anew."""
+    gradients_of = []
+    for network in (small(), small()):
+        set_policy(network, policy)
+        if gradients_of:
+            network.backbone = Again(network.backbone)
+        passes = [network.features(items((9, 3)), domain) for domain in (DOMAIN, DOMAIN.flip(0))]
+        total = sum((features * weights_like(features)).sum() for features in passes)
+        gradients_of.append(torch.autograd.grad(total, list(network.backbone.parameters())))
+    torch.testing.assert_close(*gradients_of)
 
 
 def test_a_start_forgets_that_a_target_was_seen():

@@ -6,13 +6,13 @@ import torch
 from torch import nn
 
 from leaven.nn import norm as module
-from leaven.nn.norm import (
-    BatchNorm,
+from leaven.nn.norm import BatchNorm
+from leaven.nn.normalising import (
     batch_statistics,
     grid,
     has_no_statistics,
     normalised_apart,
-    rows_of,
+    of_domains,
     running_statistics_kept,
 )
 
@@ -42,7 +42,7 @@ def test_few_rows_of_the_source(rows):
     x = torch.tensor([[1.0, 2.0], [3.0, -2.0], [9.0, 9.0]])
     norm = BatchNorm(2)
     norm.policy, norm.momentum = "source", 0.5
-    with rows_of(torch.tensor([1] * rows + [-1] * (3 - rows))):
+    with of_domains(norm, torch.tensor([1] * rows + [-1] * (3 - rows))):
         y = norm(x)
     mean, variance = x[:rows].mean(0), x[:rows].var(0, correction=0)
     torch.testing.assert_close(y, (x - mean) / (variance + norm.eps).sqrt(), rtol=1e-4, atol=1e-2)
@@ -52,7 +52,7 @@ def test_few_rows_of_the_source(rows):
 
 def test_groups_leave_kept_statistics_alone():
     norm = BatchNorm(2)
-    with running_statistics_kept(norm), normalised_apart([torch.arange(3), torch.arange(3, 6)]):
+    with running_statistics_kept(norm), normalised_apart(norm, [torch.arange(3), torch.arange(3, 6)]):
         norm(torch.randn(6, 2) + 5)
     assert norm.running_mean.tolist() == [0, 0]
     assert norm.running_var.tolist() == [1, 1]

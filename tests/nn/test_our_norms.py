@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from leaven.nn.build import Spec, build
-from leaven.nn.norm import BatchNorm, has_no_statistics, normalised_apart, set_policy, with_our_norms
+from leaven.nn.norm import BatchNorm, with_our_norms
+from leaven.nn.normalising import has_no_statistics, normalised_apart, set_policy
 
 timm = pytest.importorskip("timm")
 
@@ -41,7 +42,7 @@ def test_groups_and_policies_reach_a_timm_network():
     network = build(Spec("resnet10t", (32, 32, 3), 2, (0.5,) * 3, (0.2,) * 3))
     x = torch.rand(8, 3, 32, 32)
     together = network.features(x)
-    with normalised_apart([torch.arange(4), torch.arange(4, 8)]):
+    with normalised_apart(network, [torch.arange(4), torch.arange(4, 8)]):
         apart = network.features(x)
         assert torch.allclose(apart[:4], network.features(torch.cat([x[:4], 1 - x[4:]]))[:4], atol=1e-5)
     assert not torch.allclose(together, apart, atol=1e-3)

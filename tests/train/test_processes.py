@@ -15,7 +15,8 @@ from helpers_two import cases, compute, part
 
 from leaven.errors import LeavenError
 from leaven.methods.registry import get
-from leaven.nn.norm import BatchNorm, rows_of
+from leaven.nn.norm import BatchNorm
+from leaven.nn.normalising import of_domains
 from leaven.train import checkpoint
 from leaven.train.engine import train
 from leaven.utils.collectives import gathered
@@ -50,7 +51,7 @@ def by_policy(policy: str, domain: list[int], rank: int, processes: int) -> list
     norm = BatchNorm(3, 0.1).train()
     norm.policy = policy
     x = part(whole_input(), rank, processes).requires_grad_()
-    with rows_of(part(torch.tensor(domain), rank, processes)):
+    with of_domains(norm, part(torch.tensor(domain), rank, processes)):
         y = norm(x)
     (y * part(whole_weights(), rank, processes)).sum().backward()
     return [y.detach(), x.grad, norm.weight.grad, norm.bias.grad, norm.running_mean, norm.running_var]

@@ -12,7 +12,7 @@ from torch import Tensor
 from leaven.evaluation.intervals import Interval, proportion
 from leaven.inference.predict import fitting, pool_pass, ready
 from leaven.nn.network import Network, pooled
-from leaven.nn.norm import has_no_statistics, set_momentum
+from leaven.nn.normalising import has_no_statistics, set_momentum
 
 FIRST = 512  # items whose statistics a batch norm takes that has none
 NEIGHBOURS = 20

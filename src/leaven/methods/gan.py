@@ -6,7 +6,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from leaven.nn.network import of_domain
 from leaven.utils.collectives import differentiable_mean, global_mean
 
 
@@ -28,6 +27,6 @@ def mismatch(real: Tensor, made: Tensor, y: Tensor, classes: int) -> Tensor:
     return (apart.square().sum(1) * share).sum()
 
 
-def known_domain(images: Tensor) -> Tensor:
-    """Generated images, marked as of the target: what unlabelled items are of."""
-    return of_domain(images, torch.full((len(images),), -1))
+def domain_of_made(images: Tensor) -> Tensor:
+    """The target's, ``(N,)``: what unlabelled items are of."""
+    return torch.full((len(images),), -1)

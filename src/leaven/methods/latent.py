@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from leaven.methods.step import Batch, Stream, StreamBatch
+from leaven.nn.network import domain_of_all
 from leaven.nn.vae import Encoder, Generator, sampler
 
 HIDDEN = 512
@@ -111,6 +112,11 @@ def plain_items(batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
     known = [batch[name] for name in NAMES if name in batch]
     unlabelled = batch["hidden"].plain if "hidden" in batch else None
     return torch.cat([draw.plain for draw in known]), torch.cat([draw.labels for draw in known]), unlabelled
+
+
+def domain_of_items(batch: Batch) -> Tensor | None:
+    """The domains of the rows of ``plain_items``: of the labelled ones and then of the unlabelled ones."""
+    return domain_of_all([batch[name].domain for name in (*NAMES, "hidden") if name in batch])
 
 
 def supervised_part(batch: Batch) -> Batch:

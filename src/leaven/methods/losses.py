@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from leaven.errors import LeavenError
 from leaven.methods.step import IGNORE
-from leaven.nn.network import Network, at_size_of, domain_of, of_domain
+from leaven.nn.network import Network, at_size_of
 from leaven.utils.collectives import global_mean
 
 if TYPE_CHECKING:
@@ -151,8 +151,7 @@ def mix_up(x: Tensor, y: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
     share = torch.maximum(drawn, 1 - drawn)
     other = torch.randperm(len(x), device=x.device)
     by_item = share.view(-1, *[1] * (x.ndim - 1))
-    mixed = of_domain(by_item * x + (1 - by_item) * x[other], domain_of(x))
-    return mixed, share[:, None] * y + (1 - share[:, None]) * y[other]
+    return by_item * x + (1 - by_item) * x[other], share[:, None] * y + (1 - share[:, None]) * y[other]
 
 
 def squared_error(scores: Tensor, targets: Tensor) -> Tensor:

@@ -94,12 +94,15 @@ class StreamBatch:
         strong one: of the first), ``IGNORE`` where they do not count. ``None`` for unlabelled streams, so that no
         method can look at a label that it was not given
     maps : of a dense pool, where each view shows which pixel; ``None`` where items are whole
+    domain : int64 ``(B,)`` on the host, positive source, negative target. It is handed to the network with the rows,
+        ``joint(network, draw.weak, domains=[draw.domain])``, for batch norm may go by it (``--norm per_domain``)
     """
 
     rows: Tensor
     views: Mapping[str, Tensor]
     labels: Tensor = None  # type: ignore[assignment]
     maps: PixelMaps | None = None
+    domain: Tensor | None = None
 
     def __getattr__(self, name: str) -> Tensor:
         views = self.__dict__.get("views", {})

@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from leaven.errors import LeavenError
-from leaven.nn.norm import rows_of
+from leaven.nn.norm import Rows
+from leaven.nn.normalising import norms_of, of_domains
 
 
 class Network(nn.Module):
@@ -18,6 +19,9 @@ class Network(nn.Module):
 
     The input is normalised inside, with one mean and one standard deviation a channel, so that a saved or
     exported network takes what a user has: pixels in 0..1, or the raw feature vector.
+
+    In training a pass may be told the ``domain`` of its rows, int64 ``(N,)`` on the host, positive source and negative
+    target (``StreamBatch.domain``): batch norm of a policy by domain asks for it.
 
     Parameters
     ----------
@@ -42,6 +46,9 @@ class Network(nn.Module):
         super().__init__()
         self.backbone = backbone
         self.head = head
+        self.rows = Rows()  # of its pass under way, for its batch norms to know
+        for norm in norms_of(backbone):
+            norm.rows = self.rows  # type: ignore[assignment]
         self.register_buffer("mean", torch.as_tensor(mean, dtype=torch.float64 if precise else torch.float32))
         self.register_buffer("std", torch.as_tensor(std, dtype=torch.float32))
 
@@ -50,7 +57,7 @@ class Network(nn.Module):
         """D, the numbers that stand for an item before the head."""
         return int(self.backbone.num_features)  # type: ignore[arg-type]
 
-    def feature_map(self, x: Tensor) -> Tensor:
+    def feature_map(self, x: Tensor, domain: Tensor | None = None) -> Tensor:
         """Features of places, before they are pooled, ``(N, D, h, w)`` of a batch of images ``(N, C, H, W)``.
 
         Raises
@@ -60,13 +67,17 @@ class Network(nn.Module):
         if not hasattr(self.backbone, "feature_map"):
             kind = type(self.backbone).__name__
             raise LeavenError(f"The network {kind} has no maps of features; choose cnn, wrn-D-W or a timm model.")
-        with _knowing_domains(x):
+        with self.told(domain):
             return self.backbone.feature_map(self.normalised(x))  # type: ignore[operator]
 
-    def features(self, x: Tensor) -> Tensor:
+    def features(self, x: Tensor, domain: Tensor | None = None) -> Tensor:
         """Feature vectors ``(N, D)``, or maps of them ``(N, D, h, w)``, of a batch ``(N, C, ...)``."""
-        with _knowing_domains(x):
+        with self.told(domain):
             return self.backbone(self.normalised(x))
+
+    def told(self, domain: Tensor | None) -> AbstractContextManager[None]:
+        """A pass through the backbone of which each row's domain is known, or of which it is not."""
+        return nullcontext() if domain is None else of_domains(self, domain)
 
     def normalised(self, x: Tensor) -> Tensor:
         """The batch as the backbone takes it."""
@@ -78,9 +89,9 @@ class Network(nn.Module):
             centred = centred.to(self.std.dtype)
         return centred / self.std.view(shape)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, domain: Tensor | None = None) -> Tensor:
         """Class scores (logits) ``(N, K)`` of a batch ``(N, C, ...)``; of pixels ``(N, K, H, W)``, at its size."""
-        return at_size_of(x, self.head(self.features(x)))
+        return at_size_of(x, self.head(self.features(x, domain)))
 
 
 def at_size_of(x: Tensor, scores: Tensor) -> Tensor:
@@ -95,45 +106,38 @@ def pooled(features: Tensor) -> Tensor:
     return features.flatten(2).mean(2) if features.ndim > 2 else features
 
 
-def of_domain(x: Tensor, domain: Tensor | None) -> Tensor:
-    """``x`` ``(N, ...)``, marked with the domain of its rows, int64 ``(N,)`` on the host, for batch norm to know."""
-    x.domain = domain  # type: ignore[attr-defined]
-    return x
-
-
-def domain_of(x: Tensor) -> Tensor | None:
-    """What ``of_domain`` marked it with; ``None`` for any other tensor, what was computed from it too."""
-    return getattr(x, "domain", None)
-
-
-def _knowing_domains(x: Tensor) -> AbstractContextManager[None]:
-    """Batch norm within is told the domain of each row, where ``x`` is marked with it."""
-    domain = domain_of(x)
-    return nullcontext() if domain is None else rows_of(domain)
-
-
 def together(*views: Tensor) -> Tensor:
-    """Several batches as one, their marks as well."""
-    if len(views) == 1:
-        return views[0]
-    marks = [domain_of(view) for view in views]
-    known = [mark for mark in marks if mark is not None]
-    return of_domain(torch.cat(views), torch.cat(known) if len(known) == len(marks) else None)
+    """Several batches as one."""
+    return views[0] if len(views) == 1 else torch.cat(views)
 
 
-def joint(network: nn.Module, *views: Tensor) -> tuple[Tensor, ...]:
-    """One forward pass over several batches, so that they share batch statistics; float32 scores of each."""
-    return network(together(*views)).float().split([len(v) for v in views])
+def domain_of_all(domains: Sequence[Tensor | None] | None) -> Tensor | None:
+    """That of the rows of several batches as one; ``None`` where it is not known of each."""
+    each = [domain for domain in domains or () if domain is not None]
+    return together(*each) if each and len(each) == len(domains or ()) else None
 
 
-def joint_features(network: Network, *views: Tensor) -> tuple[Tensor, ...]:
+def joint(network: nn.Module, *views: Tensor, domains: Sequence[Tensor | None] | None = None) -> tuple[Tensor, ...]:
+    """One forward pass over several batches, so that they share batch statistics; float32 scores of each.
+
+    ``domains`` are those of the rows of each, see ``Network``.
+    """
+    x, domain = together(*views), domain_of_all(domains)
+    return (network(x) if domain is None else network(x, domain)).float().split([len(v) for v in views])
+
+
+def joint_features(
+    network: Network, *views: Tensor, domains: Sequence[Tensor | None] | None = None
+) -> tuple[Tensor, ...]:
     """The same, of features ``(N, D)``."""
-    return network.features(together(*views)).float().split([len(v) for v in views])
+    return network.features(together(*views), domain_of_all(domains)).float().split([len(v) for v in views])
 
 
-def member_scores(network: Network, number: int, *views: Tensor) -> tuple[Tensor, ...]:
+def member_scores(
+    network: Network, number: int, *views: Tensor, domains: Sequence[Tensor | None] | None = None
+) -> tuple[Tensor, ...]:
     """``joint``, by one member of a network that is a committee (``leaven.nn.committee``)."""
-    x = together(*views)
-    with _knowing_domains(x):
-        features = network.backbone.of(number, network.normalised(x))  # type: ignore[operator]
+    x = network.normalised(together(*views))
+    with network.told(domain_of_all(domains)):
+        features = network.backbone.of(number, x)  # type: ignore[operator]
     return network.head.members[number](features).float().split([len(v) for v in views])  # type: ignore[index,operator]

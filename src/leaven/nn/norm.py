@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -18,54 +16,17 @@ from leaven.utils.collectives import differentiable_mean, global_mean, processes
 POLICIES = ("joint", "source", "per_domain", "frozen")
 
 
-class _Pass:
-    """What batch norm has to know of the rows in the forward pass that is under way."""
+class Rows:
+    """What a network and its batch norms are told of the rows of the pass under way; see ``leaven.nn.normalising``.
 
-    domain: Tensor | None = None  # int64 (N,) on the host: positive source, negative target
-    groups: Sequence[Tensor] | None = None  # rows that are normalised by themselves, within this process
-
-
-@contextmanager
-def rows_of(domain: Tensor | None) -> Iterator[None]:
-    """Tell the batch norms of the forward pass inside which domain each row is from."""
-    before, _Pass.domain = _Pass.domain, domain
-    try:
-        yield
-    finally:
-        _Pass.domain = before
-
-
-@contextmanager
-def normalised_apart(groups: Sequence[Tensor]) -> Iterator[None]:
-    """Normalise each group of rows by its own statistics, as on devices that do not share theirs.
-
-    ``groups`` are int64 row numbers that together name every row once. Running statistics follow the groups' mean,
-    over all processes.
+    Attributes
+    ----------
+    domain : int64 ``(N,)`` on the host: positive source, negative target
+    groups : row numbers that are normalised by themselves, within this process
     """
-    _Pass.groups = groups
-    try:
-        yield
-    finally:
-        _Pass.groups = None
 
-
-def grid(rows: int, side: int) -> tuple[list[Tensor], list[Tensor]]:
-    """Two ways to put rows into groups: along the lines of grids of ``side`` by ``side`` rows, and down their columns.
-
-    A group of the one way has one row in common with a group of the other. Where the rows fill no grid their lines
-    are a little longer, or all shorter than ``side``, and two rows may be in common.
-    """
-    if rows < 4:  # groups of one row have no statistics
-        whole = [torch.arange(rows)]
-        return whole, whole
-    along: list[Tensor] = []
-    across: list[Tensor] = []
-    for cells in torch.arange(rows).tensor_split(max(1, rows // side**2)):
-        lines = len(cells) // min(side, math.isqrt(len(cells)))
-        columns = len(cells) // lines
-        along += cells.tensor_split(lines)
-        across += [cells[column::columns] for column in range(columns)]
-    return along, across
+    domain: Tensor | None = None
+    groups: Sequence[Tensor] | None = None
 
 
 class BatchNorm(nn.BatchNorm1d):
@@ -82,12 +43,15 @@ class BatchNorm(nn.BatchNorm1d):
       is for, and the source as long as no target was seen, for methods that learn from the source alone
       (domain-specific batch norm, Chang et al. 2019, without the affine part).
     * ``frozen``: the running ones, which stay as they are.
+
+    ``rows`` is its own, or that of the network that it is in.
     """
 
     def __init__(self, features: int, slope: float = 1.0):
         super().__init__(features)
         self.slope = slope
         self.policy = "joint"
+        self.rows = Rows()
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalised and rectified ``x``, of the same shape."""
@@ -97,19 +61,23 @@ class BatchNorm(nn.BatchNorm1d):
         return F.leaky_relu(x, self.slope, inplace=True) if self.slope != 1.0 else x
 
     def _normalised(self, x: Tensor) -> Tensor:
-        if _Pass.groups is not None:
+        if self.rows.groups is not None:
             if self.policy != "joint":
                 raise LeavenError(
                     f"This method normalises groups of rows apart, which norm {self.policy!r} cannot; take joint."
                 )
-            return self._by_groups(x, _Pass.groups)
+            return self._by_groups(x, self.rows.groups)
         if self.policy == "alone" or (self.policy == "joint" and processes() == 1):
             return self._by_own(x, self.momentum or 0.0)
         if self.policy == "joint":
             return self._by_shared(x)
-        if _Pass.domain is None or len(_Pass.domain) != len(x):
-            raise ValueError(f"Batch norm of policy {self.policy!r} was not told the domain of its rows.")
-        of_target = torch.signbit(_Pass.domain)
+        domain = self.rows.domain
+        if domain is None or len(domain) != len(x):
+            raise LeavenError(
+                f"Batch norm of policy {self.policy!r} was not told the domain of its rows: this method passes some "
+                "without, joint(network, x, domains=[draw.domain]) has it; mend that, or take norm joint."
+            )
+        of_target = torch.signbit(domain)
         source, target = (torch.nonzero(side).view(-1) for side in (~of_target, of_target))
         if self.policy == "source":
             return self._by_shared(x, of=_take(x, source))
@@ -214,96 +182,3 @@ def _in_parts(x: Tensor, parts: Sequence[tuple[Tensor, object]]) -> Tensor:
 def _take(x: Tensor, rows: Tensor) -> Tensor:
     """These rows, channels last in memory: else ``index_select`` loses that, and takes ten times as long and back."""
     return x.movedim(1, -1).index_select(0, rows.to(x.device, non_blocking=True)).movedim(-1, 1)
-
-
-def norms_of(module: nn.Module) -> Iterator[nn.modules.batchnorm._BatchNorm]:
-    """Every batch norm in ``module``."""
-    return (m for m in module.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm))
-
-
-def set_momentum(module: nn.Module, momentum: float) -> None:
-    """Give every batch norm in ``module`` the same momentum: the share of a batch in the running statistics."""
-    for norm in norms_of(module):
-        norm.momentum = momentum
-
-
-def set_policy(module: nn.Module, policy: str) -> None:
-    """Give every batch norm in ``module`` the same policy, see ``BatchNorm``.
-
-    Raises
-    ------
-    ValueError : a policy by domains, and a layer that is not leaven's and so does not know of domains
-    """
-    for norm in norms_of(module):
-        if isinstance(norm, BatchNorm):
-            norm.policy = policy
-        elif policy == "frozen":
-            norm.eval()
-        elif policy != "joint":
-            raise ValueError(f"The batch norms of this backbone cannot follow {policy!r}; choose joint or frozen.")
-
-
-def has_no_statistics(module: nn.Module) -> bool:
-    """Whether a batch norm's running statistics never moved, so that it can say nothing of items one by one."""
-    return any(bool((n.running_mean == 0).all() and (n.running_var == 1).all()) for n in norms_of(module))  # type: ignore[union-attr]
-
-
-def forget_domains(module: nn.Module) -> None:
-    """Forget that a target was seen: of a run that begins with these weights it may be another one, or none."""
-    for norm in norms_of(module):
-        if norm.num_batches_tracked is not None:
-            norm.num_batches_tracked.zero_()
-
-
-@contextmanager
-def running_statistics_kept(module: nn.Module) -> Iterator[None]:
-    """Forward with batch statistics that leave the running ones as they are (AdaMatch's first pass).
-
-    Momentum 0 does it. Restoring the buffers in place afterwards would break autograd.
-    """
-    momenta = [(norm, norm.momentum) for norm in norms_of(module)]
-    set_momentum(module, 0.0)
-    try:
-        yield
-    finally:
-        for norm, momentum in momenta:
-            norm.momentum = momentum
-
-
-@contextmanager
-def normalising_as(student: nn.Module, teacher: nn.Module) -> Iterator[None]:
-    """Let ``teacher``, a moving average of ``student`` in evaluation mode, normalise as the student does.
-
-    By the run's policy, and by the batch of all processes where that says so; its running statistics are kept.
-    """
-    pairs = list(zip(norms_of(teacher), norms_of(student), strict=True))
-    before = [norm.training for norm, _ in pairs]
-    for norm, other in pairs:
-        norm.training = other.training
-    try:
-        with running_statistics_kept(teacher):
-            yield
-    finally:
-        for (norm, _), training in zip(pairs, before, strict=True):
-            norm.training = training
-
-
-@contextmanager
-def batch_statistics(module: nn.Module) -> Iterator[None]:
-    """Forward by the statistics of each pass alone, in evaluation too; no other process's, and none is remembered.
-
-    What MAML means by batch norm: an episode's two passes are small batches of their own.
-    """
-    norms = [(norm, norm.training, getattr(norm, "policy", None)) for norm in norms_of(module)]
-    for norm, _, policy in norms:
-        norm.training = True
-        if policy is not None:
-            norm.policy = "alone"  # type: ignore[assignment]
-    try:
-        with running_statistics_kept(module):
-            yield
-    finally:
-        for norm, training, policy in norms:
-            norm.training = training
-            if policy is not None:
-                norm.policy = policy

@@ -14,7 +14,7 @@ from torch import nn
 from leaven.errors import LeavenError
 from leaven.nn.build import Spec
 from leaven.nn.network import Network
-from leaven.nn.norm import forget_domains, has_no_statistics
+from leaven.nn.normalising import forget_domains, has_no_statistics
 from leaven.run.model import Model
 
 

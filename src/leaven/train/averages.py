@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from leaven.methods.base import Method
 from leaven.nn.ema import EMA
-from leaven.nn.norm import norms_of
+from leaven.nn.normalising import norms_of
 
 
 class Averages:

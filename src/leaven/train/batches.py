@@ -12,7 +12,6 @@ from torch import Tensor
 from leaven.errors import LeavenError
 from leaven.inference.items import ItemLoader, to_float
 from leaven.methods.step import Batch, Stream, StreamBatch
-from leaven.nn.network import of_domain
 from leaven.train.episodes import EpisodeSampler
 from leaven.train.plan import Plan
 from leaven.train.sampler import Sampler
@@ -136,9 +135,8 @@ class Batches:
         return StreamBatch(index, {"probe": view}, self.labels.index_select(0, index))
 
     def _draw(self, name: str, rows: np.ndarray, seen: Seen, labels: Tensor | None) -> StreamBatch:
-        index = torch.from_numpy(rows)
-        views = {kind: of_domain(x, self.domain[index]) for kind, x in seen.views.items()}
-        index = index.to(self.device, non_blocking=True)
+        on_host = torch.from_numpy(rows)
+        index = on_host.to(self.device, non_blocking=True)
         if labels is None and self.streams[name].role not in UNSEEN:
             labels = self.labels.index_select(0, index) if self.masks is None else seen.mask(self.masks[rows])
-        return StreamBatch(index, views, labels, seen.maps)  # type: ignore[arg-type]
+        return StreamBatch(index, seen.views, labels, seen.maps, self.domain[on_host])  # type: ignore[arg-type]

@@ -13,7 +13,7 @@ from torch import Tensor
 from leaven.errors import LeavenError
 from leaven.inference.predict import predict_with_features
 from leaven.methods.base import Batch, Survey
-from leaven.nn.norm import set_momentum
+from leaven.nn.normalising import set_momentum
 from leaven.train import checkpoint
 from leaven.train.averages import Averages
 from leaven.train.batches import Batches

@@ -8,7 +8,7 @@ import torch
 
 from leaven.errors import LeavenError
 from leaven.methods.losses import require_moving_features
-from leaven.nn.norm import running_statistics_kept
+from leaven.nn.normalising import running_statistics_kept
 from leaven.train.batches import samplers
 from leaven.train.episodes import EpisodeSampler
 from leaven.train.job import TrainJob

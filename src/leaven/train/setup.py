@@ -10,7 +10,7 @@ from torch import nn
 
 from leaven.errors import LeavenError
 from leaven.methods.base import Method
-from leaven.nn.norm import set_policy
+from leaven.nn.normalising import set_policy
 
 if TYPE_CHECKING:
     from leaven.augment import Learner

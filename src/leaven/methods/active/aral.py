@@ -13,13 +13,13 @@ from torch import Tensor
 
 from leaven.errors import LeavenError
 from leaven.methods.base import Batch, Phase, RunInfo, Stream
-from leaven.methods.gan import known_domain, mismatch, real_or_made
-from leaven.methods.latent import Items, Latent, plain_items, supervised_part, with_hidden
+from leaven.methods.gan import domain_of_made, mismatch, real_or_made
+from leaven.methods.latent import Items, Latent, domain_of_items, plain_items, supervised_part, with_hidden
 from leaven.methods.losses import cross_entropy, ramp_up
 from leaven.methods.ranges import COUNT, NOT_NEGATIVE, POSITIVE, SHARE
 from leaven.methods.semi.supervised import Supervised
 from leaven.nn.network import Network, joint, joint_features
-from leaven.nn.norm import running_statistics_kept
+from leaven.nn.normalising import running_statistics_kept
 
 ABLATIONS = ("no_active", "no_encoder", "no_cotraining")
 
@@ -119,7 +119,8 @@ class ARAL(Supervised):
         if batch.phase == "taught":
             images, y = self._make(len(known))
             with running_statistics_kept(self.network):
-                of_made = cross_entropy(joint(self.network, images)[0], y)
+                [scores] = joint(self.network, images, domains=[domain_of_made(images)])
+                of_made = cross_entropy(scores, y)
             return super().forward(supervised_part(batch)) | {"made": self.made * of_made}
         if self.no_cotraining and batch.phase != "generator":
             items = Items(x, None, len(known))
@@ -128,9 +129,10 @@ class ARAL(Supervised):
         items = Items(x, y, len(known))
         if batch.phase == "sampler":
             return self.latent.discriminate(items)
-        made = known_domain(self.latent.decoder(self._codes(len(x)), y))
+        made = self.latent.decoder(self._codes(len(x)), y)
+        domains = [domain_of_items(batch), domain_of_made(made)]
         with running_statistics_kept(network := self.critic if self.no_cotraining else self.network):
-            real, of_made = joint_features(network, x, made)
+            real, of_made = joint_features(network, x, made, domains=domains)
         matched = self.matching * mismatch(real, of_made, y, self.classes)
         coded = {} if self.no_encoder else self.latent.autoencode(items, self.beta, self.adversarial)
         return {"matching": matched} | coded
@@ -140,9 +142,11 @@ class ARAL(Supervised):
         draws = supervised_part(batch).draws.values()
         seen = [(draw, view) for draw in draws for view in draw.views]
         images, y = self._make(len(real))
-        *scores, of_real = joint(network, *(draw.views[view] for draw, view in seen), real)
+        domain = domain_of_items(batch)
+        domains = [*(draw.domain for draw, _ in seen), None if domain is None else domain[-len(real) :]]
+        *scores, of_real = joint(network, *(draw.views[view] for draw, view in seen), real, domains=domains)
         with running_statistics_kept(network):  # those of images that nobody will ask about would spoil them
-            [of_made] = joint(network, images)
+            [of_made] = joint(network, images, domains=[domain_of_made(images)])
         labelled = [cross_entropy(s, draw.labels_of(view)) for s, (draw, view) in zip(scores, seen, strict=True)]
         rise = ramp_up(batch.progress * (2 if self.no_cotraining else 1), self.warmup)
         return {
@@ -162,7 +166,7 @@ class ARAL(Supervised):
         y = torch.randint(self.classes, (n,), device=device)
         with torch.no_grad():
             images = self.latent.decoder(self._codes(n), y)
-        return known_domain(images), y
+        return images, y
 
     @torch.no_grad()
     def _pseudo_labels(self, batch: Batch, x: Tensor) -> Tensor:
@@ -170,7 +174,7 @@ class ARAL(Supervised):
         if not self.no_cotraining:
             return batch.averaged(x).argmax(1)
         with running_statistics_kept(self.critic):
-            return self.critic(x).argmax(1)
+            return self.critic(x, batch["hidden"].domain).argmax(1)
 
     def acquisition(self, x: Tensor) -> Tensor:
         """Minus the sampler's score of the code of an item of the class that the classifier takes it for."""

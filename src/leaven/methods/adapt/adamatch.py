@@ -23,7 +23,7 @@ from leaven.methods.losses import (
 )
 from leaven.methods.ranges import NOT_NEGATIVE, POSITIVE, SHARE
 from leaven.nn.network import Network, joint
-from leaven.nn.norm import running_statistics_kept
+from leaven.nn.normalising import running_statistics_kept
 
 
 class AdaMatch(Method):
@@ -92,11 +92,13 @@ class AdaMatch(Method):
         target = batch["target"]
         labelled = {name: batch[name] for name in ("source", "target_labelled") if name in batch}
         views = [view for draw in labelled.values() for view in (draw.weak, draw.strong)]
+        domains = [draw.domain for draw in labelled.values() for _ in range(2)]
 
         # 1, 2: the labelled batch alone, with its own batch statistics, and together with the target
         with running_statistics_kept(self.network):
-            alone = joint(self.network, *views)
-        *together, weak, strong = joint(self.network, *views, target.weak, target.strong)
+            alone = joint(self.network, *views, domains=domains)
+        views, domains = [*views, target.weak, target.strong], [*domains, target.domain, target.domain]
+        *together, weak, strong = joint(self.network, *views, domains=domains)
         scores = [torch.lerp(a, b, torch.rand_like(a)) for a, b in zip(alone, together, strict=True)]
 
         # 3: distribution alignment; 4: relative confidence threshold. Both know the source alone, what counts of it.

@@ -60,12 +60,14 @@ class DANN(Method):
         The domain classifier itself learns at full strength throughout (section 5.2.2).
         """
         source, target = batch["source"], batch["target"]
-        features = joint_features(self.network, source.weak, source.strong, target.weak, target.strong)
+        domains = [source.domain, source.domain, target.domain, target.domain]
+        views = (source.weak, source.strong, target.weak, target.strong)
+        features = joint_features(self.network, *views, domains=domains)
         strength = self.strength(batch.progress)
         # features last, so that of maps every place is told apart
         ours, theirs = (
-            self.domain(reverse_gradient(torch.cat(of_domain), strength).movedim(1, -1)).float()
-            for of_domain in (features[:2], features[2:])
+            self.domain(reverse_gradient(torch.cat(of_views), strength).movedim(1, -1)).float()
+            for of_views in (features[:2], features[2:])
         )
         self.log(domain_accuracy=0.5 * ((ours > 0).float().mean() + (theirs < 0).float().mean()))
         told = F.binary_cross_entropy_with_logits(ours, torch.ones_like(ours))

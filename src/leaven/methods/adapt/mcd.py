@@ -74,9 +74,10 @@ class MCD(Method):
         """A: source cross-entropy of both. B: that, less the discrepancy. C: the discrepancy."""
         source, target = batch["source"], batch["target"]
         if batch.phase == "generator":
-            return {"closer": self.discrepancy(*joint_features(self.network, target.weak))}
-        features = joint_features(self.network, *source.views.values())
+            return {"closer": self.discrepancy(*joint_features(self.network, target.weak, domains=[target.domain]))}
+        features = joint_features(self.network, *source.views.values(), domains=[source.domain] * len(source.views))
         labelled = self.source_loss(features, source)
         if batch.phase == "source":
             return {"source": labelled}
-        return {"kept": labelled, "apart": -self.discrepancy(*joint_features(self.network, target.weak))}
+        of_target = joint_features(self.network, target.weak, domains=[target.domain])
+        return {"kept": labelled, "apart": -self.discrepancy(*of_target)}

@@ -56,7 +56,9 @@ class MME(Method):
         """Cross-entropy of source and target labels alike (eq. 1) - λ · entropy of the target, reversed (eq. 3)."""
         labelled = {name: batch[name] for name in ("source", "target_labelled") if name in batch}
         views = [view for draw in labelled.values() for view in draw.views.values()]
-        *features, target = joint_features(self.network, *views, batch["target"].weak)
+        views.append(batch["target"].weak)
+        domains = [draw.domain for draw in (*labelled.values(), batch["target"]) for _ in draw.views]
+        *features, target = joint_features(self.network, *views, domains=domains)
         terms = {}
         for name, draw in labelled.items():
             own, features = features[: len(draw.views)], features[len(draw.views) :]

@@ -16,7 +16,7 @@ from leaven.errors import LeavenError
 from leaven.methods.base import Batch, Episode, Method, Stream
 from leaven.methods.ranges import COUNT, POSITIVE
 from leaven.nn.network import Network
-from leaven.nn.norm import batch_statistics
+from leaven.nn.normalising import batch_statistics
 
 
 class MAML(Method):

@@ -48,7 +48,7 @@ class Prototypical(Method):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Cross-entropy of the queries, softmax(−‖f(x) − c_k‖²) over the means c_k of the support (eq. 1 and 2)."""
         draw = batch["episodes"]
-        support, query = self.episode.split(wide(self.network.features(draw.plain)))
+        support, query = self.episode.split(wide(self.network.features(draw.plain, draw.domain)))
         _, labels = self.episode.split(draw.labels)
         scores = -squared_distances(query.flatten(1, 2), support.mean(2)).flatten(0, 1)
         self.log(accuracy=(scores.argmax(1) == labels.flatten()).float().mean())

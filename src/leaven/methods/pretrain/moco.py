@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from leaven.methods.base import Batch, Method, RunInfo, Stream
 from leaven.methods.ranges import COUNT, POSITIVE
 from leaven.nn.network import Network, pooled
-from leaven.nn.norm import grid, normalised_apart
+from leaven.nn.normalising import grid, normalised_apart
 from leaven.utils.collectives import gathered
 
 
@@ -86,9 +86,9 @@ class MoCo(Method):
         """−log of the softmax of q·k / τ over the item's own key and those of the queue, at its own (eq. 1)."""
         draw = batch["items"]
         along, across = grid(len(draw.rows), self.group)
-        with normalised_apart(along):
+        with normalised_apart(self.network, along):
             query = _encoded(self.network, self.projection, draw.cropped)
-        with torch.no_grad(), normalised_apart(across):
+        with torch.no_grad(), normalised_apart(self.key_network, across):
             self._trail()
             key = _encoded(self.key_network, self.key_projection, draw.cropped_2)
         own = (query * key).sum(1, keepdim=True)

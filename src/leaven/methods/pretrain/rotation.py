@@ -11,7 +11,7 @@ from torch import Tensor
 from leaven.errors import LeavenError
 from leaven.methods.base import Batch, Method, Stream
 from leaven.nn.build import linear_head
-from leaven.nn.network import Network, domain_of, joint_features, of_domain, pooled
+from leaven.nn.network import Network, joint_features, pooled
 
 TURNS = 4
 
@@ -46,14 +46,15 @@ class Rotation(Method):
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """The mean of H(k, p(image turned by k · 90°)) over k = 0 .. 3 and the images (eq. 2 and 3)."""
-        x = batch["items"].weak
+        x, domain = batch["items"].weak, batch["items"].domain
         if x.ndim != 4 or x.shape[2] != x.shape[3]:
             what = f"images of {x.shape[2]}x{x.shape[3]} pixels" if x.ndim == 4 else "feature vectors"
             raise LeavenError(
                 f"Rotation learns by turning square images, but it was given {what}; give --size, or choose moco."
             )
-        turned = [of_domain(torch.rot90(x, k, (2, 3)), domain_of(x)) for k in range(TURNS)]
-        scores = self.turn(torch.cat([pooled(features) for features in joint_features(self.network, *turned)])).float()
+        turned = [torch.rot90(x, k, (2, 3)) for k in range(TURNS)]
+        features = joint_features(self.network, *turned, domains=[domain] * TURNS)
+        scores = self.turn(torch.cat([pooled(of_turn) for of_turn in features])).float()
         turns = torch.arange(TURNS, device=x.device).repeat_interleave(len(x))
         self.log(accuracy=(scores.argmax(1) == turns).float().mean())
         return {"rotation": F.cross_entropy(scores, turns)}

@@ -50,7 +50,8 @@ class CoTraining(Method):
         """Of each network H(y, p) and H(the other's guess, p) on what the other is most confident of."""
         labelled, unlabelled = batch["labelled"], batch["unlabelled"]
         views = [(labelled.weak, unlabelled.weak), (labelled.weak_2, unlabelled.weak_2)]
-        scores = [member_scores(self.network, number, *seen) for number, seen in enumerate(views)]
+        domains = [labelled.domain, unlabelled.domain]
+        scores = [member_scores(self.network, number, *seen, domains=domains) for number, seen in enumerate(views)]
         share = self.share * batch.progress
         told = [confident(guessed(unknown), share) for _, unknown in scores]
         own = [cross_entropy(known, labelled.labels) for known, _ in scores]

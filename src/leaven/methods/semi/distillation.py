@@ -49,14 +49,14 @@ class Distillation(Method):
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """(1 − α) H(y, p) + α H(p', p), p and the teacher's p' at temperature τ (eq. 2 and 3)."""
-        x = batch["unlabelled"].weak
+        x, domain = batch["unlabelled"].weak, batch["unlabelled"].domain
         with torch.no_grad():
             target = (batch.teacher(x).float() / self.temperature).softmax(1)
         if self.alpha == 1:
-            (scores,), terms = joint(self.network, x), {}
+            (scores,), terms = joint(self.network, x, domains=[domain]), {}
         else:
             labelled = batch["labelled"]
-            own, scores = joint(self.network, labelled.weak, x)
+            own, scores = joint(self.network, labelled.weak, x, domains=[labelled.domain, domain])
             terms = {"labelled": (1 - self.alpha) * cross_entropy(own, labelled.labels)}
         taught = -(target * (scores / self.temperature).log_softmax(1)).sum(1).mean()
         self.log(agreement=(scores.argmax(1) == target.argmax(1)).float().mean())

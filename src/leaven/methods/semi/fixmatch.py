@@ -68,7 +68,8 @@ class FixMatch(Method):
         """H(y, p(α(x))) + λ_u · mean of 1[max q ≥ τ] · H(argmax q, p(A(u))), q = p(α(u)) (eq. 3 and 4)."""
         labelled, unlabelled = batch["labelled"], batch["unlabelled"]
         learner = unlabelled.views[self.view]
-        scores, weak, strong = joint(self.network, labelled.weak, unlabelled.weak, learner)
+        domains = [labelled.domain, unlabelled.domain, unlabelled.domain]
+        scores, weak, strong = joint(self.network, labelled.weak, unlabelled.weak, learner, domains=domains)
         guess = guessed(weak)
         if self.aligned is not None:
             guess = self.aligned(guess, labelled.labels)

@@ -52,7 +52,8 @@ class FlexMatch(Method):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """H(y, p) + λ · mean of 1[max q > T(argmax q)] · H(argmax q, p(A(u))), q = p(α(u)) (eq. 8 to 10)."""
         labelled, unlabelled = batch["labelled"], batch["unlabelled"]
-        scores, weak, strong = joint(self.network, labelled.weak, unlabelled.weak, unlabelled.strong)
+        domains = [labelled.domain, unlabelled.domain, unlabelled.domain]
+        scores, weak, strong = joint(self.network, labelled.weak, unlabelled.weak, unlabelled.strong, domains=domains)
         confidence, pseudo = guessed(weak).max(1)
         thresholds = self._thresholds(weak.shape[1])
         self._learn(unlabelled.rows, torch.where(confidence > self.threshold, pseudo, -1))

@@ -64,7 +64,8 @@ class FreeMatch(Method):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """H(y, p) + w_u · mean of 1[max q ≥ τ_t(argmax q)] · H(argmax q, p(A(u))) + w_f · L_f."""
         labelled, unlabelled = batch["labelled"], batch["unlabelled"]
-        scores, weak, strong = joint(self.network, labelled.weak, unlabelled.weak, unlabelled.strong)
+        domains = [labelled.domain, unlabelled.domain, unlabelled.domain]
+        scores, weak, strong = joint(self.network, labelled.weak, unlabelled.weak, unlabelled.strong, domains=domains)
         guess = guessed(weak)
         confidence, pseudo = guess.max(1)
 

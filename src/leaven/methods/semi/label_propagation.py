@@ -85,7 +85,8 @@ class LabelPropagation(Method):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """H(y, p) + mean of ω_i · ζ_c · H(ŷ, p) (eq. 11)."""
         labelled, unlabelled = batch["labelled"], batch["unlabelled"]
-        scores, guesses = joint(self.network, labelled.weak, unlabelled.weak)
+        domains = [labelled.domain, unlabelled.domain]
+        scores, guesses = joint(self.network, labelled.weak, unlabelled.weak, domains=domains)
         pseudo, certainty = self.labels[unlabelled.rows], self.certainty[unlabelled.rows]
         loss = (F.cross_entropy(guesses, pseudo, reduction="none") * certainty * self.balance[pseudo]).mean()
         self.log(certainty=certainty.mean())

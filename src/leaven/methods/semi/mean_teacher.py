@@ -11,7 +11,7 @@ from leaven.methods.base import Batch, Method, Stream
 from leaven.methods.losses import cross_entropy, ramp_up, squared_error
 from leaven.methods.ranges import NOT_NEGATIVE, POSITIVE, SHARE
 from leaven.nn.network import Network, joint
-from leaven.nn.norm import normalising_as
+from leaven.nn.normalising import normalising_as
 
 
 class MeanTeacher(Method):
@@ -50,9 +50,10 @@ class MeanTeacher(Method):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """H(y, p) + w(t) · mean of (p(α(u)) − p'(α'(u)))², p' the teacher's (eq. 1)."""
         labelled, unlabelled = batch["labelled"], batch["unlabelled"]
-        scores, student = joint(self.network, labelled.weak, unlabelled.weak)
+        domains = [labelled.domain, unlabelled.domain]
+        scores, student = joint(self.network, labelled.weak, unlabelled.weak, domains=domains)
         with torch.no_grad(), normalising_as(self.network, batch.averaged):  # beside the same items too
-            _, teacher = joint(batch.averaged, labelled.weak, unlabelled.weak_2)
+            _, teacher = joint(batch.averaged, labelled.weak, unlabelled.weak_2, domains=domains)
         consistency = squared_error(student, teacher.softmax(1))
         return {
             "labelled": cross_entropy(scores, labelled.labels),

@@ -11,8 +11,8 @@ from torch import Tensor
 from leaven.methods.base import Batch, Method, Stream
 from leaven.methods.losses import mean_guess, mix_up, sharpen, squared_error
 from leaven.methods.ranges import NOT_NEGATIVE, POSITIVE, SHARE
-from leaven.nn.network import Network, joint, together
-from leaven.nn.norm import running_statistics_kept
+from leaven.nn.network import Network, domain_of_all, joint, together
+from leaven.nn.normalising import running_statistics_kept
 
 
 class MixMatch(Method):
@@ -50,14 +50,16 @@ class MixMatch(Method):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """H(y', p(x')) + λ_u(t) · mean of (q' − p(u'))² over the mixed items (eq. 2 to 5)."""
         labelled, unlabelled = batch["labelled"], batch["unlabelled"]
-        views = (unlabelled.weak, unlabelled.weak_2)
+        views, domains = (unlabelled.weak, unlabelled.weak_2), [unlabelled.domain] * 2
         with torch.no_grad(), running_statistics_kept(self.network):
-            guess = sharpen(mean_guess(joint(self.network, *views)), self.temperature)  # eq. 6 and 7
+            guess = sharpen(mean_guess(joint(self.network, *views, domains=domains)), self.temperature)  # eq. 6, 7
         known = F.one_hot(labelled.labels, guess.shape[1]).float()
         x, y = mix_up(together(labelled.weak, *views), torch.cat([known, guess, guess]), self.alpha)
 
         sizes = [len(known), 2 * len(guess)]
-        mixed, mixed_unlabelled = self.network(x).float().split(sizes)
+        # a mixed item is of the domain of the one that it is nearer to
+        [scores] = joint(self.network, x, domains=[domain_of_all([labelled.domain, *domains])])
+        mixed, mixed_unlabelled = scores.split(sizes)
         target, target_unlabelled = y.split(sizes)
         rise = min(1.0, batch.progress / self.warmup) if self.warmup else 1.0
         return {

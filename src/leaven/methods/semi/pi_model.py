@@ -46,7 +46,8 @@ class PiModel(Method):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """H(y, z) + w(t) · mean over items and classes of (z − z̃)², w(t) = w_max · exp(−5 (1 − t)²)."""
         labelled, unlabelled = batch["labelled"], batch["unlabelled"]
-        scores, one, other = joint(self.network, labelled.weak, unlabelled.weak, unlabelled.weak_2)
+        domains = [labelled.domain, unlabelled.domain, unlabelled.domain]
+        scores, one, other = joint(self.network, labelled.weak, unlabelled.weak, unlabelled.weak_2, domains=domains)
         rise = ramp_up(batch.progress, self.warmup)
         return {
             "labelled": cross_entropy(scores, labelled.labels),

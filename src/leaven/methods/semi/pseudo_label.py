@@ -44,7 +44,8 @@ class PseudoLabel(Method):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """H(y, p) + α(t) · mean over unlabelled items of 1[max p ≥ τ] · H(argmax p, p) (eq. 15)."""
         labelled, unlabelled = batch["labelled"], batch["unlabelled"]
-        scores, guesses = joint(self.network, labelled.weak, unlabelled.weak)
+        domains = [labelled.domain, unlabelled.domain]
+        scores, guesses = joint(self.network, labelled.weak, unlabelled.weak, domains=domains)
         confidence, pseudo = guessed(guesses).max(1)
         mask = (confidence >= self.threshold).float()
         self.log(mask_rate=mask.mean())

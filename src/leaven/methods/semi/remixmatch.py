@@ -14,8 +14,8 @@ from leaven.methods.base import Batch, Method, RunInfo, Stream, StreamBatch
 from leaven.methods.losses import mean_guess, mix_up, sharpen
 from leaven.methods.ranges import COUNT, NOT_NEGATIVE, POSITIVE, SHARE
 from leaven.nn.build import linear_head
-from leaven.nn.network import Network, domain_of, joint, joint_features, of_domain, pooled, together
-from leaven.nn.norm import running_statistics_kept
+from leaven.nn.network import Network, domain_of_all, joint, joint_features, pooled, together
+from leaven.nn.normalising import running_statistics_kept
 
 TURNS = 4  # quarters
 
@@ -95,8 +95,11 @@ class ReMixMatch(Method):
         target, target_unlabelled = y.split(sizes)
         strong = views[1]
         turns = torch.arange(len(strong), device=strong.device) % TURNS
-        turned = [of_domain(self._turned(strong, turns), domain_of(strong))] if self.rotation else []
-        features = joint_features(self.network, x, strong, *turned)
+        turned = [self._turned(strong, turns)] if self.rotation else []
+        # a mixed item is of the domain of the one that it is nearer to
+        mixed_domain = domain_of_all([labelled.domain, *[unlabelled.domain] * len(views)])
+        domains = [mixed_domain, *[unlabelled.domain] * (1 + len(turned))]
+        features = joint_features(self.network, x, strong, *turned, domains=domains)
         mixed, mixed_unlabelled, alone = self.network.head(torch.cat(features[:2])).float().split([*sizes, len(guess)])
         rise = min(1.0, batch.progress / self.warmup) if self.warmup else 1.0
         terms = {
@@ -112,7 +115,7 @@ class ReMixMatch(Method):
         """q: of the weak view (or the mean of two), aligned, sharpened."""
         views = [view for name, view in unlabelled.views.items() if name.startswith("weak")]
         with torch.no_grad(), running_statistics_kept(self.network):
-            guess = mean_guess(joint(self.network, *views))
+            guess = mean_guess(joint(self.network, *views, domains=[unlabelled.domain] * len(views)))
         if self.aligned is not None:
             guess = self.aligned(guess, labels)
         return sharpen(guess, self.temperature)

@@ -67,7 +67,8 @@ class SoftMatch(Method):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """H(y, p) + mean of λ(p(α(u))) · H(argmax p(α(u)), p(A(u)))."""
         labelled, unlabelled = batch["labelled"], batch["unlabelled"]
-        scores, weak, strong = joint(self.network, labelled.weak, unlabelled.weak, unlabelled.strong)
+        domains = [labelled.domain, unlabelled.domain, unlabelled.domain]
+        scores, weak, strong = joint(self.network, labelled.weak, unlabelled.weak, unlabelled.strong, domains=domains)
         guess = guessed(weak)
         pseudo = guess.argmax(1)
         if self.alignment:

@@ -62,7 +62,8 @@ class UDA(Method):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """H(y, p) + λ · mean of 1[max p > β] · KL(sharpen(p(α(u))) ‖ p(A(u))) (eq. 1)."""
         labelled, unlabelled = batch["labelled"], batch["unlabelled"]
-        scores, weak, strong = joint(self.network, labelled.weak, unlabelled.weak, unlabelled.strong)
+        domains = [labelled.domain, unlabelled.domain, unlabelled.domain]
+        scores, weak, strong = joint(self.network, labelled.weak, unlabelled.weak, unlabelled.strong, domains=domains)
         guess = guessed(weak)
         mask = (guess.amax(1) > self.threshold).to(torch.float32)
         self.log(mask_rate=mask.mean())

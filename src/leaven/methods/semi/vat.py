@@ -12,8 +12,8 @@ from torch import Tensor
 from leaven.methods.base import Batch, Method, Stream
 from leaven.methods.losses import cross_entropy, entropy, ramp_up
 from leaven.methods.ranges import COUNT, NOT_NEGATIVE, POSITIVE, SHARE
-from leaven.nn.network import Network, domain_of, joint, of_domain
-from leaven.nn.norm import running_statistics_kept
+from leaven.nn.network import Network, joint
+from leaven.nn.normalising import running_statistics_kept
 
 
 class VAT(Method):
@@ -60,9 +60,9 @@ class VAT(Method):
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """H(y, p) + α · KL(p(u) ‖ p(u + r_adv)) + the entropy of p(u) (eq. 5, 8 and 20)."""
-        labelled, x = batch["labelled"], batch["unlabelled"].weak
-        scores, clean = joint(self.network, labelled.weak, x)
-        with running_statistics_kept(self.network):
+        labelled, x, domain = batch["labelled"], batch["unlabelled"].weak, batch["unlabelled"].domain
+        scores, clean = joint(self.network, labelled.weak, x, domains=[labelled.domain, domain])
+        with running_statistics_kept(self.network), self.network.told(domain):
             # normalised by the same items as what it is compared with, so that nothing but the step makes a difference
             with torch.no_grad():
                 target = self.network(x).float().softmax(1)
@@ -96,6 +96,5 @@ class VAT(Method):
 
     def _divergence(self, x: Tensor, step: Tensor, target: Tensor) -> Tensor:
         """Mean of KL(target ‖ p(x + step)) over the items, or pixels."""
-        moved = of_domain(x + step, domain_of(x))
-        scores = self.network(moved).float()
+        scores = self.network(x + step).float()
         return (F.cross_entropy(scores, target, reduction="none") - entropy(target)).mean()
