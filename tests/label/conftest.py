@@ -8,7 +8,8 @@ import uvicorn
 from browser import CHROMIUM, FLAGS
 from fake_session import FakeSession, paint
 
-from leaven.label.web.server import create_app, listen
+from leaven.label.web.app import create_app
+from leaven.label.web.server import listen
 from leaven.label.web.thumbs import Thumbs
 
 

@@ -19,8 +19,9 @@ import uvicorn
 from fake_session import FakeSession, paint
 
 from leaven.label.web import connections, security
+from leaven.label.web.app import create_app
 from leaven.label.web.connections import Connection
-from leaven.label.web.server import create_app, listen
+from leaven.label.web.server import listen
 from leaven.label.web.thumbs import Thumbs
 
 TOKEN = "t" * 32

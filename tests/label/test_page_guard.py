@@ -6,7 +6,7 @@ import pytest
 from fake_session import FakeSession, paint
 from starlette.testclient import TestClient
 
-from leaven.label.web.server import create_app
+from leaven.label.web.app import create_app
 from leaven.label.web.thumbs import Thumbs
 
 TOKEN = "t" * 32

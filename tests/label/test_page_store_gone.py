@@ -7,7 +7,7 @@ from helpers_label import begin, event, half, tell
 from postgres_server import new_place
 from starlette.testclient import TestClient
 
-from leaven.label.web.server import create_app
+from leaven.label.web.app import create_app
 from leaven.label.web.thumbs import Thumbs
 
 

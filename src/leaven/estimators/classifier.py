@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from numbers import Integral, Real
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.metrics import accuracy_score
-from sklearn.utils import check_consistent_length, check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils import check_consistent_length
+from sklearn.utils.validation import check_is_fitted
 
-from leaven.data import Pool, read_arrays
-from leaven.data.readers.arrays import as_features
+from leaven.data import Pool
 from leaven.data.unlabelled import as_text
 from leaven.errors import LeavenError
+from leaven.estimators.items import validate_items
+from leaven.estimators.one_fit import one_fit_at_a_time
+from leaven.estimators.parameters import NESTED, options_of
 from leaven.estimators.targets import classes_of, domains, labelled
 from leaven.methods.base import Method
-from leaven.methods.registry import get
 from leaven.run.fit import fit
-from leaven.run.options import Options
 from leaven.study.auto import AUTO, fit_auto
 
 if TYPE_CHECKING:
     from sklearn.utils import Tags
-
-_LOCK = threading.Lock()
-_NESTED = ("hyperparameters", "plan")
 
 
 class LeavenClassifier(ClassifierMixin, BaseEstimator):
@@ -183,8 +176,8 @@ class LeavenClassifier(ClassifierMixin, BaseEstimator):
             raise
 
     def _fit(self, X: Any, y: Any, sample_domain: Any) -> LeavenClassifier:
-        items = self._items(X, reset=True)
-        options = self._options(images=self.image_shape_ is not None)
+        items = validate_items(self, X, reset=True)
+        options = options_of(self, images=self.image_shape_ is not None)
         y, known = labelled(y, self.unlabelled)
         check_consistent_length(items, y)
         self.classes_, numbers = classes_of(y[known], self.unlabelled)
@@ -192,7 +185,7 @@ class LeavenClassifier(ClassifierMixin, BaseEstimator):
         labels[known] = numbers
         domain = domains(sample_domain, len(y))
         pool = Pool(items, labels, domain=domain, classes=tuple(map(as_text, self.classes_.tolist())))  # type: ignore[arg-type]
-        with _alone(threads=1 if self.image_shape_ is None else None):
+        with one_fit_at_a_time(threads=1 if self.image_shape_ is None else None):
             if self.method == AUTO:
                 fitted, self.evidence_ = fit_auto(pool, None, options, progress=bool(self.verbose))
             else:
@@ -211,7 +204,7 @@ class LeavenClassifier(ClassifierMixin, BaseEstimator):
     def predict_proba(self, X: Any) -> np.ndarray:
         """The probability of each class, float64 ``(N, K)``, in the order of ``classes_``."""
         check_is_fitted(self)
-        probabilities = self.model_.predict_proba(self._items(X, reset=False)).astype(np.float64)
+        probabilities = self.model_.predict_proba(validate_items(self, X, reset=False)).astype(np.float64)
         return probabilities / probabilities.sum(axis=1, keepdims=True)
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
@@ -226,23 +219,23 @@ class LeavenClassifier(ClassifierMixin, BaseEstimator):
         check_consistent_length(predicted, y, sample_weight)
         if not known.any():
             raise LeavenError("No row of y is labelled, so there is nothing to score; hold labelled rows out.")
-        truth = y[known]
-        if truth.dtype == object and self.classes_.dtype != object:
-            truth = np.asarray(truth.tolist())
+        targets = y[known]
+        if targets.dtype == object and self.classes_.dtype != object:
+            targets = np.asarray(targets.tolist())
         weight = None if sample_weight is None else np.asarray(sample_weight)[known]
-        return float(accuracy_score(truth, predicted[known], sample_weight=weight))
+        return float(accuracy_score(targets, predicted[known], sample_weight=weight))
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The parameters; with ``deep``, entries of ``hyperparameters`` and ``plan`` too, as ``plan__clip``."""
         params = super().get_params(deep=deep)
-        for name in _NESTED if deep else ():
+        for name in NESTED if deep else ():
             if isinstance(params[name], Mapping):
                 params |= {f"{name}__{key}": value for key, value in params[name].items()}
         return params
 
     def set_params(self, **params: Any) -> LeavenClassifier:
         """Set parameters; ``hyperparameters__threshold=0.8`` sets one entry of that dictionary."""
-        entries = {key: params.pop(key) for key in list(params) if key.partition("__")[0] in _NESTED and "__" in key}
+        entries = {key: params.pop(key) for key in list(params) if key.partition("__")[0] in NESTED and "__" in key}
         super().set_params(**params)
         for key, value in entries.items():
             name, _, entry = key.partition("__")
@@ -253,88 +246,3 @@ class LeavenClassifier(ClassifierMixin, BaseEstimator):
         tags = super().__sklearn_tags__()
         tags.input_tags.three_d_array = True
         return tags
-
-    def _options(self, images: bool) -> Options:
-        """The parameters as the command line would have them; a small perceptron is fastest in float32 on the CPU."""
-        for name, kind in (("steps", Integral), ("batch_size", Integral), ("lr", Real), ("minutes", Real)):
-            value = getattr(self, name)
-            if (value is not None or kind is Integral) and (not isinstance(value, kind) or isinstance(value, bool)):
-                raise LeavenError(f"{name} is {value!r}, expected {'an integer' if kind is Integral else 'a number'}.")
-        for name in _NESTED:
-            if not isinstance(getattr(self, name), Mapping | None):
-                raise LeavenError(f"{name} is {getattr(self, name)!r}, expected a dictionary or None.")
-        method = self.method
-        if not isinstance(method, str | None) and not (isinstance(method, type) and issubclass(method, Method)):
-            raise LeavenError(f"method is {method!r}, expected a name or a subclass of leaven.Method.")
-        chosen = method if isinstance(method, type) else None if method in (None, AUTO) else get(method)
-        if chosen is not None and chosen.learns != "classes":
-            raise LeavenError(
-                f"The method {method!r} learns {chosen.learns}, not to tell the classes of y; give it as init, or "
-                "train it with `leaven fit`."
-            )
-        plan: dict[str, Any] = {
-            **({"steps": int(self.steps)} if self.minutes is None else {}),
-            "batch_size": int(self.batch_size),
-            "lr": self.lr if self.lr is None else float(self.lr),
-            "seed": self._seed(),
-            **({} if images else {"precision": "32-true", "accelerator": "cpu"}),
-        }
-        return Options(
-            method=None if method == AUTO else method,
-            hyperparameters=dict(self.hyperparameters or {}),
-            network=self.network,
-            pretrained=self.pretrained,
-            frozen=self.frozen,
-            resolution=self.resolution,
-            init=self.init,
-            plan={**plan, **(self.plan or {})},
-            flip=self.flip,
-            augment=self.augment,
-            validation=0.0,
-            baseline=False,
-            minutes=None if self.minutes is None else float(self.minutes),
-        )
-
-    def _seed(self) -> int:
-        generator = check_random_state(self.random_state)
-        if isinstance(self.random_state, Integral):
-            return int(self.random_state)
-        return int(generator.randint(2**31 - 1))
-
-    def _items(self, X: Any, *, reset: bool) -> np.ndarray:
-        """``X`` as a ``Pool`` holds it; with ``reset`` its form is noted, else compared."""
-        shape = np.shape(X) if isinstance(X, list | tuple) else getattr(X, "shape", ())
-        if len(shape) < 3:
-            if not reset and self.image_shape_ is not None:
-                raise LeavenError(f"X has the shape {tuple(shape)}, but images {self.image_shape_} were trained on.")
-            numbers = validate_data(self, X, reset=reset, dtype=(np.float64, np.float32), order="C")
-            items = as_features(numbers, precise=not reset and self.model_.spec.precise)
-            if reset:
-                self.image_shape_ = None
-            return items
-        items = read_arrays(X).items
-        if reset:
-            if not len(items):
-                raise LeavenError("X has no rows, expected some to learn from.")
-            self.image_shape_ = items.shape[1:]
-            self.n_features_in_ = int(np.prod(items.shape[1:]))
-        elif self.image_shape_ != items.shape[1:]:
-            trained = self.image_shape_ or f"rows of {self.n_features_in_} features"
-            raise LeavenError(f"X has images of shape {items.shape[1:]}, but {trained} were trained on.")
-        return items
-
-
-@contextmanager
-def _alone(threads: int | None) -> Iterator[None]:
-    """One fit at a time in a process, with so many threads of torch; ``None``: as many as torch has.
-
-    A step draws from torch's global generator, so two fits in threads of one process would disturb each other.
-    Steps on features are too small to share out: on two cores at work a second thread made them 25 times slower.
-    """
-    with _LOCK:
-        before = torch.get_num_threads()
-        torch.set_num_threads(threads or before)
-        try:
-            yield
-        finally:
-            torch.set_num_threads(before)
