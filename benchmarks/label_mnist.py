@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from leaven.label.session.items import item_id
-from leaven.label.session.session import PAUSE
+from leaven.label.session.training_scheduler import PAUSE
 
 from .label_page import chromium, command, labelling
 

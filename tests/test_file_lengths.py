@@ -8,7 +8,6 @@ PACKAGE = Path(leaven.__file__).parent
 LONGEST = 300
 TOO_LONG = {  # still to be split; nothing is ever added
     "cli/app.py",
-    "label/session/session.py",
     "nn/norm.py",
     "run/fit.py",
     "study/auto.py",

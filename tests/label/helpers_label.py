@@ -54,7 +54,7 @@ def tell(session, number, classes, probabilities, ranking=(), labelled=0):
     figures = {"labelled": labelled, "seq": seq, "classes": list(classes), "predicted": predicted}
     folder.write_json(where / rounds.PREDICTED, figures)
     Ranking(f"{number:04d}", seq, labelled, "margin", tuple(classes), names, np.array(ranking, np.int64), p).save(where)
-    session._heard({"says": number})
+    session._listener.receive({"ranked": number})
 
 
 def half(session, classes=2):

@@ -66,14 +66,14 @@ def test_who_pauses_has_a_model_trained(tmp_path, monkeypatch):
         def close(self):
             pass
 
-    session._trainer = Idle()
+    session._scheduler.worker = Idle()
     try:
         for number in range(5):
             (one,) = session.questions("ann", 1)
             say(session, "ann", one, label=session.classes[number % 2])
         session.status("ann")
         assert not asked
-        monkeypatch.setattr("leaven.label.session.session.PAUSE", -1.0)
+        monkeypatch.setattr("leaven.label.session.training_scheduler.PAUSE", -1.0)
         session.status("ann")
         assert asked == [2]
     finally:

@@ -58,7 +58,7 @@ def test_a_labelling_from_nothing(tmp_path):
     until(lambda: session.status("ann")["ranking"]["state"] == "done")
     cold = Ranking.load(rounds.cold(session.folder))
     assert cold.model == ""
-    audits = {session.items.names[row] for row in session._ask.audit.rows}
+    audits = {session.items.names[row] for row in session._picker.audit.rows}
     assert not audits & set(cold.names.tolist())
     first = [q for q in session.questions("ann", 4) if q.strategy == "default"]
     assert [q.name for q in first] == cold.names[cold.ranking][: len(first)].tolist()
@@ -113,7 +113,7 @@ def test_the_end_of_the_worker_is_a_sentence(tmp_path):
     session = begin(tmp_path, classes=CLASSES, train=True, every=12, plan=SHORT | {"steps": 100_000})
     answer(session, truth, 12)
     until(lambda: session.status("ann")["training"]["steps"] == 100_000)
-    os.kill(session._trainer._process.pid, signal.SIGKILL)
+    os.kill(session._scheduler.worker._process.pid, signal.SIGKILL)
     status = until(lambda: s if (s := session.status("ann"))["training"]["state"] == "failed" else None)
     assert "was killed (signal 9, SIGKILL), probably because memory ran out" in status["training"]["error"]
     log = (session.folder / "worker.log").read_text()
@@ -154,11 +154,11 @@ def test_a_round_that_was_trained_is_taken_up_after_the_end(tmp_path, monkeypatc
     names = sorted(write_digits(tmp_path / "images", 40))
     session = begin(tmp_path, classes=CLASSES, audit=0.0, plan=SHORT | {"steps": 3})
     for i, name in enumerate(names[:9]):
-        question = session._ask.question(session.items.rows[name], "random")
+        question = session._picker.question(session.items.rows[name], "random")
         say(session, "ann", question, label=CLASSES[i % 3])
     pool = read_pool(session.settings)
     trained_and_not_scored(session, monkeypatch, pool)
-    say(session, "ann", session._ask.question(session.items.rows[names[9]], "random"), label="1")  # after it
+    say(session, "ann", session._picker.question(session.items.rows[names[9]], "random"), label="1")  # after it
     model = (rounds.path(session.folder, 1) / "model.safetensors").read_bytes()
     assert not rounds.finished(session.folder)
     monkeypatch.setattr(learn, "fit", None)  # nothing is trained again
@@ -166,7 +166,7 @@ def test_a_round_that_was_trained_is_taken_up_after_the_end(tmp_path, monkeypatc
     worker = Worker(session.folder, str(session.folder / "labels.db"), "margin", None, queue.SimpleQueue())
     worker.tell = lambda **message: heard.append(message)
     worker.begin()
-    assert {"says": 1} in heard
+    assert {"ranked": 1} in heard
     assert rounds.finished(session.folder) == [1]
     assert (session.folder / "model.safetensors").read_bytes() == model
     said = Ranking.load(rounds.path(session.folder, 1))
@@ -196,7 +196,7 @@ def test_a_round_has_the_steps_that_its_minutes_allow(tmp_path, monkeypatch):
     plan = {name: value for name, value in SHORT.items() if name != "steps"}
     session = begin(tmp_path, classes=CLASSES, audit=0.0, plan=plan, minutes=2.0)
     for i, name in enumerate(names[:9]):
-        say(session, "ann", session._ask.question(session.items.rows[name], "random"), label=CLASSES[i % 3])
+        say(session, "ann", session._picker.question(session.items.rows[name], "random"), label=CLASSES[i % 3])
     told = []
     settings = type(session.settings).load(session.folder)
     learn.train(
@@ -240,9 +240,9 @@ folder = Path(sys.argv[1])
 session = open_session(folder / "images", folder / "run", classes=("a", "b"), annotator="ann",
                        options={"plan": {"steps": 100_000, "probes": 0}, "every": 6})
 until = time.monotonic() + 60
-while session._trainer.training["state"] == "starting" and time.monotonic() < until:
+while session._scheduler.worker.training["state"] == "starting" and time.monotonic() < until:
     time.sleep(0.05)
-print(session._trainer._process.pid, flush=True)
+print(session._scheduler.worker._process.pid, flush=True)
 for i in range(10_000):
     for question in session.questions("ann", 1):
         print(say(session, "ann", question, label="ab"[i % 2])["event"], flush=True)
@@ -312,7 +312,7 @@ def test_a_run_of_fit_suggests_at_once(tmp_path, monkeypatch):
     assert session.classes == CLASSES
     assert session.status("ann")["items"] == 78
     until(lambda: rounds.finished(session.folder) == [0])
-    until(lambda: session._ask.news is not None)
+    until(lambda: session._picker.live is not None)
     asked = session.questions("ann", 8)
     assert all(q.name.startswith("unlabelled/") for q in asked)
     assert all(q.suggestion in CLASSES for q in asked if q.strategy != "audit")

@@ -129,7 +129,7 @@ def test_a_status_says_that_the_store_cannot_be_read_and_the_page_opens_all_the_
     assert "cannot be reached" in opened.json()["status"]["store"]
     assert opened.json()["status"]["classes"] == ["cat", "dog"]
     assert len(page.post("/api/questions", json={"n": 5}).json()["questions"]) == 5
-    session._heard({"training": {"state": "idle"}})  # the thread that listens to the worker lives on
+    session._listener.receive({"training": {"state": "idle"}})  # the thread that listens to the worker lives on
     change = {"type": "class", "annotator": "ann", "event": event(), "kind": "class_add", "label": "owl", "old": ""}
     assert page.post("/api/send", json={"entries": [change]}).status_code == 503
     mortal.start()

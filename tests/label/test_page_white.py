@@ -105,7 +105,7 @@ def test_a_labelling_keeps_what_was_stated(images, tmp_path):
 
 def test_what_the_worker_found_is_what_the_page_shows(images, tmp_path):
     session = begin(tmp_path)
-    session._heard({"white": {"integers": 65535}})
+    session._listener.receive({"white": {"integers": 65535}})
     assert session.items.white == White(65535)
     session.close()
 

@@ -43,7 +43,7 @@ def test_questions_are_held_and_not_repeated(session):
 def test_a_hold_ends(tmp_path):
     session = begin(tmp_path, 3)
     now = [0.0]
-    session._ask.queue.clock = lambda: now[0]
+    session._picker.queue.clock = lambda: now[0]
     mine = session.questions("ann", 3)
     assert not session.questions("bob", 1)
     now[0] = 500.0
@@ -117,11 +117,11 @@ def test_an_answer_that_is_kept_although_its_receipt_was_lost_is_ok_whatever_the
         patch.setattr(dialect, "do_commit", lost)
         with pytest.raises(Unavailable):
             session.answer("ann", **said)
-    tell_ = session._refresh
-    monkeypatch.setattr(session, "_refresh", lambda: None)  # nobody has read it yet
+    refresh = session._client.refresh
+    monkeypatch.setattr(session._client, "refresh", lambda: None)  # nobody has read it yet
     tell(session, 1, ("cat", "dog"), half(session), range(100))
-    session._ask.queue.holds.clear()
-    monkeypatch.setattr(session, "_refresh", tell_)
+    session._picker.queue.holds.clear()
+    monkeypatch.setattr(session._client, "refresh", refresh)
     assert session.answer("ann", **said)["labelled"] == 1
     assert [e.label for e in session.store.events() if e.kind == "label"] == ["dog"]
 
@@ -146,8 +146,8 @@ def test_every_fifth_is_an_audit_item_of_a_random_sample(tmp_path):
         assert one.suggestion in ("cat", "dog")  # kept of an audit item too, though nobody saw it
     session.close()
     other = begin(tmp_path, 100)  # the sample does not depend on what was labelled
-    assert set(other._ask.audit.rows) == set(session._ask.audit.rows)
-    assert len(other._ask.audit.rows) == 20
+    assert set(other._picker.audit.rows) == set(session._picker.audit.rows)
+    assert len(other._picker.audit.rows) == 20
     other.close()
 
 
@@ -206,7 +206,7 @@ def test_skip_passes_on_and_unsure_is_an_answer(tmp_path):
     assert session.store.state().labels() == {c.name: "cat", d.name: "cat"}
     say(session, "bob", b)
     assert session.status("bob")["unsure"] == 0
-    session._ask.queue.holds.clear()  # bob went away
+    session._picker.queue.holds.clear()  # bob went away
     (again,) = session.questions("ann", 4)  # nothing else is left: what was skipped comes back, the unsure one does not
     assert again.item == a.item
     say(session, "ann", again, label="dog")
@@ -272,7 +272,7 @@ def test_grid_of_the_surest_and_never_of_audit_items(session):
     assert {q.suggestion for q in found["questions"]} == {"dog"}
     sure = [q.confidence for q in found["questions"]]
     assert sure == sorted(sure, reverse=True)
-    audits = {session.items.ids[row] for row in session._ask.audit.rows}
+    audits = {session.items.ids[row] for row in session._picker.audit.rows}
     assert not audits & {q.item for q in session.grid("ann", "dog", 100)["questions"]}
     open_ = {c["label"]: c["count"] for c in found["choices"]}
     assert sum(open_.values()) == 80
@@ -322,7 +322,7 @@ def test_what_was_left_out_of_a_class_is_offered_again_by_another_model_only(ses
     for who in ("ann", "bob"):
         found = session.grid(who, "dog", 100)
         assert not set(out) & {q.item for q in found["questions"]}
-        session._ask.queue.holds.clear()
+        session._picker.queue.holds.clear()
     left = {c["label"]: c["count"] for c in found["choices"]}
     assert left["dog"] == len(found["questions"])
     tell(session, 2, ("cat", "dog"), half(session), range(100))
@@ -403,7 +403,7 @@ def test_an_npz_that_was_written_anew_takes_no_answers_for_what_nobody_saw(tmp_p
         say(session, "ann", two, version=two.version)
     session.close()
     session = open_session(tmp_path / "run", train=False)
-    assert session._ask.question(session.items.row(two.item), "x").version != two.version
+    assert session._picker.question(session.items.row(two.item), "x").version != two.version
     session.close()
 
 
@@ -440,7 +440,7 @@ def test_what_cannot_be_read_is_passed_over_with_a_note(session):
     assert "truncated" in session.status("ann")["notes"][0]
     assert session.status("ann")["items"] == 99
     assert question.item not in {q.item for q in session.questions("ann", 100)}
-    session._heard({"unreadable": {session.items.names[7]: "no image", "gone.png": "x"}})
+    session._listener.receive({"unreadable": {session.items.names[7]: "no image", "gone.png": "x"}})
     assert session.status("ann")["items"] == (98 if session.items.ids[7] != question.item else 99)
 
 
@@ -507,7 +507,7 @@ def test_what_cannot_be_opened(tmp_path):
 
 def test_two_servers_do_not_share_a_labelling_on_windows_either(session, monkeypatch):
     monkeypatch.setitem(sys.modules, "fcntl", None)  # as there
-    lock = session._own
+    lock = session._folder_lock
     for _ in range(2):
         with pytest.raises(LeavenError, match="is being labelled by another process already"):
             Lock(session.folder)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -20,10 +21,12 @@ class AnswerIndex:
     ----------
     store : the labels
     rows : row of each item by its name; the store may know items that are not among them
+    initial : classes of the items that had a label before, one for each
     """
 
-    def __init__(self, store: Store, rows: Mapping[str, int]):
+    def __init__(self, store: Store, rows: Mapping[str, int], initial: Collection[str] = ()):
         self.store, self._rows = store, rows
+        self._initial = sorted(set(initial))
         self.state: State = State((), 0, {}, {})
         self.renames = Renames()
         self.events: dict[str, Event] = {}  # all, by id
@@ -68,6 +71,32 @@ class AnswerIndex:
             return [event]
         found = [self.events[id_] for id_ in self._accepted[_acceptance(self.events[event.id])]]
         return [now for other in found if (now := self.stands(other.id)) is not None]
+
+    def per_class(self) -> dict[str, int]:
+        """How many labels there are to learn from, by class; of those from before one for each class."""
+        count = dict.fromkeys(self.state.classes, 0)
+        for name in self.renames.now(self._initial, 0):
+            if name in count:
+                count[name] += 1
+        for row in self.labelled - self.audited:
+            for event in self.answers[row].values():
+                if event.kind == "label":
+                    count[event.label] += 1
+                    break
+        return count
+
+    def status(self, annotator: str) -> dict[str, Any]:
+        """Counts of the session's status."""
+        mine: Mapping[str, int] = self.kinds.get(annotator, {})
+        return {
+            "classes": list(self.state.classes),
+            "labelled": len(self.labelled),
+            "mine": sum(mine.get(kind, 0) for kind in ("label", "mask")),
+            "skipped": self.skipped,
+            "unsure": self.unsure,
+            "counts": {name: self.classes[name] for name in self.state.classes},
+            "divided": self.classes[""],
+        }
 
     def stands(self, id_: str) -> Event | None:
         """The answer of this id, where it stands."""

@@ -40,11 +40,11 @@ class Figures:
 
     Parameters
     ----------
-    settings, items, tally : of the labelling
+    settings, items, index : of the labelling
     """
 
-    def __init__(self, settings: Settings, items: ItemIndex, tally: AnswerIndex):
-        self.settings, self.items, self.tally = settings, items, tally
+    def __init__(self, settings: Settings, items: ItemIndex, index: AnswerIndex):
+        self.settings, self.items, self.index = settings, items, index
         self.rounds: list[dict[str, Any]] = []  # of each round, what its model takes the audit items for
         self._made: tuple[Any, dict[str, Any]] = ((), {})
 
@@ -57,22 +57,21 @@ class Figures:
                 found.append(asdict(read_json(path, Predicted, "its round is not drawn")))
         return found
 
-    def now(self, per_class: dict[str, int], trains: bool, training: bool) -> dict[str, Any]:
+    def now(self, trains: bool, training: bool) -> dict[str, Any]:
         """``audit``, ``curve`` and ``sentence`` of the status.
 
         Parameters
         ----------
-        per_class : labels to learn from
         trains : whether models are trained at all
         training : whether one is being trained
         """
-        tally = self.tally
-        key = (len(self.rounds), len(tally.renames), tally.state.seq, training, trains)
+        index = self.index
+        key = (len(self.rounds), len(index.renames), index.state.seq, training, trains)
         if self._made[0] == key:
             return self._made[1]
-        votes = tally.state.votes
-        true = audit.truth({name: votes[name] for row in tally.audited if (name := self.items.names[row]) in votes})
-        hits = [audit.right(audit.as_called_now(found, tally.renames), true) for found in self.rounds]
+        votes = index.state.votes
+        true = audit.truth({name: votes[name] for row in index.audited if (name := self.items.names[row]) in votes})
+        hits = [audit.right(audit.as_called_now(found, index.renames), true) for found in self.rounds]
         curve = [
             {"labels": found["labelled"]} | {k: v for k, v in audit.figures(right).items() if k not in ("n", "right")}
             for found, right in zip(self.rounds, hits, strict=True)
@@ -82,8 +81,9 @@ class Figures:
         elif not trains:
             text = NO_TRAINING
         else:
+            per_class = index.per_class()
             missing = sum(not n for n in per_class.values())
-            text = waiting(len(per_class), missing, left(len(tally.labelled), 0, self.settings.every), training)
+            text = waiting(len(per_class), missing, left(len(index.labelled), 0, self.settings.every), training)
         judged = audit.figures(hits[-1] if hits else np.zeros(0, bool))
         self._made = (key, {"audit": judged, "curve": curve, "sentence": text})
         return self._made[1]

@@ -27,7 +27,7 @@ def default(items: ItemIndex, unlabelled: str | None = None) -> str:
     return FOLDERS if any(map(ranking, first_parts(items.names[: items.count]))) else NONE
 
 
-def read_known(settings: Settings, items: ItemIndex, run: Path) -> dict[str, str]:
+def read_initial_labels(settings: Settings, items: ItemIndex, run: Path) -> dict[str, str]:
     """Class of each item that has one already, by name.
 
     Raises

@@ -6,7 +6,7 @@ import hashlib
 import io
 import mimetypes
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import cached_property, partial
 from pathlib import Path
@@ -107,6 +107,10 @@ class ItemIndex:
     def row(self, id_: str) -> int:
         """Number of the item; `KeyError` where there is none."""
         return self._rows_of_ids[id_]
+
+    def rows_of(self, ids: Iterable[str]) -> list[int]:
+        """Numbers of those of the items that there are."""
+        return [row for id_ in ids if (row := self._rows_of_ids.get(id_)) is not None]
 
     def name(self, id_: str) -> str:
         """Name of the item; `KeyError` where there is none."""

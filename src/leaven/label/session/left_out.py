@@ -32,13 +32,13 @@ class LeftOut:
     items: dict[str, str]
 
 
-def keep(run: Path, ranking: Ranking, items: Mapping[str, str]) -> None:
+def save(run: Path, ranking: Ranking, items: Mapping[str, str]) -> None:
     """Write what was left out of this model's guesses: name of an item → event. A full disk is no reason to fail."""
     with suppress(OSError), whole(run / FILE) as part:
         part.write_text(json.dumps(asdict(LeftOut(ranking.model, ranking.seq, dict(items)))))
 
 
-def read(run: Path, ranking: Ranking) -> dict[str, str]:
+def load(run: Path, ranking: Ranking) -> dict[str, str]:
     """What was left out of the guesses of this very model; nothing where the file is of another, gone or damaged."""
     try:
         found: LeftOut = read_json(run / FILE, LeftOut, AGAIN)

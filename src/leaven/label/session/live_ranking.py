@@ -17,13 +17,13 @@ class LiveRanking:
 
     Parameters
     ----------
-    says : as the worker wrote it
+    ranking : as the worker wrote it
     rows : row of each item by its name; items that are gone are passed over, new ones have no prediction
     reserved : bool ``(N,)``, rows that are only ever asked about as audit items
     """
 
     def __init__(self, ranking: Ranking, rows: Mapping[str, int], reserved: np.ndarray):
-        self.says = ranking
+        self.ranking = ranking
         names = ranking.names.tolist()
         self._rows = np.array([rows.get(name, -1) for name in names], np.int64)
         self._place = np.full(len(reserved), -1, np.int64)
@@ -37,7 +37,7 @@ class LiveRanking:
 
     def rename(self, renames: Renames) -> None:
         """Call the classes by their present names."""
-        classes = renames.now(self.says.classes, self.says.seq)
+        classes = renames.now(self.ranking.classes, self.ranking.seq)
         if classes != self.classes:
             self.classes = classes
             for name in ("guesses", "by_class"):
@@ -51,9 +51,9 @@ class LiveRanking:
     def suggestion(self, row: int) -> tuple[str, float | None]:
         """What the model takes an item for, and how surely; nothing where there is no model or it never saw it."""
         place = self._place[row]
-        if self.says.probabilities is None or place < 0 or not any(self.classes):
+        if self.ranking.probabilities is None or place < 0 or not any(self.classes):
             return "", None
-        p = np.where(named(self.classes), self.says.probabilities[place], -1.0)
+        p = np.where(named(self.classes), self.ranking.probabilities[place], -1.0)
         best = int(p.argmax())
         return self.classes[best] or "", float(p[best])
 
@@ -61,8 +61,8 @@ class LiveRanking:
     def guesses(self) -> tuple[np.ndarray, np.ndarray]:
         """For each row of the items the number of its class, −1 where there is none, and the confidence."""
         guess, sure = np.full(len(self._place), -1, np.int64), np.zeros(len(self._place), np.float32)
-        if self.says.probabilities is not None and any(self.classes):
-            p = np.where(named(self.classes), np.asarray(self.says.probabilities), -1.0)
+        if self.ranking.probabilities is not None and any(self.classes):
+            p = np.where(named(self.classes), np.asarray(self.ranking.probabilities), -1.0)
             there = self._rows >= 0
             guess[self._rows[there]], sure[self._rows[there]] = p.argmax(1)[there], p.max(1)[there]
         return guess, sure
@@ -79,6 +79,6 @@ class LiveRanking:
 
     def warm(self) -> LiveRanking:
         """Compute now what the grid needs, so that no request has to wait for it."""
-        if self.says.probabilities is not None:
+        if self.ranking.probabilities is not None:
             _ = self.by_class
         return self

@@ -81,12 +81,12 @@ class Queue:
 
     Parameters
     ----------
-    tally : what was answered
+    index : what was answered
     closed : bool ``(N,)``, rows that are never asked about: known before, or not to be read
     twice : bool ``(N,)``, rows of which two people are asked
     """
 
-    tally: AnswerIndex
+    index: AnswerIndex
     closed: np.ndarray
     twice: np.ndarray
     clock: Callable[[], float] = time.monotonic
@@ -99,13 +99,13 @@ class Queue:
 
     def done(self, row: int) -> bool:
         """Whether nobody needs to be asked any more."""
-        return bool(self.closed[row]) or (row in self.tally.labelled and self.tally.labellers(row) >= self.wanted(row))
+        return bool(self.closed[row]) or (row in self.index.labelled and self.index.labellers(row) >= self.wanted(row))
 
     def free(self, row: int, annotator: str, again: bool = False) -> bool:
         """Whether this person may be asked; with ``again``, about what the person skipped as well."""
         if self.done(row):
             return False
-        stands = self.tally.standing(row, annotator)
+        stands = self.index.standing(row, annotator)
         if stands is not None and not (again and stands.kind == "skip"):
             return False
         by = self.holds.get(row)
@@ -113,7 +113,7 @@ class Queue:
             return True
         now = self.clock()
         others = sum(hold.until > now for who, hold in by.items() if who != annotator)
-        return others + self.tally.labellers(row) < self.wanted(row)
+        return others + self.index.labellers(row) < self.wanted(row)
 
     def hold(self, row: int, annotator: str, question: Question) -> Question:
         """Keep a question for a person."""
@@ -152,13 +152,13 @@ class Queue:
         return [
             row
             for row, by in self.holds.items()
-            if row not in self.tally.labelled and any(hold.until > now for hold in by.values())
+            if row not in self.index.labelled and any(hold.until > now for hold in by.values())
         ]
 
     def changed(self, rows: Iterable[int]) -> None:
         """Note which of these rows wait for a second person now."""
         for row in rows:
-            if self.twice[row] and self.tally.labellers(row) == 1 and not self.closed[row]:
+            if self.twice[row] and self.index.labellers(row) == 1 and not self.closed[row]:
                 self.second.setdefault(row)
             else:
                 self.second.pop(row, None)

@@ -47,10 +47,10 @@ class Renames:
         return found
 
 
-def called(known: Mapping[str, str], events: Iterable[Event]) -> dict[str, str | None]:
+def rename_labels(labels: Mapping[str, str], events: Iterable[Event]) -> dict[str, str | None]:
     """Labels that were there before the first event, by the present names; ``None`` of removed classes."""
     renames = Renames()
     renames.add(events)
-    classes = sorted(set(known.values()))
+    classes = sorted(set(labels.values()))
     now = dict(zip(classes, renames.now(classes, 0), strict=True))
-    return {item: now[label] for item, label in known.items()}
+    return {item: now[label] for item, label in labels.items()}

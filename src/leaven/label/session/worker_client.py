@@ -29,11 +29,11 @@ class WorkerClient:
     run : the run folder
     store : where the labels are, a path or a URL; told through a pipe, for it may hold a password
     strategy : what chooses the questions
-    heard : called, on a thread of its own, with everything that the worker says
+    receive : called, on a thread of its own, with everything that the worker says
     """
 
-    def __init__(self, run: Path, store: str, strategy: str, heard: Callable[[dict[str, Any]], None]):
-        self.run, self._heard = run, heard
+    def __init__(self, run: Path, store: str, strategy: str, receive: Callable[[dict[str, Any]], None]):
+        self.run, self._receive = run, receive
         self._first = {"store": store, "strategy": strategy}
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
@@ -123,7 +123,7 @@ class WorkerClient:
     def _listen(self, process: subprocess.Popen[bytes], pipe: IO[bytes]) -> None:
         for line in pipe:
             with suppress(ValueError, KeyError, TypeError):
-                self._take(json.loads(line))
+                self._update(json.loads(line))
         code = process.wait()
         if self._closing or self._process is not process:
             return
@@ -137,9 +137,9 @@ class WorkerClient:
         self.training = {"state": "failed", "error": error, "round": self.training.get("round", 0)}
         if self.ranking["state"] not in ("done", "failed"):
             self.ranking = self.ranking | {"state": "failed"}
-        self._heard({"failed": error})
+        self._receive({"failed": error})
 
-    def _take(self, message: dict[str, Any]) -> None:
+    def _update(self, message: dict[str, Any]) -> None:
         if "ranking" in message:
             self.ranking = message["ranking"]
         if "training" in message:
@@ -150,7 +150,7 @@ class WorkerClient:
                 self._metrics = Path(self.training["folder"]) / METRICS
             elif before["state"] in ("training", "scoring") and self.idle:
                 self.training.setdefault("seconds", round(time.monotonic() - self._began, 1))
-        self._heard(message)
+        self._receive(message)
 
 
 def last_step(path: Path) -> int:

@@ -44,13 +44,13 @@ def train(
     settings: Settings,
     items: ItemIndex,
     pool: Pool,
-    known: Mapping[str, str | None],
+    initial: Mapping[str, str | None],
     state: State,
     tell: Callable[..., None],
 ) -> int:
     """Train, score the pool and rank it; the answer is the number of the round, which then stands at the run's top.
 
-    ``known`` are the classes, as called now, of what was known before; ``None`` where the class was removed.
+    ``initial`` are the classes, as called now, of items that had one before; ``None`` where the class was removed.
 
     Raises
     ------
@@ -59,9 +59,9 @@ def train(
     number = rounds.begin(run)
     where = rounds.path(run, number)
     given = state.labels(audit=False)
-    labels = {name: label for name, label in known.items() if label} | given
+    labels = {name: label for name, label in initial.items() if label} | given
     true = audit.truth({name: votes for name, votes in state.votes.items() if name in state.audit})
-    made = [name for name in given if name not in known and items.rows.get(name, 0) >= items.count]
+    made = [name for name in given if name not in initial and items.rows.get(name, 0) >= items.count]
     pool = labelled(with_made(pool, items, made), labels)
     options = _options(run, settings)
     if settings.minutes is not None:
@@ -74,7 +74,7 @@ def train(
     fitted = fit(pool, where, options, test=judged(pool, true), source=settings.data, record=record, progress=False)[-1]
     _write_labels(where / rounds.LEARNT, {name: labels[name] for name in pool.ids[pool.labels >= 0].tolist()})
     tell(training={"state": "scoring", "round": number, "steps": steps})
-    finish(run, number, settings, items, pool, fitted.model, state, set(known), told, fitted.trained)
+    finish(run, number, settings, items, pool, fitted.model, state, set(initial), told, fitted.trained)
     rounds.publish(run, number)
     rounds.prune(run)
     return number
@@ -86,7 +86,7 @@ def take_up(
     settings: Settings,
     items: ItemIndex,
     pool: Pool,
-    known: Mapping[str, str | None],
+    initial: Mapping[str, str | None],
     state: State,
 ) -> None:
     """Finish a round whose training is whole on the disk: score the pool and rank it.
@@ -101,8 +101,8 @@ def take_up(
         raise LeavenError(f"{where / folder.CONFIG} does not say what the round knew.")
     (where / rounds.TRIED).touch()  # once: where the scoring is what ended the process, it would end every one
     given = state.labels(audit=False)
-    made = [name for name in given if name not in known and items.rows.get(name, 0) >= items.count]
-    finish(run, number, settings, items, with_made(pool, items, made), load_model(where), state, set(known), told)
+    made = [name for name in given if name not in initial and items.rows.get(name, 0) >= items.count]
+    finish(run, number, settings, items, with_made(pool, items, made), load_model(where), state, set(initial), told)
     rounds.publish(run, number)
     rounds.prune(run)
 
@@ -115,7 +115,7 @@ def finish(
     pool: Pool,
     model: Model,
     state: State,
-    known: set[str],
+    initial: set[str],
     told: Mapping[str, int],
     trained: Method | None = None,
 ) -> None:
@@ -129,9 +129,9 @@ def finish(
     network.to("cpu")
     names = pool.ids.tolist()
     votes = state.votes
-    set_aside = _set_aside(items, settings, known)
+    set_aside = _set_aside(items, settings, initial)
     open_ = np.array([name not in set_aside or name in votes for name in names])
-    answered = np.array([name in votes or name in known for name in names])
+    answered = np.array([name in votes or name in initial for name in names])
     columns = {"probabilities": probabilities, "features": features, "ids": pool.ids, "content": content(pool.items)}
     strategy = settings.strategy
     if trained is not None and trained.acquires and find(strategy).needs == "method":
@@ -159,9 +159,9 @@ def _rank(
     return open_[in_lots(strategy, part, answered[open_], every, LOTS, seed)]
 
 
-def _set_aside(items: ItemIndex, settings: Settings, known: set[str]) -> set[str]:
+def _set_aside(items: ItemIndex, settings: Settings, initial: set[str]) -> set[str]:
     """Names of the audit items, those to come included."""
-    names = [name for name in items.names[: items.count] if name not in known]
+    names = [name for name in items.names[: items.count] if name not in initial]
     return {names[i] for i in audit.drawn(names, settings.audit, settings.seed).tolist()}
 
 

@@ -31,7 +31,7 @@ NICE = 5  # the page comes first; more would let any busy program starve the tra
 
 
 class Worker:
-    """What one worker knows.
+    """The worker: ranks, trains when told to, and reports.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ class Worker:
     """
 
     def __init__(self, run: Path, store: str, strategy: str, out: IO[str], orders: queue.SimpleQueue[dict[str, Any]]):
-        from leaven.label.session.initial_labels import read_known
+        from leaven.label.session.initial_labels import read_initial_labels
         from leaven.label.session.items import ItemIndex
         from leaven.label.session.settings import Settings
         from leaven.labels import Store
@@ -50,7 +50,7 @@ class Worker:
         self.run, self._out, self._orders = run, out, orders
         self.settings = Settings.load(run, strategy)
         self.items = ItemIndex(self.settings.data, run / "made", self.settings.form.get("white"))
-        self.known = read_known(self.settings, self.items, run)
+        self.initial_labels = read_initial_labels(self.settings, self.items, run)
         self.store = Store.open(store)
         self._pool: Pool | None = None
 
@@ -89,12 +89,12 @@ class Worker:
 
     def train(self) -> None:
         """One round."""
-        from leaven.label.session.renames import called
+        from leaven.label.session.renames import rename_labels
         from leaven.label.worker.learn import train
 
-        known = called(self.known, self.store.events())
-        number = train(self.run, self.settings, self.items, self.pool, known, self.store.state(), self.tell)
-        self.tell(says=number, training={"state": "idle", "round": number})
+        initial = rename_labels(self.initial_labels, self.store.events())
+        number = train(self.run, self.settings, self.items, self.pool, initial, self.store.state(), self.tell)
+        self.tell(ranked=number, training={"state": "idle", "round": number})
 
     @property
     def pool(self) -> Pool:
@@ -114,20 +114,20 @@ class Worker:
     def _take_up(self) -> None:
         """A round that was trained when the worker ended: what is left to do of it, which is its scoring."""
         from leaven.label.session import rounds
-        from leaven.label.session.renames import called
+        from leaven.label.session.renames import rename_labels
         from leaven.label.worker.learn import take_up
 
         number = rounds.trained(self.run)
         if number is None:
             return
         self.tell(training={"state": "scoring", "round": number})
-        known, state = called(self.known, self.store.events()), self.store.state()
+        initial, state = rename_labels(self.initial_labels, self.store.events()), self.store.state()
         try:
-            take_up(self.run, number, self.settings, self.items, self.pool, known, state)
+            take_up(self.run, number, self.settings, self.items, self.pool, initial, state)
         except Exception:  # it is damaged, and trained anew
             traceback.print_exc()
         else:
-            self.tell(says=number)
+            self.tell(ranked=number)
 
     def _adopt(self) -> None:
         """A run of `leaven fit`: its model is round 0, and suggests at once."""
@@ -139,8 +139,8 @@ class Worker:
         model = load_model(rounds.adopt(self.run))
         state = self.store.state()
         told = {"seq": state.seq, "labelled": len(state.votes)}
-        finish(self.run, 0, self.settings, self.items, self.pool, model, state, set(self.known), told)
-        self.tell(says=0, ranking={"state": "done", "done": len(self.items), "of": len(self.items)})
+        finish(self.run, 0, self.settings, self.items, self.pool, model, state, set(self.initial_labels), told)
+        self.tell(ranked=0, ranking={"state": "done", "done": len(self.items), "of": len(self.items)})
 
     def _rank(self) -> None:
         """Typical items of a sample, and of a larger one if there is nothing to train meanwhile."""
@@ -149,9 +149,9 @@ class Worker:
         from leaven.label.worker.cold_start_encoder import encoded
         from leaven.query.registry import find
 
-        names = [name for name in self.items.names[: self.items.count] if name not in self.known]
+        names = [name for name in self.items.names[: self.items.count] if name not in self.initial_labels]
         drawn = audit.drawn(names, self.settings.audit, self.settings.seed).tolist()
-        sample = Sample(self.items, {names[i] for i in drawn} | set(self.known), self.settings.seed)
+        sample = Sample(self.items, {names[i] for i in drawn} | set(self.initial_labels), self.settings.seed)
         of = min(sample.of, STAGES[-1][0])
         strategy = self.settings.strategy if find(self.settings.strategy).needs == "features" else TYPICAL
         for most, seconds in STAGES:
@@ -163,14 +163,14 @@ class Worker:
                 self.tell(unreadable=sample.unreadable)
             if len(sample.names) > before:
                 self._first(sample.names, sample.rank, strategy)
-                self.tell(says="cold", ranking={"state": "running", "done": len(sample.names), "of": of})
+                self.tell(ranked="cold", ranking={"state": "running", "done": len(sample.names), "of": of})
             if not more:
                 break
         if self.settings.train and sample.names and self._orders.empty():
             found = encoded(self.items, sample.names, self.settings, lambda: not self._orders.empty())
             if found is not None:
                 self._first(found[0], partial(rank, *found), strategy)
-                self.tell(says="cold")
+                self.tell(ranked="cold")
         self.tell(ranking={"state": "done", "done": len(sample.names), "of": len(sample.names)})
 
     def _first(self, names: list[str], ranked: Callable[..., np.ndarray], strategy: str) -> None:
