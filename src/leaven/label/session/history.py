@@ -67,7 +67,8 @@ class History:
 
     def _undone(self, event: str) -> list[Event]:
         """The answers that an undo that was stored before took back, in their order."""
-        events, answers = self.store.index.events, []
+        events = self.store.index.events
+        answers: list[Event] = []
         while (one := events.get(_nth(event, len(answers)))) is not None:
             answers.append(events[one.undoes])
         return answers
