@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from leaven.data import LeavenWarning, Pool, adaptation, match_classes, read_arrays, read_folder, read_npz
-from leaven.data.names import composed, composed_array
+from leaven.data.names import array_to_nfc, to_nfc
 from leaven.errors import LeavenError
 from leaven.label.session.items import ItemIndex
 from leaven.labels.formats.names import item_lookup
@@ -17,14 +17,14 @@ ONE, TWO = "\u00e9l\u00e9phant", normalize("NFD", "\u00e9l\u00e9phant")  # compo
 
 def test_composed():
     assert ONE != TWO
-    assert composed(TWO) == ONE
+    assert to_nfc(TWO) == ONE
     names = np.array([TWO, "cat"])
-    assert composed_array(names).tolist() == [ONE, "cat"]
+    assert array_to_nfc(names).tolist() == [ONE, "cat"]
     plain = np.array(["a", "b"])
-    assert composed_array(plain) is plain
-    assert composed_array(np.array([], str)).shape == (0,)
+    assert array_to_nfc(plain) is plain
+    assert array_to_nfc(np.array([], str)).shape == (0,)
     odd = np.array(["\udce9.png"])  # a file name that is no UTF-8
-    assert composed_array(odd).tolist() == odd.tolist()
+    assert array_to_nfc(odd).tolist() == odd.tolist()
 
 
 def test_classes_and_ids_of_pools(tmp_path):

@@ -23,7 +23,7 @@ def labelling(tmp_path, monkeypatch):
     monkeypatch.setenv("LEAVEN_CACHE", str(tmp_path / "cache"))
     truth = write_digits(tmp_path / "images", 40)
     items = ItemIndex(tmp_path / "images")
-    before, now = ({items.names[i] for i in audit.drawn(items.names, share, 0)} for share in (0.5, 0.1))
+    before, now = ({items.names[i] for i in audit.draw_sample(items.names, share, 0)} for share in (0.5, 0.1))
     assert len(before) == 20
     assert len(now) == 4
     with Store.open(tmp_path / "labels.db") as store:

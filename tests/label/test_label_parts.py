@@ -13,7 +13,7 @@ from leaven.label.session import rounds
 from leaven.label.session.ranking import Ranking
 from leaven.label.session.renames import Renames
 from leaven.label.session.schedule import due
-from leaven.label.session.sentence import gain, waiting, worth
+from leaven.label.session.sentence import accuracy_sentence, gain, waiting_sentence
 from leaven.label.session.worker_client import last_step
 from leaven.label.session.writer import Writer
 from leaven.labels import Event, Store
@@ -85,29 +85,29 @@ def hits(*counts, n):
 
 
 def test_sentences_before_a_model():
-    assert "two classes" in waiting(1, 0, 20, False)
-    assert "after 5 more labels" in waiting(3, 1, 5, False)
-    assert "after 1 more label," in waiting(3, 1, 1, False)
-    assert "being trained" in waiting(3, 0, 0, True)
-    assert "about to" in waiting(3, 0, 5, False)
+    assert "two classes" in waiting_sentence(1, 0, 20, False)
+    assert "after 5 more labels" in waiting_sentence(3, 1, 5, False)
+    assert "after 1 more label," in waiting_sentence(3, 1, 1, False)
+    assert "being trained" in waiting_sentence(3, 0, 0, True)
+    assert "about to" in waiting_sentence(3, 0, 5, False)
 
 
 def test_sentences_say_no_more_than_is_known():
     nothing = np.zeros((1, 0), bool)
-    assert "not known yet" in worth([20], nothing)
-    assert "--audit" in worth([20], nothing, asks=False)
-    few = worth([20, 40], hits(3, 8, n=10))
+    assert "not known yet" in accuracy_sentence([20], nothing)
+    assert "--audit" in accuracy_sentence([20], nothing, asks=False)
+    few = accuracy_sentence([20, 40], hits(3, 8, n=10))
     assert "80 % of 10 random items" in few
     assert "too few" in few
-    assert "next training" in worth([20], hits(18, n=25))
-    assert "next training" in worth([20, 20], hits(18, 20, n=25))  # the same labels once more are no step
+    assert "next training" in accuracy_sentence([20], hits(18, n=25))
+    assert "next training" in accuracy_sentence([20, 20], hits(18, 20, n=25))  # the same labels once more are no step
     # 17 → 18 of 25: one item. By hand, Newcombe's method 10: far from telling
-    same = worth([20, 40], hits(17, 18, n=25))
+    same = accuracy_sentence([20, 40], hits(17, 18, n=25))
     assert "The last 20 labels moved the accuracy by +4.0 points, less than these items can tell" in same
-    more = worth([20, 40], hits(10, 22, n=30))
+    more = accuracy_sentence([20, 40], hits(10, 22, n=30))
     assert "+40.0 points" in more
     assert "still pay" in more
-    less = worth([20, 40], hits(28, 12, n=30))
+    less = accuracy_sentence([20, 40], hits(28, 12, n=30))
     assert "−53.3 points" in less
     assert "newest labels" in less
 
@@ -119,11 +119,12 @@ def test_what_more_labels_would_bring():
     value, low, high = gain(np.array([25, 100, 400]), right)
     assert value == pytest.approx(1 / 20 - 1 / 500**0.5, abs=5e-4)
     assert low < value < high
-    words = worth([25, 100, 400], right)
+    words = accuracy_sentence([25, 100, 400], right)
     assert "100 more labels would bring about +0.5 points" in words
-    flat = worth([100, 200, 300], hits(1900, 1900, 1900, n=n))
+    flat = accuracy_sentence([100, 200, 300], hits(1900, 1900, 1900, n=n))
     assert "hardly worth it" in flat
-    assert "more labels would bring" not in worth([25, 100, 400], hits(16, 18, 19, n=20))  # too few to draw a curve
+    short = accuracy_sentence([25, 100, 400], hits(16, 18, 19, n=20))
+    assert "more labels would bring" not in short  # too few to draw a curve
 
 
 def test_names_of_classes_of_an_older_model():
@@ -240,6 +241,6 @@ def test_one_writer_for_many_threads(tmp_path, monkeypatch):
     ],
 )
 def test_class_names_stand_in_lines_or_between_commas(texts, names):
-    from leaven.label.session.class_names import class_names
+    from leaven.label.session.class_names import parse_class_names
 
-    assert class_names(*texts) == names
+    assert parse_class_names(*texts) == names

@@ -70,7 +70,7 @@ def test_pictures_are_made_anew_where_white_is_another(images, thumbs_of):
 def test_the_first_ranking_and_the_pool(images):
     items = ItemIndex(images)
     sample = Sample(items, set(), 0)
-    sample.look(10, 10.0, lambda done: None)
+    sample.grow(10, 10.0, lambda done: None)
     assert {name: int(row[0]) for name, row in zip(sample.names, sample._pixels, strict=True)} == {
         "a.png": 255,
         "b.png": 51,

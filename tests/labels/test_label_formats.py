@@ -12,7 +12,7 @@ from leaven.labels import Store
 from leaven.labels.formats import brush
 from leaven.labels.formats.names import item_lookup, plain_name
 from leaven.labels.formats.transfer import detect_format, export_labels, read_labels
-from leaven.labels.pixels import counts, decode, encode, parsed
+from leaven.labels.pixels import counts, decode, encode, parse_mask
 
 MAP = np.array([[0, 0, 255, 1], [0, 2, 2, 1], [255, 2, 2, 1]], np.uint8)  # of road, sky, tree
 NAMES = ["road", "sky", "tree"]
@@ -361,9 +361,9 @@ def test_runs_are_cocos():
     assert counts(np.array([[1, 0], [1, 1]], bool)) == [0, 2, 1, 1]  # down the columns
     np.testing.assert_array_equal(mask.decode(mask.frPyObjects(ours, 7, 5)), of)
     np.testing.assert_array_equal(decode(encode(MAP, NAMES), NAMES), MAP)
-    assert parsed(encode(MAP, NAMES))[1]["road"] == [0, 2, 1, 1, 8]
+    assert parse_mask(encode(MAP, NAMES))[1]["road"] == [0, 2, 1, 1, 8]
     with pytest.raises(LeavenError, match="does not fill"):
-        parsed('{"counts":{"a":[3]},"size":[2,2]}')
+        parse_mask('{"counts":{"a":[3]},"size":[2,2]}')
     with pytest.raises(LeavenError, match="of another class"):
         decode('{"counts":{"a":[0,1],"b":[0,1]},"size":[1,1]}', ["a", "b"])
 

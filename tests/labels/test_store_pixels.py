@@ -7,7 +7,7 @@ import pytest
 
 from leaven.errors import LeavenError
 from leaven.labels.merge import merged
-from leaven.labels.pixels import NO_CLASS, counts, decode, encode, parsed
+from leaven.labels.pixels import NO_CLASS, counts, decode, encode, parse_mask
 
 CLASSES = ["road", "sky", "tree"]
 # down the columns: 1 1 0 | 0 0 7 | 0 2 2
@@ -31,7 +31,7 @@ def test_run_lengths_are_those_of_pycocotools():
         assert theirs == coco.encode(np.asfortranarray(of, np.uint8))
         assert coco.area(theirs) == sum(runs[1::2]) == of.sum()
     numbers = rng.integers(0, 4, (17, 29)).astype(np.uint8)
-    for name, runs in parsed(encode(numbers, CLASSES))[1].items():
+    for name, runs in parse_mask(encode(numbers, CLASSES))[1].items():
         theirs = coco.decode(coco.frPyObjects({"counts": runs, "size": [17, 29]}, 17, 29))
         np.testing.assert_array_equal(theirs, numbers == CLASSES.index(name))
 
@@ -63,7 +63,7 @@ def test_there_and_back():
 )
 def test_what_is_no_mask(text):
     with pytest.raises(LeavenError, match="does not fill an image"):
-        parsed(text)
+        parse_mask(text)
 
 
 def test_a_pixel_of_two_classes_and_a_map_that_is_none():

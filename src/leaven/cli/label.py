@@ -72,7 +72,7 @@ def _label(given: dict[str, Any], options: RunOptions, hyperparameters: dict[str
     import getpass
 
     from leaven.cli.show import print_json
-    from leaven.label.session.class_names import class_names
+    from leaven.label.session.class_names import parse_class_names
     from leaven.label.session.opening import open_session
     from leaven.label.session.settings import Network
     from leaven.label.web.server import serve
@@ -87,7 +87,7 @@ def _label(given: dict[str, Any], options: RunOptions, hyperparameters: dict[str
         "plan": ({"probes": 0} | plan) if plan else None,
         "hyperparameters": hyperparameters or None,
     }
-    classes = class_names(given["classes"] or "")
+    classes = parse_class_names(given["classes"] or "")
     try:
         annotator = given["annotator"] or getpass.getuser()
     except (KeyError, OSError):

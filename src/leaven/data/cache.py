@@ -46,7 +46,7 @@ def clear_cache(cache: str | os.PathLike[str] | None = None) -> int:
     return len(entries)
 
 
-def decoded(
+def cached_images(
     key: str | None,
     names: Sequence[str],
     open_image: Callable[[int], Any],
@@ -148,13 +148,13 @@ def _deep(open_image: Callable[[int], Any], row: int) -> bool:
         return False
 
 
-def decoded_rows(
+def cached_rows(
     count: int, open_image: Callable[[int], Any], key: str | None, *, white: Any = None, **options: Any
 ) -> Images:
-    """`decoded` for the rows of a data set object; ``key`` says what it is, None that nothing does."""
+    """`cached_images` for the rows of a data set object; ``key`` says what it is, None that nothing does."""
     names = [f"row {row}" for row in range(count)]
     full = None if key is None else f"{key}-{options['size']}-{options['channels']}".replace(" ", "")
-    return decoded(full, names, open_image, where="the data set", white=as_white(white), **options)
+    return cached_images(full, names, open_image, where="the data set", white=as_white(white), **options)
 
 
 def _report(failed: dict[int, str], count: int, strict: bool, where: str) -> None:

@@ -12,7 +12,7 @@ from leaven.errors import LeavenError
 
 from .names import class_name, listing, unknown_class
 from .pool import NO_CLASS, Pool
-from .readers.mask_numbering import one_class
+from .readers.mask_numbering import one_class_message
 from .readers.mask_values import FILE, OPTION
 from .readers.masks import pixel_counts, renumbered
 from .unlabelled import is_unlabelled
@@ -40,7 +40,9 @@ def require_trainable(pool: Pool) -> None:
     if pool.masks is not None:
         painted = np.flatnonzero(pixel_counts(pool.masks, pool.labels >= 0)[: pool.num_classes])
         if len(painted) < 2:
-            raise LeavenError(one_class(f"the {len(known)} images to learn from", [pool.classes[k] for k in painted]))
+            raise LeavenError(
+                one_class_message(f"the {len(known)} images to learn from", [pool.classes[k] for k in painted])
+            )
         return
     counts = np.bincount(known, minlength=pool.num_classes)
     if (counts > 0).sum() < 2 and pool.num_classes < 2:

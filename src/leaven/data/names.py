@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-def composed(name: str) -> str:
+def to_nfc(name: str) -> str:
     """A name as it is compared: in NFC."""
     return name if name.isascii() else normalize("NFC", name)
 
 
 def class_name(name: str) -> str:
     """The name of a class as it is compared: in NFC, without spaces around it."""
-    return composed(name).strip()
+    return to_nfc(name).strip()
 
 
-def composed_array(names: np.ndarray) -> np.ndarray:
+def array_to_nfc(names: np.ndarray) -> np.ndarray:
     """An array of text with every name in NFC; the same one where nothing changes."""
     import numpy as np
 
@@ -38,7 +38,7 @@ def composed_array(names: np.ndarray) -> np.ndarray:
     points = np.ascontiguousarray(names).view(np.uint32)
     if points.max() < 0xC0:  # quick for millions of plain names
         return names
-    return np.array([composed(name) for name in names.ravel().tolist()]).reshape(names.shape)
+    return np.array([to_nfc(name) for name in names.ravel().tolist()]).reshape(names.shape)
 
 
 def natural_key(name: str) -> list[tuple[int, int, str]]:

@@ -12,7 +12,7 @@ import numpy as np
 
 from leaven.errors import LeavenError
 
-from .names import class_name, composed_array
+from .names import array_to_nfc, class_name
 from .readers.white import UNKNOWN, White
 from .storage import bytes_each, gather, let_go, parts
 
@@ -81,7 +81,7 @@ class Pool:
         ids = np.arange(count).astype(str) if self.ids is None else np.asarray(self.ids)
         if ids.shape != (count,):
             raise LeavenError(f"A Pool of {count} items was given ids of shape {ids.shape}, expected ({count},).")
-        set_(self, "ids", composed_array(ids if ids.dtype.kind == "U" else ids.astype(str)))
+        set_(self, "ids", array_to_nfc(ids if ids.dtype.kind == "U" else ids.astype(str)))
         classes = tuple(class_name(str(name)) for name in self.classes)
         if len(set(classes)) < len(classes):
             twice = next(name for name in classes if classes.count(name) > 1)

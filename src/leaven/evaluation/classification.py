@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from leaven.data.names import composed_array
+from leaven.data.names import array_to_nfc
 from leaven.evaluation.intervals import Interval, proportion
 from leaven.utils.archive import read_archive, require_form, require_within
 from leaven.utils.reading import PathLike
@@ -139,4 +139,4 @@ class Evaluation:
         require_within(path, AGAIN, "labels", z["labels"], -1, k - 1)
         require_within(path, AGAIN, "picture_rows", z["picture_rows"], 0, n - 1)
         classes = tuple(z.pop("classes").tolist())
-        return cls(classes=classes, **z | {"ids": composed_array(z["ids"])})
+        return cls(classes=classes, **z | {"ids": array_to_nfc(z["ids"])})

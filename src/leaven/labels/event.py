@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from leaven.data.names import composed
+from leaven.data.names import to_nfc
 from leaven.data.unlabelled import never_a_class
 from leaven.errors import LeavenError
 
@@ -90,7 +90,7 @@ NAMES = tuple(field.name for field in fields(Event))
 SET_BY_STORE = ("at", "seq")
 
 
-def checked(event: Event) -> Event:
+def validate_event(event: Event) -> Event:
     """The event in the form in which it is kept: names in NFC, numbers as Python has them, ``None`` where not finite.
 
     Raises
@@ -120,12 +120,12 @@ def in_nfc(event: Event) -> Event:
     changed = {}
     for name in COMPARED:
         text = getattr(event, name)
-        if not text.isascii() and (now := composed(text)) != text:
+        if not text.isascii() and (now := to_nfc(text)) != text:
             changed[name] = now
     return replace(event, **changed) if changed else event  # type: ignore[arg-type]
 
 
-def same(kept: Event, asked: Event) -> bool:
+def same_event(kept: Event, asked: Event) -> bool:
     """Whether the event that is kept under an id says what is asked to be kept under it."""
     for name in NAMES:
         if name in SET_BY_STORE or (name == "item" and asked.kind == UNDO and not asked.item):

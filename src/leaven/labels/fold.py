@@ -15,7 +15,7 @@ from types import MappingProxyType
 from leaven.errors import LeavenError
 
 from .event import ANSWERS, UNDO, Conflict, Event
-from .pixels import parsed, written
+from .pixels import format_mask, parse_mask
 from .state import State
 
 Pair = tuple[str, str]  # annotator, item
@@ -90,7 +90,7 @@ class Fold:
         stands = self._answers.get(event.item, {}).get(event.annotator)
         if event.replaces != ("" if stands is None else stands.id):
             raise Conflict(_taken(event, stands))
-        names = [event.label] if event.kind == "label" else sorted(parsed(event.mask)[1]) if event.mask else []
+        names = [event.label] if event.kind == "label" else sorted(parse_mask(event.mask)[1]) if event.mask else []
         meant = tuple(self._number(name, event.item) for name in names)
         if meant:
             self._meant[event.id] = meant
@@ -205,9 +205,9 @@ class Fold:
             name = self._names[number]
             return event if name == event.label else replace(event, label=name)
         if meant:  # of a mask that has classes
-            size, runs = parsed(event.mask)
+            size, runs = parse_mask(event.mask)
             kept = {self._names[k]: runs[old] for old, k in zip(sorted(runs), meant, strict=True) if self._alive[k]}
-            return event if kept == runs else replace(event, mask=written(size, kept))
+            return event if kept == runs else replace(event, mask=format_mask(size, kept))
         return event
 
     def _last(self, annotator: str) -> Event | None:

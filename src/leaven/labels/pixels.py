@@ -34,10 +34,10 @@ def encode(numbers: np.ndarray, classes: Sequence[str]) -> str:
     if numbers.ndim != 2 or not numbers.size:
         raise LeavenError(f"A mask has the shape {numbers.shape}, expected height and width: make it anew.")
     there = [k for k in np.unique(numbers).tolist() if 0 <= k < len(classes)]
-    return written(numbers.shape, {classes[k]: counts(numbers == k) for k in there})
+    return format_mask(numbers.shape, {classes[k]: counts(numbers == k) for k in there})
 
 
-def written(size: Sequence[int], runs: Mapping[str, Sequence[int]]) -> str:
+def format_mask(size: Sequence[int], runs: Mapping[str, Sequence[int]]) -> str:
     """The text of runs of each class: always the same for the same mask, so that texts can be compared."""
     content = {"counts": dict(runs), "size": list(size)}
     return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
@@ -52,14 +52,14 @@ def counts(of: np.ndarray) -> list[int]:
     return np.diff([0, *changes, len(flat)]).tolist()
 
 
-def filled(counts: Sequence[int], height: int, width: int) -> np.ndarray:
+def fill_runs(counts: Sequence[int], height: int, width: int) -> np.ndarray:
     """Which pixels are of it, bool ``(H, W)``, from run lengths that fill the image."""
     import numpy as np
 
     return np.repeat(np.arange(len(counts)) % 2 == 1, counts).reshape((height, width), order="F")
 
 
-def parsed(text: str) -> tuple[tuple[int, int], dict[str, list[int]]]:
+def parse_mask(text: str) -> tuple[tuple[int, int], dict[str, list[int]]]:
     """Height and width, and the run lengths of each class.
 
     Raises
@@ -91,11 +91,11 @@ def decode(text: str, classes: Sequence[str]) -> np.ndarray:
     """
     import numpy as np
 
-    (height, width), runs = parsed(text)
+    (height, width), runs = parse_mask(text)
     numbers = np.full((height, width), NO_CLASS, np.uint8, order="F")
     for name, lengths in runs.items():
         if name in classes:
-            of = filled(lengths, height, width)
+            of = fill_runs(lengths, height, width)
             if (numbers[of] != NO_CLASS).any():
                 raise LeavenError(f"A mask has pixels of {name} and of another class: give every pixel one class.")
             numbers[of] = classes.index(name)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from leaven.data import LeavenWarning, Pool, read
-from leaven.data.names import composed, number
+from leaven.data.names import number, to_nfc
 from leaven.data.readers.masks import read_painted
 from leaven.errors import LeavenError
 from leaven.labels import Store
@@ -66,7 +66,7 @@ def read_stored(
 
 
 def _of_arrays(pool: Pool, path: Path, labels: Mapping[str, str], name: str) -> Pool:
-    labels = {composed(item): label for item, label in labels.items()}
+    labels = {to_nfc(item): label for item, label in labels.items()}
     texts = [labels.get(item, "") for item in pool.ids.tolist()]
     if labels and not any(texts):
         raise LeavenError(f"None of the {len(labels)} items that {name} has labels of is in {path}; give their data.")
@@ -74,7 +74,7 @@ def _of_arrays(pool: Pool, path: Path, labels: Mapping[str, str], name: str) -> 
     return replace(pool, labels=numbers, classes=classes)
 
 
-def stored_meaning(where: str | Path) -> dict[str, str] | None:
+def stored_values(where: str | Path) -> dict[str, str] | None:
     """What the numbers of a store's masks stand for, for the record; ``None`` where it holds labels of whole items."""
     with Store.open(where, create=False) as store:
         state = store.state()

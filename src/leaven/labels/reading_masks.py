@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from leaven.data import LeavenWarning
-from leaven.data.names import composed, listing
+from leaven.data.names import listing, to_nfc
 from leaven.data.readers.images import probe
 from leaven.data.readers.mask_files import require_size
 from leaven.data.readers.mask_values import MaskValues
@@ -43,10 +43,10 @@ class StoredMasks:
         if len(classes) > MOST:
             raise LeavenError(f"Masks tell {MOST} classes apart, but {where} has {len(classes)}: remove some.")
         self.where, self._classes = where, tuple(classes)
-        self._masks = {composed(item): mask for item, mask in masks.items()}
+        self._masks = {to_nfc(item): mask for item, mask in masks.items()}
 
     @property
-    def said(self) -> MaskValues:
+    def values(self) -> MaskValues:
         """All classes of the store, in their order."""
         return MaskValues(dict(enumerate(self._classes)), self.where, listed=True)
 
@@ -57,12 +57,12 @@ class StoredMasks:
         ------
         LeavenError : no image has a mask
         """
-        found = [file.name for file in files if composed(file.name) in self._masks]
+        found = [file.name for file in files if to_nfc(file.name) in self._masks]
         if not found:
             raise LeavenError(
                 f"None of the {len(self._masks)} images of which {self.where} has masks is in {folder}; give theirs."
             )
-        there = {composed(name) for name in [*found, *passed]}
+        there = {to_nfc(name) for name in [*found, *passed]}
         if gone := sorted(set(self._masks) - there):
             warnings.warn(
                 f"{len(gone)} of the masks of {self.where} are of images that are not in {folder} ({listing(gone)}), "
@@ -82,7 +82,7 @@ class StoredMasks:
         """
         from PIL import Image
 
-        numbers = decode(self._masks[composed(name)], self._classes)
+        numbers = decode(self._masks[to_nfc(name)], self._classes)
         with Image.open(beside) as image:
             size = probe(image)[:2]
         require_size(f"of {name} in {self.where}", numbers.shape, Path(beside).name, size)
@@ -90,5 +90,5 @@ class StoredMasks:
 
     def digest(self, files: Sequence[File], *options: object) -> str:
         """Of the images, and of the masks and classes themselves."""
-        texts = [self._masks.get(composed(file.name), "") for file in files]
+        texts = [self._masks.get(to_nfc(file.name), "") for file in files]
         return digest(files, "stored masks", *options, *self._classes, *texts)

@@ -20,7 +20,7 @@ from leaven.errors import LeavenError
 
 from . import tables
 from .engine import PATIENCE, make_engine, reading, writing
-from .event import NAMES, Conflict, Event, Unavailable, checked, in_nfc, same
+from .event import NAMES, Conflict, Event, Unavailable, in_nfc, same_event, validate_event
 from .fold import Change, Fold
 from .location import place
 from .state import State
@@ -114,7 +114,7 @@ class Store:
         LeavenError
             An event cannot be kept, or names what is not there.
         """
-        asked = [checked(event) for event in events]
+        asked = [validate_event(event) for event in events]
         with self._turn() as connection:
             return self._keep(connection, asked)
 
@@ -123,7 +123,9 @@ class Store:
         with self._turn() as connection:
             there = set(self._fold.state().classes)
             new = [name for name in dict.fromkeys(map(class_name, names)) if name not in there]
-            self._keep(connection, [checked(Event(uuid4().hex, "class_add", annotator, label=name)) for name in new])
+            self._keep(
+                connection, [validate_event(Event(uuid4().hex, "class_add", annotator, label=name)) for name in new]
+            )
             return self._fold.state().classes
 
     def events(self, after: int = 0) -> list[Event]:
@@ -197,7 +199,7 @@ class Store:
                 self._ahead = True
                 known[event.id] = event
                 new.append(event)
-            elif not same(in_nfc(known[event.id]), event):
+            elif not same_event(in_nfc(known[event.id]), event):
                 raise Conflict(f"The event id {event.id} is taken by another event: make a new id for every event.")
             kept.append(known[event.id])
         if new:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from leaven.data import Pool, match_classes, read
 from leaven.data.pool import NO_CLASS
-from leaven.data.readers.mask_values import OPTION, Value, parse, read_names, stated
+from leaven.data.readers.mask_values import OPTION, Value, combine_values, parse, read_names
 from leaven.data.readers.white import UNKNOWN, White
 from leaven.data.unlabelled import MARKERS, is_unlabelled
 from leaven.errors import LeavenError
@@ -104,12 +104,12 @@ def meaning(path: PathLike, labels: str | Path | None, pixels: Pixels) -> dict[s
     """What the numbers of the masks stand for, by the options and ``classes.txt``, for the record; ``None`` without."""
     path = Path(path)
     if labels and is_store(labels):
-        from leaven.labels.reading import stored_meaning
+        from leaven.labels.reading import stored_values
 
-        return stored_meaning(labels)
+        return stored_values(labels)
     both = mask_folders(path, labels)
-    found = None if both is None else stated(both[1], pixels.values)
-    return None if found is None else found.spelt()
+    found = None if both is None else combine_values(both[1], pixels.values)
+    return None if found is None else found.as_json()
 
 
 def read_data(

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from leaven.data import Pool
-from leaven.data.names import composed
+from leaven.data.names import to_nfc
 from leaven.data.readers.images import probe, standardise
 from leaven.data.readers.mask_files import places
 from leaven.data.readers.mask_values import FILE, write_names
@@ -54,7 +54,7 @@ def _predicted(model: Model, pool: Pool, files: Mapping[str, Path] | None) -> It
     """Names and masks in the images' own sizes, uint8 ``(H, W)``; of an ``.npz`` in the items' size."""
     trained = model.spec.shape[0], model.spec.shape[1]
     names = pool.ids.tolist()
-    of = {} if files is None else {name: files[composed(name)] for name in names}
+    of = {} if files is None else {name: files[to_nfc(name)] for name in names}
     sizes = [_size(of[name]) if of else trained for name in names]
     same = np.array([_covering(size, trained) == trained for size in sizes], dtype=bool)
     alike = np.flatnonzero(same)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from leaven.data.names import class_name, composed_array, listing, number
+from leaven.data.names import array_to_nfc, class_name, listing, number
 from leaven.data.pool import NO_CLASS, Pool
 from leaven.data.storage import bytes_each, parts
 from leaven.data.unlabelled import STANDARD, as_text, is_unlabelled
@@ -59,7 +59,7 @@ def read_arrays(
     items = _items(_array(X, "X"), precise)
     labels, names = _labels(y, classes, len(items), unlabelled)
     if ids is not None:
-        ids = composed_array(np.asarray(ids).astype(str))
+        ids = array_to_nfc(np.asarray(ids).astype(str))
         values, counts = np.unique(ids, return_counts=True)
         if (counts > 1).any():
             raise LeavenError(f"The id {values[counts > 1][0]} stands twice in ids, expected one for each item.")

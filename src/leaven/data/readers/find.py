@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path, PurePosixPath
 
-from leaven.data.names import composed
+from leaven.data.names import to_nfc
 
 
 class Finder:
@@ -27,13 +27,13 @@ class Finder:
     """
 
     def __init__(self, folder: Path, files: Iterable[str], table: Path):
-        self._files = {composed(file): file for file in files}
-        self._roots = [composed(root.as_posix()) for root in dict.fromkeys((folder.absolute(), folder.resolve()))]
-        self._beside = [composed(root.as_posix()) for root in dict.fromkeys((table.absolute(), table.resolve()))]
+        self._files = {to_nfc(file): file for file in files}
+        self._roots = [to_nfc(root.as_posix()) for root in dict.fromkeys((folder.absolute(), folder.resolve()))]
+        self._beside = [to_nfc(root.as_posix()) for root in dict.fromkeys((table.absolute(), table.resolve()))]
 
     def fits(self, name: str) -> list[str]:
         """The files that a name may mean, as ``files`` has them: one where it is clear, none where there is none."""
-        name = composed(name)
+        name = to_nfc(name)
         if os.sep == "\\" or "/" not in name:
             name = name.replace("\\", "/")
         plain = PurePosixPath(name).as_posix()

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from leaven.data.cache import decoded_rows
+from leaven.data.cache import cached_rows
 from leaven.data.checks import without_unlabelled
 from leaven.data.names import listing
 from leaven.data.pool import Pool
@@ -89,7 +89,7 @@ def read_huggingface(
 
     key = f"{dataset._fingerprint}-{image}" if dataset.cache_files else None
     options: dict[str, Any] = {"size": size, "channels": channels, "strict": strict, "cache": cache}
-    items, kept, taken = decoded_rows(len(dataset), open_image, key, white=white, progress=progress, **options)
+    items, kept, taken = cached_rows(len(dataset), open_image, key, white=white, progress=progress, **options)
     labels, names = None, classes
     if label is not None:
         labels = np.asarray(dataset[label][:], dtype=object)[kept]

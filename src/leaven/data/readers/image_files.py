@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from leaven.data.cache import Images, decoded
+from leaven.data.cache import Images, cached_images
 from leaven.data.names import listing
 from leaven.errors import LeavenError
 
@@ -126,7 +126,7 @@ def decode_files(
                 raise OSError(_in_words([name])) from None
             raise
 
-    return decoded(
+    return cached_images(
         digest(files, root.resolve(), size, channels),
         [file.name for file in files],
         open_image,

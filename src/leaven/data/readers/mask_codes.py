@@ -46,12 +46,12 @@ class CodeTable:
         return MaskValues({**of, IGNORED: ""}, self.values.where, self.values.listed)
 
 
-def packed(rgb: np.ndarray) -> np.ndarray:
+def pack_colours(rgb: np.ndarray) -> np.ndarray:
     """Colours uint8 ``(..., 3)`` as numbers of 24 bits."""
     wide = rgb.astype(np.uint32)
     return wide[..., 0] << 16 | wide[..., 1] << 8 | wide[..., 2]
 
 
-def spelt(colour: int) -> str:
+def hex_colour(colour: int) -> str:
     """A colour of 24 bits as ``#rrggbb``."""
     return f"#{colour:06x}"

@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from leaven.data.in_flight import decoding
-from leaven.data.names import composed, listing
+from leaven.data.names import listing, to_nfc
 from leaven.data.pool import NO_CLASS
 from leaven.errors import LeavenError, LeavenWarning
 
 from .decode import reason
 from .image_files import is_image
 from .images import probe
-from .mask_codes import UNKNOWN, CodeTable, packed, spelt
-from .mask_numbering import lost_values
+from .mask_codes import UNKNOWN, CodeTable, hex_colour, pack_colours
+from .mask_numbering import unnamed_values
 from .mask_values import HIGHEST, OPTION, MaskValues
 from .scan import File, scan
 
@@ -42,9 +42,9 @@ def pair(files: Sequence[File], root: Path, folder: Path, passed: Collection[str
     """
     found: dict[str, File] = {}
     lossy: list[str] = []
-    unread = {os.path.splitext(composed(name))[0] for name in passed}
+    unread = {os.path.splitext(to_nfc(name))[0] for name in passed}
     for mask in scan(root):
-        stem, end = os.path.splitext(composed(mask.name))
+        stem, end = os.path.splitext(to_nfc(mask.name))
         if end[1:].lower() in LOSSLESS:
             if stem in unread:
                 continue
@@ -57,7 +57,7 @@ def pair(files: Sequence[File], root: Path, folder: Path, passed: Collection[str
             lossy.append(mask.name)
     stems: dict[str, str] = {}
     for file in files:
-        stem = os.path.splitext(composed(file.name))[0]
+        stem = os.path.splitext(to_nfc(file.name))[0]
         if stem in stems and stem in found:
             raise LeavenError(
                 f"The images {stems[stem]} and {file.name} in {folder} share the mask {found[stem].name}: rename one."
@@ -115,14 +115,14 @@ class MaskReader:
     """
 
     def __init__(self, values: MaskValues | None, by_number: bool = False):
-        self.coder = CodeTable(values) if values and (values.by_colour or max(values.of) > NO_CLASS) else None  # type: ignore[operator]
+        self.table = CodeTable(values) if values and (values.by_colour or max(values.of) > NO_CLASS) else None  # type: ignore[operator]
         self.by_number = by_number
         self._shown: dict[int, tuple[str, str]] = {}  # number → its colour in the palette of a mask
 
     @property
     def coded(self) -> MaskValues | None:
         """What the numbers stand for, where they are codes."""
-        return self.coder.coded if self.coder else None
+        return self.table.coded if self.table else None
 
     def open(self, path: Path, beside: Path) -> Image:
         """A mask in its own size, mode ``L``.
@@ -148,7 +148,7 @@ class MaskReader:
                 f"The mask {path} cannot be read ({reason(error)}): replace it by a whole file."
             ) from None
         require_size(str(path), (mask.height, mask.width), beside.name, (height, width))
-        return Image.fromarray(self._codes(mask, path) if self.coder else self._numbers(mask, path))
+        return Image.fromarray(self._codes(mask, path) if self.table else self._numbers(mask, path))
 
     def _numbers(self, mask: Image, path: Path) -> np.ndarray:
         if not _one_channel(mask):
@@ -169,7 +169,7 @@ class MaskReader:
         """Numbers of a mask that was saved with three equal channels."""
         rgb, unpainted = _colours(mask, path)
         if (rgb[..., :1] != rgb).any():
-            found = [spelt(int(colour)) for colour in np.unique(packed(rgb))]
+            found = [hex_colour(int(colour)) for colour in np.unique(pack_colours(rgb))]
             named = ",".join(f"{colour}=NAME" for colour in found[:3])
             raise LeavenError(
                 f"The mask {path} holds colours ({mask.mode}), such as {listing(found, 6)}, expected one channel of "
@@ -183,7 +183,7 @@ class MaskReader:
         if (palette == np.arange(len(palette))[:, None]).all():
             return
         for k in np.flatnonzero(np.bincount(numbers.ravel())[: len(palette)]).tolist():
-            colour = spelt(int(packed(palette[k])))
+            colour = hex_colour(int(pack_colours(palette[k])))
             other, where = self._shown.setdefault(k, (colour, path.name))
             if other != colour:
                 raise LeavenError(
@@ -193,27 +193,27 @@ class MaskReader:
                 )
 
     def _codes(self, mask: Image, path: Path) -> np.ndarray:
-        assert self.coder is not None
-        if _one_channel(mask) and not (mask.mode == "P" and self.coder.values.by_colour):
+        assert self.table is not None
+        if _one_channel(mask) and not (mask.mode == "P" and self.table.values.by_colour):
             values = np.asarray(mask).astype(np.int64)
-            codes = self.coder.numbers[values.clip(0, HIGHEST)]
+            codes = self.table.numbers[values.clip(0, HIGHEST)]
             codes[(values < 0) | (values > HIGHEST)] = UNKNOWN
             told: Callable[[int], str] = str
-        elif self.coder.values.by_colour:
+        elif self.table.values.by_colour:
             rgb, unpainted = _colours(mask, path)
-            values, told = packed(rgb), spelt
-            codes = np.where(unpainted, NO_CLASS, self.coder.colours[values]).astype(np.uint8)
+            values, told = pack_colours(rgb), hex_colour
+            codes = np.where(unpainted, NO_CLASS, self.table.colours[values]).astype(np.uint8)
         else:
             values = self._grey(mask, path)
-            codes, told = self.coder.numbers[values], str
+            codes, told = self.table.numbers[values], str
         lost = np.unique(values[codes == UNKNOWN]).tolist()
         if lost:
             raise LeavenError(
-                lost_values(
+                unnamed_values(
                     f"The mask {path} holds",
                     map(told, np.unique(values).tolist()),
                     list(map(told, lost)),
-                    self.coder.values.where,
+                    self.table.values.where,
                 )
             )
         return codes

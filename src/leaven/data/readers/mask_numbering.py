@@ -54,7 +54,7 @@ def numbering(counts: np.ndarray, values: MaskValues | None, background: str | N
     lost = [k for k in there if k not in of]
     if lost:
         by = values.where if values else OPTION
-        raise LeavenError(lost_values(f"The masks in {where} hold the numbers", there, lost, by))
+        raise LeavenError(unnamed_values(f"The masks in {where} hold the numbers", there, lost, by))
     painted = {of[k] for k in np.flatnonzero(counts).tolist() if of.get(k)}
     names = tuple(dict.fromkeys(name for name in of.values() if name))
     absent = [name for name in names if name not in painted]
@@ -68,7 +68,7 @@ def numbering(counts: np.ndarray, values: MaskValues | None, background: str | N
     return Numbering(to, names, _absent(absent, gaps, where, values is not None and values.listed))
 
 
-def lost_values(which: str, there: Iterable[object], lost: Sequence[object], where: str) -> str:
+def unnamed_values(which: str, there: Iterable[object], lost: Sequence[object], where: str) -> str:
     """Sentence for numbers or colours that stand for nothing."""
     stand, them = ("stands", "it") if len(lost) == 1 else ("stand", "them")
     return (
@@ -85,7 +85,7 @@ def _absent(names: Sequence[str], gaps: Sequence[int], where: str | Path, listed
     return f"No mask in {where} has a pixel of the {what}, which {then}."
 
 
-def one_class(where: str, names: Sequence[str], *, numbers: bool = True) -> str:
+def one_class_message(where: str, names: Sequence[str], *, numbers: bool = True) -> str:
     """Sentence for masks whose pixels are all of one class, or of none; ``numbers``: of files that hold numbers."""
     what = f"of one class ({names[0]})" if names else "of no class"
     named = (

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from leaven.data.cache import decoded
+from leaven.data.cache import cached_images
 from leaven.data.pool import NO_CLASS
 
 from .images import kept_part
 from .mask_files import MaskReader, pair
-from .mask_values import MaskValues, Value, stated
+from .mask_values import MaskValues, Value, combine_values
 from .scan import File, digest
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Masks(Protocol):
     Attributes
     ----------
     where : what messages call them
-    said : what the numbers that `open` gives stand for; None: each is a class of its own
+    values : what the numbers that `open` gives stand for; None: each is a class of its own
     files : whether they are files, whose numbers a user may name
     """
 
@@ -35,7 +35,7 @@ class Masks(Protocol):
     files: bool
 
     @property
-    def said(self) -> MaskValues | None:
+    def values(self) -> MaskValues | None:
         """See above."""
         ...
 
@@ -61,15 +61,14 @@ class FolderMasks:
         self, root: Path, values: Mapping[Value, str] | None, classes: Sequence[str] | None, ignore: Collection[int]
     ):
         self.where, self._root = str(root), root
-        said = stated(root, values, classes, ignore)
-        self._reader, self._by_number = MaskReader(said, by_number=bool(values)), bool(values)
-        self._said = said
+        self._values = combine_values(root, values, classes, ignore)
+        self._reader, self._by_number = MaskReader(self._values, by_number=bool(values)), bool(values)
         self._of: dict[str, File] = {}
 
     @property
-    def said(self) -> MaskValues | None:
+    def values(self) -> MaskValues | None:
         """Of codes, where the files hold more than a byte a pixel."""
-        return self._reader.coded or self._said
+        return self._reader.coded or self._values
 
     def pair(self, files: Sequence[File], folder: Path, passed: Collection[str]) -> Collection[str]:
         """As `leaven.data.readers.mask_files.pair` finds them."""
@@ -82,10 +81,10 @@ class FolderMasks:
 
     def digest(self, files: Sequence[File], *options: object) -> str:
         """Of images and masks by name, size and time of change, and of what is said of the numbers."""
-        coder = self._reader.coder
-        said = (sorted(coder.values.spelt().items()), coder.values.names) if coder else ()
+        table = self._reader.table
+        names = (sorted(table.values.as_json().items()), table.values.names) if table else ()
         both = [*files, *(self._of[file.name] for file in files if file.name in self._of)]
-        return digest(both, "masks", self._root.resolve(), *options, self._by_number, said)
+        return digest(both, "masks", self._root.resolve(), *options, self._by_number, names)
 
 
 def decode_masks(
@@ -115,7 +114,7 @@ def decode_masks(
     key = masks.digest(files, folder.resolve(), size)
     names = [file.name for file in files]
     options = {"size": size, "channels": 1, "strict": True, "cache": cache, "progress": progress}
-    images = decoded(key, names, open_mask, where=masks.where, convert=nearest, **options)  # type: ignore[arg-type]
+    images = cached_images(key, names, open_mask, where=masks.where, convert=nearest, **options)  # type: ignore[arg-type]
     return images.items[..., 0]
 
 

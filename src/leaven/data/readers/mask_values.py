@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from leaven.data.names import composed, listing
+from leaven.data.names import listing, to_nfc
 from leaven.errors import LeavenError
 
 Value = int | str  # a number, or a colour as "#rrggbb"
@@ -43,8 +43,8 @@ class MaskValues:
         """Whether colours are named."""
         return any(isinstance(value, str) for value in self.of)
 
-    def spelt(self) -> dict[str, str]:
-        """As JSON can hold it; `stated` reads it."""
+    def as_json(self) -> dict[str, str]:
+        """As JSON can hold it; `combine_values` reads it."""
         return {str(value): name for value, name in self.of.items()}
 
 
@@ -69,7 +69,7 @@ def parse(text: str) -> dict[Value, str]:
     return {value: name.strip() for value, (_, _, name) in zip(values, entries, strict=True)}
 
 
-def stated(
+def combine_values(
     root: Path | None,
     values: Mapping[Value, str] | None = None,
     classes: Sequence[str] | None = None,
@@ -91,14 +91,14 @@ def stated(
     """
     base = None if root is None else read_names(root)
     if classes is not None:
-        base = _listed([composed(str(name)) for name in classes], "`classes`")
-    said = {_value(value): composed(str(name)).strip() for value, name in (values or {}).items()}
-    said |= {_value(number): "" for number in ignore}
-    if not said:
+        base = _listed([to_nfc(str(name)) for name in classes], "`classes`")
+    more = {_value(value): to_nfc(str(name)).strip() for value, name in (values or {}).items()}
+    more |= {_value(number): "" for number in ignore}
+    if not more:
         return base
     if base is None:
-        return MaskValues(said, OPTION)
-    return MaskValues({**base.of, **said}, base.where, base.listed)
+        return MaskValues(more, OPTION)
+    return MaskValues({**base.of, **more}, base.where, base.listed)
 
 
 def read_names(root: Path) -> MaskValues | None:
@@ -117,7 +117,7 @@ def read_names(root: Path) -> MaskValues | None:
     if path is None:
         return None
     try:
-        lines = [line.strip() for line in composed(path.read_text("utf-8-sig")).rstrip().splitlines()]
+        lines = [line.strip() for line in to_nfc(path.read_text("utf-8-sig")).rstrip().splitlines()]
     except (UnicodeDecodeError, OSError) as error:
         raise LeavenError(f"{path} is no readable text ({error}): save it as UTF-8.") from None
     if not lines or "" in lines:

@@ -18,9 +18,9 @@ from .decode import COMMON
 from .folder import say_parts
 from .image_files import decode_files, select_images
 from .images import probe
-from .mask_numbering import numbering, one_class
+from .mask_numbering import numbering, one_class_message
 from .mask_source import FolderMasks, Masks, decode_masks
-from .mask_values import Value, stated
+from .mask_values import Value, combine_values
 from .scan import File, scan, subfolder
 
 
@@ -94,8 +94,8 @@ def read_masks(
         "progress": progress,
     }
     if masks is None:
-        said = stated(None, values, classes, ignore)
-        return read_painted(images, None, classes=said.names if said else (), **form)
+        named = combine_values(None, values, classes, ignore)
+        return read_painted(images, None, classes=named.names if named else (), **form)
     source = FolderMasks(_folder(masks, "masks"), values, classes, ignore)
     return read_painted(images, source, background=background, told=told, **form)
 
@@ -140,15 +140,15 @@ def read_painted(
         pixels = decode_masks(folder, files, masks, known_names, items.shape[1:3], cache, progress)
     labels = np.array([0 if file.name in known_names else -1 for file in files], np.int64)
     known = labels >= 0
-    said = None if masks is None else masks.said
-    names = tuple(said.names if said else classes)
+    values = None if masks is None else masks.values
+    names = tuple(values.names if values else classes)
     if masks is not None and known.any():
         counts = pixel_counts(pixels, known)
-        to, names, absent = numbering(counts, said, background, masks.where)
+        to, names, absent = numbering(counts, values, background, masks.where)
         painted = [name for k, name in enumerate(names) if counts[to == k].any()]
-        unsaid = to[NO_CLASS] == NO_CLASS and NO_CLASS not in (said.of if said else ())
+        unsaid = to[NO_CLASS] == NO_CLASS and NO_CLASS not in (values.of if values else ())
         if len(painted) < 2 and counts[NO_CLASS] and unsaid:
-            raise LeavenError(one_class(masks.where, painted, numbers=masks.files))
+            raise LeavenError(one_class_message(masks.where, painted, numbers=masks.files))
         if absent and told:
             warnings.warn(absent, LeavenWarning, stacklevel=3)
         if counts[to != np.arange(256)].any():

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from leaven.data.names import composed
+from leaven.data.names import to_nfc
 from leaven.errors import LeavenError
 
 
@@ -57,7 +57,7 @@ def _require_different(folder: Path, files: Sequence[File]) -> None:
     seen: dict[str, str] = {}
     for file in files:
         if not file.name.isascii():
-            first = seen.setdefault(composed(file.name), file.name)
+            first = seen.setdefault(to_nfc(file.name), file.name)
             if first != file.name:
                 raise LeavenError(
                     f"The folder {folder} has two files {file.name} that differ in nothing but how the disk writes "
@@ -76,7 +76,7 @@ def digest(files: Sequence[File], *options: object) -> str:
 
 def on_disk(folder: Path) -> dict[str, Path]:
     """Id of every file under a folder, its relative path in NFC → the file as the disk calls it."""
-    return {composed(file.name): folder / file.name for file in scan(folder)}
+    return {to_nfc(file.name): folder / file.name for file in scan(folder)}
 
 
 def subfolder(name: str) -> str:

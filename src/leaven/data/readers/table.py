@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Collection, Mapping
 from pathlib import Path, PurePosixPath
 
-from leaven.data.names import class_name, composed, listing
+from leaven.data.names import class_name, listing, to_nfc
 from leaven.errors import LeavenError, LeavenWarning
 
 from .find import Finder
@@ -94,9 +94,9 @@ def fitting(labels: Mapping[str, str], folder: Path, files: Collection[str]) -> 
     LeavenError
         There are labels, but of none of its files.
     """
-    named = {composed(name): name for name in files}
-    found = {named[composed(name)]: label for name, label in labels.items() if composed(name) in named}
-    gone = [name for name in labels if composed(name) not in named]
+    named = {to_nfc(name): name for name in files}
+    found = {named[to_nfc(name)]: label for name, label in labels.items() if to_nfc(name) in named}
+    gone = [name for name in labels if to_nfc(name) not in named]
     if gone and not found:
         raise LeavenError(
             f"None of the {len(gone)} files that have labels ({listing(gone)}) is in {folder}, expected paths relative "

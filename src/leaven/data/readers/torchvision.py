@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from leaven.data.cache import decoded_rows
+from leaven.data.cache import cached_rows
 from leaven.data.checks import without_unlabelled
 from leaven.data.pool import Pool
 from leaven.data.unlabelled import STANDARD
@@ -96,7 +96,7 @@ def _read(dataset: Any, names: Sequence[object] | None, unlabelled: Any, options
         pixels = pool.items
         if (size is None or _pair(size) == pixels.shape[1:3]) and channels in (None, pixels.shape[3]):
             return pool
-        return pool.with_items(decoded_rows(len(pool), lambda row: _picture(pixels[row]), None, **options).items)
+        return pool.with_items(cached_rows(len(pool), lambda row: _picture(pixels[row]), None, **options).items)
     samples = getattr(dataset, "samples", None)
     if targets is not None and samples and isinstance(samples[0][0], (str, os.PathLike)):
         root = Path(os.path.commonpath([os.path.dirname(path) for path, _ in samples]))
@@ -134,7 +134,7 @@ def _read_items(dataset: Any, names: Sequence[object] | None, unlabelled: Any, o
         targets[row] = target.item() if hasattr(target, "item") else target
         return _picture(picture)
 
-    items, kept, white = decoded_rows(len(plain), open_image, None, **options)
+    items, kept, white = cached_rows(len(plain), open_image, None, **options)
     return replace(read_arrays(items, targets[kept], names, kept, unlabelled), white=white)
 
 

@@ -134,7 +134,7 @@ def _acceptance(event: Event) -> tuple[str, str, str]:
     return event.annotator, event.at, event.label
 
 
-def argsorted(order: Sequence[int] | np.ndarray) -> list[int]:
+def plain_numbers(order: Sequence[int] | np.ndarray) -> list[int]:
     """Plain numbers, which are quicker to walk through than an array."""
     found: list[int] = np.asarray(order).tolist()
     return found

@@ -17,7 +17,7 @@ MOST = 2000  # items that are set aside: they judge to within 2 points
 STRATEGY = "audit"
 
 
-def drawn(names: Sequence[str], share: float, seed: int) -> np.ndarray:
+def draw_sample(names: Sequence[str], share: float, seed: int) -> np.ndarray:
     """Rows of a random sample of the names, in a random order, int64.
 
     It is drawn before the first question and set aside: a sample of what is left when a strategy has taken what it
@@ -27,17 +27,17 @@ def drawn(names: Sequence[str], share: float, seed: int) -> np.ndarray:
     return order[: min(MOST, math.ceil(share * len(names)))]
 
 
-def truth(votes: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
+def agreed_labels(votes: Mapping[str, Mapping[str, str]]) -> dict[str, str]:
     """The class of each audit item on which its annotators agree."""
     return majority(votes).labels
 
 
-def right(predicted: Mapping[str, str | None], true: Mapping[str, str]) -> np.ndarray:
+def correct(predicted: Mapping[str, str | None], true: Mapping[str, str]) -> np.ndarray:
     """Whether each item, in the order of ``true``, was taken for what it is, bool ``(n,)``."""
     return np.array([predicted.get(name) == label for name, label in true.items()], dtype=bool)
 
 
-def as_called_now(found: Mapping[str, Any], renames: Renames) -> dict[str, str | None]:
+def rename_predictions(found: Mapping[str, Any], renames: Renames) -> dict[str, str | None]:
     """A round's predictions of the audit items, by the present names of its classes."""
     classes = renames.now(found["classes"], found["seq"])
     return {name: classes[k] for name, k in found["predicted"].items()}

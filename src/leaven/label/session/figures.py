@@ -14,7 +14,7 @@ from leaven.label.session import audit, rounds
 from leaven.label.session.answer_index import AnswerIndex
 from leaven.label.session.items import ItemIndex
 from leaven.label.session.schedule import left
-from leaven.label.session.sentence import waiting, worth
+from leaven.label.session.sentence import accuracy_sentence, waiting_sentence
 from leaven.label.session.settings import Settings
 from leaven.utils.reading import read_json
 
@@ -70,20 +70,26 @@ class Figures:
         if self._made[0] == key:
             return self._made[1]
         votes = index.state.votes
-        true = audit.truth({name: votes[name] for row in index.audited if (name := self.items.names[row]) in votes})
-        hits = [audit.right(audit.as_called_now(found, index.renames), true) for found in self.rounds]
+        true = audit.agreed_labels(
+            {name: votes[name] for row in index.audited if (name := self.items.names[row]) in votes}
+        )
+        hits = [audit.correct(audit.rename_predictions(found, index.renames), true) for found in self.rounds]
         curve = [
             {"labels": found["labelled"]} | {k: v for k, v in audit.figures(right).items() if k not in ("n", "right")}
             for found, right in zip(self.rounds, hits, strict=True)
         ]
         if hits:
-            text = worth([found["labelled"] for found in self.rounds], np.stack(hits), self.settings.audit > 0)
+            text = accuracy_sentence(
+                [found["labelled"] for found in self.rounds], np.stack(hits), self.settings.audit > 0
+            )
         elif not trains:
             text = NO_TRAINING
         else:
             per_class = index.per_class()
             missing = sum(not n for n in per_class.values())
-            text = waiting(len(per_class), missing, left(len(index.labelled), 0, self.settings.every), training)
+            text = waiting_sentence(
+                len(per_class), missing, left(len(index.labelled), 0, self.settings.every), training
+            )
         judged = audit.figures(hits[-1] if hits else np.zeros(0, bool))
         self._made = (key, {"audit": judged, "curve": curve, "sentence": text})
         return self._made[1]

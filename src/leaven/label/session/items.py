@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leaven.data.in_flight import decoding
-from leaven.data.names import composed
+from leaven.data.names import to_nfc
 from leaven.data.readers.depth import eight_bits, kind
 from leaven.data.readers.image_files import is_image, select_images
 from leaven.data.readers.scan import File, scan
@@ -213,7 +213,7 @@ class ItemIndex:
     def _named(self, of: Sequence[File]) -> list[str]:
         """Names of files in NFC, in the order in which pools have them."""
         files = sorted(file.name for file in of)
-        names = [composed(name) for name in files]
+        names = [to_nfc(name) for name in files]
         self._files |= {name: file for name, file in zip(names, files, strict=True) if name != file}
         return names
 

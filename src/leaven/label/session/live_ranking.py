@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from leaven.label.session.queue import Order
-from leaven.label.session.ranking import Ranking, named
+from leaven.label.session.ranking import Ranking, still_named
 from leaven.label.session.renames import Renames
 
 
@@ -53,7 +53,7 @@ class LiveRanking:
         place = self._place[row]
         if self.ranking.probabilities is None or place < 0 or not any(self.classes):
             return "", None
-        p = np.where(named(self.classes), self.ranking.probabilities[place], -1.0)
+        p = np.where(still_named(self.classes), self.ranking.probabilities[place], -1.0)
         best = int(p.argmax())
         return self.classes[best] or "", float(p[best])
 
@@ -62,7 +62,7 @@ class LiveRanking:
         """For each row of the items the number of its class, −1 where there is none, and the confidence."""
         guess, sure = np.full(len(self._place), -1, np.int64), np.zeros(len(self._place), np.float32)
         if self.ranking.probabilities is not None and any(self.classes):
-            p = np.where(named(self.classes), np.asarray(self.ranking.probabilities), -1.0)
+            p = np.where(still_named(self.classes), np.asarray(self.ranking.probabilities), -1.0)
             there = self._rows >= 0
             guess[self._rows[there]], sure[self._rows[there]] = p.argmax(1)[there], p.max(1)[there]
         return guess, sure

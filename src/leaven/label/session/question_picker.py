@@ -43,7 +43,7 @@ class QuestionPicker:
         closed = np.zeros(count, bool)
         closed[[row for name in labelled_before if (row := rows.get(name)) is not None]] = True
         open_ = [name for name, shut in zip(items.names[: items.count], closed, strict=False) if not shut]
-        self.audit = Order.of([rows[open_[i]] for i in audit.drawn(open_, settings.audit, settings.seed)])
+        self.audit = Order.of([rows[open_[i]] for i in audit.draw_sample(open_, settings.audit, settings.seed)])
         self.reserved = np.zeros(count, bool)
         self.reserved[self.audit.rows] = True
         names = np.array(items.names)

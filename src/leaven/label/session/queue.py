@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from leaven.errors import LeavenError
-from leaven.label.session.answer_index import AnswerIndex, argsorted
+from leaven.label.session.answer_index import AnswerIndex, plain_numbers
 
 HOLD = 600.0  # seconds for which a question that was handed out is nobody else's
 
@@ -63,7 +63,7 @@ class Order:
     @classmethod
     def of(cls, rows: Iterable[int] | np.ndarray) -> Order:
         """An order of rows."""
-        return cls(argsorted(np.asarray(rows, np.int64)))
+        return cls(plain_numbers(np.asarray(rows, np.int64)))
 
     def first(self, done: Callable[[int], bool], fits: Callable[[int], bool]) -> int | None:
         """The first row that fits; the beginning of those that are done for good is left behind."""

@@ -7,7 +7,7 @@ import os
 import shutil
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -79,12 +79,12 @@ class Ranking:
             arrays = {name: _array(folder / f"{name}.npy") for name in ("names", "ranking")}
             if path.exists():
                 arrays["probabilities"] = _array(path, mmap_mode="r")
-            said = cls(**{name: found[name] for name in About.__annotations__} | arrays)
-            _require_whole(folder, replace(said, classes=tuple(said.classes)))
+            ranking = cls(**found | arrays | {"classes": tuple(found["classes"])})
+            _require_whole(folder, ranking)
         except (LeavenError, FileNotFoundError) as error:
             warnings.warn(f"A ranking is passed over: {error}", LeavenWarning, stacklevel=2)
             return None
-        return replace(said, classes=tuple(said.classes))
+        return ranking
 
 
 @dataclass(frozen=True)
@@ -122,14 +122,14 @@ def _array(path: Path, **options: Any) -> np.ndarray:
     return found
 
 
-def _require_whole(folder: Path, said: Ranking) -> None:
-    n, k = len(said.names), len(said.classes)
-    require_form(folder, AGAIN, ("names", said.names, "U", (n,)), ("ranking", said.ranking, "iu", (None,)))
-    require_within(folder, AGAIN, "ranking", said.ranking, 0, n - 1)
-    if said.probabilities is not None:
-        require_form(folder, AGAIN, ("probabilities", said.probabilities, "f", (n, k)))
+def _require_whole(folder: Path, saved: Ranking) -> None:
+    n, k = len(saved.names), len(saved.classes)
+    require_form(folder, AGAIN, ("names", saved.names, "U", (n,)), ("ranking", saved.ranking, "iu", (None,)))
+    require_within(folder, AGAIN, "ranking", saved.ranking, 0, n - 1)
+    if saved.probabilities is not None:
+        require_form(folder, AGAIN, ("probabilities", saved.probabilities, "f", (n, k)))
 
 
-def named(now: Sequence[str | None]) -> np.ndarray:
+def still_named(now: Sequence[str | None]) -> np.ndarray:
     """Which of a model's classes are still there, bool ``(K,)``; ``now`` are their present names."""
     return np.array([name is not None for name in now], dtype=bool)

@@ -17,7 +17,7 @@ SURE = 0.06  # width of the interval of the gain up to which it is told
 DRAWS = 200  # of the audit items, for that interval
 
 
-def waiting(classes: int, missing: int, left: int, training: bool) -> str:
+def waiting_sentence(classes: int, missing: int, left: int, training: bool) -> str:
     """Before there is a model: what it waits for.
 
     Parameters
@@ -36,7 +36,7 @@ def waiting(classes: int, missing: int, left: int, training: bool) -> str:
     return f"The first model is trained after {_count(max(left, 1), 'more label')}, or when every class has one."
 
 
-def worth(labels: Sequence[int], right: np.ndarray, asks: bool = True) -> str:
+def accuracy_sentence(labels: Sequence[int], right: np.ndarray, asks: bool = True) -> str:
     """What more labels would bring.
 
     Parameters

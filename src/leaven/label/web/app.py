@@ -22,7 +22,7 @@ from leaven.errors import LeavenError
 from leaven.labels import Conflict, Unavailable
 
 from .entries import apply_entries
-from .messages import Bad, annotator_name, ids, read_entries, read_json, text, whole_number
+from .messages import BadRequest, annotator_name, ids, read_entries, read_json, text, whole_number
 from .security import Guard
 from .thumbs import GRID, VIEW, Picture, Replaced, Thumbs, Unreadable
 
@@ -128,7 +128,7 @@ def create_app(
         Route("/api/send", send, methods=["POST"]),
     ]
     handlers: dict[Any, Callable[[Request, Exception], Awaitable[Response]]] = {
-        Bad: _told(400),
+        BadRequest: _told(400),
         Conflict: _told(409),
         LeavenError: _told(400),
         Unreadable: _told(422),

@@ -11,7 +11,7 @@ from typing import Any
 from starlette.requests import Request
 
 from leaven.errors import LeavenError
-from leaven.label.session.class_names import class_names
+from leaven.label.session.class_names import parse_class_names
 
 EVENT = re.compile(r"[0-9a-f]{32}")
 ITEM = re.compile(r"[0-9a-f]{16}")
@@ -21,7 +21,7 @@ ENTRIES = 100  # that one request may hold
 NAME, LABEL = 64, 200  # characters of an annotator's and of a class's name
 
 
-class Bad(LeavenError):
+class BadRequest(LeavenError):
     """The request has not the shape that it should have."""
 
 
@@ -30,9 +30,9 @@ async def read_json(request: Request) -> dict[str, Any]:
     try:
         body = json.loads(await request.body())
     except (ValueError, RecursionError):
-        raise Bad("The request is no JSON.") from None
+        raise BadRequest("The request is no JSON.") from None
     if not isinstance(body, dict):
-        raise Bad("The request is no JSON object.")
+        raise BadRequest("The request is no JSON object.")
     return body
 
 
@@ -40,13 +40,13 @@ def text(body: Mapping[str, Any], name: str, longest: int, needed: bool = False)
     """A string without control characters; empty where it is left out."""
     value = body.get(name, "")
     if not isinstance(value, str) or len(value) > longest or any(c < " " or c == "\x7f" for c in value):
-        raise Bad(f"{name} is not a text of at most {longest} characters.")
+        raise BadRequest(f"{name} is not a text of at most {longest} characters.")
     if needed and not value.strip():
-        raise Bad(f"{name} is empty.")
+        raise BadRequest(f"{name} is empty.")
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise Bad(f"{name} is not valid Unicode.") from None
+        raise BadRequest(f"{name} is not valid Unicode.") from None
     return value
 
 
@@ -59,7 +59,7 @@ def whole_number(body: Mapping[str, Any], name: str, least: int, most: int) -> i
     """A whole number of a range."""
     value = body.get(name)
     if type(value) is not int or not least <= value <= most:
-        raise Bad(f"{name} is not a whole number from {least} to {most}.")
+        raise BadRequest(f"{name} is not a whole number from {least} to {most}.")
     return value
 
 
@@ -71,7 +71,7 @@ def ids(body: Mapping[str, Any], name: str, most: int) -> list[str]:
         or len(value) > most
         or not all(isinstance(i, str) and ITEM.fullmatch(i) for i in value)
     ):
-        raise Bad(f"{name} is not a list of at most {most} ids of items.")
+        raise BadRequest(f"{name} is not a list of at most {most} ids of items.")
     return value
 
 
@@ -79,62 +79,62 @@ def read_entries(body: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What was done, in its order, as keyword arguments of the session's methods, with ``type`` and ``annotator``."""
     entries = body.get("entries")
     if not isinstance(entries, list) or not 1 <= len(entries) <= ENTRIES:
-        raise Bad(f"entries is not a list of 1 to {ENTRIES} entries.")
+        raise BadRequest(f"entries is not a list of 1 to {ENTRIES} entries.")
     return [_entry(entry) for entry in entries]
 
 
 def _entry(entry: Any) -> dict[str, Any]:
     if not isinstance(entry, dict):
-        raise Bad("An entry is no JSON object.")
+        raise BadRequest("An entry is no JSON object.")
     kind = entry.get("type")
-    said: dict[str, Any] = {"type": kind, "annotator": annotator_name(text(entry, "annotator", NAME, needed=True))}
+    fields: dict[str, Any] = {"type": kind, "annotator": annotator_name(text(entry, "annotator", NAME, needed=True))}
     if kind == "answer":
-        return said | _answer(entry)
+        return fields | _answer(entry)
     if kind == "undo":
         undoes = entry.get("undoes", [])
         if not isinstance(undoes, list) or len(undoes) > MOST + 1:
-            raise Bad(f"undoes is not a list of at most {MOST + 1} ids of events.")
-        return said | {
+            raise BadRequest(f"undoes is not a list of at most {MOST + 1} ids of events.")
+        return fields | {
             "event": _id(entry.get("event"), EVENT, "event"),
             "undoes": [_id(one, EVENT, "undoes") for one in undoes],
         }
     if kind == "accept":
         items, left_out = entry.get("items"), ids(entry, "left_out", MOST)
         if not isinstance(items, list) or len(items) > MOST or not (items or left_out):
-            raise Bad(f"items is not a list of at most {MOST} triples, or nothing is in it.")
+            raise BadRequest(f"items is not a list of at most {MOST} triples, or nothing is in it.")
         if not all(isinstance(one, list) and len(one) in (2, 3) for one in items):
-            raise Bad("items does not hold triples of an event, an item and a version.")
+            raise BadRequest("items does not hold triples of an event, an item and a version.")
         triples = [
             (_id(event, EVENT, "event"), _id(item, ITEM, "item"), *map(_version, more)) for event, item, *more in items
         ]
-        said["event"] = _id(entry["event"], EVENT, "event") if "event" in entry else ""
-        return said | {"label": text(entry, "label", LABEL, needed=True), "items": triples, "left_out": left_out}
+        fields["event"] = _id(entry["event"], EVENT, "event") if "event" in entry else ""
+        return fields | {"label": text(entry, "label", LABEL, needed=True), "items": triples, "left_out": left_out}
     if kind == "classes":
         lines = entry.get("lines")
         if not isinstance(lines, list) or not all(isinstance(line, str) for line in lines):
-            raise Bad("lines is not a list of texts.")
-        names = class_names(*lines)
+            raise BadRequest("lines is not a list of texts.")
+        names = parse_class_names(*lines)
         if not names:
-            raise Bad("No class is named.")
-        return said | {"names": [text({"name": name}, "name", LABEL) for name in names]}
+            raise BadRequest("No class is named.")
+        return fields | {"names": [text({"name": name}, "name", LABEL) for name in names]}
     if kind == "class":
         change = entry.get("kind")
         if change not in ("class_add", "class_rename", "class_remove"):
-            raise Bad("kind is not a change of classes.")
+            raise BadRequest("kind is not a change of classes.")
         label = text(entry, "label", LABEL, needed=change != "class_remove").strip()
         old = text(entry, "old", LABEL, needed=change != "class_add")
-        return said | {"event": _id(entry.get("event"), EVENT, "event"), "kind": change, "label": label, "old": old}
-    raise Bad("type is none of answer, undo, accept, class, classes.")
+        return fields | {"event": _id(entry.get("event"), EVENT, "event"), "kind": change, "label": label, "old": old}
+    raise BadRequest("type is none of answer, undo, accept, class, classes.")
 
 
 def _answer(entry: Mapping[str, Any]) -> dict[str, Any]:
     kind, shown, seconds = entry.get("kind"), entry.get("shown", False), entry.get("seconds")
     if kind not in ("label", "skip", "unsure"):
-        raise Bad("kind is none of label, skip, unsure.")
+        raise BadRequest("kind is none of label, skip, unsure.")
     if not isinstance(shown, bool):
-        raise Bad("shown is neither true nor false.")
+        raise BadRequest("shown is neither true nor false.")
     if seconds is not None and (type(seconds) not in (int, float) or not math.isfinite(seconds) or seconds < 0):
-        raise Bad("seconds is no number of seconds.")
+        raise BadRequest("seconds is no number of seconds.")
     return {
         "event": _id(entry.get("event"), EVENT, "event"),
         "kind": kind,
@@ -148,11 +148,11 @@ def _answer(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 def _version(value: Any) -> str:
     if value != "" and (not isinstance(value, str) or not VERSION.fullmatch(value)):
-        raise Bad("version is no version of a picture.")
+        raise BadRequest("version is no version of a picture.")
     return str(value)
 
 
 def _id(value: Any, form: re.Pattern[str], name: str) -> str:
     if not isinstance(value, str) or not form.fullmatch(value):
-        raise Bad(f"{name} is no id.")
+        raise BadRequest(f"{name} is no id.")
     return value

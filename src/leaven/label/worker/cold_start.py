@@ -43,13 +43,13 @@ class Sample:
         self._pixels: list[np.ndarray] = []
         self._channels: int | None = None
 
-    def look(self, most: int, seconds: float, tell: Callable[[int], None]) -> bool:
-        """Look at items until there are ``most``, or the time is over; whether any were left.
+    def grow(self, most: int, seconds: float, tell: Callable[[int], None]) -> bool:
+        """Add items until there are ``most``, or the time is over; whether any were left.
 
         ``seconds`` are of this thread's own work, so that beside other programs the sample is not a poor one.
         """
-        worked, told = time.thread_time() + seconds, time.monotonic()
-        end = told + PATIENCE * seconds
+        worked, reported = time.thread_time() + seconds, time.monotonic()
+        end = reported + PATIENCE * seconds
         while len(self.names) < most and time.thread_time() < worked and time.monotonic() < end:
             row = next(self._waiting, None)
             if row is None:
@@ -63,8 +63,8 @@ class Sample:
                 self.names.append(name)
             except Exception as error:  # a damaged file raises whatever its decoder trips over
                 self.unreadable[name] = reason(error)
-            if time.monotonic() - told > 0.3:
-                told = time.monotonic()
+            if time.monotonic() - reported > 0.3:
+                reported = time.monotonic()
                 tell(len(self.names))
         return True
 

@@ -60,7 +60,7 @@ def train(
     where = rounds.path(run, number)
     given = state.labels(audit=False)
     labels = {name: label for name, label in initial.items() if label} | given
-    true = audit.truth({name: votes for name, votes in state.votes.items() if name in state.audit})
+    true = audit.agreed_labels({name: votes for name, votes in state.votes.items() if name in state.audit})
     made = [name for name in given if name not in initial and items.rows.get(name, 0) >= items.count]
     pool = labelled(with_made(pool, items, made), labels)
     options = _options(run, settings)
@@ -69,12 +69,12 @@ def train(
         options = replace(options, plan=options.plan | {"steps": steps_within(settings.minutes, [seconds])})
     steps = options.plan["steps"]
     tell(training={"state": "training", "round": number, "steps": steps, "folder": str(where)})
-    told = {"seq": state.seq, "labelled": len(state.votes)}
-    record = {"inputs": _inputs(settings, where / rounds.LEARNT), "labelling": told | {"round": number}}
+    learnt = {"seq": state.seq, "labelled": len(state.votes)}
+    record = {"inputs": _inputs(settings, where / rounds.LEARNT), "labelling": learnt | {"round": number}}
     fitted = fit(pool, where, options, test=judged(pool, true), source=settings.data, record=record, progress=False)[-1]
     _write_labels(where / rounds.LEARNT, {name: labels[name] for name in pool.ids[pool.labels >= 0].tolist()})
     tell(training={"state": "scoring", "round": number, "steps": steps})
-    finish(run, number, settings, items, pool, fitted.model, state, set(initial), told, fitted.trained)
+    finish(run, number, settings, items, pool, fitted.model, state, set(initial), learnt, fitted.trained)
     rounds.publish(run, number)
     rounds.prune(run)
     return number
@@ -96,13 +96,13 @@ def take_up(
     LeavenError : the round's files are damaged, or the strategy needs the method that is gone
     """
     where = rounds.path(run, number)
-    told = folder.read_config(where).get("labelling") or {}
-    if not all(isinstance(told.get(name), int) for name in ("seq", "labelled")):
+    learnt = folder.read_config(where).get("labelling") or {}
+    if not all(isinstance(learnt.get(name), int) for name in ("seq", "labelled")):
         raise LeavenError(f"{where / folder.CONFIG} does not say what the round knew.")
     (where / rounds.TRIED).touch()  # once: where the scoring is what ended the process, it would end every one
     given = state.labels(audit=False)
     made = [name for name in given if name not in initial and items.rows.get(name, 0) >= items.count]
-    finish(run, number, settings, items, with_made(pool, items, made), load_model(where), state, set(initial), told)
+    finish(run, number, settings, items, with_made(pool, items, made), load_model(where), state, set(initial), learnt)
     rounds.publish(run, number)
     rounds.prune(run)
 
@@ -116,12 +116,12 @@ def finish(
     model: Model,
     state: State,
     initial: set[str],
-    told: Mapping[str, int],
+    learnt: Mapping[str, int],
     trained: Method | None = None,
 ) -> None:
     """What a model says of the pool, and the ranking that follows; with it the round is finished.
 
-    ``told`` is what the model knew: the last event of the store (``seq``), and how many items had a label.
+    ``learnt`` is what the model learnt from: the last event of the store (``seq``), and how many items had a label.
     """
     where = rounds.path(run, number)
     network: Any = model.network
@@ -142,9 +142,14 @@ def finish(
         for row, name in enumerate(names)
         if name in set_aside or name in state.audit
     }
-    figures = {"labelled": told["labelled"], "seq": told["seq"], "classes": list(model.classes), "predicted": predicted}
+    figures = {
+        "labelled": learnt["labelled"],
+        "seq": learnt["seq"],
+        "classes": list(model.classes),
+        "predicted": predicted,
+    }
     folder.write_json(where / rounds.PREDICTED, figures)
-    about = (f"{number:04d}", told["seq"], told["labelled"], strategy, model.classes)
+    about = (f"{number:04d}", learnt["seq"], learnt["labelled"], strategy, model.classes)
     Ranking(*about, pool.ids, rows, probabilities).save(where)
 
 
@@ -162,7 +167,7 @@ def _rank(
 def _set_aside(items: ItemIndex, settings: Settings, initial: set[str]) -> set[str]:
     """Names of the audit items, those to come included."""
     names = [name for name in items.names[: items.count] if name not in initial]
-    return {names[i] for i in audit.drawn(names, settings.audit, settings.seed).tolist()}
+    return {names[i] for i in audit.draw_sample(names, settings.audit, settings.seed).tolist()}
 
 
 def require_served(strategy: str) -> bool:

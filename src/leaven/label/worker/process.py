@@ -1,4 +1,4 @@
-"""The process that trains: ``python -m leaven.label.worker.process RUN``, started by the session, told what on stdin.
+"""The process that trains: ``python -m leaven.label.worker.process RUN``, started by the session, learnt what on stdin.
 
 It says what it does in lines of JSON on stdout. When its stdin ends, so does it, at once and in the middle of whatever
 it does: that is how the end of the server, of whatever kind, ends it too. A round that was not finished is removed by
@@ -31,7 +31,7 @@ NICE = 5  # the page comes first; more would let any busy program starve the tra
 
 
 class Worker:
-    """The worker: ranks, trains when told to, and reports.
+    """The worker: ranks, trains when learnt to, and reports.
 
     Parameters
     ----------
@@ -138,8 +138,8 @@ class Worker:
         self.tell(ranking={"state": "running", "done": 0, "of": len(self.items)})
         model = load_model(rounds.adopt(self.run))
         state = self.store.state()
-        told = {"seq": state.seq, "labelled": len(state.votes)}
-        finish(self.run, 0, self.settings, self.items, self.pool, model, state, set(self.initial_labels), told)
+        learnt = {"seq": state.seq, "labelled": len(state.votes)}
+        finish(self.run, 0, self.settings, self.items, self.pool, model, state, set(self.initial_labels), learnt)
         self.tell(ranked=0, ranking={"state": "done", "done": len(self.items), "of": len(self.items)})
 
     def _rank(self) -> None:
@@ -150,7 +150,7 @@ class Worker:
         from leaven.query.registry import find
 
         names = [name for name in self.items.names[: self.items.count] if name not in self.initial_labels]
-        drawn = audit.drawn(names, self.settings.audit, self.settings.seed).tolist()
+        drawn = audit.draw_sample(names, self.settings.audit, self.settings.seed).tolist()
         sample = Sample(self.items, {names[i] for i in drawn} | set(self.initial_labels), self.settings.seed)
         of = min(sample.of, STAGES[-1][0])
         strategy = self.settings.strategy if find(self.settings.strategy).needs == "features" else TYPICAL
@@ -158,7 +158,7 @@ class Worker:
             before = len(sample.names)
             if before and not self._orders.empty():
                 break
-            more = sample.look(most, seconds, lambda n: self.tell(ranking={"state": "running", "done": n, "of": of}))
+            more = sample.grow(most, seconds, lambda n: self.tell(ranking={"state": "running", "done": n, "of": of}))
             if sample.unreadable:
                 self.tell(unreadable=sample.unreadable)
             if len(sample.names) > before:
@@ -186,7 +186,7 @@ class Worker:
 
 
 def main() -> None:
-    """Begin; then train when told to."""
+    """Begin; then train when learnt to."""
     our_program()
     run = Path(sys.argv[1])
     out = os.fdopen(os.dup(1), "w")

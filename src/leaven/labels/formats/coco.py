@@ -18,12 +18,12 @@ from pydantic import BaseModel, StringConstraints
 from leaven.errors import LeavenError
 from leaven.labels.event import Event
 from leaven.labels.merge import merged_masks
-from leaven.labels.pixels import parsed
+from leaven.labels.pixels import parse_mask
 from leaven.labels.state import State
 
 from .coco_areas import encode_area
 from .coco_image import NOT_COCO, Annotation, Image, ImageReader, Key
-from .outside import LeftOut, SizeOf, Unclear, validate
+from .outside import AmbiguousAnswer, LeftOut, SizeOf, validate
 
 T = TypeVar("T", "Category", "Image")
 
@@ -93,7 +93,7 @@ def read(
             image = ImageReader(images[key], found, {k: one.name for k, one in names.items()}, where, size_of, left)
             try:
                 answers += image.answers(name_of(images[key].file_name), annotator, filled)
-            except Unclear as error:
+            except AmbiguousAnswer as error:
                 left.add_answer(error)
     if not answers and (left.unclear or lost):
         raise left.unclear or LeavenError(lost)
@@ -110,7 +110,7 @@ def write(state: State, path: Path, by: str) -> int:
         image: dict[str, Any] = {"id": key, "file_name": item}
         found: list[dict[str, Any]] = []
         if item in masks:
-            size, runs = parsed(masks[item])
+            size, runs = parse_mask(masks[item])
             image["height"], image["width"] = size
             names = sorted(runs, key=number.__getitem__)
             found = [{"category_id": number[name], **encode_area(runs[name], *size)} for name in names]

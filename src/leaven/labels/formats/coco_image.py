@@ -10,11 +10,11 @@ from pydantic import BaseModel, FiniteFloat, StringConstraints
 
 from leaven.errors import LeavenError
 from leaven.labels.event import Event
-from leaven.labels.pixels import filled
+from leaven.labels.pixels import fill_runs
 
 from .coco_areas import polygons_to_mask, run_lengths
 from .import_result import answer
-from .outside import LeftOut, Size, SizeOf, Unclear, resolve_size, validate
+from .outside import AmbiguousAnswer, LeftOut, Size, SizeOf, resolve_size, validate
 from .painted import Painted
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class ImageReader:
         for box in boxes:
             if size is None or box != [0, 0, size[1], size[0]]:
                 shown = [round(part) if part == round(part) else part for part in box]
-                raise Unclear(
+                raise AmbiguousAnswer(
                     "images with boxes",
                     item,
                     f"{self.where} has a box {shown} in the image {item}, expected areas or a category of it all: "
@@ -84,7 +84,7 @@ class ImageReader:
         whole = {self._name(annotation) for annotation in others}
         if len(whole) + bool(areas) > 1:
             what = f"the categories {', '.join(sorted(whole))}" + (" and areas" if areas else "")
-            raise Unclear(
+            raise AmbiguousAnswer(
                 "images with several categories" + (" or areas" if areas else ""),
                 item,
                 f"{self.where} has {what} for the image {item}, expected one category or areas: keep one.",
@@ -130,7 +130,7 @@ class ImageReader:
             counts = run_lengths(runs.counts) if isinstance(runs.counts, str) else runs.counts
             if min(counts, default=-1) < 0 or sum(counts) != height * width:
                 raise LeavenError(f"{self.where} has run lengths that do not fill their image ({at}): export it anew.")
-            return filled(counts, height, width)
+            return fill_runs(counts, height, width)
         polygons = validate(
             list[list[FiniteFloat]], annotation.segmentation, self.where, NOT_COCO, f"{at}.segmentation"
         )

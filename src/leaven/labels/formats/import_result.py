@@ -12,7 +12,7 @@ from leaven.data.names import class_name
 from leaven.data.unlabelled import never_a_class
 from leaven.errors import LeavenError
 from leaven.labels.event import Event, in_nfc, to_dict
-from leaven.labels.pixels import parsed, written
+from leaven.labels.pixels import format_mask, parse_mask
 from leaven.labels.store import Store
 
 
@@ -53,9 +53,9 @@ def without_markers(answers: Sequence[Event]) -> list[Event]:
     kept = []
     for event in answers:
         if event.kind == "mask":
-            size, runs = parsed(event.mask)
+            size, runs = parse_mask(event.mask)
             named = {name: of for name, of in runs.items() if not never_a_class(name)}
-            event = event if len(named) == len(runs) else replace(event, mask=written(size, named))
+            event = event if len(named) == len(runs) else replace(event, mask=format_mask(size, named))
         if event.kind != "label" or not never_a_class(event.label):
             kept.append(event)
     return kept
@@ -136,7 +136,7 @@ def _with_ids(answers: Sequence[Event]) -> list[Event]:
 
 def _classes(event: Event) -> list[str]:
     if event.kind == "mask":
-        return list(parsed(event.mask)[1])
+        return list(parse_mask(event.mask)[1])
     return [event.label] if event.label else []
 
 

@@ -17,12 +17,12 @@ from pydantic import BaseModel
 
 from leaven.errors import LeavenError
 from leaven.labels.event import Event
-from leaven.labels.pixels import decode, parsed
+from leaven.labels.pixels import decode, parse_mask
 from leaven.labels.state import State
 
 from . import brush
 from .label_studio_annotation import NOT_LABEL_STUDIO, Annotation, AnnotationReader
-from .outside import LeftOut, SizeOf, Unclear, validate
+from .outside import AmbiguousAnswer, LeftOut, SizeOf, validate
 
 FROM, TO, DATA = "label", "image", "image"  # the names in the labelling interface that an export needs
 
@@ -68,7 +68,7 @@ def read(
         for annotation in given or []:
             try:
                 found = AnnotationReader(annotation, item, where, at, size_of, left, background).event(annotator)
-            except Unclear as error:
+            except AmbiguousAnswer as error:
                 left.add_answer(error)
                 continue
             answers += [found] if found else []
@@ -121,7 +121,7 @@ def _result(event: Event) -> list[dict[str, Any]]:
         ]
     if event.kind != "mask":
         return []
-    (height, width), runs = parsed(event.mask)
+    (height, width), runs = parse_mask(event.mask)
     regions = []
     for k, name in enumerate(sorted(runs)):
         value = {"format": "rle", "rle": brush.encode(decode(event.mask, [name]) == 0), "brushlabels": [name]}

@@ -14,7 +14,7 @@ from leaven.labels.event import Event
 
 from . import brush
 from .import_result import answer
-from .outside import LeftOut, Size, SizeOf, Unclear, resolve_size, validate
+from .outside import AmbiguousAnswer, LeftOut, Size, SizeOf, resolve_size, validate
 from .painted import Painted
 
 if TYPE_CHECKING:
@@ -113,8 +113,8 @@ class AnnotationReader:
     def _where(self) -> str:
         return f"{self.where}, {self.at},"
 
-    def _unclear(self, what: str, why: str) -> Unclear:
-        return Unclear(what, self.at, f"{self._where} {why}")
+    def _unclear(self, what: str, why: str) -> AmbiguousAnswer:
+        return AmbiguousAnswer(what, self.at, f"{self._where} {why}")
 
     def _checked(self, kind: type[T], region: Region) -> T:
         return validate(kind, region.value, self.where, NOT_LABEL_STUDIO, f"{self.at}, value of {region.type}")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from leaven.data.readers.mask_files import MaskReader, pair, places
 from leaven.data.readers.mask_numbering import numbering
-from leaven.data.readers.mask_values import FILE, Value, stated, write_names
+from leaven.data.readers.mask_values import FILE, Value, combine_values, write_names
 from leaven.data.readers.palette import save_mask
 from leaven.errors import LeavenError
 from leaven.labels.event import Event
@@ -46,7 +46,7 @@ def read(
     if found.warning:
         warnings.warn(found.warning, LeavenWarning, stacklevel=2)
     of = pair(found.files, masks, images, found.passed)
-    said = stated(masks, values)
+    said = combine_values(masks, values)
     reader = MaskReader(said, by_number=bool(values))
     maps = {item: np.asarray(reader.open(masks / file.name, images / item)) for item, file in of.items()}
     counts = sum((np.bincount(numbers.ravel(), minlength=256) for numbers in maps.values()), np.zeros(256, np.int64))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from leaven.data.names import composed
+from leaven.data.names import to_nfc
 from leaven.errors import LeavenError
 
 UPLOAD = re.compile(r"^/?data/upload/(?:\d+/)?(?:[0-9a-f]{8}-)?")  # Label Studio's own, before the file's name
@@ -34,11 +34,11 @@ def _plain(name: str) -> str:
     except ValueError:  # no URL, such as [a].png beside two slashes
         parts = urlsplit("")
     if parts.path.rstrip("/").endswith("local-files") and "d" in (query := parse_qs(parts.query)):
-        return composed(query["d"][0]).lstrip("/")
+        return to_nfc(query["d"][0]).lstrip("/")
     if len(parts.scheme) > 1:  # one letter is a drive of Windows
         name = unquote(parts.path)
     name = UPLOAD.sub("", name.replace("\\", "/"))
-    return PurePosixPath(composed(name).lstrip("/")).as_posix()
+    return PurePosixPath(to_nfc(name).lstrip("/")).as_posix()
 
 
 def item_lookup(images: Path | None, where: str) -> Callable[[str], str]:
@@ -59,7 +59,7 @@ def item_lookup(images: Path | None, where: str) -> Callable[[str], str]:
     if not images.is_dir():
         raise LeavenError(f"The folder {images} does not exist, expected a folder of images: check the path.")
     there = select_images(images, scan(images))
-    files = {composed(name) for name in [*(file.name for file in there.files), *there.passed]}
+    files = {to_nfc(name) for name in [*(file.name for file in there.files), *there.passed]}
     called: dict[str, list[str]] = defaultdict(list)
     for file in sorted(files):
         called[PurePosixPath(file).name].append(file)

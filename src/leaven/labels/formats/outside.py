@@ -16,7 +16,7 @@ Size = tuple[int, int]  # height and width
 SizeOf = Callable[[str], Size | None]
 
 
-class Unclear(LeavenError):
+class AmbiguousAnswer(LeavenError):
     """A whole answer that says several classes of its item, or a class of something else than the item or areas.
 
     Parameters
@@ -42,7 +42,7 @@ class LeftOut:
 
     def __init__(self) -> None:
         self.counts: dict[str, int] = {}
-        self.unclear: Unclear | None = None
+        self.unclear: AmbiguousAnswer | None = None
         self._first: dict[str, str] = {}
         self._answers: set[str] = set()  # those kinds that are whole answers
 
@@ -51,7 +51,7 @@ class LeftOut:
         self.counts[what] = self.counts.get(what, 0) + 1
         self._first.setdefault(what, where)
 
-    def add_answer(self, error: Unclear) -> None:
+    def add_answer(self, error: AmbiguousAnswer) -> None:
         """One more whole answer."""
         self.unclear = self.unclear or error
         self._answers.add(error.what)

@@ -12,7 +12,7 @@ from leaven.data.unlabelled import STANDARD
 from leaven.errors import LeavenError
 from leaven.labels.consensus import MAJORITY, WAYS
 from leaven.labels.event import Event
-from leaven.labels.pixels import parsed
+from leaven.labels.pixels import parse_mask
 from leaven.labels.store import Store
 from leaven.utils.reading import PathLike
 
@@ -164,7 +164,7 @@ def read_labels(
 
 def _one_class(answers: Sequence[Event]) -> str:
     """A word on masks of which nothing can be learnt as they are; empty where something can."""
-    masks = [parsed(event.mask)[1] for event in answers if event.kind == "mask"]
+    masks = [parse_mask(event.mask)[1] for event in answers if event.kind == "mask"]
     painted = sorted({name for runs in masks for name, lengths in runs.items() if sum(lengths[1::2])})
     if not masks or len(painted) > 1:
         return ""
