@@ -1,4 +1,4 @@
-"""The process that trains: ``python -m leaven.label.worker.process RUN``, started by the session, learnt what on stdin.
+"""The process that trains: ``python -m leaven.label.worker.process RUN``, started by the session, told what on stdin.
 
 It says what it does in lines of JSON on stdout. When its stdin ends, so does it, at once and in the middle of whatever
 it does: that is how the end of the server, of whatever kind, ends it too. A round that was not finished is removed by
@@ -31,7 +31,7 @@ NICE = 5  # the page comes first; more would let any busy program starve the tra
 
 
 class Worker:
-    """The worker: ranks, trains when learnt to, and reports.
+    """The worker: ranks, trains when told to, and reports.
 
     Parameters
     ----------
@@ -186,7 +186,7 @@ class Worker:
 
 
 def main() -> None:
-    """Begin; then train when learnt to."""
+    """Begin; then train when told to."""
     our_program()
     run = Path(sys.argv[1])
     out = os.fdopen(os.dup(1), "w")
