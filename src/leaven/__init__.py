@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from leaven.errors import LeavenError
     from leaven.estimators import LeavenClassifier
     from leaven.methods import losses
-    from leaven.methods.base import Batch, Episode, Method, Phase, Stream
+    from leaven.methods.base import Batch, Episode, Method, ParamGroup, Phase, Stream
     from leaven.methods.registry import register
     from leaven.methods.stage import Stage
     from leaven.run.api import evaluate, fit
@@ -33,6 +33,7 @@ _HOME = {
     "LeavenError": "leaven.errors",
     "Method": "leaven.methods.base",
     "Options": "leaven.run.options",
+    "ParamGroup": "leaven.methods.base",
     "Phase": "leaven.methods.base",
     "Plan": "leaven.train.plan",
     "Pool": "leaven.data.pool",
@@ -58,6 +59,7 @@ __all__ = [
     "LeavenError",
     "Method",
     "Options",
+    "ParamGroup",
     "Phase",
     "Plan",
     "Pool",

@@ -43,6 +43,54 @@ def test_warm_up_rises_linearly():
     assert falling.lr_at(4) == pytest.approx(0.5 * math.cos(0.04 * math.acos(0.25)))
 
 
+def test_poly_by_hand():
+    """η(1 − k/K)^0.9: half-way 2 · 2^−0.9 = 2^0.1."""
+    plan = Plan(steps=10, lr=2.0, schedule="poly", final_lr=0.0)
+    assert plan.lr_at(0) == 2
+    assert plan.lr_at(5) == pytest.approx(1.0717735, rel=1e-7)
+    assert plan.lr_at(9) == pytest.approx(0.2517851, rel=1e-6)
+    assert plan.lr_at(10) == 0
+
+
+def test_poly_that_is_cut_short():
+    """ProDA's 62,412 steps of a curve of 90,000, which end at 0.345."""
+    plan = Plan(steps=62_412, lr=1e-4, schedule="poly", final_lr=(1 - 62_412 / 90_000) ** 0.9)
+    assert plan.final_lr == pytest.approx(0.345, abs=1e-3)
+    for k in (0, 1000, 31_206, 62_412):
+        assert plan.lr_at(k) == pytest.approx(1e-4 * (1 - k / 90_000) ** 0.9)
+
+
+def test_steps_by_hand():
+    """A fifth from epochs 60, 120 and 160 of 200 on."""
+    plan = Plan(steps=200, lr=0.1, schedule="step", milestones=(0.3, 0.6, 0.8), gamma=0.2)
+    found = [plan.lr_at(k) for k in (0, 59, 60, 119, 120, 159, 160, 199)]
+    assert found == pytest.approx([0.1, 0.1, 0.02, 0.02, 0.004, 0.004, 0.0008, 0.0008])
+    by_default = Plan(steps=64, lr=1.0, schedule="step")
+    assert [by_default.lr_at(k) for k in (31, 32, 47, 48)] == pytest.approx([1, 0.1, 0.1, 0.01])
+    assert Plan(milestones=[0.5, 0.75]) == Plan()  # as JSON has them
+    assert Plan(steps=9, lr=1.0, schedule="step", milestones=()).lr_at(8) == 1
+
+
+def test_inverse_and_constant_by_hand():
+    """DANN: half-way 6^−0.75 = 0.2608474, at the end 11^−0.75 = 0.1655602; the share at the end has no say."""
+    plan = Plan(steps=10, lr=0.01, schedule="inverse")
+    assert [plan.lr_at(k) for k in (0, 5, 10)] == pytest.approx([0.01, 0.002608474, 0.001655602], rel=1e-5)
+    assert {Plan(steps=10, lr=0.3, schedule="constant").lr_at(k) for k in range(10)} == {0.3}
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "poly", "step", "inverse", "constant"])
+def test_every_schedule_rises_first_where_asked_for(schedule):
+    plan = Plan(steps=100, lr=1.0, schedule=schedule)
+    warm = plan.with_(lr_warmup=0.1)
+    assert [warm.lr_at(k) / plan.lr_at(k) for k in range(12)] == pytest.approx([k / 10 for k in range(1, 11)] + [1, 1])
+
+
+@pytest.mark.parametrize("milestones", [(0.5, 0.5), (0.6, 0.3), (0.0,), (1.0,), (0.5, 30), (math.nan,)])
+def test_milestones_that_make_no_sense(milestones):
+    with pytest.raises(LeavenError, match=r"milestones are .*, but shares of the run were expected"):
+        Plan(milestones=milestones)
+
+
 @pytest.mark.parametrize(
     ("steps", "norm", "ema"),
     [
@@ -74,6 +122,8 @@ def test_given_values_win():
         ("devices", 0),
         ("seed", -1),
         ("optimizer", "adam"),
+        ("schedule", "linear"),
+        ("gamma", 1.1),
         ("lr", 0.0),
         ("lr", float("nan")),
         ("final_lr", 1.1),

@@ -10,16 +10,18 @@ import pytest
 import torch
 import torch.distributed as dist
 import torch.multiprocessing as mp
+import torch.nn.functional as F
 from helpers_train import feature_pool, image_pool, job, network
 from helpers_two import cases, compute, part
 
 from leaven.errors import LeavenError
+from leaven.methods.base import Method, ParamGroup, Stream
 from leaven.methods.registry import get
 from leaven.nn.norm import BatchNorm
 from leaven.nn.normalising import of_domains
 from leaven.train import checkpoint
 from leaven.train.engine import train
-from leaven.utils.collectives import gathered
+from leaven.utils.collectives import differentiable_gather, gathered
 
 DOMAINS = {  # of eight rows, four a process
     "more source in one": [1, 1, 1, -1, 1, -1, -1, -1],
@@ -42,8 +44,36 @@ def worker(rank: int, rendezvous: str, answer: str) -> None:
     for policy in ("source", "per_domain"):
         norms |= {f"{policy}, {which}": by_policy(policy, DOMAINS[which], rank, 2) for which in DOMAINS}
     rows = {name: gathered(part(x, rank, 2)) for name, x in whole_rows().items()}
-    torch.save([compute(rank, 2), norms, rows], f"{answer}{rank}")
+    contrasts = {whose: contrast(whose, rank, 2) for whose in CONTRASTS}
+    torch.save([compute(rank, 2), norms, rows, contrasts], f"{answer}{rank}")
     dist.destroy_process_group()
+
+
+def contrasted(z: torch.Tensor, own: torch.Tensor | None = None) -> torch.Tensor:
+    """NT-Xent (Chen et al. 2020, eq. 1) of rows ``(2B, D)``, item by item two; of ``own`` of the anchors."""
+    own = torch.arange(len(z)) if own is None else own
+    z = F.normalize(z, dim=1)
+    scores = (z[own] @ z.T / 0.5).masked_fill(torch.eye(len(z), dtype=torch.bool)[own], -torch.inf)
+    return F.cross_entropy(scores, own ^ 1)
+
+
+CONTRASTS = ("the whole batch", "its own anchors")  # of which a process computes the loss
+
+
+def contrast(whose: str, rank: int, processes: int) -> list[torch.Tensor]:
+    """The loss, and its gradient by a layer, in the mean over processes."""
+    torch.manual_seed(3)
+    layer = torch.nn.Linear(3, 4)
+    x = part(torch.randn(12, 3), rank, processes)
+    z = differentiable_gather(layer(x))
+    own = None if whose == "the whole batch" else torch.arange(len(x)) + rank * len(x)
+    loss = contrasted(z, own)
+    loss.backward()
+    found = [loss.detach(), layer.weight.grad, layer.bias.grad]
+    if processes > 1:
+        for value in found:
+            dist.all_reduce(value)
+    return [value / processes for value in found]
 
 
 def by_policy(policy: str, domain: list[int], rank: int, processes: int) -> list[torch.Tensor]:
@@ -129,6 +159,16 @@ def test_rows_of_all_processes_in_their_order(name, two):
         assert not found.requires_grad
 
 
+@pytest.mark.parametrize("whose", CONTRASTS)
+def test_what_is_gathered_carries_gradients(whose, two):
+    """Two processes with half of a batch each, and one with all of it: the same loss, and the same gradient."""
+    whole = contrast(whose, 0, 1)
+    assert all(value.abs().max() > 1e-3 for value in whole)
+    for rank in range(2):
+        for found, expected in zip(two[rank][3][whose], whole, strict=True):
+            torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-7)
+
+
 @pytest.mark.parametrize("policy", ["source", "per_domain"])
 @pytest.mark.parametrize("which", DOMAINS)
 def test_policies_of_a_global_batch(policy, which, two):
@@ -176,6 +216,51 @@ def test_training_on_two_devices_equals_one(name, hyperparameters, plan, quick, 
     for name, value in weights[0].items():
         torch.testing.assert_close(weights[1][name], value, rtol=1e-3, atol=1e-4, msg=lambda m, n=name: f"{n}: {m}")
         if "num_batches" not in name and name not in ("mean", "std"):
+            assert not torch.equal(value, start[name])
+
+
+class Contrast(Method):
+    """Items and what is left of them with a column hidden, by a layer with an optimiser of its own that is drawn anew
+    in the middle of the run.
+    """
+
+    streams = {"items": Stream("any", views=("plain",))}  # noqa: RUF012
+    param_groups = {  # noqa: RUF012
+        "network.backbone": ParamGroup(0.5),
+        "projection": ParamGroup(optimizer="adamw", lr=0.02, weight_decay=0.0),
+    }
+    learns = "features"
+    surveys = 2
+
+    def __init__(self, network):
+        super().__init__(network)
+        torch.manual_seed(1)
+        self.projection = torch.nn.Linear(network.num_features, 4)
+
+    def survey(self, survey):
+        self.projection.reset_parameters()
+        self.forget(self.projection.parameters())
+
+    def forward(self, batch):
+        x = batch["items"].plain
+        hidden = x * (torch.arange(x.shape[1]) > 0)
+        z = self.projection(self.network.features(torch.stack([x, hidden], 1).flatten(0, 1)))
+        return {"contrast": contrasted(differentiable_gather(z))}
+
+
+def test_a_contrast_over_two_devices_equals_that_of_one(quick):
+    pool = feature_pool()
+    states = []
+    for devices in (1, 2):
+        net = network("mlp", pool)
+        net.head = torch.nn.Identity()
+        method = Contrast(net)
+        start = {name: value.clone() for name, value in method.state_dict().items()}
+        train(job(method, pool, devices=devices, steps=6, batch_size=8, lr=0.2))
+        states.append(method.state_dict())
+    for name, value in states[0].items():
+        torch.testing.assert_close(states[1][name], value, rtol=1e-4, atol=1e-5, msg=lambda m, n=name: f"{n}: {m}")
+        if name.startswith(("network.backbone", "projection")) and "num_batches" not in name:
             assert not torch.equal(value, start[name])
 
 

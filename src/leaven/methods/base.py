@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from leaven.augment.view import View
 from leaven.methods.hyperparameter import Hyperparameter
 from leaven.methods.stage import Stage
-from leaven.methods.step import IGNORE, Batch, Episode, Phase, RunInfo, Stream, StreamBatch, Survey
+from leaven.methods.step import IGNORE, Batch, Episode, ParamGroup, Phase, RunInfo, Stream, StreamBatch, Survey
 from leaven.nn.heads import nearest_mean
 from leaven.nn.network import Network
 
@@ -22,6 +22,7 @@ __all__ = [
     "Episode",
     "Hyperparameter",
     "Method",
+    "ParamGroup",
     "Phase",
     "RunInfo",
     "Stream",
@@ -47,6 +48,7 @@ class Method(nn.Module):
     paper : where it comes from
     streams : what a step draws, by name
     phases : the updates of a step
+    param_groups : how a part of the weights is trained where that differs from the plan
     learns : ``classes``: to tell the pool's classes apart; ``features``: a backbone for others to start from;
         ``tasks``: to solve small tasks of classes never seen
     head : the network's, see ``leaven.nn.build.Spec``
@@ -93,6 +95,7 @@ class Method(nn.Module):
         super().__init__()
         self.network = network
         self.logged: dict[str, Tensor] = {}
+        self.forgotten: list[nn.Parameter] = []
 
     @property
     def streams(self) -> Mapping[str, Stream]:
@@ -110,6 +113,14 @@ class Method(nn.Module):
     def phases(self) -> tuple[Phase, ...]:
         """The updates of one step, in order; one of all weights unless a method says otherwise."""
         return (Phase("all"),)
+
+    @property
+    def param_groups(self) -> Mapping[str, ParamGroup]:
+        """Rates and optimisers of its own, by prefix of the parameters' names; the longest that fits counts.
+
+        ``{"network.head": ParamGroup(10), "discriminator": ParamGroup(optimizer="adamw", lr=1e-4, weight_decay=0.0)}``
+        """
+        return {}
 
     @classmethod
     def outputs(cls, classes: int, hyperparameters: Mapping[str, Any]) -> int:
@@ -164,6 +175,13 @@ class Method(nn.Module):
     def log(self, **values: Tensor) -> None:
         """Note scalars worth a curve (mask rate, threshold); they are averaged between two lines of the log."""
         self.logged.update({name: value.detach() for name, value in values.items()})
+
+    def forget(self, parameters: Iterable[nn.Parameter]) -> None:
+        """Say that these were drawn anew, in place: their momentum is forgotten and their average begins again.
+
+        In ``survey`` every process draws the same; in ``forward`` each draws its own.
+        """
+        self.forgotten += parameters
 
     @classmethod
     def hyperparameters(cls) -> dict[str, Hyperparameter]:

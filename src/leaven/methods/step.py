@@ -71,6 +71,38 @@ class Phase:
     during: tuple[float, float] = (0.0, 1.0)
 
 
+@dataclass(frozen=True)
+class ParamGroup:
+    """How some of a method's weights are trained where that differs from the plan; ``None``: as the plan has it.
+
+    Parameters
+    ----------
+    factor : float
+        Times the learning rate: 10 for a new head, 0.1 for a pretrained trunk.
+    optimizer : str, optional
+        ``sgd``, ``adamw`` (with a weight decay of 0 it is Adam) or ``lars``. Weights of unlike kinds have an optimiser
+        each.
+    lr : float, optional
+        Learning rate at its height; what a user asks for leaves it alone.
+    momentum : float, optional
+        Of SGD and LARS; β₁ of AdamW.
+    beta2 : float
+        β₂ of AdamW.
+    weight_decay : float, optional
+        Of kernels.
+    schedule : str, optional
+        Of the learning rate, see ``Plan``.
+    """
+
+    factor: float = 1.0
+    optimizer: str | None = None
+    lr: float | None = None
+    momentum: float | None = None
+    beta2: float = 0.999
+    weight_decay: float | None = None
+    schedule: str | None = None
+
+
 def reference(views: tuple[str, ...]) -> str:
     """The view whose pixels labels and pseudo-labels are about: the weak one, which strong ones are made of, if any."""
     of_weak = "weak" in views or any(kind_of(view) in OF_WEAK for view in views)

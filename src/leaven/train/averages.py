@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -38,6 +38,15 @@ class Averages:
     def update(self, step: int) -> None:
         """Move one step towards what the method is now."""
         self._ema.update(self.method.network, step, self._live())
+
+    @torch.no_grad()
+    def restart(self, weights: Iterable[nn.Parameter]) -> None:
+        """Begin the averages of these at what they are now: they were drawn anew."""
+        drawn = {id(weight) for weight in weights}
+        averages = {f"network.{name}": average for name, average in self.network.named_parameters()} | self.beside
+        for name, weight in self.method.named_parameters():
+            if id(weight) in drawn:
+                averages[name].copy_(weight)
 
     def weights(self) -> dict[str, Tensor]:
         """Those of the averaged network as it is now."""

@@ -21,12 +21,13 @@ from leaven.train.interrupt import interruptible
 from leaven.train.job import TrainJob, TrainResult
 from leaven.train.log import LOGGERS, CsvLog, Logger
 from leaven.train.meter import Meter
-from leaven.train.optimizer import build_optimizer, restore_optimizer
+from leaven.train.optimizer import build_optimizer, forget
 from leaven.train.outliers import SURVEYS, belonging
 from leaven.train.phases import trained_in, training
 from leaven.train.progress import Bar
 from leaven.train.sampler import seed_step
 from leaven.train.setup import at_rest, set_norm_policy, views_of_its_own
+from leaven.train.state import restore, state_of
 from leaven.utils.collectives import gathered, global_mean, processes
 
 if TYPE_CHECKING:
@@ -63,7 +64,8 @@ class Loop:
         self.ema = Averages(method, self.plan.ema_decay)
         if self.plan.compile:
             method.network.backbone.compile()
-        self.method, self.optimizer = fabric.setup(method, build_optimizer(method, self.plan))
+        optimizer, self.rates = build_optimizer(method, self.plan)
+        self.method, self.optimizer = fabric.setup(method, optimizer)
         views, self.learner = views_of_its_own(job.views, fabric.device)
         self.batches = Batches(
             job.pool,
@@ -78,7 +80,7 @@ class Loop:
         )
         self.belonging: np.ndarray | None = None  # of each item of the pool, where it is asked for
         if job.resume and job.folder is not None and (job.folder / CHECKPOINT).exists():
-            self._restore(checkpoint.load_state(job.folder / CHECKPOINT))
+            restore(self, checkpoint.load_state(job.folder / CHECKPOINT))
 
     # -- one step -------------------------------------------------------------------------------------------
 
@@ -90,8 +92,8 @@ class Loop:
         batch.averaged = self.ema.network
         if self.teacher is not None:
             batch.teacher = self.teacher
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.plan.lr_at(step)
+        for group, rate in zip(self.optimizer.param_groups, self.rates, strict=True):
+            group["lr"] = rate.at(step)
         terms: dict[str, Tensor] = {}
         for phase, trained in self.phases:
             if not phase.during[0] <= batch.progress < phase.during[1]:
@@ -115,12 +117,21 @@ class Loop:
         due = [name for name, times in wanted.items() if times and step * times % self.plan.steps < times]
         if not due:
             return
+        seed_step(self.plan.seed, step, 0)  # the same in all processes, for what a method draws anew
         survey = Survey(*predict_with_features(self.ema.network, pool.items), pool.labels)
         if "method" in due:
             method.survey(survey)
+            self._forget()
         if "outliers" in due:
             self.belonging = belonging(survey)
             self.batches.weigh(self.belonging)
+
+    def _forget(self) -> None:
+        """Whatever was summed up of weights that the method has drawn anew."""
+        if drawn := self.job.method.forgotten:
+            forget(self.optimizer, drawn)
+            self.ema.restart(drawn)
+            drawn.clear()
 
     @torch.no_grad()
     def _teach(self, learner: Learner, step: int) -> None:
@@ -133,6 +144,7 @@ class Loop:
     def _minimise(self, batch: Batch) -> dict[str, Tensor]:
         """One update of the optimiser; the loss's terms."""
         terms = self.method(batch)
+        self._forget()
         loss = torch.stack([term.float() for term in terms.values()]).sum()
         self.optimizer.zero_grad(set_to_none=True)
         self.fabric.backward(loss)
@@ -214,49 +226,10 @@ class Loop:
             raise LeavenError(f"The loss became NaN or infinite {where}; {rest}; try a smaller lr, or clip=1.")
         return {"step": self.step, "seconds": self.seconds, "lr": self.plan.lr_at(self.step - 1)} | means
 
-    # -- checkpoints ----------------------------------------------------------------------------------------
-
     def _save(self) -> None:
         """Write the checkpoint, unless a weight is no longer finite: the last good one is worth more."""
         if not self.first or self.job.folder is None:
             return
         state = self.job.method.state_dict()
-        if not all(bool(t.isfinite().all()) for t in state.values() if t.is_floating_point()):
-            return
-        checkpoint.save(
-            self.job.folder / CHECKPOINT,
-            {
-                "step": self.step,
-                "seconds": self.seconds,
-                "method": state,
-                "ema": self.ema.network.state_dict(),
-                "beside": self.ema.beside,
-                "optimizer": self.optimizer.state_dict(),
-                "precision": self.fabric.strategy.precision.state_dict(),  # the scale of float16's gradients
-                "views": {} if self.learner is None else self.learner.state_dict(),
-                "belonging": None if self.belonging is None else torch.from_numpy(self.belonging),
-                "sums": self.meter.sums,
-                "count": self.meter.count,
-            },
-        )
-
-    def _restore(self, state: checkpoint.State) -> None:
-        try:
-            self.job.method.load_state_dict(state.method)
-            self.ema.restore(state.ema, state.beside)
-            restore_optimizer(self.optimizer, state.optimizer)
-            self.fabric.strategy.precision.load_state_dict(state.precision)
-            if self.learner is not None and state.views:
-                self.learner.load_state_dict(state.views)
-            if state.belonging is not None:
-                self.belonging = state.belonging.numpy().reshape(len(self.job.pool))
-                self.batches.weigh(self.belonging)
-            self.meter.restore(state.sums, state.count)
-            if state.step > self.plan.steps:
-                raise ValueError(f"{state.step} steps of {self.plan.steps}")
-        except Exception as error:  # each of these raises what it likes about a state that is not its own
-            raise LeavenError(
-                f"The checkpoint in {self.job.folder} is of another method or network, or damaged; start anew with "
-                "--overwrite."
-            ) from error
-        self.step, self.seconds = state.step, state.seconds
+        if all(bool(t.isfinite().all()) for t in state.values() if t.is_floating_point()):
+            checkpoint.save(self.job.folder / CHECKPOINT, state_of(self))

@@ -2,13 +2,16 @@
 
 import math
 from dataclasses import asdict, dataclass, fields, replace
+from itertools import pairwise
 from typing import Annotated, Any, Self
 
 from leaven.errors import LeavenError
 from leaven.methods.ranges import COUNT, NOT_NEGATIVE, POSITIVE, SHARE, UNDER_ONE
 from leaven.train.fields import MACHINE, TRAINING, Choices, Option, documented, require_allowed
 
-OPTIMIZERS = Choices(("sgd", "adamw"))
+OPTIMIZERS = Choices(("sgd", "adamw", "lars"))
+SCHEDULES = Choices(("cosine", "poly", "step", "inverse", "constant"))
+POWER = 0.9  # of poly
 NORMS = Choices(("joint", "source", "per_domain", "frozen"))
 PRECISIONS = Choices(("auto", "32-true", "bf16-mixed", "16-mixed"))
 ACCELERATORS = Choices(("auto", "cpu", "gpu", "cuda", "mps"))
@@ -21,9 +24,15 @@ class Plan:
 
     steps: Annotated[int, "Optimiser steps ({default}).", COUNT, TRAINING] = 1000
     batch_size: Annotated[int, "Labelled items a step ({default}).", "B, over all processes.", COUNT, TRAINING] = 64
-    optimizer: Annotated[str, "sgd or adamw ({default}).", OPTIMIZERS, TRAINING] = "sgd"
+    optimizer: Annotated[
+        str,
+        "sgd, adamw or lars ({default}).",
+        "LARS (You et al. 2017), by which a kernel's step is in proportion to its length, needs timm.",
+        OPTIMIZERS,
+        TRAINING,
+    ] = "sgd"
     lr: Annotated[float, "Learning rate ({default}).", "At its height.", POSITIVE, TRAINING] = 0.03
-    momentum: Annotated[float, "Of SGD; of AdamW it is β₁, and β₂ is 0.999.", UNDER_ONE] = 0.9
+    momentum: Annotated[float, "Of SGD and LARS; of AdamW it is β₁, and β₂ is 0.999.", UNDER_ONE] = 0.9
     nesterov: Annotated[bool, "Whether the momentum of SGD is Nesterov's."] = True
     weight_decay: Annotated[
         float,
@@ -32,9 +41,23 @@ class Plan:
         NOT_NEGATIVE,
         TRAINING,
     ] = 5e-4
+    schedule: Annotated[
+        str,
+        "How the rate falls: cosine, poly, step, inverse, constant ({default}).",
+        "See ``lr_at``.",
+        SCHEDULES,
+    ] = "cosine"
     final_lr: Annotated[
-        float, "Share of ``lr`` that the cosine reaches at the end; cos(7π/16) ≈ 0.195 is FixMatch's.", SHARE
+        float,
+        "Share of ``lr`` that cosine and poly reach at the end; cos(7π/16) ≈ 0.195 is FixMatch's, 0 DeepLab's.",
+        SHARE,
     ] = math.cos(7 * math.pi / 16)
+    milestones: Annotated[
+        tuple[float, ...],
+        "Shares of the run at which the rate of the schedule step falls, to ``gamma`` times what it was.",
+        "By default those of He et al. 2016 (section 4.2).",
+    ] = (0.5, 0.75)
+    gamma: Annotated[float, "What the rate of the schedule step is multiplied by at each milestone.", SHARE] = 0.1
     lr_warmup: Annotated[float, "Share of the run over which the rate rises linearly from 0.", UNDER_ONE] = 0.0
     ema: Annotated[
         float | None,
@@ -92,6 +115,12 @@ class Plan:
 
     def __post_init__(self) -> None:
         require_allowed(self)
+        object.__setattr__(self, "milestones", tuple(self.milestones))  # lists in JSON
+        if not all(a < b for a, b in pairwise((0, *self.milestones, 1))):
+            raise LeavenError(
+                f"milestones are {', '.join(map(str, self.milestones))}, but shares of the run were expected, above 0 "
+                "and under 1, each above the one before it."
+            )
         if self.batch_size % (self.devices * self.nodes):
             raise LeavenError(
                 f"The batch of {self.batch_size} cannot be shared evenly by {self.devices * self.nodes} processes."
@@ -114,12 +143,28 @@ class Plan:
         return sorted({self.steps - half * number // self.snapshots for number in range(self.snapshots)})
 
     def lr_at(self, step: int) -> float:
-        """Learning rate of step ``step`` (from 0): η·cos(progress · arccos(final)) after a linear warm-up.
+        """Learning rate of step ``step`` (from 0), after a linear warm-up; p is the share of the run that is done.
 
-        With ``final_lr = cos(7π/16)`` it is FixMatch's η·cos(7πk / 16K) (section 2.3).
+        * ``cosine``: η·cos(p · arccos(final)); with ``final_lr = cos(7π/16)`` it is FixMatch's η·cos(7πk / 16K)
+          (section 2.3)
+        * ``poly``: η·(1 − p)^0.9 where ``final_lr`` is 0 (Chen et al. 2018, DeepLab, section 4.1), else as much of that
+          curve as reaches it
+        * ``step``: η·γ^n after n of the milestones
+        * ``inverse``: η / (1 + 10p)^0.75 (Ganin et al. 2016, DANN, section 5.2.2)
+        * ``constant``: η
         """
         rise = min(1.0, (step + 1) / (self.lr_warmup * self.steps)) if self.lr_warmup else 1.0
-        return self.lr * rise * math.cos(step / self.steps * math.acos(self.final_lr))
+        return self.lr * rise * self._share_at(step / self.steps)
+
+    def _share_at(self, progress: float) -> float:
+        """Of the rate at its height."""
+        if self.schedule == "cosine":
+            return math.cos(progress * math.acos(self.final_lr))
+        if self.schedule == "poly":
+            return float((1 - progress * (1 - self.final_lr ** (1 / POWER))) ** POWER)
+        if self.schedule == "step":
+            return self.gamma ** sum(progress >= milestone for milestone in self.milestones)
+        return (1 + 10 * progress) ** -0.75 if self.schedule == "inverse" else 1.0
 
     def asdict(self) -> dict[str, Any]:
         """All fields."""

@@ -12,6 +12,7 @@ from leaven.nn.normalising import running_statistics_kept
 from leaven.train.batches import samplers
 from leaven.train.episodes import EpisodeSampler
 from leaven.train.job import TrainJob
+from leaven.train.optimizer import require_optimizers
 from leaven.train.seen import Views
 
 
@@ -20,8 +21,9 @@ def rehearse(job: TrainJob) -> None:
 
     Raises
     ------
-    LeavenError : there is nothing to train; the method's teacher is missing; nobody makes a view; a stream has no rows
-        to draw from; or one item would pass the network by itself, of which batch norm has no statistics
+    LeavenError : there is nothing to train; the method's teacher or an optimiser's package is missing; nobody makes a
+        view; a stream has no rows to draw from; or one item would pass the network by itself, of which batch norm has
+        no statistics
     """
     method, plan = job.method, job.plan
     if method.closed:
@@ -31,6 +33,7 @@ def rehearse(job: TrainJob) -> None:
         raise LeavenError(f"{reader} learns from a teacher beside it; give it one (teacher, --teacher RUN or METHOD).")
     if method.learns == "features" or not any(weight.requires_grad for weight in method.parameters()):
         require_moving_features(method.network, reader)
+    require_optimizers(method, plan)
     drawn_views = (view for stream in method.streams.values() for view in stream.views)
     Views(job.views, method.own_views).require(drawn_views, reader)
     drawn = samplers(job.pool, method.streams, plan, 0, plan.devices * plan.nodes, reader)

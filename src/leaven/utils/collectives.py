@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.distributed as dist
 from torch import Tensor
+
+
+class _Sum(torch.autograd.Function):
+    """The sum over all processes; its gradient is the sum of theirs, and so on (PyTorch's is to go)."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        total = x.clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(total)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Any:
+        return _Sum.apply(gradient)
 
 
 def processes() -> int:
@@ -25,9 +41,8 @@ def differentiable_mean(x: Tensor) -> Tensor:
     """The mean of ``x`` over all processes, with its gradient."""
     if processes() == 1:
         return x
-    from torch.distributed.nn.functional import all_reduce
-
-    return all_reduce(x) / processes()
+    mean: Tensor = _Sum.apply(x) / processes()
+    return mean
 
 
 def gathered(x: Tensor) -> Tensor:
@@ -40,3 +55,16 @@ def gathered(x: Tensor) -> Tensor:
     parts = [torch.empty_like(x) for _ in range(processes())]
     dist.all_gather(parts, x.detach().contiguous())
     return torch.cat(parts)
+
+
+def differentiable_gather(x: Tensor) -> Tensor:
+    """The same, with their gradient: for losses that set the items of a batch against each other.
+
+    Each process computes the loss of the whole batch, or that of its own rows among all; gradients in the mean over
+    the processes, as the engine takes them, are then those of one process that has the whole batch.
+    """
+    if processes() == 1:
+        return x
+    before, after = dist.get_rank() * len(x), (processes() - 1 - dist.get_rank()) * len(x)
+    rows: Tensor = _Sum.apply(torch.cat([x.new_zeros(before, *x.shape[1:]), x, x.new_zeros(after, *x.shape[1:])]))
+    return rows
