@@ -7,7 +7,9 @@ import typer
 
 from leaven.cli.app import TRAIN, app
 from leaven.cli.run_options import PANELS, RunOptions, of_a_run, takes
-from leaven.run.options import Options
+from leaven.label.session.settings import Network
+from leaven.run.options import OF_A_TRAINING, Options
+from leaven.run.recipe import StageTable
 from leaven.train.plan import Plan
 
 NO_OPTIONS = {
@@ -60,6 +62,13 @@ def test_a_command_that_names_some_has_these_with_its_own_words(commands):
     assert {command.__name__ for command in TRAIN} == {"fit", "simulate", "label"}
     labelling = {parameter.name: parameter for parameter in commands["label"].params}
     assert labelling["network"].default is None  # what was not asked for is as the labelling has it
+
+
+def test_what_each_of_several_trainings_may_be_told_is_alike():
+    assert {field.name for field in fields(Network)} == set(OF_A_TRAINING)
+    assert set(OF_A_TRAINING) <= set(StageTable.model_fields)
+    defaults = Options()
+    assert all(getattr(Network(), name) == getattr(defaults, name) for name in OF_A_TRAINING)
 
 
 def test_what_was_given_is_handed_over_by_name():

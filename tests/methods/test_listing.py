@@ -1,12 +1,14 @@
 """What a file says of its method without being imported is what the class says."""
 
+import ast
 import subprocess
 import sys
 
 import pytest
 
+from leaven.errors import LeavenError
 from leaven.methods import registry
-from leaven.methods.listing import listing, of_class
+from leaven.methods.listing import Source, listing, of_class
 
 
 @pytest.mark.parametrize("name", registry.names())
@@ -29,3 +31,10 @@ def test_listing_methods_loads_no_torch(words):
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert len(done.stdout.splitlines()) > 5
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.parametrize("text", ["print('executed')", "[0 for _ in SHARE]", "SHARE.ge", "(lambda: 0)()"])
+def test_nothing_of_a_file_is_executed(text, capsys):
+    with pytest.raises(LeavenError, match="only plain values are read there; write out"):
+        Source("leaven.methods.semi.fixmatch").value(ast.parse(text, mode="eval").body)
+    assert capsys.readouterr().out == ""

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import importlib
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from annotated_types import Interval
+
+from leaven.errors import LeavenError
 from leaven.methods import registry
 from leaven.methods.hyperparameter import Hyperparameter
 
@@ -42,7 +46,7 @@ def listing(name: str) -> Listing:
     if ":" in name:
         return of_class(registry.get(name))
     module = registry.module_of(name)
-    source = _Source(module)
+    source = Source(module)
     kind = next(node for node in source.classes.values() if source.is_method(node))
     where, init = source.attribute(kind, "__init__")
     arguments = zip(init.args.kwonlyargs, init.args.kw_defaults, strict=True)
@@ -63,7 +67,7 @@ def of_class(kind: type[Method]) -> Listing:
     return Listing(registry.name_of(kind), kind.settings, kind.paper, defaults, kind.hyperparameters())
 
 
-class _Source(dict[str, Any]):
+class Source(dict[str, Any]):
     """The names of a module, each evaluated from its source when it is asked for."""
 
     def __init__(self, module: str):
@@ -83,17 +87,35 @@ class _Source(dict[str, Any]):
     def __missing__(self, name: str) -> Any:
         if name in self.assigned:
             return self.value(self.assigned[name])
-        module, attribute = self.imported[name]  # else it is one of Python's own
+        if name not in self.imported:
+            return getattr(builtins, name)
+        module, attribute = self.imported[name]
         if module.startswith(ROOM) and module != IMPORTED:
             return _source(module)[attribute]
         return getattr(importlib.import_module(module), attribute)
 
     def value(self, node: ast.expr | None) -> Any:
-        """What an expression of the module says."""
-        assert node is not None, f"{self.path}: every keyword argument of a method has an annotation and a default"
-        return eval(compile(ast.Expression(node), self.path, "eval"), {}, self)
+        """What an expression says, of those that annotations and defaults are made of; nothing else is worked out."""
+        match node:
+            case ast.Constant(value):
+                return value
+            case ast.Name(name):
+                return self[name]
+            case ast.Tuple(elements):
+                return tuple(map(self.value, elements))
+            case ast.Subscript(of, index):
+                return self.value(of)[self.value(index)]
+            case ast.BinOp(left, ast.BitOr(), right):
+                return self.value(left) | self.value(right)
+            case ast.UnaryOp(ast.USub(), operand):
+                return -self.value(operand)
+            case ast.Call(ast.Name("Interval"), [], bounds):
+                return Interval(**{str(bound.arg): self.value(bound.value) for bound in bounds})
+        raise LeavenError(
+            f"{self.path} cannot be listed: write {ast.dump(node) if node else 'a default'} more plainly."
+        )
 
-    def attribute(self, kind: ast.ClassDef, name: str) -> tuple[_Source, Any]:
+    def attribute(self, kind: ast.ClassDef, name: str) -> tuple[Source, Any]:
         """The function or value of a name in a class, or the first above it that has it, behind its source."""
         for node in kind.body:
             if isinstance(node, ast.FunctionDef) and node.name == name:
@@ -104,7 +126,7 @@ class _Source(dict[str, Any]):
                 return self, node.value
         return next(where.attribute(above, name) for where, above in self.above(kind))
 
-    def above(self, kind: ast.ClassDef) -> list[tuple[_Source, ast.ClassDef]]:
+    def above(self, kind: ast.ClassDef) -> list[tuple[Source, ast.ClassDef]]:
         """The classes of this room that a class is made of."""
         found = []
         for base in (base.id for base in kind.bases if isinstance(base, ast.Name)):
@@ -121,4 +143,4 @@ class _Source(dict[str, Any]):
         return CONTRACT in names or any(where.is_method(above) for where, above in self.above(kind))
 
 
-_source = cache(_Source)
+_source = cache(Source)

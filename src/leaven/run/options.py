@@ -90,6 +90,10 @@ class Options:
         require_allowed(self)
 
 
+# what each of several trainings may be told: the stages of a recipe, those of a labelling
+OF_A_TRAINING = ("network", "pretrained", "frozen", "resolution", "dropout", "flip", "augment")
+
+
 def options_from(method: "str | type[Method] | None", given: Mapping[str, Any], **others: Any) -> Options:
     """Options out of fields of `Options` and ``Plan`` and hyper-parameters in one mapping, by name.
 

@@ -11,14 +11,13 @@ from pydantic import BaseModel, ConfigDict, Field
 from leaven.errors import LeavenError
 from leaven.methods.registry import known, resolve
 from leaven.methods.stage import Stage
-from leaven.run.options import Options, options_from
+from leaven.run.options import OF_A_TRAINING, Options, options_from
 from leaven.run.stages import reference, require_order
 from leaven.train.plan import Plan
 from leaven.utils.reading import PathLike, from_python, read_bytes
 
 MEND = "mend it there"
 OWN = ("seed", "devices", "nodes", "accelerator", "precision")  # of the run as a whole, so of no stage
-OF_OPTIONS = ("network", "pretrained", "frozen", "resolution", "flip", "dropout", "augment")  # that a stage may say
 
 
 class StageTable(BaseModel):
@@ -100,7 +99,7 @@ def recipe_options(stages: tuple[Stage, ...], given: Options) -> Options:
     *before, own = stages
     default = Options()
     plan = {name: value for name, value in given.plan.items() if name not in OWN}
-    said = {name: getattr(given, name) for name in OF_OPTIONS if getattr(given, name) != getattr(default, name)}
+    said = {name: getattr(given, name) for name in OF_A_TRAINING if getattr(given, name) != getattr(default, name)}
     earlier = tuple(replace(stage, options={**stage.options, **said, **plan}) for stage in before)
     last = options_from(known(own.method), {**own.options, **said, **given.plan})
     return replace(
@@ -111,5 +110,5 @@ def recipe_options(stages: tuple[Stage, ...], given: Options) -> Options:
         init=reference(own.start_from, before, whole=own.takes == "network"),
         teacher=own.teacher,
         stages=earlier,
-        **{name: getattr(last, name) for name in OF_OPTIONS},
+        **{name: getattr(last, name) for name in OF_A_TRAINING},
     )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, make_dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 from leaven.data.in_flight import MOST_SIDE
 from leaven.data.readers.white import as_white
 from leaven.errors import LeavenError
+from leaven.run.options import OF_A_TRAINING, Options
 from leaven.train.plan import Plan, require_minutes
 from leaven.utils.files import whole
 from leaven.utils.reading import from_python, read_json
@@ -19,19 +20,11 @@ AGAIN = "mend it, or remove it and begin anew: labels are kept"
 NONE, FOLDERS = "none", "folders"  # what --labels may say beside the path of a CSV
 
 
-@dataclass(frozen=True)
-class Network:
-    """What ``network`` may hold."""
-
-    network: str = "auto"
-    pretrained: bool | None = None
-    frozen: bool | None = None
-    resolution: int | None = None
-    flip: bool | None = None
-    augment: str | None = None
-    dropout: float = 0.0
-
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+Network = make_dataclass(  # what ``network`` may hold
+    "Network",
+    [(one.name, one.type, field(default=one.default)) for one in fields(Options) if one.name in OF_A_TRAINING],
+    namespace={"__pydantic_config__": {"extra": "forbid"}},
+)
 
 
 @dataclass(frozen=True)
