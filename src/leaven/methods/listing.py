@@ -111,9 +111,8 @@ class Source(dict[str, Any]):
                 return -self.value(operand)
             case ast.Call(ast.Name("Interval"), [], bounds):
                 return Interval(**{str(bound.arg): self.value(bound.value) for bound in bounds})
-        raise LeavenError(
-            f"{self.path} cannot be listed: write {ast.dump(node) if node else 'a default'} more plainly."
-        )
+        what = ast.unparse(node) if node else "an annotation and a default of every keyword argument"
+        raise LeavenError(f"{self.path} cannot be listed, for only plain values are read there; write out {what}.")
 
     def attribute(self, kind: ast.ClassDef, name: str) -> tuple[Source, Any]:
         """The function or value of a name in a class, or the first above it that has it, behind its source."""
