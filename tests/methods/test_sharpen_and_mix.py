@@ -7,7 +7,8 @@ import pytest
 import torch
 from scipy import stats
 
-from leaven.methods.losses import entropy, mix_up, ramp_up, sharpen, squared_error
+from leaven.methods import mix
+from leaven.methods.losses import entropy, ramp_up, sharpen, squared_error
 
 
 def test_sharpen_by_hand():
@@ -49,6 +50,12 @@ def test_squared_error_is_a_mean_over_items_and_classes():
     loss.backward()
     np.testing.assert_allclose(targets.grad, [[-0.125, 0.125], [0, 0]], atol=1e-6)  # 2 (t - p) / 4
     assert scores.grad.abs().sum() > 0
+
+
+def mix_up(x: torch.Tensor, y: torch.Tensor, alpha: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Items and labels, mixed as MixMatch does."""
+    drawn = mix.mix_up(len(x), alpha, x.device, nearer=True)
+    return drawn.images(x), drawn.labels(y)
 
 
 def mixed(n: int, alpha: float, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -138,22 +138,6 @@ def ramp_up(progress: float, share: float) -> float:
     return math.exp(-5 * (1 - min(1.0, progress / share)) ** 2) if share else 1.0
 
 
-def mix_up(x: Tensor, y: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
-    """MixUp of each item with another of the batch, nearer to itself (MixMatch, eq. 8 to 11).
-
-    ``x`` ``(N, ...)`` and the distributions ``y`` ``(N, K)``; λ ~ Beta(α, α) anew for each item, λ' = max(λ, 1 − λ).
-    With α = 0 nothing is mixed.
-    """
-    if not alpha:
-        return x, y
-    shape = torch.full((len(x),), alpha, device=x.device)
-    drawn = torch.distributions.Beta(shape, shape, validate_args=False).sample()
-    share = torch.maximum(drawn, 1 - drawn)
-    other = torch.randperm(len(x), device=x.device)
-    by_item = share.view(-1, *[1] * (x.ndim - 1))
-    return by_item * x + (1 - by_item) * x[other], share[:, None] * y + (1 - share[:, None]) * y[other]
-
-
 def squared_error(scores: Tensor, targets: Tensor) -> Tensor:
     """Mean over items and classes of (softmax(scores) − targets)², the squared error of consistency."""
     return F.mse_loss(scores.softmax(1), targets)

@@ -54,13 +54,15 @@ def _by_item(share: Tensor, x: Tensor) -> Tensor:
 
 
 def mix_up(n: int, alpha: float, device: torch.device, *, nearer: bool = False) -> Mix:
-    """MixUp (Zhang et al. 2018, eq. 1): λ ~ Beta(α, α) of each item, anew for each.
+    """MixUp (Zhang et al. 2018, eq. 1): λ ~ Beta(α, α), anew for each item; with α = 0 nothing is mixed.
 
     Parameters
     ----------
     nearer : bool
         λ' = max(λ, 1 − λ), so that each stays nearer to itself (MixMatch, eq. 9).
     """
+    if not alpha:
+        return Mix(torch.arange(n, device=device), torch.ones(n, device=device))
     share = _beta(n, alpha, device)
     if nearer:
         share = torch.maximum(share, 1 - share)

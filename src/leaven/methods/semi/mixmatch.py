@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from leaven.methods.base import Batch, Method, Stream
-from leaven.methods.losses import mean_guess, mix_up, sharpen, squared_error
+from leaven.methods.losses import mean_guess, sharpen, squared_error
+from leaven.methods.mix import mix_up
 from leaven.methods.ranges import NOT_NEGATIVE, POSITIVE, SHARE
 from leaven.nn.network import Network, domain_of_all, joint, together
 from leaven.nn.normalising import running_statistics_kept
@@ -54,8 +55,9 @@ class MixMatch(Method):
         with torch.no_grad(), running_statistics_kept(self.network):
             guess = sharpen(mean_guess(joint(self.network, *views, domains=domains)), self.temperature)  # eq. 6, 7
         known = F.one_hot(labelled.labels, guess.shape[1]).float()
-        x, y = mix_up(together(labelled.weak, *views), torch.cat([known, guess, guess]), self.alpha)
-
+        items = together(labelled.weak, *views)
+        mix = mix_up(len(items), self.alpha, items.device, nearer=True)
+        x, y = mix.images(items), mix.labels(torch.cat([known, guess, guess]))
         sizes = [len(known), 2 * len(guess)]
         # a mixed item is of the domain of the one that it is nearer to
         [scores] = joint(self.network, x, domains=[domain_of_all([labelled.domain, *domains])])

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from leaven.methods.alignment import HELP, Alignment, check_prior
 from leaven.methods.base import Batch, Method, RunInfo, Stream, StreamBatch
-from leaven.methods.losses import mean_guess, mix_up, sharpen
+from leaven.methods.losses import mean_guess, sharpen
+from leaven.methods.mix import mix_up
 from leaven.methods.ranges import COUNT, NOT_NEGATIVE, POSITIVE, SHARE
 from leaven.nn.build import linear_head
 from leaven.nn.network import Network, domain_of_all, joint, joint_features, pooled, together
@@ -90,7 +91,9 @@ class ReMixMatch(Method):
         [known_view] = labelled.views.values()
         known = F.one_hot(labelled.labels, guess.shape[1]).float()
         views = list(unlabelled.views.values())
-        x, y = mix_up(together(known_view, *views), torch.cat([known, *[guess] * len(views)]), self.alpha)
+        items = together(known_view, *views)
+        mix = mix_up(len(items), self.alpha, items.device, nearer=True)
+        x, y = mix.images(items), mix.labels(torch.cat([known, *[guess] * len(views)]))
         sizes = [len(known), len(views) * len(guess)]
         target, target_unlabelled = y.split(sizes)
         strong = views[1]
