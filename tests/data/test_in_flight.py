@@ -12,7 +12,7 @@ from PIL import Image
 from leaven.data import LeavenWarning, read_folder
 from leaven.data.in_flight import InFlight
 from leaven.data.readers.images import standardise
-from leaven.label.web.thumbs import scaled
+from leaven.label.web.pictures import scaled
 
 PEAK = """
 import resource, sys
@@ -84,7 +84,7 @@ def test_large_images_are_turned_too(turn, monkeypatch):
 
     whole, page = standardise(image(), (9, 12), 3), np.asarray(scaled(image(), 16))
     monkeypatch.setattr("leaven.data.readers.images.PIXELS", 5000)
-    monkeypatch.setattr("leaven.label.web.thumbs.PIXELS", 5000)
+    monkeypatch.setattr("leaven.label.web.pictures.PIXELS", 5000)
     assert np.abs(standardise(image(), (9, 12), 3).astype(int) - whole).max() < 12
     again = np.asarray(scaled(image(), 16))
     assert again.shape == page.shape

@@ -57,8 +57,8 @@ def test_a_photo_is_decoded_once_for_both_sizes_upright(pictures, tmp_path, monk
     grid = opened(thumbs.make(id_, GRID))
     assert grid.size == (168, 224)
     assert (
-        pictures().kept(id_, VIEW, thumbs.items.version(id_)).body
-        == thumbs.kept(id_, VIEW, thumbs.items.version(id_)).body
+        pictures().cached(id_, VIEW, thumbs.items.version(id_)).body
+        == thumbs.cached(id_, VIEW, thumbs.items.version(id_)).body
     )  # of another start of the server
 
 
@@ -100,7 +100,7 @@ def test_a_damaged_file_is_told_and_not_kept(pictures, tmp_path, content):
         thumbs.make(thumbs.items.ids[0], VIEW)
     with pytest.raises(KeyError):
         thumbs.make("0" * 16, VIEW)
-    assert thumbs.kept(thumbs.items.ids[0], VIEW, thumbs.items.version(thumbs.items.ids[0])) is None
+    assert thumbs.cached(thumbs.items.ids[0], VIEW, thumbs.items.version(thumbs.items.ids[0])) is None
 
 
 @pytest.mark.parametrize("size", [(28, 28), (400, 300)])
@@ -123,7 +123,7 @@ def test_a_file_that_was_replaced_is_not_shown_as_it_was(pictures, tmp_path, siz
             one.make(id_, VIEW, before)
         with pytest.raises(Replaced):
             one.whole(id_, before)
-        assert one.kept(id_, VIEW, before) is None  # it does not stay in the file for ever
+        assert one.cached(id_, VIEW, before) is None  # it does not stay in the file for ever
 
 
 def test_a_file_that_changes_while_it_is_decoded_is_not_kept(pictures, tmp_path, monkeypatch):
@@ -135,7 +135,7 @@ def test_a_file_that_changes_while_it_is_decoded_is_not_kept(pictures, tmp_path,
     monkeypatch.setattr(thumbs.items, "version", lambda id_: next(versions))
     with pytest.raises(Replaced):
         thumbs.make(id_, VIEW)
-    assert thumbs.kept(id_, VIEW, now) is None
+    assert thumbs.cached(id_, VIEW, now) is None
 
 
 def test_thumbnails_of_an_older_leaven_are_made_anew(pictures, tmp_path):
@@ -145,7 +145,7 @@ def test_thumbnails_of_an_older_leaven_are_made_anew(pictures, tmp_path):
     old.close()
     thumbs = pictures()
     assert thumbs.make(thumbs.items.ids[0], GRID).type == "image/png"
-    assert thumbs.kept(thumbs.items.ids[0], GRID, thumbs.items.version(thumbs.items.ids[0])) is not None
+    assert thumbs.cached(thumbs.items.ids[0], GRID, thumbs.items.version(thumbs.items.ids[0])) is not None
 
 
 def test_a_damaged_cache_is_made_anew(pictures, tmp_path):
@@ -161,7 +161,7 @@ def test_pictures_are_made_ahead(pictures, tmp_path):
     (tmp_path / "images" / "2.jpg").write_bytes(b"broken")
     thumbs = pictures()
     assert thumbs.make_ahead(5) == 4
-    there = [thumbs.kept(id_, GRID, thumbs.items.version(id_)) is not None for id_ in thumbs.items.ids]
+    there = [thumbs.cached(id_, GRID, thumbs.items.version(id_)) is not None for id_ in thumbs.items.ids]
     assert there == [True, True, False, True, True, False]
     assert thumbs.make_ahead(6) == 1
 
@@ -181,10 +181,10 @@ def test_the_process_that_works_ahead_fills_the_file_and_ends_with_the_server(pi
     works = prefetch.Prefetch(thumbs.items, thumbs.path)
     try:
         for _ in range(600):
-            if all(thumbs.kept(id_, VIEW, thumbs.items.version(id_)) for id_ in thumbs.items.ids):
+            if all(thumbs.cached(id_, VIEW, thumbs.items.version(id_)) for id_ in thumbs.items.ids):
                 break
             time.sleep(0.05)
-        assert all(thumbs.kept(id_, VIEW, thumbs.items.version(id_)) for id_ in thumbs.items.ids)
+        assert all(thumbs.cached(id_, VIEW, thumbs.items.version(id_)) for id_ in thumbs.items.ids)
     finally:
         works.close()
     assert works._process.returncode is not None
@@ -209,5 +209,5 @@ def test_what_a_strangers_file_calls_something_else_than_a_picture_is_not_given_
         version = thumbs.items.version(id_)
         rows = [(id_, version, side, kind, body) for side in (0, GRID)]
         file.executemany("INSERT INTO thumbs VALUES (?, ?, ?, ?, ?)", rows)
-    assert thumbs.kept(id_, GRID, version) is None
+    assert thumbs.cached(id_, GRID, version) is None
     assert thumbs.make(id_, GRID) == ("image/png", (tmp_path / "images" / "a.png").read_bytes())  # made anew

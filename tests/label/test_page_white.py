@@ -63,7 +63,7 @@ def test_pictures_are_made_anew_where_white_is_another(images, thumbs_of):
     thumbs = thumbs_of(items)
     assert shown(thumbs, "b.png") == 204
     items.white = White(4095)  # as the pool has it, once that is decoded
-    assert thumbs.kept(items.id("b.png"), GRID, items.version(items.id("b.png"))) is None
+    assert thumbs.cached(items.id("b.png"), GRID, items.version(items.id("b.png"))) is None
     assert shown(thumbs, "b.png") == 51
 
 

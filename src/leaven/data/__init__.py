@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     from .join import adaptation
     from .pool import Pool
     from .readers.any import read
-    from .readers.arrays import read_arrays, read_npz
+    from .readers.arrays import read_arrays
     from .readers.files import read_files
     from .readers.folder import read_folder
     from .readers.huggingface import read_huggingface
     from .readers.masks import read_masks
+    from .readers.npz import read_npz
     from .readers.omniglot import omniglot
     from .readers.torchvision import read_torchvision
     from .readers.white import White
@@ -45,7 +46,7 @@ _HOME = {
     "read_folder": "readers.folder",
     "read_huggingface": "readers.huggingface",
     "read_masks": "readers.masks",
-    "read_npz": "readers.arrays",
+    "read_npz": "readers.npz",
     "read_torchvision": "readers.torchvision",
     "rendered_digits": "embedded.digits",
     "require_trainable": "checks",

@@ -9,23 +9,20 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from sys import intern
-from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, Engine, and_, bindparam, delete, insert, select, update
+from sqlalchemy import Connection, Engine, delete
 
 from leaven.data.names import class_name
 from leaven.errors import LeavenError
 
 from . import tables
 from .engine import PATIENCE, make_engine, reading, writing
-from .event import NAMES, Conflict, Event, Unavailable, in_nfc, same_event, validate_event
+from .event import Conflict, Event, Unavailable, in_nfc, same_event, validate_event
 from .fold import Change, Fold
 from .location import place
+from .rows import add_events, find_events, read_events, update_standing
 from .state import State
-
-CHUNK = 500  # ids asked for at a time
 
 
 class Store:
@@ -131,7 +128,7 @@ class Store:
     def events(self, after: int = 0) -> list[Event]:
         """All events in their order, or those after the one of the number ``after``."""
         with reading(self._engine, self.name) as connection:
-            return [in_nfc(event) for event in _read(connection, after)]
+            return [in_nfc(event) for event in read_events(connection, after)]
 
     def state(self) -> State:
         """What stands now; only events that came since the last call are read."""
@@ -147,7 +144,7 @@ class Store:
     def _stand_anew(self, connection: Connection) -> int:
         stands = self._fold.standing()
         connection.execute(delete(tables.standing))
-        _put(connection, {pair: ("", event) for pair, event in stands.items()})
+        update_standing(connection, {pair: ("", event) for pair, event in stands.items()})
         return len(stands)
 
     @contextlib.contextmanager
@@ -169,7 +166,7 @@ class Store:
                 self._ahead = False
 
     def _catch_up(self, connection: Connection) -> None:
-        for kept in _read(connection, self._fold.seq):
+        for kept in read_events(connection, self._fold.seq):
             event = in_nfc(kept)
             if event is not kept:
                 self._mixed = self._stale = True
@@ -187,7 +184,7 @@ class Store:
 
     def _keep(self, connection: Connection, asked: Sequence[Event]) -> list[Event]:
         """Keep checked events in a transaction that writes and has caught up."""
-        known = _known(connection, [event.id for event in asked])
+        known = find_events(connection, [event.id for event in asked])
         kept, new = [], []
         changed: Change = {}
         at = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -203,8 +200,8 @@ class Store:
                 raise Conflict(f"The event id {event.id} is taken by another event: make a new id for every event.")
             kept.append(known[event.id])
         if new:
-            connection.execute(insert(tables.events), [_row(event) for event in new])
-            _put(connection, changed)
+            add_events(connection, new)
+            update_standing(connection, changed)
         return kept
 
 
@@ -217,53 +214,3 @@ def _make_way(path: Path, create: bool) -> None:
             raise LeavenError(f"There is no label store {path}, expected one of `leaven label`: check the path.")
     except OSError as error:
         raise LeavenError(f"The label store {path} cannot be made ({error.strerror}): give another path.") from None
-
-
-def _row(event: Event) -> dict[str, Any]:
-    return {name: getattr(event, name) for name in NAMES}
-
-
-def _event(row: Sequence[Any]) -> Event:
-    values: Any = (intern(value) if type(value) is str else value for value in row)  # what recurs is kept once
-    return Event(*values)
-
-
-def _read(connection: Connection, after: int) -> list[Event]:
-    found = connection.execute(select(tables.events).where(tables.events.c.seq > after).order_by(tables.events.c.seq))
-    return [_event(row) for row in found]
-
-
-def _known(connection: Connection, ids: Sequence[str]) -> dict[str, Event]:
-    found: dict[str, Event] = {}
-    for start in range(0, len(ids), CHUNK):
-        part = ids[start : start + CHUNK]
-        for row in connection.execute(select(tables.events).where(tables.events.c.id.in_(part))):
-            event = _event(row)
-            found[event.id] = event
-    return found
-
-
-def _put(connection: Connection, changed: Change) -> None:
-    """Bring the table of what stands in line; a second answer to an item breaks its primary key.
-
-    Raises
-    ------
-    Unavailable
-        The table has something else than what the events say.
-    """
-    table = tables.standing
-    rows = [{"who": who, "what": item, "was": a, "is": b} for (who, item), (a, b) in changed.items() if a != b]
-    this = and_(
-        table.c.annotator == bindparam("who"), table.c.item == bindparam("what"), table.c.event == bindparam("was")
-    )
-    gone = [row for row in rows if not row["is"]]
-    other = [row for row in rows if row["was"] and row["is"]]
-    new = [row for row in rows if not row["was"]]
-    moved = update(table).where(this).values(event=bindparam("is"))
-    for statement, part in ((delete(table).where(this), gone), (moved, other)):
-        if part and connection.execute(statement, part).rowcount not in (len(part), -1):
-            raise Unavailable("The table of what stands does not fit the events: make it anew with Store.rebuild.")
-    if new:
-        connection.execute(
-            insert(table), [{"annotator": row["who"], "item": row["what"], "event": row["is"]} for row in new]
-        )

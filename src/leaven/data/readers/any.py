@@ -56,8 +56,8 @@ def read(source: Any, **options: Any) -> Pool:
 
 
 def _read_path(path: Path, options: dict[str, Any]) -> Pool:
-    from .arrays import read_npz
     from .folder import read_folder
+    from .npz import read_npz
 
     suffix = path.suffix.lower()
     if suffix == ".npz":

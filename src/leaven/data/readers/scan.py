@@ -44,8 +44,7 @@ def scan(folder: Path) -> list[File]:
         visit(str(folder), "")
     except OSError as error:
         raise LeavenError(
-            f"The folder {error.filename} cannot be read ({error.strerror}), expected a folder that you may "
-            "read: "
+            f"The folder {error.filename} cannot be read ({error.strerror}), expected a folder that you may read: "
             "check its permissions."
         ) from None
     _require_different(folder, files)

@@ -23,8 +23,9 @@ from leaven.labels import Conflict, Unavailable
 
 from .entries import apply_entries
 from .messages import BadRequest, annotator_name, ids, read_entries, read_json, text, whole_number
+from .pictures import Picture
 from .security import Guard
-from .thumbs import GRID, VIEW, Picture, Replaced, Thumbs, Unreadable
+from .thumbs import GRID, VIEW, Replaced, Thumbs, Unreadable
 
 if TYPE_CHECKING:
     from leaven.label.session.session import Session
@@ -78,8 +79,8 @@ def create_app(
             if kind == "whole":
                 picture = await _threaded(thumbs, thumbs.whole, id_, version)
             else:
-                kept = thumbs.kept(id_, SIDES[kind], version) if version else None
-                picture = kept or await _threaded(thumbs, thumbs.make, id_, SIDES[kind], version)
+                cached = thumbs.cached(id_, SIDES[kind], version) if version else None
+                picture = cached or await _threaded(thumbs, thumbs.make, id_, SIDES[kind], version)
         except Unreadable as error:
             await run_in_threadpool(session.broken, id_, str(error))  # nobody is asked about it again
             raise

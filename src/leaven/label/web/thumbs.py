@@ -6,7 +6,6 @@ small already (MNIST, CIFAR) is kept as the file is, so that its pixels stay its
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import sqlite3
@@ -15,22 +14,20 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from leaven.data.in_flight import PIXELS, decoding
 from leaven.data.readers.decode import reason
-from leaven.data.readers.depth import eight_bits, kind
-from leaven.data.readers.images import averaged, probe
-from leaven.data.readers.white import FULL, UNKNOWN, White
+from leaven.data.readers.depth import kind
+from leaven.data.readers.white import UNKNOWN, White
 from leaven.errors import LeavenError
+
+from .pictures import SHOWN, SMALL, Picture, encoded, scaled
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
 GRID, VIEW, WHOLE = 224, 896, 3072  # pixels of the longer side; the last for looking closely, and never kept
-SMALL = 256  # pixels: an original up to this is shown as it is
 SMALL_BYTES = 128 * 1024
-SHOWN = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp", "GIF": "image/gif"}  # by every browser
 FEW = 40  # that are made ahead before it is known whether a pool's images are small
 AHEAD = 20_000  # thumbnails that are made before they are asked for; the file stays under 2 GB
 LAYOUT = 2  # of the file; one of another layout is made anew
@@ -46,7 +43,7 @@ ASKED = (
 )
 
 
-class Opens(Protocol):
+class ImageSource(Protocol):
     """What pictures are made of; `leaven.label.session.items.ItemIndex` is one."""
 
     @property
@@ -60,13 +57,6 @@ class Opens(Protocol):
     def version(self, id_: str, /) -> str: ...  # noqa: D102
 
     def original(self, id_: str, /) -> tuple[bytes, str]: ...  # noqa: D102
-
-
-class Picture(NamedTuple):
-    """An encoded image and its media type."""
-
-    type: str
-    body: bytes
 
 
 class Unreadable(Exception):
@@ -86,7 +76,7 @@ class Thumbs:
     path : the SQLite file; it is made, and made anew where it is damaged, for it holds nothing that is not elsewhere
     """
 
-    def __init__(self, items: Opens, path: str | Path):
+    def __init__(self, items: ImageSource, path: str | Path):
         from PIL import Image
 
         self.items, self.path = items, Path(path)
@@ -104,7 +94,7 @@ class Thumbs:
                 Path(f"{self.path}{end}").unlink(missing_ok=True)
             self._open_writer()
 
-    def kept(self, id_: str, side: int, version: str) -> Picture | None:
+    def cached(self, id_: str, side: int, version: str) -> Picture | None:
         """The picture if it is there already: some 20 µs, so that the server's one loop may ask."""
         row = self._reader().execute(ASKED, (id_, self._key(version), side)).fetchone()
         return None if row is None else Picture(*row)
@@ -120,7 +110,7 @@ class Thumbs:
         Unreadable : it is no image
         """
         now = self._now(id_, version)
-        return self.kept(id_, side, now) or self._made(id_, now)[side]
+        return self.cached(id_, side, now) or self._made(id_, now)[side]
 
     def whole(self, id_: str, version: str = "") -> Picture:
         """The image as large as a screen shows it, for looking closely; raises as `make` does."""
@@ -143,7 +133,7 @@ class Thumbs:
         for id_ in self.items.ids[:count]:
             with suppress(Unreadable, Replaced, KeyError, LeavenError):
                 version = self._now(id_)
-                if self.kept(id_, GRID, version) is not None:
+                if self.cached(id_, GRID, version) is not None:
                     continue
                 pictures = self._made(id_, version)
                 small += pictures[GRID] is pictures[VIEW]
@@ -245,37 +235,3 @@ class Thumbs:
             reader = self._local.reader = sqlite3.connect(self.path, timeout=10)
             reader.execute("PRAGMA mmap_size=268435456")
         return reader
-
-
-def scaled(image: Image, side: int, white: White = FULL) -> Image:
-    """The opened image upright, in colours that a browser shows, at most ``side`` pixels on its longer side."""
-    whole = image.size
-    image.draft(None, (side, side))  # of a JPEG only as much is decoded as is needed
-    with decoding(image, whole):
-        return _scaled(eight_bits(image, white), side)
-
-
-def _scaled(image: Image, side: int) -> Image:
-    from PIL import Image as Pillow
-    from PIL import ImageOps
-
-    if image.width * image.height > PIXELS:
-        image = averaged(image, "L" if probe(image)[2] else "RGB", (side, side))
-    ImageOps.exif_transpose(image, in_place=True)
-    if "A" in image.mode or "a" in image.mode or "transparency" in image.info:
-        image = image.convert("RGBA")
-        image = Pillow.alpha_composite(Pillow.new("RGBA", image.size, "white"), image).convert("RGB")
-    elif image.mode not in ("L", "RGB"):
-        image = image.convert("RGB")
-    image.thumbnail((side, side), Pillow.Resampling.BICUBIC, reducing_gap=2.0)
-    return image
-
-
-def encoded(image: Image) -> Picture:
-    """A JPEG of large ones, as it is by far the quickest to make; a PNG, which loses nothing, of small ones."""
-    stream = io.BytesIO()
-    if max(image.size) <= SMALL and image.size[0] * image.size[1] <= 96 * 96:
-        image.save(stream, "PNG")
-        return Picture("image/png", stream.getvalue())
-    image.save(stream, "JPEG", quality=86)
-    return Picture("image/jpeg", stream.getvalue())
