@@ -38,7 +38,7 @@ class LeavenClassifier(ClassifierMixin, BaseEstimator):
     ----------
     method : str or subclass of ``leaven.Method``, default="fixmatch"
         How to learn, see ``leaven methods``. ``"auto"``: what cross-validation over the labels speaks for, see
-        ``leaven.study.auto``; it trains the better candidates up to five times.
+        ``leaven.study.auto``; it fits closed forms first, and trains the better candidates up to five times.
     hyperparameters : dict, default=None
         Those of the method that differ from its defaults. A search reaches each as
         ``hyperparameters__threshold``.
