@@ -38,6 +38,7 @@ from leaven.errors import LeavenError
 from leaven.methods.registry import get, names
 from leaven.methods.step import Batch, StreamBatch
 from leaven.nn.build import build, spec_for
+from leaven.nn.heads import find
 from leaven.run.fit import fit
 from leaven.run.options import Options
 from leaven.study.bench.data import read
@@ -79,7 +80,9 @@ def tiny_job(name: str, plan: Plan, folder: Path | None = None) -> TrainJob:
     small = {key: value for key, value in SMALL.items() if key in kind.hyperparameters()}
     resolved = {key: one.default for key, one in kind.hyperparameters().items()} | small
     spec = replace(
-        spec_for("cnn", images, kind.outputs(pool.num_classes, resolved)), head=kind.head, members=kind.members
+        spec_for("cnn", images, kind.outputs(pool.num_classes, resolved)),
+        head=find(kind.head).name,
+        members=kind.members,
     )
     torch.manual_seed(0)
     method = kind(build(spec), **small)

@@ -5,8 +5,8 @@ import pytest
 import torch
 from torch import nn
 
-from leaven.nn.build import Spec, build, linear_head
-from leaven.nn.heads import CosineHead, restarted
+from leaven.nn.build import Spec, build
+from leaven.nn.heads import CosineHead, linear, restarted
 from leaven.run.model import Model, load_model
 
 
@@ -51,7 +51,7 @@ def test_restarted_has_the_form_and_other_weights(head):
 @pytest.mark.parametrize(("classes", "dense"), [(10, False), (10, True)])
 def test_restarted_draws_from_the_same_distribution(classes, dense):
     torch.manual_seed(0)
-    head = linear_head(200, classes, dense)
+    head = linear(200, classes, dense=dense)
     other = restarted(head)
     assert other.weight.std().item() == pytest.approx(head.weight.std().item(), rel=0.1)
     assert other.bias.tolist() == [0] * classes

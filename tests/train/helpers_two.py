@@ -16,7 +16,7 @@ from leaven.methods.base import IGNORE, Batch, Method, RunInfo, StreamBatch, Sur
 from leaven.methods.pixel_maps import PixelMaps
 from leaven.methods.registry import get, names
 from leaven.methods.step import kind_of
-from leaven.nn.build import linear_head
+from leaven.nn.heads import linear
 from leaven.nn.network import Network
 from leaven.nn.norm import BatchNorm
 
@@ -78,12 +78,12 @@ def method_of(case: str) -> Method:
     resolved = {key: h.default for key, h in kind.hyperparameters().items()} | options
     if dense:
         torch.manual_seed(0)
-        net = Network(Maps(), linear_head(8, 3, dense=True), (0.4,), (0.7,))
+        net = Network(Maps(), linear(8, 3, dense=True), (0.4,), (0.7,))
     else:
         net = network("wrn-10-1", image_pool(), head=kind.head, members=kind.members)
         outputs = kind.outputs(3, resolved)
         if outputs != 3:
-            net.head = linear_head(net.backbone.num_features, outputs) if outputs else nn.Identity()
+            net.head = linear(net.backbone.num_features, outputs) if outputs else nn.Identity()
     method = kind(net, **options).train()
     method.setup(RunInfo(steps=40, batch_size=8, classes=3, items=48, shape=(SIDE, SIDE, 1)))
     for module in method.modules():

@@ -13,7 +13,7 @@ from leaven.augment.view import View
 from leaven.methods.hyperparameter import Hyperparameter
 from leaven.methods.stage import Stage
 from leaven.methods.step import IGNORE, Batch, Episode, ParamGroup, Phase, RunInfo, Stream, StreamBatch, Survey
-from leaven.nn.heads import nearest_mean
+from leaven.nn.heads import Head, nearest_mean
 from leaven.nn.network import Network
 
 __all__ = [
@@ -51,7 +51,7 @@ class Method(nn.Module):
     param_groups : how a part of the weights is trained where that differs from the plan
     learns : ``classes``: to tell the pool's classes apart; ``features``: a backbone for others to start from;
         ``tasks``: to solve small tasks of classes never seen
-    head : the network's, see ``leaven.nn.build.Spec``
+    head : the network's, by name or as it is, see ``leaven.nn.heads``; what else it needs it builds beside
     members : networks that train side by side and vote, see ``leaven.nn.committee``
     closed : whether it is a closed form on features: there are no steps, no streams and no losses; ``survey`` is shown
         the pool once, through a backbone that stays as it is, and sets the head of the network
@@ -75,7 +75,7 @@ class Method(nn.Module):
     settings: ClassVar[tuple[str, ...]] = ()
     paper: ClassVar[str] = ""
     learns: ClassVar[Literal["classes", "features", "tasks"]] = "classes"
-    head: ClassVar[str] = "linear"
+    head: ClassVar[str | Head] = "linear"
     members: ClassVar[int] = 1
     closed: ClassVar[bool] = False
     taught: ClassVar[bool] = True

@@ -12,8 +12,7 @@ from torch import nn
 from leaven.data.storage import bytes_each, let_go, parts
 from leaven.errors import LeavenError
 from leaven.nn.committee import Bodies, Vote, halves
-from leaven.nn.heads import CosineHead, DroppedLinear, start_linear
-from leaven.nn.neighbours import NeighboursHead
+from leaven.nn.heads import find
 from leaven.nn.network import Network
 from leaven.nn.norm import with_our_norms
 from leaven.nn.spec import DEEPLAB, IMAGES, VECTORS, Spec, is_dense, is_timm
@@ -101,22 +100,7 @@ def _committee(spec: Spec, load: bool) -> Network:
 def _head(spec: Spec, features: int) -> nn.Module:
     if not spec.classes:
         return nn.Identity()
-    if spec.head == "neighbours":
-        return NeighboursHead(features, spec.classes)
-    if spec.head == "cosine":
-        return CosineHead(features, spec.classes)
-    if spec.dropout:
-        head = DroppedLinear(features, spec.classes, spec.dropout)
-        start_linear(head)
-        return head
-    return linear_head(features, spec.classes, spec.dense)
-
-
-def linear_head(features: int, classes: int, dense: bool = False) -> nn.Module:
-    """A linear layer, of each pixel where ``dense``; small weights (Glorot & Bengio 2010) and zero bias."""
-    head = nn.Conv2d(features, classes, 1) if dense else nn.Linear(features, classes)
-    start_linear(head)
-    return head
+    return find(spec.head)(features, spec.classes, dense=spec.dense, dropout=spec.dropout)
 
 
 def statistics(items: Any, most: int = 2000) -> tuple[tuple[float, ...], tuple[float, ...]]:

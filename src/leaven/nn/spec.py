@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import asdict, dataclass
 from typing import Any, ClassVar
 
@@ -15,7 +16,7 @@ DEEPLAB = "deeplab-"  # before the name of a timm model, its encoder
 # What no network of use exceeds. A damaged description must not make one that fills the memory.
 MOST_ITEM, MOST_CLASSES, MOST_MEMBERS = 2**26, 2**20, 64
 LATER = ("dropout", "precise")  # fields that came later
-HEADS = ("linear", "cosine", "neighbours")
+HEAD = re.compile(r"\w+|[\w.]+:[\w.]+")  # a head's name: one of leaven's, or module:function
 
 
 @dataclass(frozen=True)
@@ -33,8 +34,8 @@ class Spec:
     pretrained : start from pretrained weights (timm models)
     frozen : the backbone keeps its weights; features are computed once and only a head is trained
     resolution : pixels a side that a timm model sees the images at; ``None``: as they are
-    head : ``linear``, ``cosine`` (``leaven.nn.heads.CosineHead``) or ``neighbours``
-        (``leaven.nn.neighbours.NeighboursHead``)
+    head : by name, see ``leaven.nn.heads``: ``linear``, ``cosine``, ``cosine_scaled``, ``prototypes``, ``neighbours``,
+        ``projection``; ``module:function`` of one that is registered
     members : networks that vote, see ``leaven.nn.committee``; of two, each sees half of a feature vector
     dropout : share of the features before a linear head that training sets to 0
     precise : the items are float64 and are centred so, see ``leaven.nn.network.Network``
@@ -75,7 +76,7 @@ class Spec:
                 "a positive number for each of mean",
             ),
             ("resolution", self.resolution is None or 1 <= self.resolution <= MOST_SIDE, f"1 to {MOST_SIDE:,} pixels"),
-            ("head", self.head in HEADS, " or ".join(HEADS)),
+            ("head", bool(HEAD.fullmatch(self.head)), "the name of a head"),
             ("members", 1 <= self.members <= MOST_MEMBERS, f"1 to {MOST_MEMBERS}"),
             ("dropout", 0 <= self.dropout < 1, "a number from 0 to under 1"),
         ):

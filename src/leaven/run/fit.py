@@ -17,6 +17,7 @@ from leaven.errors import LeavenError
 from leaven.methods.base import Method
 from leaven.methods.registry import get, name_of, resolve
 from leaven.nn.build import Spec, build
+from leaven.nn.heads import find
 from leaven.nn.network import Network
 from leaven.run import folder, holdout
 from leaven.run.budget import Runs, foretold, require_budget, within_minutes
@@ -238,7 +239,8 @@ def _runs(
         return [(chosen, run)]
     before = sum(one.plan.steps for one in resolved_stages(chosen, options, pool) if one.method.learns != "features")
     plan = replace(chosen.plan, snapshots=0, steps=chosen.plan.steps + before)
-    spec = replace(chosen.spec, head=supervised.head) if chosen.method.closed else chosen.spec  # one that steps train
+    ours = find(supervised.head).name  # one that steps train
+    spec = replace(chosen.spec, head=ours) if chosen.method.closed else chosen.spec
     start = chosen.start if chosen.spec.frozen else without_labels(chosen.start, chosen.stages)
     if start is not None:
         start = replace(start, whole=False)

@@ -19,6 +19,7 @@ from leaven.errors import LeavenError
 from leaven.inference.predict import predict
 from leaven.nn.backbones.pretrained import freeze
 from leaven.nn.build import Spec, build, build_backbone
+from leaven.nn.heads.registry import HeadOfElsewhere
 from leaven.nn.network import Network
 from leaven.run import folder
 from leaven.run.look import evaluate_pool
@@ -131,6 +132,8 @@ def load_model(path: PathLike) -> Model:
         white = FULL if header.white is None else as_white(header.white)  # models of before took everything so
         network = _network(header.network, weights)
         network.load_state_dict(weights)
+    except HeadOfElsewhere:
+        raise
     except Exception as error:  # a damaged file raises whatever its parser, or the network of its header, trips over
         reason = str(error).strip().split("\n")[0].rstrip(".:")
         raise LeavenError(f"{file} is not a model of leaven, or it is damaged ({reason}); {AGAIN}.") from error

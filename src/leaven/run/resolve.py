@@ -21,6 +21,7 @@ from leaven.methods.base import Method
 from leaven.methods.registry import known, name_of, register, resolve
 from leaven.methods.stage import Stage
 from leaven.nn.build import Spec, spec_for
+from leaven.nn.heads import find
 from leaven.run import folder, holdout
 from leaven.run.init_from import InitFrom
 from leaven.run.limits import augment_for, require_possible
@@ -104,8 +105,9 @@ def resolve_options(options: Options, pool: Pool) -> ResolvedOptions:
         resolution=options.resolution,
         started=start is not None,
     )
-    spec = replace(spec, head=kind.head, members=kind.members, dropout=options.dropout)
-    if options.dropout and (kind.head != "linear" or kind.learns != "classes" or pool.dense):
+    head = find(kind.head)
+    spec = replace(spec, head=head.name, members=kind.members, dropout=options.dropout)
+    if options.dropout and (head.dropped is None or kind.learns != "classes" or pool.dense):
         raise LeavenError(
             f"dropout is for a linear layer that scores whole items, which {kind.__name__} does not train here; leave "
             "it out."

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from leaven.methods.base import Method, Survey
 from leaven.methods.ranges import COUNT
-from leaven.nn.neighbours import NeighboursHead
+from leaven.nn.heads import NeighboursHead
 from leaven.nn.network import Network
 
 

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from leaven.methods.base import Batch, Method, RunInfo, Stream
 from leaven.methods.ranges import COUNT, POSITIVE
+from leaven.nn.heads import projection
 from leaven.nn.network import Network, pooled
 from leaven.nn.normalising import grid, normalised_apart
 from leaven.utils.collectives import gathered
@@ -60,10 +61,7 @@ class MoCo(Method):
     ):
         super().__init__(network)
         self.momentum, self.temperature, self.group = momentum, temperature, group
-        features = network.num_features
-        self.projection = nn.Sequential(
-            nn.Linear(features, features), nn.ReLU(inplace=True), nn.Linear(features, dimensions)
-        )
+        self.projection = projection(network.num_features, dimensions)
         self.register_buffer("queue", F.normalize(torch.randn(queue, dimensions), dim=1))
         self.register_buffer("items", torch.full((queue,), -1))  # whose keys they are
         self.register_buffer("place", torch.zeros((), dtype=torch.long))  # of the next key
@@ -116,6 +114,6 @@ class MoCo(Method):
         self.place.add_(len(keys)).remainder_(size)
 
 
-def _encoded(network: Network, projection: nn.Module, x: Tensor) -> Tensor:
+def _encoded(network: Network, head: nn.Module, x: Tensor) -> Tensor:
     """Vectors of length 1, float32 ``(N, dimensions)``."""
-    return F.normalize(projection(pooled(network.features(x))).float(), dim=1)
+    return F.normalize(head(pooled(network.features(x))).float(), dim=1)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from leaven.errors import LeavenError
 from leaven.methods.base import Batch, Method, Stream
-from leaven.nn.build import linear_head
+from leaven.nn.heads import linear
 from leaven.nn.network import Network, joint_features, pooled
 
 TURNS = 4
@@ -37,7 +37,7 @@ class Rotation(Method):
 
     def __init__(self, network: Network):
         super().__init__(network)
-        self.turn = linear_head(network.num_features, TURNS)
+        self.turn = linear(network.num_features, TURNS)
 
     @property
     def streams(self) -> dict[str, Stream]:

@@ -14,7 +14,7 @@ from leaven.methods.base import Batch, Method, RunInfo, Stream, StreamBatch
 from leaven.methods.losses import mean_guess, sharpen
 from leaven.methods.mix import mix_up
 from leaven.methods.ranges import COUNT, NOT_NEGATIVE, POSITIVE, SHARE
-from leaven.nn.build import linear_head
+from leaven.nn.heads import linear
 from leaven.nn.network import Network, domain_of_all, joint, joint_features, pooled, together
 from leaven.nn.normalising import running_statistics_kept
 
@@ -80,7 +80,7 @@ class ReMixMatch(Method):
         """Make room for the class distributions, and a head for rotations where there are any to tell."""
         self.aligned = Alignment(self.prior, run) if self.alignment else None
         if self.rotation and len(run.shape) == 3 and run.shape[0] == run.shape[1]:
-            self.turn = linear_head(self.network.num_features, TURNS)
+            self.turn = linear(self.network.num_features, TURNS)
         else:
             self.rotation = False
 

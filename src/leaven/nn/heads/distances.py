@@ -1,12 +1,12 @@
-"""Heads without weights of their own: distances to the means of classes."""
+"""Distances to a point a class: the means of classes, or prototypes that are learnt."""
 
 from __future__ import annotations
-
-import copy
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from leaven.nn.heads.registry import head
 
 
 def wide(x: Tensor) -> Tensor:
@@ -63,64 +63,32 @@ def set_to_means(head: nn.Linear, means: Tensor, temperature: float | None = Non
         head.bias.copy_(-(2 * apart @ centre + apart.square().sum(1)) / scale)
 
 
-class CosineHead(nn.Module):
-    """Scores ``W f / (‖f‖ T)`` by the angle of features to a weight vector a class (Saito et al. 2019, section 3.1).
+class PrototypeHead(nn.Module):
+    """Scores −‖f − c_k‖² of the distance of features to a prototype a class (Snell et al. 2017, eq. 2).
 
-    ``(N, D)`` → ``(N, K)``, or ``(N, D, h, w)`` → ``(N, K, h, w)``. As in the paper, weights keep their lengths.
+    ``(N, D)`` → ``(N, K)``, or ``(N, D, h, w)`` → ``(N, K, h, w)``. The prototypes are weights, learnt as others are
+    (Yang et al. 2018, arXiv 1805.03438).
 
     Parameters
     ----------
     features, classes : D and K
-    temperature : T
     """
 
-    def __init__(self, features: int, classes: int, temperature: float = 0.05):
+    def __init__(self, features: int, classes: int):
         super().__init__()
         self.weight = nn.Parameter(torch.empty(classes, features))
-        self.temperature = temperature
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw the weights anew (Glorot & Bengio 2010)."""
+        """Draw the prototypes anew (Glorot & Bengio 2010)."""
         nn.init.xavier_normal_(self.weight)
 
     def forward(self, x: Tensor) -> Tensor:
         """The scores."""
-        with torch.autocast(x.device.type, enabled=False):
-            return F.linear(F.normalize(wide(x), dim=1).movedim(1, -1), self.weight / self.temperature).movedim(-1, 1)
+        return -squared_distances(x.movedim(1, -1), self.weight).movedim(-1, 1)
 
 
-class DroppedLinear(nn.Linear):
-    """A linear head whose input is thinned out in training (Srivastava et al. 2014); its weights are a linear head's.
-
-    Parameters
-    ----------
-    features, classes : D and K
-    rate : share of the features that each step sets to 0
-    """
-
-    def __init__(self, features: int, classes: int, rate: float):
-        super().__init__(features, classes)
-        self.rate = rate
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The scores ``(N, K)`` of ``(N, D)``."""
-        return super().forward(F.dropout(x, self.rate, self.training))
-
-
-def start_linear(layer: nn.Linear | nn.Conv2d) -> None:
-    """Small weights (Glorot & Bengio 2010) and zero bias."""
-    nn.init.xavier_normal_(layer.weight)
-    if layer.bias is not None:
-        nn.init.zeros_(layer.bias)
-
-
-def restarted(head: nn.Module) -> nn.Module:
-    """A head of the same form whose random weights are drawn anew, from the same distribution."""
-    other = copy.deepcopy(head)
-    for module in other.modules():
-        if isinstance(module, (nn.Linear, nn.Conv2d)):
-            start_linear(module)
-        elif restart := getattr(module, "reset_parameters", None):
-            restart()
-    return other
+@head(maps=True)
+def prototypes(features: int, classes: int) -> nn.Module:
+    """By the distance to a prototype a class."""
+    return PrototypeHead(features, classes)

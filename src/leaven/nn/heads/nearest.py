@@ -7,7 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from leaven.nn.heads import squared_distances
+from leaven.nn.heads.distances import squared_distances
+from leaven.nn.heads.registry import head
 
 LEAST = 1e-6  # of a class that no neighbour has, so that it has a logarithm
 
@@ -51,3 +52,9 @@ class NeighboursHead(nn.Module):
             if (kept := state_dict.get(f"{prefix}{name}")) is not None:
                 setattr(self, name, torch.zeros_like(kept))
         super()._load_from_state_dict(state_dict, prefix, *rest)
+
+
+@head()
+def neighbours(features: int, classes: int) -> nn.Module:
+    """By the classes of the nearest items that it was given to remember."""
+    return NeighboursHead(features, classes)

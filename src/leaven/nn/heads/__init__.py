@@ -1,0 +1,39 @@
+"""Heads: what scores features. A method names one of them and may have others beside; one's own is registered alike."""
+
+from leaven.nn.heads.affine import DroppedLinear, linear, projection, restarted, start_linear
+from leaven.nn.heads.angles import CosineHead, ScaledCosineHead, cosine, cosine_scaled
+from leaven.nn.heads.distances import (
+    PrototypeHead,
+    class_means,
+    nearest_mean,
+    prototypes,
+    set_to_means,
+    squared_distances,
+    wide,
+)
+from leaven.nn.heads.nearest import NeighboursHead, neighbours
+from leaven.nn.heads.registry import Head, find, head
+
+__all__ = [
+    "CosineHead",
+    "DroppedLinear",
+    "Head",
+    "NeighboursHead",
+    "PrototypeHead",
+    "ScaledCosineHead",
+    "class_means",
+    "cosine",
+    "cosine_scaled",
+    "find",
+    "head",
+    "linear",
+    "nearest_mean",
+    "neighbours",
+    "projection",
+    "prototypes",
+    "restarted",
+    "set_to_means",
+    "squared_distances",
+    "start_linear",
+    "wide",
+]
