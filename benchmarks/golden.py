@@ -93,7 +93,7 @@ def run(pool: Pool, method: str | None, *, plan: Mapping[str, Any] = PLAN, kept:
     if kind is not None and kind.teacher:
         options = {"teacher": "supervised"} | options
     asked = Options(method, small | options.pop("hyperparameters", {}), plan=dict(plan), **options)
-    classes = kind is None or kind.learns == "classes"
+    classes = kind is None or kind.tells_classes()
     test = test_items() if classes and pool.items.shape[1:] == test_items().items.shape[1:] else None
     with tempfile.TemporaryDirectory() as scratch:
         return of_fitted(fit(pool, Path(scratch) / "run" if kept else None, asked, test=test, progress=False))
@@ -125,7 +125,7 @@ def of_text(content: Any) -> str:
 def of_method(name: str) -> Hashes:
     """A method by its defaults, in the first setting that it serves."""
     kind = get(name)
-    if kind.learns == "tasks":
+    if kind.serves("episodes"):
         return run(images(48, labelled=36), name)
     only_adapts = all("adaptation" in setting for setting in kind.settings) if kind.settings else False
     return run(domains(labelled=6) if only_adapts else images(), name)

@@ -71,7 +71,7 @@ def tiny_job(name: str, plan: Plan, folder: Path | None = None) -> TrainJob:
     """48 images of 8 pixels: a source and a target with few labels; one domain for methods that learn tasks."""
     rng = np.random.default_rng(0)
     kind = get(name)
-    tasks = kind.learns == "tasks"
+    tasks = kind.serves("episodes")
     truth = np.arange(48) % 3
     images = (rng.integers(0, 120, (48, 8, 8, 3)) + 60 * truth[:, None, None, None]).astype(np.uint8)
     source = np.arange(48) < (0 if tasks else 18)

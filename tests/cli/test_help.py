@@ -50,7 +50,7 @@ def test_help_and_version(leaven):
         said = leaven(command, "--help")
         assert (said.code, said.err) == (0, "")
     words = leaven("fit", "--help").out
-    assert "sgd or adamw (sgd)" in words  # and not eaten as markup
+    assert "sgd, adamw or lars (sgd)" in words  # and not eaten as markup
     assert "--checkpoint-every" in words
 
 

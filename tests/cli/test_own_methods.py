@@ -25,7 +25,7 @@ from leaven.nn.heads import nearest_mean
 class Stretched(Method):
     """Nearest class means of features that a layer of the method's own has stretched."""
 
-    settings, paper, learns = ("few-shot",), "none", "tasks"
+    settings, paper, tasks = ("few-shot",), "none", ("episodes",)
     plan = {"lr": 0.5, "weight_decay": 0.0, "batch_size": 2}
 
     def __init__(self, network, *, ways: int = 3):
@@ -94,7 +94,7 @@ from leaven.nn.network import joint
 class Soft(Method):
     """Every pixel is learnt from a soft label that somebody made offline of the stored image."""
 
-    settings, paper, pixels = ("semi-supervised",), "none", True
+    settings, paper, tasks = ("semi-supervised",), "none", ("classification", "segmentation")
     streams = {"any": Stream("any", 2, ("weak", "strong"))}
 
     def __init__(self, network, *, maps: str = ""):

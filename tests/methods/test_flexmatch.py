@@ -130,4 +130,4 @@ def test_flexmatch_streams_and_no_pixels():
         ("labelled", 1.0, ("weak",)),
         ("unlabelled", 5, ("weak", "strong")),
     ]
-    assert not FlexMatch.pixels
+    assert not FlexMatch.serves("segmentation")

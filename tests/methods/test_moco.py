@@ -254,7 +254,7 @@ def test_queries_and_keys_are_normalised_in_their_groups():
 
 
 def test_it_learns_features_of_any_item_from_two_views_of_it():
-    assert MoCo.learns == "features"
+    assert MoCo.serves("representation")
     assert MoCo.outputs(10, {}) == 0
     [(_, stream)] = plain().streams.items()
     assert (stream.role, stream.views) == ("any", ("cropped", "cropped_2"))

@@ -51,4 +51,4 @@ def test_two_weak_views_and_no_pixels():
         ("labelled", 1.0, ("weak",)),
         ("unlabelled", 3, ("weak", "weak_2")),
     ]
-    assert not PiModel.pixels
+    assert not PiModel.serves("segmentation")

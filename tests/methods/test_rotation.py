@@ -89,7 +89,7 @@ def test_what_cannot_be_turned_is_refused(shape, words):
 
 
 def test_it_learns_features_of_any_item():
-    assert Rotation.learns == "features"
+    assert Rotation.serves("representation")
     assert Rotation.outputs(10, {}) == 0
     assert [(s.role, s.views) for s in rotation().streams.values()] == [("any", ("weak",))]
 

@@ -185,13 +185,13 @@ def test_vectors_of_one_column(tmp_path):
 
 
 def whole_items_only() -> list[str]:
-    return [name for name in names() if get(name).learns == "classes" and not get(name).pixels]
+    return [name for name in names() if get(name).tells_classes() and not get(name).serves("segmentation")]
 
 
 def test_which_methods_take_whole_items_only():
     assert {"mean_teacher", "mixmatch", "remixmatch", "co_training", "label_propagation"} <= set(whole_items_only())
-    assert get("vat").pixels
-    assert get("fixmatch").pixels
+    assert get("vat").serves("segmentation")
+    assert get("fixmatch").serves("segmentation")
 
 
 class Agree(Method):
@@ -200,7 +200,11 @@ class Agree(Method):
 
 @pytest.mark.parametrize("name", [*whole_items_only(), Agree])
 def test_they_refuse_masks(name, tmp_path):
-    advice = "say `pixels = True` in it once its views follow" if name is Agree else "choose fixmatch"
+    advice = (
+        r"say `tasks = \(\"classification\", \"segmentation\"\)` in it once its views follow"
+        if name is Agree
+        else "choose fixmatch"
+    )
     rng = np.random.default_rng(0)
     masks = rng.integers(0, 2, (8, 16, 16)).astype(np.uint8)
     items = rng.integers(0, 255, (8, 16, 16, 3)).astype(np.uint8)

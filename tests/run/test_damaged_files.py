@@ -101,7 +101,7 @@ def test_every_key_is_missed(tmp_path):
 def test_older_runs_are_read(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(CONFIG))
     found = schemas.read_config(tmp_path / "config.json")
-    assert (found["learns"], found["init"], found["data"]["dense"]) == ("classes", None, False)
+    assert (found["task"], found["init"], found["data"]["dense"]) == ("classification", None, False)
 
 
 def test_damaged_lines_of_a_table_are_dropped(tmp_path):

@@ -21,7 +21,7 @@ def pool_of(kind, images: bool) -> Pool:
         items = (rng.integers(0, 120, (36, 8, 8, 1)) + 60 * labels[:, None, None, None]).astype(np.uint8)
     else:
         items = (rng.standard_normal((36, 5)) + 2 * np.eye(5)[labels]).astype(np.float32)
-    known = np.arange(36) < (36 if kind.learns == "tasks" else 12)
+    known = np.arange(36) < (36 if kind.serves("episodes") else 12)
     adapts = "adaptation" in " ".join(kind.settings)
     domain = np.where(adapts & (np.arange(36) < 9), 1, -1)
     return Pool(items, np.where(known, labels, -1), domain=domain, classes=("a", "b", "c"))

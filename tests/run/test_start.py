@@ -40,7 +40,7 @@ def test_a_run_of_features_has_no_classes(pool, taught):
     assert model.classes == ()
     assert model.network(torch.rand(3, 1, 8, 8)).shape == (3, model.network.backbone.num_features)
     config = json.loads((taught / "config.json").read_text())
-    assert (config["learns"], config["network"]["classes"]) == ("features", 0)
+    assert (config["task"], config["network"]["classes"]) == ("representation", 0)
     assert not (taught / "baseline").exists()
     assert (taught / "report.html").exists()
     with pytest.raises(LeavenError, match="nothing to say of test data"):

@@ -21,7 +21,7 @@ STEPPED = [name for name in names() if not get(name).closed]  # all methods but 
 
 def pool_for(name: str) -> Pool:
     """Of two domains, with labels of the source and a few of the target; of one domain for few-shot tasks."""
-    return image_pool(n=48, labelled=36) if get(name).learns == "tasks" else image_pool(n=48, labelled=6, source=18)
+    return image_pool(n=48, labelled=36) if get(name).serves("episodes") else image_pool(n=48, labelled=6, source=18)
 
 
 def method_for(name: str, pool: Pool) -> torch.nn.Module:

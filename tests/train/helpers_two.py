@@ -50,7 +50,7 @@ OWN = {
 def cases() -> list[str]:
     """Every method that has steps, and those that serve pixels once more, with masks."""
     found = [name for name in names() if not get(name).closed]
-    return [*found, *(f"{name}, masks" for name in found if get(name).pixels and get(name).learns == "classes")]
+    return [*found, *(f"{name}, masks" for name in found if get(name).serves("segmentation"))]
 
 
 def part(x: torch.Tensor, rank: int, processes: int) -> torch.Tensor:

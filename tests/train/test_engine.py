@@ -114,7 +114,7 @@ def loop(method: Method, pool, **options) -> Loop:
     return Loop(Fabric(accelerator="cpu", devices=1), job(method, pool, **options))
 
 
-CLASSIFIERS = [name for name in STEPPED if get(name).learns == "classes"]
+CLASSIFIERS = [name for name in STEPPED if get(name).tells_classes()]
 
 
 @pytest.mark.parametrize("name", names())

@@ -13,7 +13,7 @@ from leaven.nn.network import joint
 from leaven.train.engine import train
 
 # few-shot tasks are of one domain, and MoCo takes its groups of rows in place of domains
-CASES = [name for name in STEPPED if get(name).learns != "tasks" and name != "moco"]
+CASES = [name for name in STEPPED if not get(name).serves("episodes") and name != "moco"]
 
 
 def moves(job):

@@ -229,7 +229,7 @@ class Contrast(Method):
         "network.backbone": ParamGroup(0.5),
         "projection": ParamGroup(optimizer="adamw", lr=0.02, weight_decay=0.0),
     }
-    learns = "features"
+    tasks = ("representation",)
     surveys = 2
 
     def __init__(self, network):

@@ -21,7 +21,7 @@ SIZE = 20
 @pytest.fixture(autouse=True)
 def uncoloured(monkeypatch):
     """Crops that leave greys as they are."""
-    monkeypatch.setattr("leaven.augment.crop.JITTERED", 0.0)
+    monkeypatch.setattr("leaven.augment.colours.JITTERED", 0.0)
 
 
 def stripes() -> Pool:
@@ -149,7 +149,7 @@ def test_a_right_network_has_nothing_to_learn_from_pixels():
     found = {}
     for name in names():
         kind = get(name)
-        if not kind.pixels or kind.learns != "classes":
+        if not kind.serves("segmentation"):
             continue
         for options in [{}, {"strong": False}] if "strong" in kind.hyperparameters() else [{}]:
             method = kind(Network(Grey(), Knows(), (0.0,), (1.0,)), **options)

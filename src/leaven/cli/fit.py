@@ -187,9 +187,9 @@ def _note(fitted: Sequence[FitResult], rows: list[dict[str, Any]], out: Path, ki
     from leaven.evaluation.classification import Evaluation
     from leaven.report.words import not_learnt
 
-    if kind.learns == "features":
+    if kind.serves("representation"):
         return f"A backbone to start from: `leaven probe {out} DATA` says what it is worth, --init {out} uses it."
-    if kind.learns == "tasks":
+    if kind.serves("episodes"):
         return (
             f"`leaven episodes {out} NEW_CLASSES` says how well it learns classes that it has not seen; "
             f"`leaven predict {out} IMAGES --support LABELLED` tells them."

@@ -9,6 +9,7 @@ import typer
 
 from leaven.cli.options import Data, Json, Labels, Run, Strict, Unlabelled
 from leaven.cli.show import emit
+from leaven.methods.tasks import OF_CLASSES
 
 HELD = 0.25  # share of the labels that is held out where no test data is given
 BRIEF = ("backbone", "labels", "seeds", "accuracy", "low", "high")  # what a person sees of a row
@@ -41,7 +42,7 @@ def probe(
     from leaven.study.probe import probe
 
     config, model = folder.read_config(run), load_model(run)
-    shape, classifies = model.spec.shape, config["learns"] == "classes"
+    shape, classifies = model.spec.shape, config["task"] in OF_CLASSES
     word = marker(unlabelled, config)
     pool = read_like(data, shape, labels=labels, strict=strict, own_classes=True, unlabelled=word, white=model.white)
     note = NOTE

@@ -11,6 +11,7 @@ import typer
 from leaven.cli.options import Data, Json, OwnMethod, Run, Strict, Unlabelled, labels_of
 from leaven.cli.show import tell
 from leaven.errors import LeavenError
+from leaven.methods.tasks import OF_CLASSES
 
 if TYPE_CHECKING:
     import numpy as np
@@ -91,7 +92,7 @@ def query(
         raise LeavenError(f"The items to label cannot be written as {out}; name a .csv file.")
     require_writable(out)
     config, model = folder.read_config(run), load_model(run)
-    classifies = config.get("learns", "classes") == "classes"
+    classifies = config["task"] in OF_CLASSES
     if model.spec.dense:
         raise LeavenError(f"The run {run} classifies pixels, but a query is about whole images; give another run.")
     if not classifies and chosen.needs != "features":

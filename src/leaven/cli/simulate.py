@@ -142,7 +142,7 @@ def _game(given: dict[str, Any], asked: RunOptions, hyperparameters: dict[str, s
 
     strategies = tuple(find(name).name for name in given["strategies"].split(",") if name.strip())
     method = asked.pop("method") or ("adamatch" if given["source"] else "fixmatch")
-    if get(method).learns != "classes":
+    if not get(method).tells_classes():
         raise LeavenError(f"{method} learns no classes, so its accuracy over labels cannot be told; choose another.")
     if given["init"] is not None and not Path(given["init"]).exists():
         raise LeavenError(

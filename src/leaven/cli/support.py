@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from leaven.errors import LeavenError
+from leaven.methods.tasks import EPISODES
 
 
 def telling(
@@ -30,7 +31,7 @@ def telling(
     if support is not None:
         form: dict[str, Any] = {"unlabelled": marker(None, config), "white": model.white}
         known = read_like(support, model.spec.shape, strict=strict, own_classes=True, **form)
-    elif config.get("learns") == "tasks" and config.get("inputs"):
+    elif config["task"] == EPISODES and config.get("inputs"):
         seen = {} if model.white == UNKNOWN else {"white": model.white}  # an .npz, which is as it is, has none
         known = read_pool(config["inputs"] | seen)
     else:

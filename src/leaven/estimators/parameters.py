@@ -40,9 +40,9 @@ def options_of(estimator: LeavenClassifier, images: bool) -> Options:
     if not isinstance(method, str | None) and not (isinstance(method, type) and issubclass(method, Method)):
         raise LeavenError(f"method is {method!r}, expected a name or a subclass of leaven.Method.")
     chosen = method if isinstance(method, type) else None if method in (None, AUTO) else get(method)
-    if chosen is not None and chosen.learns != "classes":
+    if chosen is not None and not chosen.tells_classes():
         raise LeavenError(
-            f"The method {method!r} learns {chosen.learns}, not to tell the classes of y; give it as init, or "
+            f"The method {method!r} learns {chosen.learns()}, not to tell the classes of y; give it as init, or "
             "train it with `leaven fit`."
         )
     plan: dict[str, Any] = {

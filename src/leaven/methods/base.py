@@ -13,6 +13,7 @@ from leaven.augment.view import View
 from leaven.methods.hyperparameter import Hyperparameter
 from leaven.methods.stage import Stage
 from leaven.methods.step import IGNORE, Batch, Episode, ParamGroup, Phase, RunInfo, Stream, StreamBatch, Survey
+from leaven.methods.tasks import CLASSIFICATION, LEARNT, OF_CLASSES
 from leaven.nn.heads import Head, nearest_mean
 from leaven.nn.network import Network
 
@@ -49,8 +50,9 @@ class Method(nn.Module):
     streams : what a step draws, by name
     phases : the updates of a step
     param_groups : how a part of the weights is trained where that differs from the plan
-    learns : ``classes``: to tell the pool's classes apart; ``features``: a backbone for others to start from;
-        ``tasks``: to solve small tasks of classes never seen
+    tasks : what it serves: ``classification``; ``segmentation`` too, where what it says of a pixel of one view it then
+        moves to the others by ``StreamBatch.to`` and ``StreamBatch.labels_of``; or ``representation``, a backbone for
+        others to start from; or ``episodes``, small tasks of classes never seen
     head : the network's, by name or as it is, see ``leaven.nn.heads``; what else it needs it builds beside
     members : networks that train side by side and vote, see ``leaven.nn.committee``
     closed : whether it is a closed form on features: there are no steps, no streams and no losses; ``survey`` is shown
@@ -61,8 +63,6 @@ class Method(nn.Module):
         ``features``, a backbone that takes its items; nothing, where it is empty
     recipe : the stages of its paper, the last of them its own; a run has them unless it is told others
     transductive : whether ``predict_episode`` looks at all queries of a task together
-    pixels : whether it serves pools with masks too: what it says of a pixel of one view it then moves to the others by
-        ``StreamBatch.to`` and ``StreamBatch.labels_of``
     vectors : whether it serves feature vectors too, those of a frozen backbone among them
     acquires : whether it says itself which items it wants labelled, see ``acquisition``
     generates : whether it makes images itself, see ``generate``
@@ -74,7 +74,7 @@ class Method(nn.Module):
 
     settings: ClassVar[tuple[str, ...]] = ()
     paper: ClassVar[str] = ""
-    learns: ClassVar[Literal["classes", "features", "tasks"]] = "classes"
+    tasks: ClassVar[tuple[str, ...]] = (CLASSIFICATION,)
     head: ClassVar[str | Head] = "linear"
     members: ClassVar[int] = 1
     closed: ClassVar[bool] = False
@@ -82,7 +82,6 @@ class Method(nn.Module):
     teacher: ClassVar[Literal["", "classes", "features"]] = ""
     recipe: ClassVar[tuple[Stage, ...]] = ()
     transductive: ClassVar[bool] = False
-    pixels: ClassVar[bool] = False
     vectors: ClassVar[bool] = True
     acquires: bool = False
     generates: bool = False
@@ -123,9 +122,24 @@ class Method(nn.Module):
         return {}
 
     @classmethod
+    def serves(cls, task: str) -> bool:
+        """Whether it serves a task, see ``leaven.methods.tasks``."""
+        return task in cls.tasks
+
+    @classmethod
+    def tells_classes(cls) -> bool:
+        """Whether it learns to tell the classes of its pool apart, of items or of pixels."""
+        return any(task in OF_CLASSES for task in cls.tasks)
+
+    @classmethod
+    def learns(cls) -> str:
+        """What it learns, in a word for messages."""
+        return LEARNT[cls.tasks[0]]
+
+    @classmethod
     def outputs(cls, classes: int, hyperparameters: Mapping[str, Any]) -> int:
         """How many scores the network gives, of a pool of ``classes``; 0: its head is the identity."""
-        return classes if cls.learns == "classes" else 0
+        return classes if cls.tells_classes() else 0
 
     @classmethod
     def check(cls, classes: int, hyperparameters: Mapping[str, Any]) -> None:

@@ -11,7 +11,7 @@ from torch import nn
 from leaven.data import Pool
 from leaven.evaluation.classification import CONFIDENT, Evaluation
 from leaven.run.folder import CURVE
-from leaven.run.look import evaluate_pool
+from leaven.run.task import evaluate_pool
 from leaven.train.log import CsvLog
 
 

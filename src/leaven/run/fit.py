@@ -25,7 +25,6 @@ from leaven.run.curve import Curve
 from leaven.run.figures import figures, trained_on
 from leaven.run.init_from import InitFrom, beside
 from leaven.run.limits import require_loggers
-from leaven.run.look import evaluate_pool
 from leaven.run.model import Model, compose
 from leaven.run.opening import opening
 from leaven.run.options import Options
@@ -105,7 +104,7 @@ def fit(
     require_loggers(loggers)
     chosen = resolve_options(options, pool)
     require_budget(options, chosen.stages)
-    if test is not None and chosen.method.learns != "classes":
+    if test is not None and not chosen.method.tells_classes():
         raise LeavenError(_nothing_to_say(chosen.method))
     build(replace(chosen.spec, pretrained=False))  # what cannot be built is found out before a folder is made
     parts: dict[str, Pool] = {}
@@ -220,9 +219,9 @@ def _trained(one: InitFrom, models: Mapping[str, Model]) -> InitFrom:
 
 
 def _nothing_to_say(method: type[Method]) -> str:
-    command = "episodes" if method.learns == "tasks" else "probe"
+    command = "episodes" if method.serves("episodes") else "probe"
     return (
-        f"{method.__name__} learns {method.learns}, not the classes of its pool, so it has nothing to say of test "
+        f"{method.__name__} learns {method.learns()}, not the classes of its pool, so it has nothing to say of test "
         f"data; train without, and look at the run with `leaven {command}`."
     )
 
@@ -235,9 +234,11 @@ def _runs(
     The baseline begins where the run does, unless a stage has learnt from labels to get there.
     """
     supervised = get("supervised")
-    if not options.baseline or chosen.method is supervised or chosen.method.learns != "classes":
+    if not options.baseline or chosen.method is supervised or not chosen.method.tells_classes():
         return [(chosen, run)]
-    before = sum(one.plan.steps for one in resolved_stages(chosen, options, pool) if one.method.learns != "features")
+    before = sum(
+        one.plan.steps for one in resolved_stages(chosen, options, pool) if not one.method.serves("representation")
+    )
     plan = replace(chosen.plan, snapshots=0, steps=chosen.plan.steps + before)
     ours = find(supervised.head).name  # one that steps train
     spec = replace(chosen.spec, head=ours) if chosen.method.closed else chosen.spec
@@ -299,21 +300,20 @@ def _train(
     labels: dict[str, int],
 ) -> FitResult:
     """Train, and look at every held-out item and at the unlabelled ones."""
-    trained = train(job)
+    trained, device = train(job), device_for(chosen.plan.accelerator)
     network = job.method.network
     evaluations = {}
-    if chosen.method.learns == "classes":
+    if chosen.method.tells_classes():
         rows = pool.rows("unlabelled")
         parts = {split: (part, seen[split].items) for split, part in held.items()}
         parts["unlabelled"] = (pool.subset(rows), _rows(job.pool.items, rows))
         for split, (part, items) in parts.items():
             if len(part):
-                evaluations[split] = evaluate_pool(network, part, items, device=device_for(chosen.plan.accelerator))
+                evaluations[split] = chosen.task.evaluate(network, part, items, device=device)
     network.to("cpu")
     if chosen.spec.frozen:
         network = compose(chosen.spec, network, backbone)
-    classes = pool.classes if chosen.method.learns == "classes" else ()
-    model = Model(network, chosen.spec, classes, pool.white)
+    model = Model(network, chosen.spec, chosen.task.classes(pool), pool.white)
     return FitResult(
         name_of(chosen.method), model, evaluations, trained.seconds, labels, job.method.eval(), trained.snapshots
     )

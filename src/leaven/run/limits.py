@@ -57,7 +57,7 @@ def augment_for(asked: str | None, method: type[Method], pool: Pool, frozen: boo
         else "learns from images of one class each, and these have masks"
         if pool.dense
         else "learns from how a network tells the classes, and this method learns none"
-        if method.learns != "classes"
+        if not method.tells_classes()
         else "learns while the backbone does, and this one is frozen, its views made once (--tuned trains it)"
         if frozen
         else ""

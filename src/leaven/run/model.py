@@ -22,7 +22,7 @@ from leaven.nn.build import Spec, build, build_backbone
 from leaven.nn.heads.registry import HeadOfElsewhere
 from leaven.nn.network import Network
 from leaven.run import folder
-from leaven.run.look import evaluate_pool
+from leaven.run.task import evaluate_pool
 from leaven.train.checkpoint import digest, require_digest
 from leaven.utils.files import whole
 from leaven.utils.reading import PathLike, from_json, require_regular

@@ -14,12 +14,13 @@ import numpy as np
 import torch
 
 import leaven
-from leaven.data import Pool, require_trainable
+from leaven.data import Pool
 from leaven.data.readers.white import UNKNOWN
 from leaven.errors import LeavenError
 from leaven.methods.base import Method
 from leaven.methods.registry import known, name_of, register, resolve
 from leaven.methods.stage import Stage
+from leaven.methods.tasks import CLASSIFICATION
 from leaven.nn.build import Spec, spec_for
 from leaven.nn.heads import find
 from leaven.run import folder, holdout
@@ -27,6 +28,7 @@ from leaven.run.init_from import InitFrom
 from leaven.run.limits import augment_for, require_possible
 from leaven.run.options import Options
 from leaven.run.stages import require_teacher, staged
+from leaven.run.task import TASKS, Task, task_for
 from leaven.train.plan import Plan
 from leaven.utils.reading import PathLike
 
@@ -53,6 +55,7 @@ class ResolvedOptions:
     augment: str = "randaugment"
     teacher: InitFrom | None = None
     stages: tuple[Stage, ...] = ()
+    task: Task = TASKS[CLASSIFICATION]
 
 
 def resolve_options(options: Options, pool: Pool) -> ResolvedOptions:
@@ -66,14 +69,8 @@ def resolve_options(options: Options, pool: Pool) -> ResolvedOptions:
     kind = known(method) if isinstance(method, str) else method  # it may come from a file
     if not kind.__module__.startswith("leaven."):
         register(kind)  # so that its runs can be loaded in this process
-    if kind.learns == "classes":
-        require_trainable(pool)
-    if pool.dense and not kind.pixels:
-        ours = kind.__module__.startswith("leaven.")
-        advice = (
-            "choose fixmatch" if ours else "say `pixels = True` in it once its views follow each other (StreamBatch.to)"
-        )
-        raise LeavenError(f"{kind.__name__} learns from whole images, but the pool has masks; {advice}.")
+    task = task_for(kind, pool)
+    task.require(pool)
     hyperparameters = resolve(kind, options.hyperparameters)
     plan = Plan().with_(**{**kind.plan, **_budget(kind, options), **options.plan})
     require_possible(plan)
@@ -83,9 +80,9 @@ def resolve_options(options: Options, pool: Pool) -> ResolvedOptions:
     if pool.dense and plan.outliers:
         raise LeavenError("outliers are looked for among whole images, but the pool has masks; leave --outliers out.")
     frozen = options.frozen
-    if kind.learns != "classes":
+    if not kind.tells_classes():
         if frozen:
-            raise LeavenError(f"{kind.__name__} learns {kind.learns} by training the backbone; leave --frozen out.")
+            raise LeavenError(f"{kind.__name__} learns {kind.learns()} by training the backbone; leave --frozen out.")
         frozen = False
     begun = staged(kind, options)
     network = options.network if begun.start is None else begun.start.network_for(options.network)
@@ -107,7 +104,7 @@ def resolve_options(options: Options, pool: Pool) -> ResolvedOptions:
     )
     head = find(kind.head)
     spec = replace(spec, head=head.name, members=kind.members, dropout=options.dropout)
-    if options.dropout and (head.dropped is None or kind.learns != "classes" or pool.dense):
+    if options.dropout and (head.dropped is None or task.name != CLASSIFICATION):
         raise LeavenError(
             f"dropout is for a linear layer that scores whole items, which {kind.__name__} does not train here; leave "
             "it out."
@@ -124,12 +121,13 @@ def resolve_options(options: Options, pool: Pool) -> ResolvedOptions:
         spec if start is None else start.fit_to(spec),
         plan,
         mirrors(pool) if options.flip is None else options.flip,
-        holdout.share(pool, options.validation) if kind.learns == "classes" else 0.0,
+        task.share(pool, options.validation),
         holdout.least(options.validation),
         start,
         augment,
         begun.teacher,
         begun.stages,
+        task,
     )
 
 
@@ -212,7 +210,7 @@ def configuration(chosen: ResolvedOptions, pool: Pool, labels: dict[str, int], s
         "augment": chosen.augment,
         "validation": chosen.held,
         "validation_least": chosen.spare,
-        "learns": chosen.method.learns,
+        "task": chosen.task.name,
         "closed": chosen.method.closed,
         "init": None if chosen.start is None else chosen.start.asdict(),
         "teacher": None if chosen.teacher is None else chosen.teacher.asdict(),

@@ -86,5 +86,5 @@ def solved(run: PathLike, model: Model, support: Pool) -> Model:
     assert isinstance(network, Network)
     network.head = nn.Linear(features.shape[1], support.num_classes)
     means = class_means(torch.from_numpy(features), torch.from_numpy(support.labels), support.num_classes)
-    set_to_means(network.head, means, None if kind.learns == "tasks" else TEMPERATURE)
+    set_to_means(network.head, means, None if kind.serves("episodes") else TEMPERATURE)
     return Model(network, spec, support.classes, model.white)

@@ -100,7 +100,7 @@ def _start(init: str | Path | InitFrom, stages: Sequence[Stage]) -> InitFrom:
         return InitFrom(stage=str(init), network=_network(str(init), stages))
     if Path(init).exists():
         return InitFrom(path=Path(init), model=load_model(init))
-    learners = [name for name in names() if known(name).learns == "features" and not known(name).teacher]
+    learners = [name for name in names() if known(name).serves("representation") and not known(name).teacher]
     key = str(init).lower().replace("-", "_")
     if key not in learners:
         raise LeavenError(
@@ -125,9 +125,9 @@ def _teacher(method: type[Method], teacher: str | Path | InitFrom, stages: Seque
             f"There is no run, no stage and no method {teacher} to teach {method.__name__}; give one (--teacher)."
         )
     kind = known(by_name[key].method if key in by_name else key)
-    if method.teacher == "classes" and (kind.learns != "classes" or kind.teacher):
+    if method.teacher == "classes" and (not kind.tells_classes() or kind.teacher):
         raise LeavenError(
-            f"{kind.__name__} learns {kind.learns}"
+            f"{kind.__name__} learns {kind.learns()}"
             f"{' from a teacher itself' if kind.teacher else ''}, so it cannot teach {method.__name__} the classes; "
             "take one that learns classes, such as supervised."
         )
@@ -166,7 +166,7 @@ def without_labels(start: InitFrom | None, stages: Sequence[Stage]) -> InitFrom 
     if start is None or start.stage is None:
         return start
     stage = next(one for one in stages if one.name == start.stage)
-    if known(stage.method).learns == "features":
+    if known(stage.method).serves("representation"):
         return start
     return without_labels(_ahead(stage, stages, {})["init"], stages)
 
@@ -198,7 +198,7 @@ def options_of(stage: Stage, chosen: ResolvedOptions, options: Options) -> Optio
 
     method = known(stage.method)
     plan: dict[str, Any] = {name: getattr(chosen.plan, name) for name in SHARED}
-    if chosen.method.learns == "classes" and "batch_size" in options.plan:  # elsewhere it counts episodes
+    if chosen.method.tells_classes() and "batch_size" in options.plan:  # elsewhere it counts episodes
         plan["batch_size"] = options.plan["batch_size"]
     run: dict[str, Any] = {
         "network": _network(stage.start_from or "", chosen.stages) or chosen.spec.name,
@@ -207,7 +207,7 @@ def options_of(stage: Stage, chosen: ResolvedOptions, options: Options) -> Optio
         "flip": options.flip,
         "frozen": False,
     }
-    if method.learns == "classes":
+    if method.tells_classes():
         run |= {"frozen": options.frozen, "dropout": options.dropout, "augment": options.augment, "validation": 0.0}
         if method.closed:
             del run["frozen"]
@@ -282,4 +282,4 @@ def _ahead(stage: Stage, stages: Sequence[Stage], models: Mapping[str, Model]) -
 
 def _shown(stage: Stage, pool: Pool) -> Pool:
     """What a stage sees of the pool: no label, where it learns features."""
-    return pool.with_labels(np.full(len(pool), -1)) if known(stage.method).learns == "features" else pool
+    return pool.with_labels(np.full(len(pool), -1)) if known(stage.method).serves("representation") else pool

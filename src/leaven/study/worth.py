@@ -14,6 +14,7 @@ import numpy as np
 
 from leaven.data import Pool
 from leaven.errors import LeavenError
+from leaven.methods.tasks import CLASSIFICATION
 from leaven.run import folder, holdout
 from leaven.run.fit import fit, seconds_a_step
 from leaven.run.options import Options
@@ -106,8 +107,8 @@ def require_weighable(run: PathLike, config: Mapping[str, Any], test: bool) -> N
     ------
     LeavenError : the run's method looks at labels only, or there is nothing to judge by
     """
-    helped = config["learns"] == "classes" and config["method"] != BASE and not config.get("closed")
-    if not helped or config["data"]["dense"]:
+    helped = config["task"] == CLASSIFICATION and config["method"] != BASE and not config.get("closed")
+    if not helped:
         raise LeavenError(
             f"The run {run} did not sort whole items with the help of unlabelled ones, so there is nothing to weigh; "
             "give a run of another method."

@@ -31,7 +31,7 @@ def rehearse(job: TrainJob) -> None:
     reader = type(method).__name__
     if method.teacher and job.teacher is None:
         raise LeavenError(f"{reader} learns from a teacher beside it; give it one (teacher, --teacher RUN or METHOD).")
-    if method.learns == "features" or not any(weight.requires_grad for weight in method.parameters()):
+    if method.serves("representation") or not any(weight.requires_grad for weight in method.parameters()):
         require_moving_features(method.network, reader)
     require_optimizers(method, plan)
     drawn_views = (view for stream in method.streams.values() for view in stream.views)

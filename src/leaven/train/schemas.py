@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import from_json
 
 from leaven.methods.stage import NAME
+from leaven.methods.tasks import task_of
 from leaven.nn.spec import Spec
 from leaven.train.plan import Plan
 from leaven.utils.reading import PathLike, read_bytes, read_json
@@ -19,7 +20,7 @@ Level = Annotated[float, Field(gt=0)]
 White = dict[Literal["integers", "floats"], Level]
 Share = Annotated[float, Field(ge=0, le=1)]
 AGAIN = "copy it back from where it is whole, or train the run again"
-OPTIONAL: dict[str, Any] = {"title": "", "learns": "classes", "init": None, "augment": None}  # of older runs
+OPTIONAL: dict[str, Any] = {"title": "", "init": None, "augment": None}  # of older runs
 
 
 class Form(BaseModel):
@@ -111,7 +112,8 @@ class Config(Form):
     title: str = ""
     setting: list[str] | str = ""
     paper: str = ""
-    learns: Literal["classes", "features", "tasks"] = "classes"
+    task: Literal["classification", "segmentation", "representation", "episodes"] | None = None
+    learns: Literal["classes", "features", "tasks"] = "classes"  # in place of a task, in runs of before
     augment: str | None = None
     init: Init | None = None
     teacher: Init | None = None
@@ -223,7 +225,9 @@ def read_config(path: PathLike) -> dict[str, Any]:
     text = read_bytes(path, AGAIN)
     checked(text, Config, path, AGAIN)
     found = from_json(text)
-    return OPTIONAL | found | {"data": {"dense": False} | found["data"]}
+    data = {"dense": False} | found["data"]
+    task = found.get("task") or task_of(found.get("learns", "classes"), data["dense"])
+    return OPTIONAL | found | {"data": data, "task": task}
 
 
 def read_object(path: PathLike) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from leaven.label.session import initial_labels
 from leaven.label.session.items import ItemIndex, same_folder
 from leaven.label.session.session import Session
 from leaven.label.session.settings import FILE, FOLDERS, NONE, Settings
+from leaven.methods.tasks import CLASSIFICATION
 from leaven.query.registry import find
 from leaven.run import folder
 from leaven.utils.files import require_writable
@@ -103,7 +104,7 @@ def _of_run(run: Path) -> Settings:
     """What a run of ``leaven fit`` was, as a labelling trains it."""
     config = folder.read_config(run)
     inputs = config.get("inputs")
-    if inputs is None or config["learns"] != "classes" or config["data"]["dense"]:
+    if inputs is None or config["task"] != CLASSIFICATION:
         raise LeavenError(
             f"The run {run} does not tell classes of images that leaven fit read from files, so it cannot be labelled; "
             "label the folder of images."
@@ -172,8 +173,10 @@ def _require_method(settings: Settings) -> None:
         )
     kind = known(settings.method)
     resolve(kind, settings.hyperparameters)
-    if kind.learns != "classes":
-        raise LeavenError(f"{settings.method} learns {kind.learns}, not the classes of items; choose another --method.")
+    if not kind.tells_classes():
+        raise LeavenError(
+            f"{settings.method} learns {kind.learns()}, not the classes of items; choose another --method."
+        )
 
 
 def _in_order(names: Any) -> list[str]:

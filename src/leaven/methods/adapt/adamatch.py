@@ -47,7 +47,7 @@ class AdaMatch(Method):
 
     settings = ("semi-supervised", "adaptation", "semi-supervised adaptation")
     paper = "Berthelot et al., AdaMatch, ICLR 2022, arXiv 2106.04732"
-    pixels = True
+    tasks = ("classification", "segmentation")
     paper_plan: ClassVar = {"steps": 2**17, "batch_size": 64}
     plan: ClassVar = {"final_lr": 0.25, "weight_decay": 1e-3, "nesterov": False}
 

@@ -28,7 +28,7 @@ class DANN(Method):
 
     settings = ("adaptation",)
     paper = "Ganin et al., Domain-Adversarial Training of Neural Networks, JMLR 2016, arXiv 1505.07818"
-    pixels = True
+    tasks = ("classification", "segmentation")
 
     def __init__(
         self,

@@ -27,7 +27,7 @@ class MCD(Method):
 
     settings = ("adaptation",)
     paper = "Saito et al., Maximum Classifier Discrepancy, CVPR 2018, arXiv 1712.02560"
-    pixels = True
+    tasks = ("classification", "segmentation")
 
     def __init__(
         self,

@@ -28,7 +28,7 @@ class MME(Method):
     settings = ("semi-supervised adaptation",)
     paper = "Saito et al., Semi-supervised Domain Adaptation via Minimax Entropy, ICCV 2019, arXiv 1904.06487"
     paper_plan: ClassVar = {"steps": 50_000, "batch_size": 24}
-    pixels = True
+    tasks = ("classification", "segmentation")
     head: ClassVar = "cosine"
 
     def __init__(

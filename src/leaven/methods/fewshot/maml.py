@@ -34,7 +34,7 @@ class MAML(Method):
     settings = ("few-shot",)
     paper = "Finn et al., Model-Agnostic Meta-Learning, ICML 2017, arXiv 1703.03400"
     paper_plan: ClassVar = {"steps": 60_000, "batch_size": 32}
-    learns = "tasks"
+    tasks = ("episodes",)
     transductive = True
     plan: ClassVar = {"optimizer": "adamw", "lr": 1e-3, "weight_decay": 0.0, "final_lr": 1.0, "batch_size": 32}
 

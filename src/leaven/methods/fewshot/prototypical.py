@@ -26,7 +26,7 @@ class Prototypical(Method):
 
     settings = ("few-shot",)
     paper = "Snell et al., Prototypical Networks for Few-shot Learning, NeurIPS 2017, arXiv 1703.05175"
-    learns = "tasks"
+    tasks = ("episodes",)
     plan: ClassVar = {"optimizer": "adamw", "lr": 1e-3, "weight_decay": 0.0, "final_lr": 0.0, "batch_size": 1}
 
     def __init__(

@@ -33,8 +33,7 @@ class MoCo(Method):
 
     settings = ("pre-training",)
     paper = "He et al., MoCo, CVPR 2020, arXiv 1911.05722; Chen et al., MoCo v2, 2020, arXiv 2003.04297"
-    learns = "features"
-    pixels = True
+    tasks = ("representation",)
     plan: ClassVar = {
         "batch_size": 256,
         "lr": 0.03,

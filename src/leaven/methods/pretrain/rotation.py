@@ -30,8 +30,7 @@ class Rotation(Method):
 
     settings = ("pre-training",)
     paper = "Gidaris et al., Learning by Predicting Image Rotations, ICLR 2018, arXiv 1803.07728"
-    learns = "features"
-    pixels = True
+    tasks = ("representation",)
     vectors = False
     plan: ClassVar = {"lr": 0.1}
 

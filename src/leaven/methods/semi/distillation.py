@@ -27,7 +27,7 @@ class Distillation(Method):
     paper = (
         "Chen et al., Big Self-Supervised Models are Strong Semi-Supervised Learners, NeurIPS 2020, arXiv 2006.10029"
     )
-    pixels = True
+    tasks = ("classification", "segmentation")
     teacher = "classes"
 
     def __init__(

@@ -29,7 +29,7 @@ class FixMatch(Method):
     settings = ("semi-supervised", "adaptation")
     paper = "Sohn et al., FixMatch, NeurIPS 2020, arXiv 2001.07685"
     paper_plan: ClassVar = {"steps": 2**20, "batch_size": 64}
-    pixels = True
+    tasks = ("classification", "segmentation")
 
     def __init__(
         self,

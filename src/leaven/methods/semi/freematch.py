@@ -36,7 +36,7 @@ class FreeMatch(Method):
     settings = ("semi-supervised",)
     paper = "Wang et al., FreeMatch, ICLR 2023, arXiv 2205.07246"
     paper_plan: ClassVar = {"steps": 2**20, "batch_size": 64}
-    pixels = True
+    tasks = ("classification", "segmentation")
 
     def __init__(
         self,

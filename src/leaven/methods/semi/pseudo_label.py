@@ -22,7 +22,7 @@ class PseudoLabel(Method):
 
     settings = ("semi-supervised", "adaptation")
     paper = "Lee, Pseudo-Label, ICML workshop 2013"
-    pixels = True
+    tasks = ("classification", "segmentation")
 
     def __init__(
         self,

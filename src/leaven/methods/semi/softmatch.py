@@ -36,7 +36,7 @@ class SoftMatch(Method):
     settings = ("semi-supervised",)
     paper = "Chen et al., SoftMatch, ICLR 2023, arXiv 2301.10921"
     paper_plan: ClassVar = {"steps": 2**20, "batch_size": 64}
-    pixels = True
+    tasks = ("classification", "segmentation")
 
     def __init__(
         self,

@@ -23,7 +23,7 @@ class Supervised(Method):
 
     settings = ("baseline",)
     paper = "source-only and labelled-only baseline, AdaMatch (Berthelot et al. 2022), section 5.1"
-    pixels = True
+    tasks = ("classification", "segmentation")
 
     def __init__(
         self, network: Network, *, strong: Annotated[bool, "train on the strong view as well as the weak one"] = True

@@ -36,7 +36,7 @@ class UDA(Method):
 
     settings = ("semi-supervised",)
     paper = "Xie et al., Unsupervised Data Augmentation for Consistency Training, NeurIPS 2020, arXiv 1904.12848"
-    pixels = True
+    tasks = ("classification", "segmentation")
 
     def __init__(
         self,

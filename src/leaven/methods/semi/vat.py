@@ -31,7 +31,7 @@ class VAT(Method):
 
     settings = ("semi-supervised",)
     paper = "Miyato et al., Virtual Adversarial Training, TPAMI 2018, arXiv 1704.03976"
-    pixels = True
+    tasks = ("classification", "segmentation")
 
     def __init__(
         self,
