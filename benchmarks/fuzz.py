@@ -234,15 +234,15 @@ def _weighed(root: Path, _: Scene) -> None:
 
 def _bench(root: Path, _: Scene) -> None:
     from leaven.run import folder
-    from leaven.study.bench.cell import Found
+    from leaven.study.bench.cell import CellResult
     from leaven.study.bench.suite import read
     from leaven.utils.jsonl import Lines
 
     suite, out = read(root / "tiny.toml"), root / "bench"
     folder.claim(out, {"bench": suite.name, "leaven": "0"})
-    log = Lines(out / "cells.jsonl", ("fingerprint",), Found)
+    log = Lines(out / "cells.jsonl", ("fingerprint",), CellResult)
     for cell in suite.cells():
-        log.add(asdict(Found(cell.fingerprint, cell.title, cell.labels, cell.seed, 0.5, 60)))
+        log.add(asdict(CellResult(cell.fingerprint, cell.title, cell.labels, cell.seed, 0.5, 60)))
     _must("bench", root / "tiny.toml", "-o", out, "--resume")
 
 

@@ -9,7 +9,7 @@ import pytest
 from leaven.data import digits, few_labels
 from leaven.errors import LeavenError
 from leaven.study.bench import data as bench_data
-from leaven.study.bench.cell import LAST, Cell, CellTraining, Found, last_tests, peak_memory
+from leaven.study.bench.cell import LAST, Cell, CellResult, CellTraining, last_tests, peak_memory
 
 PLAN = {"steps": 30, "batch_size": 10, "accelerator": "cpu", "precision": "32-true"}
 
@@ -31,9 +31,9 @@ def cell(**changes) -> Cell:
     return Cell(**given | changes)
 
 
-def run(own: Cell, root, out) -> Found:
+def run(own: Cell, root, out) -> CellResult:
     [record] = CellTraining(own.data, own.test_items, root, out)(own.trial)
-    return Found(**record)
+    return CellResult(**record)
 
 
 def test_the_figure_is_the_median_of_the_last_twenty(tmp_path):

@@ -3,7 +3,7 @@
 import pytest
 
 from leaven.cli.show import emit
-from leaven.study.bench.cell import Found
+from leaven.study.bench.cell import CellResult
 from leaven.study.bench.suite import read, shipped
 from leaven.study.bench.table import brief, figures, markdown, over_control
 
@@ -33,7 +33,7 @@ def found_of(suite, accuracies, notes=()):
                 "images_per_second": 50.0,
             }
         )
-        found[cell.fingerprint] = Found(cell.fingerprint, cell.title, cell.labels, cell.seed, **kept)
+        found[cell.fingerprint] = CellResult(cell.fingerprint, cell.title, cell.labels, cell.seed, **kept)
     return found
 
 

@@ -268,7 +268,7 @@ def test_trainings_are_kept(run, tmp_path, monkeypatch):
     assert {seed for _, _, seed in calls} == {2}
     assert [one for one in again if one["seed"] < 2] == first
     del calls[:]
-    other = worth.Task(task.pool, task.known, test.subset(np.arange(30)), task.config, task.options)
+    other = worth.Task(task.pool, task.all_labels, test.subset(np.arange(30)), task.config, task.options)
     train_all(other, Lines(tmp_path / "l.jsonl", KEY), [3], 1, method=False)
     assert calls == [("supervised", 3, 0)]  # judged by other items
 

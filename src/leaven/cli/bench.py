@@ -16,7 +16,7 @@ from leaven.cli.show import emit, print_json
 from leaven.errors import LeavenError
 
 if TYPE_CHECKING:
-    from leaven.study.bench.cell import Found
+    from leaven.study.bench.cell import CellResult
     from leaven.study.bench.suite import Suite
     from leaven.study.trial import Record
     from leaven.utils.jsonl import Lines
@@ -42,7 +42,7 @@ def bench(
     """Run a table of a paper: methods with the same few labels, several times, with intervals."""
     from leaven.cli import FAILED, STOPPED
     from leaven.run import folder
-    from leaven.study.bench.cell import Found
+    from leaven.study.bench.cell import CellResult
     from leaven.study.bench.data import require
     from leaven.study.bench.suite import find
     from leaven.study.bench.table import brief, figures, markdown
@@ -57,7 +57,7 @@ def bench(
     root = Path(data or os.environ.get("LEAVEN_DATA") or DATA)
     require(asked.data, root)
     _claim(out, asked, resume, overwrite)
-    log = Lines(out / LOG, ("fingerprint",), Found, mend=JsonlLog.mend)
+    log = Lines(out / LOG, ("fingerprint",), CellResult, mend=JsonlLog.mend)
     try:
         found = _run(asked, log, root, out, jobs)
     except KeyboardInterrupt:
@@ -84,10 +84,10 @@ def bench(
     return None
 
 
-def _run(suite: Suite, log: Lines, root: Path, out: Path, jobs: int | None) -> dict[str, Found]:
+def _run(suite: Suite, log: Lines, root: Path, out: Path, jobs: int | None) -> dict[str, CellResult]:
     """What is known of every cell, by fingerprint; those that the log lacks are run."""
     from leaven.report.words import plural
-    from leaven.study.bench.cell import CellTraining, Found
+    from leaven.study.bench.cell import CellResult, CellTraining
     from leaven.study.executor import Processes, logged, run_trials
 
     cells = {cell.fingerprint: cell.trial for cell in suite.cells()}  # two titles of one recipe are run once
@@ -97,7 +97,7 @@ def _run(suite: Suite, log: Lines, root: Path, out: Path, jobs: int | None) -> d
     print(f"{len(trials)} {plural(len(trials), 'training')}{already}.", file=sys.stderr, flush=True)
     work = CellTraining(suite.data, suite.test_items, root.absolute(), out.absolute())
     with closing(run_trials(work, trials, log, Processes(jobs or _jobs(suite)), _tell)) as records:
-        return {record["fingerprint"]: Found(**record) for record in records}
+        return {record["fingerprint"]: CellResult(**record) for record in records}
 
 
 def _tell(record: Record, number: str) -> None:

@@ -84,7 +84,7 @@ def fit_auto(
         candidates = (*CANDIDATES[:-1], *closed_forms(pool, options), CANDIDATES[-1])
     candidates = [one for one in candidates if pool.two_domains or not one.source]
     asked = _asked(candidates, options)
-    resolved = {name: resolve_options(own, pool) for name, own in asked.items()}
+    resolved = {name: resolve_options(one, pool) for name, one in asked.items()}
     closed = [name for name, one in resolved.items() if one.method.closed]
     default = next(iter(resolved.values()))
     require_budget(options, default.stages)
@@ -111,7 +111,7 @@ def fit_auto(
         folder.check(writes, configured(before), resume=resume, overwrite=overwrite)
     time = ""
     if claimed and not resume and not default.stages and (options.minutes is not None or worth_saying(default.plan)):
-        trained = {name: own for name, own in asked.items() if name not in closed}
+        trained = {name: one for name, one in asked.items() if name not in closed}
         seconds, steps = _seconds(part, trained, sizes(folds), options.baseline, progress), default.plan.steps
         if "steps" not in options.plan:
             within = steps_within(options.minutes or MINUTES, seconds)
@@ -119,7 +119,7 @@ def fit_auto(
             record |= {"minutes": options.minutes or MINUTES}
             options = replace(options, minutes=None, plan=options.plan | {"steps": steps})
             asked = _asked(candidates, options)
-            resolved = {name: resolve_options(own, pool) for name, own in asked.items()}
+            resolved = {name: resolve_options(one, pool) for name, one in asked.items()}
             default = next(iter(resolved.values()))
         time = foretold_of_all(seconds, steps)
     if claimed:
@@ -190,7 +190,7 @@ def _seconds(
     pool: Pool, asked: Mapping[str, Options], sizes: Sequence[int], baseline: bool, progress: bool
 ) -> list[float]:
     """Of a step of each training that there will be; where the race decides which, the slower ones are counted."""
-    each = [seconds_a_step(pool, own, progress=progress) for own in asked.values()]
+    each = [seconds_a_step(pool, one, progress=progress) for one in asked.values()]
     *challengers, base = each
     slowest = sorted(challengers, reverse=True)
     folds = [second for count in numbers(len(challengers), sizes) for second in (*slowest[:count], base)]
@@ -216,13 +216,13 @@ def _before(run: Path, names: Sequence[str]) -> str:
     """What a run that is to go on has chosen; nothing where it has not come to that, or there is none."""
     if not (run / folder.CONFIG).exists():
         return ""
-    found = folder.read_config(run).get(AUTO)
-    if found is None or found.get("chosen", "") not in ("", *names):
+    choice = folder.read_config(run).get(AUTO)
+    if choice is None or choice.get("chosen", "") not in ("", *names):
         raise LeavenError(
             f"The run in {run} was not begun with the method {AUTO}; give the method that it has, or start anew with "
             "--overwrite."
         )
-    return str(found.get("chosen", ""))
+    return str(choice.get("chosen", ""))
 
 
 def _nothing(pool: Pool) -> str:

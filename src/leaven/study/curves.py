@@ -27,25 +27,25 @@ def figures(lines: Sequence[Line]) -> list[dict[str, Any]]:
     """
     rows = []
     for strategy in dict.fromkeys(line.strategy for line in lines):
-        own = [line for line in lines if line.strategy == strategy]
-        for number in sorted({line.round for line in own}):
-            found = [line for line in own if line.round == number]
-            values = [line.accuracy for line in found]
+        played = [line for line in lines if line.strategy == strategy]
+        for number in sorted({line.round for line in played}):
+            same_round = [line for line in played if line.round == number]
+            values = [line.accuracy for line in same_round]
             control = {line.seed: line for line in lines if line.strategy == CONTROL and line.round == number}
-            more = [line.accuracy - control[line.seed].accuracy for line in found if line.seed in control]
-            at = mean_of_runs(values) if len(values) > 1 else proportion(found[0].right, found[0].n)
+            more = [line.accuracy - control[line.seed].accuracy for line in same_round if line.seed in control]
+            at = mean_of_runs(values) if len(values) > 1 else proportion(same_round[0].right, same_round[0].n)
             mean, half = student(more) if len(more) > 1 else (float(np.mean(more)) if more else np.nan, np.nan)
             other = strategy != CONTROL
             rows.append(
                 {
                     "strategy": strategy,
-                    "labels": found[0].labels,
+                    "labels": same_round[0].labels,
                     "accuracy": at.value,
                     "low": at.low,
                     "high": at.high,
-                    "n": found[0].n,
-                    "seeds": len(found),
-                    "seconds": round(sum(line.seconds for line in found), 1),
+                    "n": same_round[0].n,
+                    "seeds": len(same_round),
+                    "seconds": round(sum(line.seconds for line in same_round), 1),
                     "difference": mean if other else None,
                     "difference_low": mean - half if other else None,
                     "difference_high": mean + half if other else None,
@@ -85,9 +85,9 @@ def verdict(rows: Sequence[dict[str, Any]]) -> str:
     ):
         if side:
             words.append(f"{', '.join(r['strategy'] for r in side)} {where} {CONTROL}")
-    found = " and ".join(words) if words else f"no strategy differs from {CONTROL}"
+    outcome = " and ".join(words) if words else f"no strategy differs from {CONTROL}"
     return (
-        f"With {last[0]['labels']} labels {found} by more than the 95 % interval over {last[0]['seeds']} seeds; "
+        f"With {last[0]['labels']} labels {outcome} by more than the 95 % interval over {last[0]['seeds']} seeds; "
         "of many comparisons one in twenty says so by chance."
     )
 
@@ -110,8 +110,8 @@ def write_page(out: PathLike, title: str, rows: Sequence[dict[str, Any]], lead: 
 
 
 def _curve(name: str, style: str, rows: Sequence[dict[str, Any]]) -> Series:
-    own = [row for row in rows if row["strategy"] == name]
-    x, y, low, high = (np.array([row[k] for row in own], float) for k in ("labels", "accuracy", "low", "high"))
+    curve_rows = [row for row in rows if row["strategy"] == name]
+    x, y, low, high = (np.array([row[k] for row in curve_rows], float) for k in ("labels", "accuracy", "low", "high"))
     return Series(name, x, y, style, low, high)
 
 

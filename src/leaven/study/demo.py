@@ -52,14 +52,14 @@ class Row:
 
     def asdict(self) -> dict[str, Any]:
         """The line of ``result.json``."""
-        found = self.accuracy()
+        accuracy = self.accuracy()
         return {
             "data": self.data,
             "labels": self.labels,
             "method": self.method,
-            "accuracy": found.value,
-            "low": found.low,
-            "high": found.high,
+            "accuracy": accuracy.value,
+            "low": accuracy.low,
+            "high": accuracy.high,
             "seeds": len(self.right),
             "seconds": round(self.seconds, 1),
         }
@@ -105,8 +105,8 @@ class Experiment:
             baseline=len(names) > 1,
             validation=0.0,
         )
-        found = fit(pool, run, options, test=self.test, source=data, overwrite=True)
-        for name, fitted in zip(names, found, strict=True):
+        results = fit(pool, run, options, test=self.test, source=data, overwrite=True)
+        for name, fitted in zip(names, results, strict=True):
             self._row(data, labels, name).add(fitted.evaluations["test"].predicted, self.test.labels, fitted.seconds)
 
     def _spread(self, pool: Pool, labels: int) -> None:

@@ -26,16 +26,16 @@ class Tried:
 
     def asdict(self) -> dict[str, Any]:
         """A row of ``auto.json``."""
-        found = self.difference
+        pair = self.difference
         return {
             "method": self.name,
             **self.accuracy.asdict(),
-            "difference": None if found is None else found.difference,
-            "difference_low": None if found is None else found.low,
-            "difference_high": None if found is None else found.high,
-            "gained": None if found is None else found.gained,
-            "lost": None if found is None else found.lost,
-            "p": None if found is None else found.p,
+            "difference": None if pair is None else pair.difference,
+            "difference_low": None if pair is None else pair.low,
+            "difference_high": None if pair is None else pair.high,
+            "gained": None if pair is None else pair.gained,
+            "lost": None if pair is None else pair.lost,
+            "p": None if pair is None else pair.p,
             "seconds": round(self.seconds, 2),
         }
 
@@ -97,7 +97,7 @@ def _why(best: Tried, tried: Sequence[Tried], folds: int, candidates: int) -> st
     accuracy, base = best.accuracy, tried[-1]
     judged = f"{folds}-fold cross-validation over {accuracy.n} labels: {best.name} gets {_percent(accuracy)} right"
     if best.difference is not None:
-        said = f"{judged}, {base.name} {_percent(base.accuracy)}: {_points(best.difference)}. {best.name} was chosen."
+        told = f"{judged}, {base.name} {_percent(base.accuracy)}: {_points(best.difference)}. {best.name} was chosen."
         pair = best.difference
     else:
         others = [one for one in tried if one.difference is not None]
@@ -106,7 +106,7 @@ def _why(best: Tried, tried: Sequence[Tried], folds: int, candidates: int) -> st
         near = max(others, key=lambda one: one.accuracy.value)
         assert near.difference is not None
         pair = near.difference
-        said = f"{judged}, and no method more; the nearest, {near.name}, {_points(pair)}. {best.name} was chosen."
+        told = f"{judged}, and no method more; the nearest, {near.name}, {_points(pair)}. {best.name} was chosen."
     reason = (
         "The interval of the difference includes 0"
         if pair.low <= 0 <= pair.high
@@ -116,7 +116,7 @@ def _why(best: Tried, tried: Sequence[Tried], folds: int, candidates: int) -> st
     )
     proof = f" {reason}: these labels do not prove which of the two is better." if reason else ""
     return (
-        f"{said}{proof} A fold trains on {folds - 1} of {folds} parts of the labels, and the best of {candidates} "
+        f"{told}{proof} A fold trains on {folds - 1} of {folds} parts of the labels, and the best of {candidates} "
         "looks a little better than it is."
     )
 

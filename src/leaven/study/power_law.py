@@ -31,8 +31,8 @@ class Curves:
         reached = gap > 0
         ratio = np.divide(self.b, gap, out=np.full_like(gap, np.inf), where=reached)
         with np.errstate(over="ignore"):
-            found: np.ndarray = np.where(reached, ratio ** (1 / self.c), np.inf)
-        return np.where((self.b == 0) & (gap >= 0), 0.0, found)
+            needed: np.ndarray = np.where(reached, ratio ** (1 / self.c), np.inf)
+        return np.where((self.b == 0) & (gap >= 0), 0.0, needed)
 
 
 def fit_curves(
@@ -66,14 +66,14 @@ def fit_curves(
 
         step = RATES[1] - RATES[0]
         span = (max(RATES[0] / 10, c[0] - step), min(1.0, c[0] + step))
-        found = minimize_scalar(
+        finer = minimize_scalar(
             lambda x: float(_best(m**-x, accuracies, weights)[2][0]),
             bounds=span,
             method="bounded",
             options={"xatol": 1e-10},
         )
-        if found.fun < misses[best[0], 0]:
-            c = np.array([float(found.x)])
+        if finer.fun < misses[best[0], 0]:
+            c = np.array([float(finer.x)])
             a, b, _ = _best(m ** -c[0], accuracies, weights)
     return Curves(a, b, c)
 

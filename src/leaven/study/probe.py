@@ -73,12 +73,12 @@ def probe(
         control = build(spec)
     networks = {config["method"]: model.network, PRETRAINED if spec.pretrained else RANDOM: control}
 
-    found: dict[str, list[tuple[str, int, int, Interval]]] = {}
+    results: dict[str, list[tuple[str, int, int, Interval]]] = {}
     for name, network in networks.items():
-        seen, unseen = (features(network, part.items, device=best_device()) for part in (pool, test))
+        learnt_from, tested_on = (features(network, part.items, device=best_device()) for part in (pool, test))
         for evaluation, judge in OFFLINE.items():
-            accuracy = judge(seen, pool.labels, unseen, test.labels)
-            found.setdefault(evaluation, []).append((name, len(pool), 1, accuracy))
+            accuracy = judge(learnt_from, pool.labels, tested_on, test.labels)
+            results.setdefault(evaluation, []).append((name, len(pool), 1, accuracy))
     for name, network in networks.items():
         runs = []
         for seed, part in enumerate(few):
@@ -97,11 +97,11 @@ def probe(
             [fitted] = fit(part, None, options, test=test, progress=progress)
             runs.append(fitted.evaluations["test"].accuracy())
         accuracy = mean_of_runs([one.value for one in runs]) if seeds > 1 else runs[0]
-        found.setdefault(TUNED, []).append((name, len(few[0]), seeds, accuracy))
+        results.setdefault(TUNED, []).append((name, len(few[0]), seeds, accuracy))
     return [
         {"evaluation": evaluation, "backbone": name, "labels": labels, "seeds": times, "n": len(test)}
         | {"interval": "items" if times == 1 else "seeds"}
         | {"accuracy": accuracy.value, "low": accuracy.low, "high": accuracy.high}
-        for evaluation, rows in found.items()
+        for evaluation, rows in results.items()
         for name, labels, times, accuracy in rows
     ]

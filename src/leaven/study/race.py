@@ -21,9 +21,9 @@ def runners(names: Sequence[str], right: Sequence[Mapping[str, float]], sizes: S
     sizes : of each fold, how many labels it hides
     """
     challengers, score = list(names[:-1]), dict.fromkeys(names, 0.0)
-    for fold, found in enumerate(right):
+    for fold, fold_scores in enumerate(right):
         for name in challengers:
-            score[name] += found[name]
+            score[name] += fold_scores[name]
         count = numbers(len(names) - 1, sizes)[fold + 1]
         best = sorted(challengers, key=lambda name: -score[name])[:count]
         challengers = [name for name in challengers if name in best]
@@ -32,7 +32,7 @@ def runners(names: Sequence[str], right: Sequence[Mapping[str, float]], sizes: S
 
 def numbers(challengers: int, sizes: Sequence[int]) -> list[int]:
     """How many challengers are trained in each fold."""
-    found = [challengers]
+    counts = [challengers]
     for fold in range(1, len(sizes)):
-        found.append((found[-1] + 1) // 2 if sum(sizes[:fold]) >= ENOUGH else found[-1])
-    return found
+        counts.append((counts[-1] + 1) // 2 if sum(sizes[:fold]) >= ENOUGH else counts[-1])
+    return counts

@@ -64,8 +64,8 @@ class Game:
     begin: str = CONTROL
 
     def __post_init__(self) -> None:
-        known = tuple(dict.fromkeys(find(name).name for name in self.strategies))
-        object.__setattr__(self, "strategies", known if CONTROL in known else (CONTROL, *known))
+        ordered = tuple(dict.fromkeys(find(name).name for name in self.strategies))
+        object.__setattr__(self, "strategies", ordered if CONTROL in ordered else (CONTROL, *ordered))
         object.__setattr__(self, "begin", find(self.begin).name)
         labels, classes = self.pool.labels[self.rows], self.pool.num_classes
         if find(self.begin).needs != "features":
@@ -103,7 +103,7 @@ class Game:
         return content(self.pool.items)[self.rows]
 
     @cached_property
-    def seen(self) -> np.ndarray:
+    def inputs(self) -> np.ndarray:
         """These items as their networks see them: features where the backbone is a pretrained, frozen one."""
         items = self.pool.subset(self.rows).items
         chosen = resolve_options(self.options, self.pool)
@@ -124,7 +124,7 @@ class Game:
         ids, count = self.pool.ids[self.rows], len(self.rows)
         ranking = np.argsort(keys(ids, seed))
         if self.begin != CONTROL:
-            flat = self.seen[:, 0] if self.seen.ndim == 3 else self.seen.reshape(count, -1)
+            flat = self.inputs[:, 0] if self.inputs.ndim == 3 else self.inputs.reshape(count, -1)
             nothing = PoolPredictions(
                 np.ones((count, 1), np.float32),
                 (flat if flat.dtype != np.float64 else flat - flat.mean(0)).astype(np.float32),
@@ -137,9 +137,9 @@ class Game:
         if not self.pool.two_domains:
             _, first = np.unique(self.pool.labels[self.rows][ranking], return_index=True)
             ranking = np.concatenate([ranking[first], np.delete(ranking, first)])
-        known = np.zeros(count, bool)
-        known[ranking[: self.start]] = True
-        return known
+        labelled = np.zeros(count, bool)
+        labelled[ranking[: self.start]] = True
+        return labelled
 
 
 @dataclass(frozen=True)
@@ -194,44 +194,44 @@ class Player:
         about: dict[str, Any] = trial.about
         seed, strategy, ids = about["seed"], about["strategy"], self.game.pool.ids[self.game.rows]
         place = {name: i for i, name in enumerate(ids.tolist())}
-        known = self.game.beginning(seed)
+        labelled = self.game.beginning(seed)
         for number, budget in enumerate((*self.game.budgets, 0)):
             line = self.log.get(seed, strategy, number)
             if line is None or len(line.asked) < budget:
-                line = self._round(seed, strategy, number, budget, known)
+                line = self._round(seed, strategy, number, budget, labelled)
                 self.log.add(line)
-            _require_same(line, known, budget)
+            _require_same(line, labelled, budget)
             if line.n != len(self.game.test) or not set(line.asked) <= place.keys():
                 raise LeavenError(f"{self.log.path} tells of other items than there are; start anew with --overwrite.")
             yield vars(line)
-            known[[place[name] for name in line.asked[:budget]]] = True
+            labelled[[place[name] for name in line.asked[:budget]]] = True
 
-    def _round(self, seed: int, strategy: str, number: int, budget: int, known: np.ndarray) -> Line:
+    def _round(self, seed: int, strategy: str, number: int, budget: int, labelled: np.ndarray) -> Line:
         """Train on the labels that are known, and ask for the next ones."""
         game, ids = self.game, self.game.pool.ids[self.game.rows]
         if number == 0:
             if self.first is None or self.first[0] != seed:
-                self.first = seed, _train(game, known, seed, self.progress)
+                self.first = seed, _train(game, labelled, seed, self.progress)
             trained = self.first[1]
         else:
-            trained = _train(game, known, seed, self.progress)
+            trained = _train(game, labelled, seed, self.progress)
         asked = ids[:0]
         if budget:
             votes = _votes(game, strategy, trained, _seed(seed, number))
             predictions = PoolPredictions(
-                trained.probabilities, trained.features, ids, known, votes, trained.acquisition, game.content
+                trained.probabilities, trained.features, ids, labelled, votes, trained.acquisition, game.content
             )
             asked = ids[select(strategy, predictions, budget, _seed(seed, number))]
-        labels, seconds = int(known.sum()), round(trained.seconds, 2)
+        labels, seconds = int(labelled.sum()), round(trained.seconds, 2)
         return Line(seed, strategy, number, labels, trained.right, len(game.test), seconds, tuple(asked.tolist()))
 
 
-def _require_same(line: Line, known: np.ndarray, budget: int) -> None:
-    if line.labels != known.sum() or (budget and len(line.asked) != budget):
+def _require_same(line: Line, labelled: np.ndarray, budget: int) -> None:
+    if line.labels != labelled.sum() or (budget and len(line.asked) != budget):
         raise LeavenError(
             f"Round {line.round} of {line.strategy}, seed {line.seed}, was played with {line.labels} labels and then "
-            f"{len(line.asked)} questions, expected {known.sum()} and {budget}: give the start and the budget that it "
-            "began with, or start anew with --overwrite."
+            f"{len(line.asked)} questions, expected {labelled.sum()} and {budget}: give the start and the budget that "
+            "it began with, or start anew with --overwrite."
         )
 
 
@@ -246,27 +246,27 @@ def seconds_a_step(game: Game) -> float:
     return measured(pool, options)
 
 
-def _training(game: Game, known: np.ndarray, seed: int) -> tuple[Pool, Options]:
+def _training(game: Game, labelled: np.ndarray, seed: int) -> tuple[Pool, Options]:
     """What a round learns from, and how."""
     labels = game.pool.labels.copy()
-    labels[game.rows] = np.where(known, labels[game.rows], -1)
+    labels[game.rows] = np.where(labelled, labels[game.rows], -1)
     plan: dict[str, Any] = {"probes": 0} | game.options.plan | {"seed": seed}
     if any(find(name).needs == "committee" for name in game.strategies):
         plan = {"snapshots": MEMBERS} | plan
     return game.pool.with_labels(labels), replace(game.options, plan=plan, baseline=False, validation=0.0)
 
 
-def _train(game: Game, known: np.ndarray, seed: int, progress: bool) -> RoundResult:
-    pool, options = _training(game, known, seed)
+def _train(game: Game, labelled: np.ndarray, seed: int, progress: bool) -> RoundResult:
+    pool, options = _training(game, labelled, seed)
     fitted: FitResult = fit(pool, None, options, test=game.test, progress=progress)[-1]
     network = fitted.model.network.head if game.encoded else fitted.model.network
     assert isinstance(network, Network)
     device = device_for(resolve_options(options, game.pool).plan.accelerator)
-    probabilities, features = predict_with_features(network, game.seen, device=device)
-    found = fitted.evaluations["test"]
+    probabilities, features = predict_with_features(network, game.inputs, device=device)
+    evaluation = fitted.evaluations["test"]
     assert fitted.trained is not None
-    asked = predict_acquisition(fitted.trained, game.seen, device=device) if fitted.trained.acquires else None
-    right = int((found.predicted == found.labels).sum())
+    asked = predict_acquisition(fitted.trained, game.inputs, device=device) if fitted.trained.acquires else None
+    right = int((evaluation.predicted == evaluation.labels).sum())
     return RoundResult(right, fitted.seconds, probabilities, features, network, fitted.snapshots, asked)
 
 
@@ -278,7 +278,7 @@ def _votes(game: Game, strategy: str, trained: RoundResult, seed: int) -> np.nda
     if needs == "dropout":
         return dropout_votes(trained.network, trained.features, seed=seed)
     beneath = resolve_options(game.options, game.pool).spec.frozen and not game.encoded
-    return snapshot_votes(trained.network, trained.snapshots, game.seen, beneath=beneath)
+    return snapshot_votes(trained.network, trained.snapshots, game.inputs, beneath=beneath)
 
 
 def _seed(seed: int, number: int) -> int:

@@ -45,7 +45,7 @@ class Weighed:
     Parameters
     ----------
     labels : n, of the run
-    own : accuracy of the run's model
+    accuracy : of the run's model
     curves : by method: the baseline's, and the method's where it was trained with fewer labels
     equal : labels with which the baseline is as accurate as the run, low and high end of the 95 % interval; infinite
         beyond ``limit``
@@ -54,7 +54,7 @@ class Weighed:
     """
 
     labels: int
-    own: Interval
+    accuracy: Interval
     curves: dict[str, Fitted]
     equal: tuple[float, float, float]
     limit: int
@@ -63,8 +63,8 @@ class Weighed:
     def forecasts(self) -> list[dict[str, Any]]:
         """Accuracy with more labels, a row for each method and number, if the curves go on as they are."""
         return [
-            {"method": name, "labels": factor * self.labels} | _numbers(found.at(factor * self.labels))
-            for name, found in self.curves.items()
+            {"method": name, "labels": factor * self.labels} | _numbers(curve.at(factor * self.labels))
+            for name, curve in self.curves.items()
             for factor in AHEAD
         ]
 
@@ -88,7 +88,7 @@ def weigh(lines: Sequence[Record], right: np.ndarray, labels: int, seed: int = 0
     """
     rng = np.random.default_rng(seed)
     weights = rng.multinomial(len(right), np.full(len(right), 1 / len(right)), size=RESAMPLES) / len(right)
-    own = weights @ right
+    resampled = weights @ right
     curves = {}
     for name in dict.fromkeys(line["method"] for line in lines):
         table: dict[int, list[np.ndarray]] = {}
@@ -101,7 +101,7 @@ def weigh(lines: Sequence[Record], right: np.ndarray, labels: int, seed: int = 0
         curves[name] = _curve(table, weights, rng)
     base = curves[BASE]
     limit = FAR * int(base.labels.max())
-    reached = base.resampled.labels(own)
+    reached = base.resampled.labels(resampled)
     least, most = np.quantile(reached, 0.025, method="lower"), np.quantile(reached, 0.975, method="higher")
     at = float(base.curve.labels(float(right.mean()))[0])
     equal = tuple(float(v) if v <= limit else np.inf for v in (at, least, most))
@@ -136,13 +136,16 @@ def _numbers(at: Interval) -> dict[str, float]:
     return {"accuracy": at.value, "low": at.low, "high": at.high}
 
 
-def rows(found: Weighed, lines: Sequence[Record], method: str, items: int) -> list[dict[str, Any]]:
+def rows(weighed: Weighed, lines: Sequence[Record], method: str, items: int) -> list[dict[str, Any]]:
     """The figures as a table: what was measured, the run among it."""
     drawn = [(line["method"], line["labels"]) for line in lines]
     measured = [
         {"method": name, "labels": int(count), "seeds": drawn.count((name, count)), "n": items} | _numbers(point)
-        for name, curve in found.curves.items()
+        for name, curve in weighed.curves.items()
         for count, point in zip(curve.labels, curve.points, strict=True)
-        if name == BASE or count < found.labels
+        if name == BASE or count < weighed.labels
     ]
-    return [*measured, {"method": method, "labels": found.labels, "seeds": 1, "n": items} | _numbers(found.own)]
+    return [
+        *measured,
+        {"method": method, "labels": weighed.labels, "seeds": 1, "n": items} | _numbers(weighed.accuracy),
+    ]

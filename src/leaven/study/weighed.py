@@ -21,78 +21,80 @@ from leaven.utils.reading import PathLike
 DRAWN = 60  # points of a curve
 
 
-def sentences(found: Weighed, title: str) -> list[str]:
+def sentences(weighed: Weighed, title: str) -> list[str]:
     """The answer first, what is not proven, the forecast, and what the intervals cover."""
-    n, (at, low, high) = found.labels, found.equal
-    said = [
-        f"{title} with {n:,} labels gets {_percent(found.own)} of {found.own.n:,} test items right; supervised "
-        f"training needs {_range(found.equal, found.limit)} for that."
+    n, (at, low, high) = weighed.labels, weighed.equal
+    told = [
+        f"{title} with {n:,} labels gets {_percent(weighed.accuracy)} of {weighed.accuracy.n:,} test items right; "
+        f"supervised training needs {_range(weighed.equal, weighed.limit)} for that."
     ]
     if high <= n:
-        said.append("The unlabelled items were worth nothing: with the same labels the baseline is ahead.")
+        told.append("The unlabelled items were worth nothing: with the same labels the baseline is ahead.")
     elif at <= n:
-        said.append("That the unlabelled items were worth any label is not proven.")
+        told.append("That the unlabelled items were worth any label is not proven.")
     else:
-        worth = [max(0.0, v - n) for v in found.equal]
-        said.append(f"So the unlabelled items were worth {_range(worth, found.limit - n)}.")
+        worth = [max(0.0, v - n) for v in weighed.equal]
+        told.append(f"So the unlabelled items were worth {_range(worth, weighed.limit - n)}.")
         if low <= n:
-            said.append("The interval includes 0: that they were worth anything is not proven.")
+            told.append("The interval includes 0: that they were worth anything is not proven.")
     ahead = [
         f"{row['method']} with {row['labels']:,} labels {100 * row['accuracy']:.1f} % ({100 * row['low']:.1f} to "
         f"{100 * row['high']:.1f})"
-        for row in found.forecasts()
+        for row in weighed.forecasts()
     ]
-    said.append(f"An extrapolation, right only if the curves go on as power laws: {'; '.join(ahead)}.")
-    said.append(
+    told.append(f"An extrapolation, right only if the curves go on as power laws: {'; '.join(ahead)}.")
+    told.append(
         "The 95 % intervals cover chance in the test items and in the draws of labels, not another seed of the run "
         "itself."
     )
-    if found.seeds < 2:
-        said.append("One draw cannot tell how far draws differ, so the intervals are too narrow: give more --seeds.")
-    if min(len(curve.labels) for curve in found.curves.values()) < ENOUGH:
-        said.append(
+    if weighed.seeds < 2:
+        told.append("One draw cannot tell how far draws differ, so the intervals are too narrow: give more --seeds.")
+    if min(len(curve.labels) for curve in weighed.curves.values()) < ENOUGH:
+        told.append(
             "Two numbers of labels cannot settle a curve of three parameters; its rate was taken as 0.5, and as "
             "anything from 0 to 1 in the intervals."
         )
-    return said
+    return told
 
 
-def content(found: Weighed, said: Sequence[str], rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def content(weighed: Weighed, told: Sequence[str], rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Of ``worth.json``; a number of labels is ``null`` where it is more than ``limit``."""
-    at, low, high = (None if math.isinf(v) else round(v, 1) for v in found.equal)
-    own = found.own.asdict()
+    at, low, high = (None if math.isinf(v) else round(v, 1) for v in weighed.equal)
+    accuracy = weighed.accuracy.asdict()
     return {
-        "labels": found.labels,
-        "accuracy": own,
+        "labels": weighed.labels,
+        "accuracy": accuracy,
         "equal_to": {"labels": at, "low": low, "high": high},
         "worth": {
-            k: None if v is None else round(max(0.0, v - found.labels), 1)
+            k: None if v is None else round(max(0.0, v - weighed.labels), 1)
             for k, v in (("labels", at), ("low", low), ("high", high))
         },
-        "limit": found.limit,
+        "limit": weighed.limit,
         "measured": list(rows),
-        "forecast": found.forecasts(),
-        "curves": {name: curve.asdict() for name, curve in found.curves.items()},
-        "said": list(said),
+        "forecast": weighed.forecasts(),
+        "curves": {name: curve.asdict() for name, curve in weighed.curves.items()},
+        "said": list(told),
     }
 
 
-def write_page(run: PathLike, found: Weighed, title: str, said: Sequence[str], rows: Sequence[dict[str, Any]]) -> Path:
+def write_page(
+    run: PathLike, weighed: Weighed, title: str, told: Sequence[str], rows: Sequence[dict[str, Any]]
+) -> Path:
     """Write ``worth.html``: the baseline's curve with the run's point, the method's curve, and the table."""
     run = Path(run)
-    base = found.curves[BASE]
-    most = max(5 * found.labels, int(base.labels.max()))
-    own = found.own
+    base = weighed.curves[BASE]
+    most = max(5 * weighed.labels, int(base.labels.max()))
+    accuracy = weighed.accuracy
     point = Series(
         f"{title}, the run",
-        np.array([found.labels]),
-        np.array([own.value]),
+        np.array([weighed.labels]),
+        np.array([accuracy.value]),
         "a",
-        np.array([own.low]),
-        np.array([own.high]),
+        np.array([accuracy.low]),
+        np.array([accuracy.high]),
     )
-    styles = {name: "b" if name == BASE else "c" for name in found.curves}
-    smooth = [_smooth(name, found, most, styles[name]) for name in found.curves]
+    styles = {name: "b" if name == BASE else "c" for name in weighed.curves}
+    smooth = [_smooth(name, weighed, most, styles[name]) for name in weighed.curves]
     measured = [
         Series(
             f"{name}, measured",
@@ -100,9 +102,11 @@ def write_page(run: PathLike, found: Weighed, title: str, said: Sequence[str], r
             np.array([p.value for p in curve.points]),
             "d" if name == BASE else "c",
         )
-        for name, curve in found.curves.items()
+        for name, curve in weighed.curves.items()
     ]
-    height = Series(f"{title}'s accuracy", np.array([0.0, float(most)]), np.array([own.value, own.value]), "a")
+    height = Series(
+        f"{title}'s accuracy", np.array([0.0, float(most)]), np.array([accuracy.value, accuracy.value]), "a"
+    )
     text = "Accuracy on held-out items against the number of labels."
     near = [*smooth, *measured, height, point]
     panels = [
@@ -116,12 +120,12 @@ def write_page(run: PathLike, found: Weighed, title: str, said: Sequence[str], r
         )
     ]
     heading = f"What the unlabelled items were worth to {title}"
-    tables = [("Measured", list(rows)), ("Forecast", found.forecasts())]
-    return write_summary(run, heading, " ".join(said), tables, [], [], panels, name=folder.WORTH_PAGE)
+    tables = [("Measured", list(rows)), ("Forecast", weighed.forecasts())]
+    return write_summary(run, heading, " ".join(told), tables, [], [], panels, name=folder.WORTH_PAGE)
 
 
-def _smooth(name: str, found: Weighed, most: int, style: str) -> Series:
-    curve = found.curves[name]
+def _smooth(name: str, weighed: Weighed, most: int, style: str) -> Series:
+    curve = weighed.curves[name]
     x = np.geomspace(curve.labels.min(), most, DRAWN)
     at = [curve.at(float(v)) for v in x]
     y, low, high = (np.array([getattr(a, k) for a in at]) for k in ("value", "low", "high"))
@@ -135,8 +139,8 @@ def _percent(at: Any) -> str:
 def _range(equal: Sequence[float], limit: int) -> str:
     """``about 210 labels (120 to more than 800)``."""
     at, low, high = equal
-    said = f"{_count(at, limit, 'about ')} labels"
-    return said if math.isinf(low) else f"{said} ({_count(low, limit)} to {_count(high, limit)})"
+    text = f"{_count(at, limit, 'about ')} labels"
+    return text if math.isinf(low) else f"{text} ({_count(low, limit)} to {_count(high, limit)})"
 
 
 def _count(labels: float, limit: int, about: str = "") -> str:

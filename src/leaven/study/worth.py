@@ -36,14 +36,14 @@ class Task:
     Parameters
     ----------
     pool : what the run trained on, its labels those that it had
-    known : int64 ``(N,)``, all labels that the data know of the same items; -1 unknown
+    all_labels : int64 ``(N,)``, all labels that the data know of the same items; -1 unknown
     test : labelled items to judge by, none of them in ``pool``'s labels
     config : of the run
     options : of the baseline and of the method, by name; the method is the last
     """
 
     pool: Pool
-    known: np.ndarray
+    all_labels: np.ndarray
     test: Pool
     config: Mapping[str, Any]
     options: Mapping[str, Options]
@@ -60,24 +60,24 @@ class Task:
 
     def counts(self, most: int | None) -> list[int]:
         """Numbers of labels to train the baseline with: n/4, n/2, n, and 2n, 4n, ... as far as labels are known."""
-        own = np.bincount(self.pool.labels[self.rows], minlength=self.pool.num_classes)
-        there = np.bincount(self.known[self._countable()], minlength=self.pool.num_classes)
-        n, classes = int(own.sum()), int((own > 0).sum())
-        found = sorted({max(classes, n // part) for part in FRACTIONS} | {n})
+        per_class = np.bincount(self.pool.labels[self.rows], minlength=self.pool.num_classes)
+        there = np.bincount(self.all_labels[self._countable()], minlength=self.pool.num_classes)
+        n, classes = int(per_class.sum()), int((per_class > 0).sum())
+        counts = sorted({max(classes, n // part) for part in FRACTIONS} | {n})
         more = 2 * n
-        while more <= (most or there.sum()) and (quotas(own, more) <= there).all():
-            found.append(more)
+        while more <= (most or there.sum()) and (quotas(per_class, more) <= there).all():
+            counts.append(more)
             more *= 2
-        return found
+        return counts
 
     def draw(self, count: int, seed: int) -> Pool:
         """The pool with ``count`` labels: those of the run first, every class with its share; nested for one seed."""
-        own = np.bincount(self.pool.labels[self.rows], minlength=self.pool.num_classes)
+        per_class = np.bincount(self.pool.labels[self.rows], minlength=self.pool.num_classes)
         labels = self.pool.labels.copy()
         labels[self._countable()] = -1
         learnt = np.isin(np.arange(len(self.pool)), self.rows)
-        for k, wanted in enumerate(quotas(own, count)):
-            mine = self._countable() & (self.known == k)
+        for k, wanted in enumerate(quotas(per_class, count)):
+            mine = self._countable() & (self.all_labels == k)
             rng = np.random.default_rng([seed, k])
             order = np.concatenate([rng.permutation(np.flatnonzero(mine & which)) for which in (learnt, ~learnt)])
             labels[order[:wanted]] = k
@@ -85,19 +85,19 @@ class Task:
 
     def _countable(self) -> np.ndarray:
         """Items whose label is known and counts, bool ``(N,)``."""
-        return (self.known >= 0) & ((self.pool.domain < 0) if self.pool.two_domains else True)
+        return (self.all_labels >= 0) & ((self.pool.domain < 0) if self.pool.two_domains else True)
 
 
-def quotas(own: np.ndarray, count: int) -> np.ndarray:
-    """How many labels of each class there are among ``count``, in the proportions ``own`` ``(K,)``, one at least."""
-    there = own > 0
-    exact = own / own.sum() * count
-    found = np.where(there, np.maximum(1, np.floor(exact)), 0).astype(np.int64)
-    while found.sum() != count:
-        step = 1 if found.sum() < count else -1
-        open_ = there & ((found > 1) | (step > 0))
-        found[np.argmax(np.where(open_, step * (exact - found), -np.inf))] += step
-    return found
+def quotas(per_class: np.ndarray, count: int) -> np.ndarray:
+    """Labels of each class among ``count``, in the proportions ``per_class`` ``(K,)``, one of each at least."""
+    there = per_class > 0
+    exact = per_class / per_class.sum() * count
+    shares = np.where(there, np.maximum(1, np.floor(exact)), 0).astype(np.int64)
+    while shares.sum() != count:
+        step = 1 if shares.sum() < count else -1
+        open_ = there & ((shares > 1) | (step > 0))
+        shares[np.argmax(np.where(open_, step * (exact - shares), -np.inf))] += step
+    return shares
 
 
 def require_weighable(run: PathLike, config: Mapping[str, Any], test: bool) -> None:
@@ -131,8 +131,8 @@ def require_curve(counts: Sequence[int], labels: int) -> None:
         )
 
 
-def task_of(run: PathLike, pool: Pool, known: Pool, test: Pool | None) -> Task:
-    """The task of a run whose data were read again: ``pool`` as the run was given it, ``known`` with all labels.
+def task_of(run: PathLike, pool: Pool, whole: Pool, test: Pool | None) -> Task:
+    """The task of a run whose data were read again: ``pool`` as the run was given it, ``whole`` with all labels.
 
     ``test`` is ``None`` where the part that the run held out for validation serves.
 
@@ -171,7 +171,7 @@ def task_of(run: PathLike, pool: Pool, known: Pool, test: Pool | None) -> Task:
         dropout=network.get("dropout", 0.0),
     )
     method = replace(base, method=config["method"], hyperparameters=config["hyperparameters"])
-    task = Task(pool.subset(rows), known.labels[rows], test, config, {BASE: base, config["method"]: method})
+    task = Task(pool.subset(rows), whole.labels[rows], test, config, {BASE: base, config["method"]: method})
     if not len(task.rows):
         raise LeavenError(f"The run {run} had no labels of the target to count; give a run with some.")
     return task

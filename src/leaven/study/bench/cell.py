@@ -80,7 +80,7 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Found:
+class CellResult:
     """What came out of a cell, a line of ``cells.jsonl``.
 
     Parameters
@@ -129,7 +129,7 @@ class CellTraining:
     out: Path
 
     def __call__(self, trial: Trial) -> Iterator[Record]:
-        """Train and test: a `Found` as a record.
+        """Train and test: a `CellResult` as a record.
 
         Raises
         ------
@@ -147,7 +147,7 @@ class CellTraining:
             )
         few = few_labels(pool, about["labels"] // pool.num_classes, about["seed"])
         where = self.out / CELLS / folder_name(**about)
-        yield asdict(Found(**about, **self._train(trial, few, test, where), memory=peak_memory()))
+        yield asdict(CellResult(**about, **self._train(trial, few, test, where), memory=peak_memory()))
 
     def _train(self, trial: Trial, few: Pool, test: Pool, where: Path) -> dict[str, Any]:
         from leaven.run.fit import fit

@@ -85,10 +85,10 @@ def _torchvision(kind: str, folder: str = "", parts: tuple[Any, Any] = (True, Fa
             raise LeavenError(f"Reading {kind} needs a package: pip install 'leaven-learn[timm]'.") from error
         place = root / folder
         try:
-            found = [getattr(datasets, kind)(place, **{word: part}, download=False) for part in parts]
+            sets = [getattr(datasets, kind)(place, **{word: part}, download=False) for part in parts]
         except (RuntimeError, OSError) as error:
             raise LeavenError(f"torchvision cannot read {kind} in {place} ({error}); put it there anew.") from error
-        pool, test = (read_torchvision(one, progress=False) for one in found)
+        pool, test = (read_torchvision(one, progress=False) for one in sets)
         return pool, test
 
     return reader

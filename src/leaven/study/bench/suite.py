@@ -118,25 +118,25 @@ class Suite:
         entries = self.entries
         for wanted in only:
             if not any(_is(wanted, entry) for entry in self.entries):
-                known = ", ".join(dict.fromkeys(entry.name for entry in self.entries))
-                raise LeavenError(f"The suite {self.name} has no method {wanted!r}; it has {known}.")
+                there = ", ".join(dict.fromkeys(entry.name for entry in self.entries))
+                raise LeavenError(f"The suite {self.name} has no method {wanted!r}; it has {there}.")
         if only:
             entries = tuple(entry for entry in entries if any(_is(wanted, entry) for wanted in only))
         if unknown := sorted(set(labels) - set(self.labels)):
-            known = ", ".join(map(str, self.labels))
-            raise LeavenError(f"The suite {self.name} has no rows with {unknown[0]} labels; it has {known}.")
+            there = ", ".join(map(str, self.labels))
+            raise LeavenError(f"The suite {self.name} has no rows with {unknown[0]} labels; it has {there}.")
         if steps is not None:
             entries = tuple(replace(entry, plan=entry.plan | {"steps": steps}) for entry in entries)
-        found = replace(
+        narrowed = replace(
             self,
             entries=entries,
             labels=tuple(n for n in self.labels if not labels or n in labels),
             seeds=self.seeds if seeds is None else seeds,
             minutes=minutes,
         )
-        if not any(True for _ in found.cells()):
+        if not any(True for _ in narrowed.cells()):
             raise LeavenError(f"Nothing of the suite {self.name} is left; ask for other methods or labels.")
-        return found
+        return narrowed
 
 
 def _is(wanted: str, entry: Entry) -> bool:
@@ -159,8 +159,8 @@ def find(name: str) -> Suite:
         return read(Path(name))
     path = SHIPPED / f"{name}.toml"
     if not path.exists():
-        known = ", ".join(sorted(path.stem for path in SHIPPED.glob("*.toml")))
-        raise LeavenError(f"There is no suite {name!r}; choose {known}, or give the path of a .toml.")
+        shipped_names = ", ".join(sorted(path.stem for path in SHIPPED.glob("*.toml")))
+        raise LeavenError(f"There is no suite {name!r}; choose {shipped_names}, or give the path of a .toml.")
     return read(path)
 
 
@@ -174,7 +174,7 @@ def read(path: Path) -> Suite:
     whole = Reader(path, "the file", load(path), ("suite", "method"))
     table = Reader(path, "[suite]", whole.get("suite", dict), SUITE)
     labels = table.numbers("labels")
-    entries = tuple(_entry(path, i, found, labels) for i, found in enumerate(whole.get("method", list), 1))
+    entries = tuple(_entry(path, i, table, labels) for i, table in enumerate(whole.get("method", list), 1))
     if not labels or not entries:
         raise LeavenError(f"{path} compares nothing; give labels, and a [[method]] at least.")
     for i, entry in enumerate(entries):
@@ -196,18 +196,18 @@ def read(path: Path) -> Suite:
     )
 
 
-def _entry(path: Path, number: int, found: Any, labels: tuple[int, ...]) -> Entry:
+def _entry(path: Path, number: int, given: Any, labels: tuple[int, ...]) -> Entry:
     where = f"[[method]] {number}"
-    if not isinstance(found, dict):
-        raise LeavenError(f"{path}: 'method' holds {found!r}, expected tables; begin each with [[method]].")
-    table = Reader(path, where, found, METHOD)
+    if not isinstance(given, dict):
+        raise LeavenError(f"{path}: 'method' holds {given!r}, expected tables; begin each with [[method]].")
+    table = Reader(path, where, given, METHOD)
     name = table.get("name", str)
     if ":" in name:  # a file makes nobody import anything
         raise LeavenError(
             f"{path}: 'name' of {where} is {name!r}, but a suite compares leaven's own methods; name one."
         )
-    own = table.numbers("labels", labels)
-    if stray := sorted(set(own) - set(labels)):
+    numbers = table.numbers("labels", labels)
+    if stray := sorted(set(numbers) - set(labels)):
         raise LeavenError(f"{path}: 'labels' of {where} holds {stray[0]}, which [suite] lacks; add it there.")
     published = Reader(path, f"'published' of {where}", table.get("published", dict, {}), tuple(map(str, labels)))
     return Entry(
@@ -215,7 +215,7 @@ def _entry(path: Path, number: int, found: Any, labels: tuple[int, ...]) -> Entr
         table.get("title", str, name),
         table.get("hyperparameters", dict, {}),
         _plan(path, f"'plan' of {where}", table),
-        own,
+        numbers,
         {int(key): published.get(key, float) for key in published.table},
         table.get("augment", str) if "augment" in table.table else None,
         table.get("note", str, ""),
@@ -227,8 +227,8 @@ def _plan(path: Path, where: str, table: Reader) -> dict[str, Any]:
     from leaven.train.plan import Plan
 
     kinds = {name: _kind(hint) for name, hint in get_type_hints(Plan).items()}
-    own = Reader(path, where, table.get("plan", dict, {}), tuple(f.name for f in fields(Plan) if f.name not in OWN))
-    plan = {key: own.get(key, kinds[key]) for key in own.table}
+    reader = Reader(path, where, table.get("plan", dict, {}), tuple(f.name for f in fields(Plan) if f.name not in OWN))
+    plan = {key: reader.get(key, kinds[key]) for key in reader.table}
     try:
         Plan().with_(**plan)
     except LeavenError as error:

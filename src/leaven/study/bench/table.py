@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from leaven.evaluation.intervals import mean_of_runs, proportion, student
-from leaven.study.bench.cell import Found
+from leaven.study.bench.cell import CellResult
 from leaven.study.bench.suite import Entry, Suite
 from leaven.study.curves import difference
 
@@ -16,8 +16,8 @@ CONTROL = "supervised"
 Row = dict[str, Any]
 
 
-def figures(suite: Suite, found: Mapping[str, Found]) -> list[Row]:
-    """A row for each number of labels and method; ``found`` by the cells' fingerprints.
+def figures(suite: Suite, results: Mapping[str, CellResult]) -> list[Row]:
+    """A row for each number of labels and method; ``results`` by the cells' fingerprints.
 
     Accuracy is the mean over the seeds with Student's 95 % interval (of a single seed: Wilson's over the test items),
     ``difference`` that over the supervised baseline with the same labels and seeds, so paired. Seconds, images a
@@ -27,11 +27,11 @@ def figures(suite: Suite, found: Mapping[str, Found]) -> list[Row]:
     for labels in suite.labels:
         entries = [entry for entry in suite.entries if labels in (entry.labels or suite.labels)]
         control = next((entry for entry in entries if entry.name == CONTROL), None)
-        base = {} if control is None else _by_seed(suite, control, labels, found)
+        base = {} if control is None else _by_seed(suite, control, labels, results)
         for entry in entries:
-            own = _by_seed(suite, entry, labels, found)
-            notes = [f"seed {seed}: {cell.note}" for seed, cell in own.items() if cell.note]
-            done = {seed: cell for seed, cell in own.items() if not cell.note}
+            by_seed = _by_seed(suite, entry, labels, results)
+            notes = [f"seed {seed}: {cell.note}" for seed, cell in by_seed.items() if cell.note]
+            done = {seed: cell for seed, cell in by_seed.items() if not cell.note}
             more = [
                 _accuracy(cell) - _accuracy(base[seed])
                 for seed, cell in done.items()
@@ -46,17 +46,17 @@ def figures(suite: Suite, found: Mapping[str, Found]) -> list[Row]:
     return rows
 
 
-def _by_seed(suite: Suite, entry: Entry, labels: int, found: Mapping[str, Found]) -> dict[int, Found]:
+def _by_seed(suite: Suite, entry: Entry, labels: int, results: Mapping[str, CellResult]) -> dict[int, CellResult]:
     prints = {seed: suite.cell(entry, labels, seed).fingerprint for seed in range(suite.seeds)}
-    return {seed: found[key] for seed, key in prints.items() if key in found}
+    return {seed: results[key] for seed, key in prints.items() if key in results}
 
 
-def _accuracy(cell: Found) -> float:
+def _accuracy(cell: CellResult) -> float:
     assert cell.accuracy is not None, "a cell without a note has one"
     return cell.accuracy
 
 
-def _mean(cells: Sequence[Found]) -> Row:
+def _mean(cells: Sequence[CellResult]) -> Row:
     values = [_accuracy(cell) for cell in cells]
     n = cells[0].n if cells else 0
     at = None
@@ -76,8 +76,8 @@ def _mean(cells: Sequence[Found]) -> Row:
 
 
 def _average(values: Sequence[float | None], digits: int) -> float | None:
-    known = [value for value in values if value is not None]
-    return round(statistics.fmean(known), digits) if known else None
+    there = [value for value in values if value is not None]
+    return round(statistics.fmean(there), digits) if there else None
 
 
 def _difference(more: Sequence[float]) -> Row:

@@ -30,11 +30,11 @@ def load(path: Path) -> dict[str, Any]:
 class Reader:
     """One table of a file; ``where`` names it in messages."""
 
-    def __init__(self, path: Path, where: str, table: Mapping[str, Any], known: tuple[str, ...]):
+    def __init__(self, path: Path, where: str, table: Mapping[str, Any], keys: tuple[str, ...]):
         self.path, self.where, self.table = path, where, table
         for key in table:
-            if key not in known:
-                raise LeavenError(f"{path}: {where} has no key {key!r}; it may have {', '.join(known)}.")
+            if key not in keys:
+                raise LeavenError(f"{path}: {where} has no key {key!r}; it may have {', '.join(keys)}.")
 
     def get(self, key: str, kind: type, default: Any = None) -> Any:
         """The value of ``key``, of type ``kind``; without a ``default`` it must be there."""
@@ -46,20 +46,20 @@ class Reader:
 
     def numbers(self, key: str, default: tuple[int, ...] | None = None) -> tuple[int, ...]:
         """A list of whole numbers, 1 or more each."""
-        found = self.get(key, list, None if default is None else list(default))
-        for value in found:
+        numbers = self.get(key, list, None if default is None else list(default))
+        for value in numbers:
             if type(value) is not int or value < 1:
                 raise LeavenError(
                     f"{self.path}: {key!r} of {self.where} holds {value!r}, expected whole numbers from 1."
                 )
-        return tuple(found)
+        return tuple(numbers)
 
     def count(self, key: str, default: int) -> int:
         """A whole number, 1 or more."""
-        found = int(self.get(key, int, default))
-        if found < 1:
-            raise LeavenError(f"{self.path}: {key!r} of {self.where} is {found}, expected 1 or more.")
-        return found
+        number = int(self.get(key, int, default))
+        if number < 1:
+            raise LeavenError(f"{self.path}: {key!r} of {self.where} is {number}, expected 1 or more.")
+        return number
 
     def checked(self, key: str, value: Any, kind: type) -> Any:
         """``value``, if it is of this type; a whole number is a number too, and true is none."""
