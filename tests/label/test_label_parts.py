@@ -12,7 +12,7 @@ from leaven.errors import LeavenError
 from leaven.label.session import rounds
 from leaven.label.session.ranking import Ranking
 from leaven.label.session.renames import Renames
-from leaven.label.session.schedule import due
+from leaven.label.session.schedule import training_due
 from leaven.label.session.sentence import accuracy_sentence, gain, waiting_sentence
 from leaven.label.session.worker_client import last_step
 from leaven.label.session.writer import Writer
@@ -36,14 +36,14 @@ from leaven.labels import Event, Store
     ],
 )
 def test_when_to_train(labelled, before, per_class, learnt, wanted):
-    assert due(labelled, before, 20, per_class, learnt) is wanted
+    assert training_due(labelled, before, 20, per_class, learnt) is wanted
 
 
 def test_a_pause_lets_the_last_labels_count():
     per_class, learnt = {"cat": 20, "dog": 15}, {"cat", "dog"}
-    assert due(25, 20, 20, per_class, learnt, paused=True)
-    assert not due(24, 20, 20, per_class, learnt, paused=True)  # not for every single one
-    assert not due(20, 20, 20, per_class, learnt, paused=True)  # nothing new
+    assert training_due(25, 20, 20, per_class, learnt, paused=True)
+    assert not training_due(24, 20, 20, per_class, learnt, paused=True)  # not for every single one
+    assert not training_due(20, 20, 20, per_class, learnt, paused=True)  # nothing new
 
 
 def test_who_pauses_has_a_model_trained(tmp_path, monkeypatch):
@@ -136,14 +136,14 @@ def test_names_of_classes_of_an_older_model():
     assert names.add([change(1, "class_add", label="a"), change(2, "class_add", label="b")])
     assert not names.add([change(3, "label", item="x", label="a")])
     names.add([change(4, "class_rename", old="a", label="c"), change(5, "class_remove", old="b")])
-    assert names.now(("a", "b"), 3) == ["c", None]
-    assert names.now(("c", "b"), 4) == ["c", None]
-    assert names.now(("c",), 5) == ["c"]
+    assert names.current_names(("a", "b"), 3) == ["c", None]
+    assert names.current_names(("c", "b"), 4) == ["c", None]
+    assert names.current_names(("c",), 5) == ["c"]
     names.add([change(6, "undo", undoes="5"), change(7, "undo", undoes="4")])
-    assert names.now(("a", "b"), 3) == ["a", "b"]
-    assert names.now(("c", "b"), 6) == ["a", "b"]  # a model of between
+    assert names.current_names(("a", "b"), 3) == ["a", "b"]
+    assert names.current_names(("c", "b"), 6) == ["a", "b"]  # a model of between
     names.add([change(8, "class_rename", old="b", label="z"), change(9, "class_add", label="b")])
-    assert names.now(("a", "b"), 3) == ["a", "z"]
+    assert names.current_names(("a", "b"), 3) == ["a", "z"]
 
 
 def made(run, number, words="x"):

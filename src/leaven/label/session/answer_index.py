@@ -65,17 +65,17 @@ class AnswerIndex:
         """The annotator's answer to the item."""
         return self.answers.get(row, {}).get(annotator)
 
-    def together(self, event: Event) -> list[Event]:
+    def accepted_with(self, event: Event) -> list[Event]:
         """The annotator's standing answers that were accepted in one with this one, the oldest first."""
         if event.strategy != GRID:
             return [event]
         found = [self.events[id_] for id_ in self._accepted[_acceptance(self.events[event.id])]]
-        return [now for other in found if (now := self.stands(other.id)) is not None]
+        return [now for other in found if (now := self.find_standing(other.id)) is not None]
 
     def per_class(self) -> dict[str, int]:
         """How many labels there are to learn from, by class; of those from before one for each class."""
         count = dict.fromkeys(self.state.classes, 0)
-        for name in self.renames.now(self._initial, 0):
+        for name in self.renames.current_names(self._initial, 0):
             if name in count:
                 count[name] += 1
         for row in self.labelled - self.audited:
@@ -98,7 +98,7 @@ class AnswerIndex:
             "divided": self.classes[""],
         }
 
-    def stands(self, id_: str) -> Event | None:
+    def find_standing(self, id_: str) -> Event | None:
         """The answer of this id, where it stands."""
         kept = self.events.get(id_)
         now = None if kept is None else self.state.answers.get(kept.item, {}).get(kept.annotator)

@@ -39,7 +39,7 @@ def correct(predicted: Mapping[str, str | None], true: Mapping[str, str]) -> np.
 
 def rename_predictions(found: Mapping[str, Any], renames: Renames) -> dict[str, str | None]:
     """A round's predictions of the audit items, by the present names of its classes."""
-    classes = renames.now(found["classes"], found["seq"])
+    classes = renames.current_names(found["classes"], found["seq"])
     return {name: classes[k] for name, k in found["predicted"].items()}
 
 

@@ -13,7 +13,7 @@ from leaven.errors import LeavenError
 from leaven.label.session import audit, rounds
 from leaven.label.session.answer_index import AnswerIndex
 from leaven.label.session.items import ItemIndex
-from leaven.label.session.schedule import left
+from leaven.label.session.schedule import labels_left
 from leaven.label.session.sentence import accuracy_sentence, waiting_sentence
 from leaven.label.session.settings import Settings
 from leaven.utils.reading import read_json
@@ -48,7 +48,7 @@ class Figures:
         self.rounds: list[dict[str, Any]] = []  # of each round, what its model takes the audit items for
         self._made: tuple[Any, dict[str, Any]] = ((), {})
 
-    def read(self, run: Path) -> list[dict[str, Any]]:
+    def read_rounds(self, run: Path) -> list[dict[str, Any]]:
         """What was kept of every round."""
         found = []
         for number in rounds.finished(run):
@@ -57,7 +57,7 @@ class Figures:
                 found.append(asdict(read_json(path, Predicted, "its round is not drawn")))
         return found
 
-    def now(self, trains: bool, training: bool) -> dict[str, Any]:
+    def compute(self, trains: bool, training: bool) -> dict[str, Any]:
         """``audit``, ``curve`` and ``sentence`` of the status.
 
         Parameters
@@ -88,7 +88,7 @@ class Figures:
             per_class = index.per_class()
             missing = sum(not n for n in per_class.values())
             text = waiting_sentence(
-                len(per_class), missing, left(len(index.labelled), 0, self.settings.every), training
+                len(per_class), missing, labels_left(len(index.labelled), 0, self.settings.every), training
             )
         judged = audit.figures(hits[-1] if hits else np.zeros(0, bool))
         self._made = (key, {"audit": judged, "curve": curve, "sentence": text})

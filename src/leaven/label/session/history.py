@@ -77,9 +77,9 @@ class History:
         """Those that are named and stand; of nothing named the newest, with all that was accepted together with it."""
         index = self.store.index
         if undoes:
-            return [one for id_ in undoes if (one := index.stands(id_)) and one.annotator == annotator]
+            return [one for id_ in undoes if (one := index.find_standing(id_)) and one.annotator == annotator]
         newest = index.state.last(annotator)
-        return [] if newest is None else index.together(newest)
+        return [] if newest is None else index.accepted_with(newest)
 
 
 def _nth(event: str, k: int) -> str:

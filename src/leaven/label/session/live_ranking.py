@@ -37,7 +37,7 @@ class LiveRanking:
 
     def rename(self, renames: Renames) -> None:
         """Call the classes by their present names."""
-        classes = renames.now(self.ranking.classes, self.ranking.seq)
+        classes = renames.current_names(self.ranking.classes, self.ranking.seq)
         if classes != self.classes:
             self.classes = classes
             for name in ("guesses", "by_class"):

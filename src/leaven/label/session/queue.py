@@ -93,13 +93,15 @@ class Queue:
     holds: dict[int, dict[str, Hold]] = field(default_factory=dict)
     second: dict[int, None] = field(default_factory=dict)  # rows that wait for a second person, in order
 
-    def wanted(self, row: int) -> int:
+    def annotators_needed(self, row: int) -> int:
         """How many people shall say what it is."""
         return 2 if self.twice[row] else 1
 
     def done(self, row: int) -> bool:
         """Whether nobody needs to be asked any more."""
-        return bool(self.closed[row]) or (row in self.index.labelled and self.index.labellers(row) >= self.wanted(row))
+        if self.closed[row]:
+            return True
+        return row in self.index.labelled and self.index.labellers(row) >= self.annotators_needed(row)
 
     def free(self, row: int, annotator: str, again: bool = False) -> bool:
         """Whether this person may be asked; with ``again``, about what the person skipped as well."""
@@ -113,7 +115,7 @@ class Queue:
             return True
         now = self.clock()
         others = sum(hold.until > now for who, hold in by.items() if who != annotator)
-        return others + self.index.labellers(row) < self.wanted(row)
+        return others + self.index.labellers(row) < self.annotators_needed(row)
 
     def hold(self, row: int, annotator: str, question: Question) -> Question:
         """Keep a question for a person."""

@@ -38,7 +38,7 @@ class Renames:
         self._seen += changed
         return changed
 
-    def now(self, classes: Sequence[str], seq: int) -> list[str | None]:
+    def current_names(self, classes: Sequence[str], seq: int) -> list[str | None]:
         """Present names of classes that were called so after event ``seq``; ``None`` for those that were removed."""
         found: list[str | None] = list(classes)
         for when, name, new in self._changes:
@@ -52,5 +52,5 @@ def rename_labels(labels: Mapping[str, str], events: Iterable[Event]) -> dict[st
     renames = Renames()
     renames.add(events)
     classes = sorted(set(labels.values()))
-    now = dict(zip(classes, renames.now(classes, 0), strict=True))
+    now = dict(zip(classes, renames.current_names(classes, 0), strict=True))
     return {item: now[label] for item, label in labels.items()}

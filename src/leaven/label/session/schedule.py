@@ -7,12 +7,12 @@ from collections.abc import Collection, Mapping
 HASTE = 4  # a class that no model knows yet is waited for a quarter as long
 
 
-def left(labelled: int, before: int, every: int) -> int:
+def labels_left(labelled: int, before: int, every: int) -> int:
     """Labels until the next training, where the last one knew of ``before``."""
     return max(0, before + every - labelled)
 
 
-def due(
+def training_due(
     labelled: int,
     before: int,
     every: int,
@@ -38,6 +38,6 @@ def due(
     if len(there) < 2:
         return False
     if learnt is None:
-        return len(there) == len(per_class) or left(labelled, before, every) == 0
+        return len(there) == len(per_class) or labels_left(labelled, before, every) == 0
     new = any(name not in learnt for name in there)
-    return left(labelled, before, max(1, every // HASTE) if new or paused else every) == 0
+    return labels_left(labelled, before, max(1, every // HASTE) if new or paused else every) == 0

@@ -99,13 +99,25 @@ class Session:
             self._client.try_refresh()
             return self._picker.questions(annotator, n, self.items.rows_of(held), self._scheduler.awaits_ranking)
 
-    def answer(self, annotator: str, *, event: str, kind: str, item: str, **more: Any) -> dict[str, Any]:
+    def answer(
+        self,
+        annotator: str,
+        *,
+        event: str,
+        kind: str,
+        item: str,
+        label: str = "",
+        shown: bool = False,
+        seconds: float | None = None,
+        replaces: str = "",
+        version: str = "",
+    ) -> dict[str, Any]:
         """Keep an answer; it is on the disk when this returns. The same event a second time is the same answer.
 
         Parameters
         ----------
         annotator : who
-        event, kind, item : and ``more`` of it, see `Answer`
+        event, kind, item, label, shown, seconds, replaces, version : what it is, see `Answer`
 
         Raises
         ------
@@ -115,7 +127,7 @@ class Session:
         Unavailable : the store cannot be written, or the items not be reached, at the moment
         LeavenError : there is no such class or kind, or the file is gone
         """
-        return self._recorder.record(annotator, Answer(event, kind, item, **more))
+        return self._recorder.record(annotator, Answer(event, kind, item, label, shown, seconds, replaces, version))
 
     def undo(self, annotator: str, *, event: str, undoes: Sequence[str] = ()) -> dict[str, Any] | None:
         """Undo those of the annotator's answers that are named and stand; ``None`` where nothing is to be undone.
@@ -220,7 +232,7 @@ class Session:
                 | {"items": self._picker.askable, "version": self._picker.version, "notes": self._picker.notes[-3:]}
                 | {"store": self._client.trouble}
                 | status
-                | self._figures.now(self._scheduler.trains, training)
+                | self._figures.compute(self._scheduler.trains, training)
             )
 
     def close(self) -> None:

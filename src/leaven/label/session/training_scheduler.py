@@ -10,7 +10,7 @@ from typing import Any
 from leaven.label.session import rounds
 from leaven.label.session.answer_index import AnswerIndex
 from leaven.label.session.question_picker import QuestionPicker
-from leaven.label.session.schedule import due
+from leaven.label.session.schedule import training_due
 from leaven.label.session.settings import Settings
 from leaven.label.session.worker_client import WorkerClient
 
@@ -81,7 +81,7 @@ class TrainingScheduler:
         learnt = None if model is None else {name for name in model.classes if name}
         before = 0 if model is None else model.ranking.labelled
         paused = time.monotonic() - self._answered > PAUSE
-        if due(labelled, before, self.settings.every, self.index.per_class(), learnt, paused):
+        if training_due(labelled, before, self.settings.every, self.index.per_class(), learnt, paused):
             self._failed_at = None
             self.worker.train(max(rounds.finished(self.folder), default=0) + 1)
 

@@ -68,8 +68,8 @@ class WorkerListener:
         live.rename(self.store.index.renames)
         live.warm()
         self.grid.restore(live)
-        judged = self.figures.read(self.folder)
+        judged = self.figures.read_rounds(self.folder)
         with self.store.lock:
             self.picker.use(live)
             self.figures.rounds = judged
-            self.figures.now(self.scheduler.trains, False)  # computed, and what it takes imported, on this thread
+            self.figures.compute(self.scheduler.trains, False)  # computed, and what it takes imported, on this thread
