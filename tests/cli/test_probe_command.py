@@ -50,6 +50,19 @@ def test_three_evaluations_of_two_backbones(leaven, run, others):
         assert f"{100 * row['accuracy']:.1f} %" in said.out
 
 
+def test_an_earlier_layer_is_probed_offline(leaven, refused, run, others):
+    words = ("probe", run, others / "data", "--test", others / "test", *SMALL)
+    said = leaven(*words, "--layer", "stage1", "--json")
+    assert said.code == 0, said.err
+    rows = json.loads(said.out)["rows"]
+    assert [(row["evaluation"], row["backbone"]) for row in rows] == [
+        (evaluation, backbone)
+        for evaluation in ("linear probe, offline", "k-NN, offline")
+        for backbone in ("rotation", "random")
+    ]
+    assert "has no layer 'stage9'; its layers are stage1, stage2" in refused(*words, "--layer", "stage9")
+
+
 def test_without_test_data_a_quarter_is_held_out(leaven, run, others):
     content = json.loads(leaven("probe", run, others / "data", *SMALL, "--json").out)
     assert f"6 of the labelled items of {others / 'data'} were held out" in content["note"]

@@ -23,6 +23,18 @@ def test_features_are_what_is_left_of_the_image(name, size, features):
     assert network(torch.rand(2, 3, size, size)).shape == (2, 5)
 
 
+@pytest.mark.parametrize(("name", "features"), [("conv4-pooled", 64), ("conv4-32-pooled", 32)])
+@pytest.mark.parametrize("size", [16, 28, 84])
+def test_pooled_features_are_as_many_whatever_the_size(name, features, size):
+    """The mean over the places of what the network of the same weights lays flat."""
+    pooled, flat = (build(spec(n, (size, size, 3))).eval() for n in (name, name.removesuffix("-pooled")))
+    assert pooled.num_features == features
+    pooled.backbone.load_state_dict(flat.backbone.state_dict())
+    x = torch.rand(2, 3, size, size)
+    torch.testing.assert_close(pooled.features(x), flat.feature_map(x).mean((2, 3)))
+    assert pooled(x).shape == (2, 5)
+
+
 @pytest.mark.parametrize(("name", "channels", "width"), [("conv4", 1, 64), ("conv4", 3, 64), ("conv4-32", 3, 32)])
 def test_size(name, channels, width):
     """Kernels of 3x3 and two numbers for each channel of a norm; no bias before a norm."""

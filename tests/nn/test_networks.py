@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -126,6 +128,76 @@ def test_features_are_of_the_map(name):
 def test_vectors_have_no_map():
     with pytest.raises(LeavenError, match="The network MLP has no maps of features; choose cnn"):
         build(spec("mlp", (7,))).feature_map(torch.rand(2, 7))
+
+
+LAYERS = {
+    ("cnn", (16, 16, 3)): {"stage1": (32, 16), "stage2": (64, 8), "stage3": (128, 4)},
+    ("wrn-10-1", (32, 32, 3)): {"stage1": (16, 32), "stage2": (32, 16), "stage3": (64, 8)},
+    ("conv4", (32, 32, 3)): {"block1": (64, 16), "block2": (64, 8), "block3": (64, 4), "block4": (64, 2)},
+    ("deeplab", (32, 32, 3)): {"fine": (32, 8), "coarse": (128, 4), "decoder": (64, 8)},
+    ("mlp", (7,)): {"layer1": (128, None), "layer2": (128, None)},
+    ("resnet10t", (32, 32, 3)): {"act1": (64, 16), "layer1": (64, 8), "layer2": (128, 4), "layer3": (256, 2)},
+}
+
+
+@pytest.mark.parametrize(("name", "shape"), LAYERS)
+def test_features_at_a_layer(name, shape):
+    """Maps of its channels and size, whose mean over the places are the features; the last is what the head sees."""
+    if name == "resnet10t":
+        pytest.importorskip("timm")
+    network = build(spec(name, shape), load=False).eval()
+    x = torch.rand(2, shape[-1], *shape[:-1])
+    wanted = LAYERS[name, shape]
+    assert network.layer_names[: len(wanted)] == tuple(wanted)
+    for layer, (channels, side) in wanted.items():
+        features = network.features(x, layer=layer)
+        assert features.shape == (2, channels)
+        if side is None:
+            continue
+        of_places = network.feature_map(x, layer=layer)
+        assert of_places.shape == (2, channels, side, side)
+        torch.testing.assert_close(of_places.mean((2, 3)), features)
+    if name == "mlp":
+        torch.testing.assert_close(network.features(x, layer="layer2"), network.features(x))
+    elif name != "resnet10t":
+        torch.testing.assert_close(network.feature_map(x, layer=network.layer_names[-1]), network.feature_map(x))
+
+
+def test_a_timm_layer_is_the_output_of_its_module():
+    pytest.importorskip("timm")
+    network = build(spec("resnet10t", (32, 32, 3)), load=False).eval()
+    seen = []
+    network.backbone.backbone.layer2.register_forward_hook(lambda *given: seen.append(given[-1]))
+    x = torch.rand(2, 3, 32, 32)
+    network.features(x)
+    torch.testing.assert_close(network.feature_map(x, layer="layer2"), seen[0])
+
+
+def test_a_layer_of_a_committee_is_that_of_every_member():
+    network = build(replace(spec("mlp", (8,)), members=2)).eval()
+    x = torch.rand(3, 8)
+    assert network.features(x, layer="layer1").shape == (3, 256)
+    torch.testing.assert_close(network.features(x, layer="layer2"), network.features(x))
+
+
+@pytest.mark.parametrize(
+    ("name", "shape", "says"),
+    [
+        ("cnn", (8, 8, 1), "has no layer 'stage7'; its layers are stage1, stage2"),
+        ("linear", (7,), "its layers are none before its features"),
+        ("pixels", (8, 8, 1), "its layers are none before its features"),
+    ],
+)
+def test_an_unknown_layer_is_a_sentence(name, shape, says):
+    network = build(spec(name, shape))
+    for ask in (network.features, network.feature_map):
+        with pytest.raises(LeavenError, match=says):
+            ask(torch.rand(2, shape[-1], *shape[:-1]), layer="stage7")
+
+
+def test_a_layer_of_vectors_has_no_map():
+    with pytest.raises(LeavenError, match="The network MLP has no maps of features; choose cnn"):
+        build(spec("mlp", (7,))).feature_map(torch.rand(2, 7), layer="layer1")
 
 
 def test_small_cnn_size():

@@ -28,6 +28,9 @@ def probe(
     per_class: Annotated[int, typer.Option(min=1, help="Labels of a class for fine-tuning.")] = 10,
     seeds: Annotated[int, typer.Option(min=1, help="How often to fine-tune, with other labels.")] = 3,
     steps: Annotated[int, typer.Option(min=1, help="Steps of fine-tuning.")] = 300,
+    layer: Annotated[
+        str | None, typer.Option(help="Earlier layer to probe, without fine-tuning; a wrong name lists them.")
+    ] = None,
     strict: Strict = False,
     as_json: Json = False,
 ) -> None:
@@ -60,10 +63,10 @@ def probe(
         known = held.ids[learnt(run, test, held) & (held.labels >= 0) & classifies]
         if len(known):
             note += f" {len(known)} of the test items are files that {run} learnt from ({listing(known)})."
-    rows: list[dict[str, Any]] = probe(run, pool, held, per_class=per_class, seeds=seeds, steps=steps)
+    rows: list[dict[str, Any]] = probe(run, pool, held, per_class=per_class, seeds=seeds, steps=steps, layer=layer)
     if as_json:
         return emit(rows, True, note=note)
     brief = [{"data": row["evaluation"]} | {name: row[name] for name in BRIEF} for row in rows]
-    items = f"{rows[0]['n']:,} test items"
+    items = f"{rows[0]['n']:,} test items{f', features of {layer}' if layer else ''}"
     note += " The intervals are over the test items, or over the seeds where there are several."
     return emit(brief, False, f"{run} on {test or data}, {items}", note)

@@ -20,18 +20,27 @@ TEMPERATURE = 0.07  # of the neighbours' votes (Wu et al. 2018, section 3.4)
 
 
 def features(
-    network: Network, items: np.ndarray, *, batch_size: int | None = None, device: str | None = None
+    network: Network,
+    items: np.ndarray,
+    *,
+    layer: str | None = None,
+    batch_size: int | None = None,
+    device: str | None = None,
 ) -> np.ndarray:
     """Features, float32 ``(N, D)``, of ``items`` as a ``Pool`` holds them: plain views, the network in ``eval()``.
 
     Where batch norm never kept statistics (a random network, MAML), the first `FIRST` items give them (of a large
-    network their batches, and the mean of these). Of feature maps the mean over their places. Parameters as for
-    ``leaven.inference.predict.predict``.
+    network their batches, and the mean of these). Of feature maps the mean over their places. ``layer`` is one of the
+    network's ``layer_names``; by default its features. Other parameters as for ``leaven.inference.predict.predict``.
+
+    Raises
+    ------
+    LeavenError : the network has no such layer
     """
     where = ready(network, device)
 
     def look(x: Tensor) -> Tensor:
-        return pooled(network.features(x)).float().cpu()
+        return pooled(network.features(x, layer=layer)).float().cpu()
 
     if has_no_statistics(network):
         first = items[: batch_size or FIRST]

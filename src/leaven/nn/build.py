@@ -15,7 +15,7 @@ from leaven.nn.committee import Bodies, Vote, halves
 from leaven.nn.heads import find
 from leaven.nn.network import Network
 from leaven.nn.norm import with_our_norms
-from leaven.nn.spec import DEEPLAB, IMAGES, VECTORS, Spec, is_dense, is_timm
+from leaven.nn.spec import CONV4, DEEPLAB, IMAGES, VECTORS, Spec, is_dense, is_timm
 
 __all__ = ["DEEPLAB", "IMAGES", "VECTORS", "Spec", "build", "build_backbone", "is_dense", "is_timm", "spec_for"]
 
@@ -50,10 +50,10 @@ def build_backbone(spec: Spec, *, load: bool = True) -> nn.Module:
         from leaven.nn.backbones.cnn import SmallCNN
 
         return SmallCNN((height, width), channels)
-    if spec.name in ("conv4", "conv4-32"):
+    if spec.name in CONV4:
         from leaven.nn.backbones.conv4 import Conv4
 
-        return Conv4((height, width), channels, 32 if spec.name == "conv4-32" else 64)
+        return Conv4((height, width), channels, *CONV4[spec.name])
     if spec.dense:
         from leaven.nn.backbones.deeplab import DeepLab, SmallEncoder
         from leaven.nn.backbones.pretrained import timm_features

@@ -29,9 +29,21 @@ class Bodies(nn.Module):
 
     def of(self, number: int, x: Tensor) -> Tensor:
         """The features ``(N, D_i)`` of member ``number``."""
-        if self.halves:
-            x = x.index_select(1, self.get_buffer(f"columns_{number}"))
-        return self.members[number](x)
+        return self.members[number](self._part(number, x))
+
+    def _part(self, number: int, x: Tensor) -> Tensor:
+        """What a member sees of the items."""
+        return x.index_select(1, self.get_buffer(f"columns_{number}")) if self.halves else x
+
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        """Those of a member, for they are of one form."""
+        return getattr(self.members[0], "layer_names", ())
+
+    def at_layer(self, x: Tensor, layer: str) -> Tensor:
+        """The features of all members after a layer, side by side."""
+        each = [member.at_layer(self._part(n, x), layer) for n, member in enumerate(self.members)]  # type: ignore[operator]
+        return torch.cat(each, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         """Those of all members."""

@@ -57,21 +57,52 @@ class Network(nn.Module):
         """D, the numbers that stand for an item before the head."""
         return int(self.backbone.num_features)  # type: ignore[arg-type]
 
-    def feature_map(self, x: Tensor, domain: Tensor | None = None) -> Tensor:
-        """Features of places, before they are pooled, ``(N, D, h, w)`` of a batch of images ``(N, C, H, W)``.
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        """The layers of its backbone whose features may be asked for, from the first to the last."""
+        return getattr(self.backbone, "layer_names", ())
+
+    def at_layer(self, x: Tensor, layer: str, domain: Tensor | None = None) -> Tensor:
+        """What the backbone makes of a batch by the end of one of its layers, ``(N, C, h, w)``, or ``(N, C)``.
 
         Raises
         ------
-        LeavenError : the backbone has none, as of feature vectors
+        LeavenError : it has no layer of this name
         """
+        if layer not in self.layer_names:
+            there = ", ".join(self.layer_names) or "none before its features"
+            raise LeavenError(f"The network has no layer {layer!r}; its layers are {there}.")
+        with self.told(domain):
+            return self.backbone.at_layer(self.normalised(x), layer)  # type: ignore[operator]
+
+    def feature_map(self, x: Tensor, domain: Tensor | None = None, *, layer: str | None = None) -> Tensor:
+        """Features of places, before they are pooled, ``(N, D, h, w)`` of a batch of images ``(N, C, H, W)``.
+
+        Those of the last layer, or of ``layer``, one of ``layer_names``.
+
+        Raises
+        ------
+        LeavenError : the backbone has none, as of feature vectors, or no such layer
+        """
+        if layer is not None and (found := self.at_layer(x, layer, domain)).ndim == 4:
+            return found
         if not hasattr(self.backbone, "feature_map"):
             kind = type(self.backbone).__name__
             raise LeavenError(f"The network {kind} has no maps of features; choose cnn, wrn-D-W or a timm model.")
         with self.told(domain):
             return self.backbone.feature_map(self.normalised(x))  # type: ignore[operator]
 
-    def features(self, x: Tensor, domain: Tensor | None = None) -> Tensor:
-        """Feature vectors ``(N, D)``, or maps of them ``(N, D, h, w)``, of a batch ``(N, C, ...)``."""
+    def features(self, x: Tensor, domain: Tensor | None = None, *, layer: str | None = None) -> Tensor:
+        """Feature vectors ``(N, D)``, or maps of them ``(N, D, h, w)``, of a batch ``(N, C, ...)``.
+
+        With ``layer``, one of ``layer_names``, those of that layer, of maps the mean over their places: ``(N, C)``.
+
+        Raises
+        ------
+        LeavenError : there is no such layer
+        """
+        if layer is not None:
+            return pooled(self.at_layer(x, layer, domain))
         with self.told(domain):
             return self.backbone(self.normalised(x))
 

@@ -11,7 +11,13 @@ from leaven.data.in_flight import MOST_SIDE
 from leaven.errors import LeavenError
 
 VECTORS = ("mlp", "linear", "angular")  # networks that take feature vectors
-IMAGES = ("cnn", "conv4", "conv4-32", "deeplab", "pixels")  # leaven's own that take images, beside wrn-D-W
+CONV4 = {  # channels of a block, and whether features are pooled
+    "conv4": (64, False),
+    "conv4-32": (32, False),
+    "conv4-pooled": (64, True),
+    "conv4-32-pooled": (32, True),
+}
+IMAGES = ("cnn", *CONV4, "deeplab", "pixels")  # leaven's own that take images, beside wrn-D-W
 DEEPLAB = "deeplab-"  # before the name of a timm model, its encoder
 # What no network of use exceeds. A damaged description must not make one that fills the memory.
 MOST_ITEM, MOST_CLASSES, MOST_MEMBERS = 2**26, 2**20, 64
@@ -25,9 +31,9 @@ class Spec:
 
     Parameters
     ----------
-    name : ``wrn-D-W``, ``cnn``, ``conv4``, ``conv4-32``, ``pixels`` (they are the features), ``mlp``, ``linear``,
-        ``angular`` (linear on vectors of one length), or the name of a timm model; for pixels that have classes
-        ``deeplab``, or ``deeplab-NAME`` over a timm model
+    name : ``wrn-D-W``, ``cnn``, ``conv4``, ``conv4-32``, either ``-pooled`` (as many features whatever the image's
+        size), ``pixels`` (they are the features), ``mlp``, ``linear``, ``angular`` (linear on vectors of one length),
+        or the name of a timm model; for pixels that have classes ``deeplab``, or ``deeplab-NAME`` over a timm model
     shape : of one item: (height, width, channels) or (D,)
     classes : K; 0 for a network that ends with its features
     mean, std : normalisation, one number a channel

@@ -35,6 +35,7 @@ def probe(
     per_class: int = 10,
     seeds: int = 3,
     steps: int = 300,
+    layer: str | None = None,
     progress: bool = True,
 ) -> list[dict[str, Any]]:
     """The three evaluations of the backbone in ``run``, each followed by that of the backbone as it was before.
@@ -46,6 +47,8 @@ def probe(
     test : what is predicted; it chooses nothing
     seeds : how many times is fine-tuned, each time with other labels of ``pool``
     steps : of supervised training of all weights
+    layer : of the backbone, whose features the offline probes take in place of the last ones, one of the network's
+        ``layer_names``; fine-tuning, which trains them all, is left out then
 
     Returns
     -------
@@ -54,7 +57,7 @@ def probe(
 
     Raises
     ------
-    LeavenError : a pool has masks, or too few labels or classes
+    LeavenError : a pool has masks, or too few labels or classes, or there is no such layer
     """
     run = Path(run)
     if pool.dense or test.dense:
@@ -75,11 +78,13 @@ def probe(
 
     results: dict[str, list[tuple[str, int, int, Interval]]] = {}
     for name, network in networks.items():
-        learnt_from, tested_on = (features(network, part.items, device=best_device()) for part in (pool, test))
+        learnt_from, tested_on = (
+            features(network, part.items, layer=layer, device=best_device()) for part in (pool, test)
+        )
         for evaluation, judge in OFFLINE.items():
             accuracy = judge(learnt_from, pool.labels, tested_on, test.labels)
             results.setdefault(evaluation, []).append((name, len(pool), 1, accuracy))
-    for name, network in networks.items():
+    for name, network in networks.items() if layer is None else ():
         runs = []
         for seed, part in enumerate(few):
             options = Options(

@@ -7,14 +7,16 @@ import math
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from leaven.nn.backbones.stack import Stack
 from leaven.nn.norm import BatchNorm
 
 
-class SmallCNN(nn.Module):
+class SmallCNN(Stack):
     """Convolution, batch norm, leaky ReLU; a 2x2 max pool between stages down to 4 pixels; global average.
 
     ``(N, C, H, W)`` → ``(N, 2 * width)`` in two stages, ``(N, 4 * width)`` in more. The number of stages follows
     from the size of the images, so that the last one sees about 4x4 positions: 8 px two stages, 28 and 32 px four.
+    Layers ``stage1``, ``stage2``, ... end with a stage.
 
     Parameters
     ----------
@@ -27,6 +29,7 @@ class SmallCNN(nn.Module):
         super().__init__()
         stages = max(2, 1 + math.ceil(math.log2(max(min(size), 8) / 4)))
         layers: list[nn.Module] = []
+        self.ends = {}
         inputs = channels
         for stage in range(stages):
             outputs = width * min(2**stage, 4)
@@ -36,6 +39,7 @@ class SmallCNN(nn.Module):
                 layers.append(nn.Conv2d(inputs if i == 0 else outputs, outputs, 3, padding=1, bias=False))
                 layers.append(BatchNorm(outputs, slope=0.1))
             inputs = outputs
+            self.ends[f"stage{stage + 1}"] = len(layers)
         self.layers = nn.Sequential(*layers)
         self.num_features = inputs
 

@@ -16,20 +16,22 @@ class Conv4(nn.Module):
 
     The papers rectify first and pool then. The maximum of rectified values is the rectified maximum, and there is a
     quarter as much to rectify after the pool. Features are all that is left of the image, laid flat: 64 of 28 pixels,
-    1,600 of 84.
+    1,600 of 84; or, ``pooled``, its mean over the places, 64 of images of any size. Its layers are ``block1`` to
+    ``block4``.
 
     Parameters
     ----------
     size : (height, width) of the images in pixels
     channels : input channels
     width : channels of every block; 64, and 32 in the papers' second setting (MAML on miniImageNet)
+    pooled : whether features are the mean over what is left of the image, whatever its size
 
     Raises
     ------
     LeavenError : the images are under 16 pixels, so that nothing is left of them
     """
 
-    def __init__(self, size: tuple[int, int], channels: int = 1, width: int = 64):
+    def __init__(self, size: tuple[int, int], channels: int = 1, width: int = 64, pooled: bool = False):
         super().__init__()
         height, across = (side // 2**BLOCKS for side in size)
         if not height * across:
@@ -41,14 +43,26 @@ class Conv4(nn.Module):
             nn.Conv2d(width if block else channels, width, 3, padding=1, bias=False) for block in range(BLOCKS)
         )
         self.norms = nn.ModuleList(BatchNorm(width) for _ in range(BLOCKS))
-        self.num_features = width * height * across
+        self.pooled = pooled
+        self.num_features = width if pooled else width * height * across
+
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        """What ``at_layer`` can be asked for, from the first to the last."""
+        return tuple(f"block{block + 1}" for block in range(BLOCKS))
 
     def feature_map(self, x: Tensor) -> Tensor:
-        """What is left of the image, ``(N, width, h, w)``; laid flat it is the feature vector."""
-        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
+        """What is left of the image, ``(N, width, h, w)``; laid flat (or pooled) it is the feature vector."""
+        return self.at_layer(x, self.layer_names[-1])
+
+    def at_layer(self, x: Tensor, layer: str) -> Tensor:
+        """What is left of the image after a block."""
+        blocks = self.layer_names.index(layer) + 1
+        for convolution, norm in zip(self.convolutions[:blocks], self.norms[:blocks], strict=True):
             x = F.relu(F.max_pool2d(norm(convolution(x)), 2), inplace=True)
         return x
 
     def forward(self, x: Tensor) -> Tensor:
         """Feature vectors ``(N, num_features)``."""
-        return self.feature_map(x).flatten(1)
+        left = self.feature_map(x)
+        return left.mean((2, 3)) if self.pooled else left.flatten(1)

@@ -22,7 +22,8 @@ class DeepLab(nn.Module):
     """Features of every fourth pixel: ``(N, C, H, W)`` → ``(N, num_features, ⌈H / 4⌉, ⌈W / 4⌉)``, any H and W.
 
     An encoder, atrous spatial pyramid pooling of its last features, and a decoder that adds the detail of its
-    stride-4 features (figure 2 of the paper). Narrower than the paper's, and its dilation rates are a third.
+    stride-4 features (figure 2 of the paper). Narrower than the paper's, and its dilation rates are a third. Its layers
+    are the ``fine`` and the ``coarse`` map of the encoder, and the ``decoder``.
 
     Parameters
     ----------
@@ -30,6 +31,8 @@ class DeepLab(nn.Module):
         are theirs
     width : ``num_features``, and the channels of each branch of the pyramid
     """
+
+    layer_names = ("fine", "coarse", "decoder")
 
     def __init__(self, encoder: SmallEncoder | TwoMaps, width: int = 64):
         super().__init__()
@@ -48,6 +51,14 @@ class DeepLab(nn.Module):
         fine, coarse = self.detail(fine), self.pyramid(coarse)
         coarse = F.interpolate(coarse, fine.shape[-2:], mode="bilinear", align_corners=False)
         return self.decoder(torch.cat([coarse, fine], 1))
+
+    def feature_map(self, x: Tensor) -> Tensor:
+        """Its features are a map."""
+        return self(x)
+
+    def at_layer(self, x: Tensor, layer: str) -> Tensor:
+        """A map of the encoder, or of the decoder."""
+        return self(x) if layer == "decoder" else self.encoder(x)[self.layer_names.index(layer)]
 
 
 class Pyramid(nn.Module):

@@ -5,11 +5,15 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from leaven.nn.backbones.stack import Stack
 from leaven.nn.norm import BatchNorm
 
 
-class MLP(nn.Module):
-    """``(N, D)`` → ``(N, hidden)``: linear, batch norm, leaky ReLU, ``layers`` times; none at all for 0 layers."""
+class MLP(Stack):
+    """``(N, D)`` → ``(N, hidden)``: linear, batch norm, leaky ReLU, ``layers`` times; none at all for 0 layers.
+
+    They are ``layer1``, ``layer2``, ....
+    """
 
     def __init__(self, inputs: int, hidden: int = 128, layers: int = 2):
         super().__init__()
@@ -17,6 +21,7 @@ class MLP(nn.Module):
         for i in range(layers):
             stack += [nn.Linear(inputs if i == 0 else hidden, hidden, bias=False), BatchNorm(hidden, slope=0.1)]
         self.layers = nn.Sequential(*stack)
+        self.ends = {f"layer{i + 1}": 2 * (i + 1) for i in range(layers)}
         self.num_features = hidden if layers else inputs
 
     def forward(self, x: Tensor) -> Tensor:

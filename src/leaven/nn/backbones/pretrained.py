@@ -60,6 +60,18 @@ class Resized(nn.Module):
             raise LeavenError("This network has tokens in place of maps of features; choose a convolutional one.")
         return found
 
+    @property
+    def layer_names(self) -> tuple[str, ...]:
+        """What ``at_layer`` can be asked for, from the first to the last, as timm calls them."""
+        known: Any = self.backbone.feature_info if hasattr(self.backbone, "forward_intermediates") else ()
+        return tuple(info["module"] for info in known)
+
+    def at_layer(self, x: Tensor, layer: str) -> Tensor:
+        """Features after a layer, ``(N, C, h, w)``; a transformer's tokens, each in its place."""
+        go: Any = self.backbone.forward_intermediates
+        [found] = go(self._resized(x), indices=[self.layer_names.index(layer)], intermediates_only=True)
+        return found
+
     def _resized(self, x: Tensor) -> Tensor:
         if self.resolution and x.shape[-2:] != (self.resolution, self.resolution):
             size = (self.resolution, self.resolution)  # in float32: there is no antialiasing in bfloat16

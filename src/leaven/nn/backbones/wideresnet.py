@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from leaven.nn.backbones.stack import Stack
 from leaven.nn.norm import BatchNorm
 
 SLOPE = 0.1  # leaky ReLU of Oliver et al. 2018, kept by MixMatch, FixMatch and AdaMatch
@@ -33,8 +34,10 @@ class Block(nn.Module):
         return y + (x if self.shortcut is None else self.shortcut(x))
 
 
-class WideResNet(nn.Module):
+class WideResNet(Stack):
     """WRN-``depth``-``width`` up to the global average: ``(N, C, H, W)`` → ``(N, 64 * width)``.
+
+    Layers ``stage1``, ``stage2``, ``stage3`` end with the blocks of one width; the last norm belongs to the third.
 
     Parameters
     ----------
@@ -65,6 +68,7 @@ class WideResNet(nn.Module):
                     )
                 )
         self.layers = nn.Sequential(*layers, BatchNorm(sizes[3], slope=SLOPE))
+        self.ends = {"stage1": 1 + blocks, "stage2": 1 + 2 * blocks, "stage3": len(self.layers)}
         self.num_features = sizes[3]
         start_convolutions(self)
 
