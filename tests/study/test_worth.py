@@ -13,15 +13,15 @@ from leaven.study import worth
 from leaven.study.power_law import Curves, fit_curves
 from leaven.study.weigh import rows, weigh
 from leaven.study.weighed import content, sentences, write_page
-from leaven.study.worth import packed, quotas, task_of, trainings, unpacked
+from leaven.study.worth import packed, quotas, study_of, trainings, unpacked
 from leaven.utils.jsonl import Lines
 
 PLAN = {"steps": 6, "batch_size": 6, "lr": 0.1, "accelerator": "cpu", "precision": "32-true"}
 KEY = ("method", "labels", "seed", "test")
 
 
-def train_all(task, lines, counts, seeds, method=True):
-    return worth.train_all(task, lines, trainings(task, counts, seeds, method=method), progress=False)
+def train_all(study, lines, counts, seeds, method=True):
+    return worth.train_all(study, lines, trainings(study, counts, seeds, method=method), progress=False)
 
 
 @pytest.mark.parametrize(("a", "b", "c"), [(0.95, 1.2, 0.5), (0.8, 0.6, 0.23), (1.0, 2.0, 0.9), (0.9, 3.0, 1.0)])
@@ -225,30 +225,30 @@ def run(tmp_path):
 
 def test_subsets_are_nested_and_begin_with_the_runs_labels(run):
     given, known, test = pools()
-    task = task_of(run, given, known, test)
-    assert task.counts(None) == [3, 6, 12, 24, 48]
-    assert task.counts(30) == [3, 6, 12, 24]
+    study = study_of(run, given, known, test)
+    assert study.counts(None) == [3, 6, 12, 24, 48]
+    assert study.counts(30) == [3, 6, 12, 24]
     learnt = set(np.flatnonzero(given.labels >= 0))
     before: set[int] = set()
-    for count in task.counts(None):
-        drawn = task.draw(count, seed=1)
+    for count in study.counts(None):
+        drawn = study.draw(count, seed=1)
         labelled = set(np.flatnonzero(drawn.labels >= 0))
         assert np.bincount(drawn.labels[drawn.labels >= 0]).tolist() == [count // 3] * 3
         assert (drawn.labels[list(labelled)] == known.labels[list(labelled)]).all()
         assert before <= labelled
         assert labelled <= learnt or learnt <= labelled
         before = labelled
-    assert (task.draw(6, 1).labels != task.draw(6, 2).labels).any()
+    assert (study.draw(6, 1).labels != study.draw(6, 2).labels).any()
 
 
 def test_without_more_labels_none_are_made_up(run):
     given, _, test = pools()
-    assert task_of(run, given, given, test).counts(None) == [3, 6, 12]
+    assert study_of(run, given, given, test).counts(None) == [3, 6, 12]
 
 
 def test_trainings_are_kept(run, tmp_path, monkeypatch):
     given, known, test = pools()
-    task, calls = task_of(run, given, known, test), []
+    study, calls = study_of(run, given, known, test), []
     real = worth.fit
 
     def watched(pool, *rest, **more):
@@ -256,19 +256,19 @@ def test_trainings_are_kept(run, tmp_path, monkeypatch):
         return real(pool, *rest, **more)
 
     monkeypatch.setattr(worth, "fit", watched)
-    counts = task.counts(24)
-    first = train_all(task, Lines(tmp_path / "l.jsonl", KEY), counts, 2)
+    counts = study.counts(24)
+    first = train_all(study, Lines(tmp_path / "l.jsonl", KEY), counts, 2)
     assert calls == [("supervised", m, s) for m in (3, 6, 12, 24) for s in (0, 1)] + [
         ("fixmatch", m, s) for m in (3, 6) for s in (0, 1)
     ]
     assert all(one["right"] == unpacked(one).sum() and one["n"] == 45 for one in first)
     del calls[:]
     (tmp_path / "l.jsonl").write_text((tmp_path / "l.jsonl").read_text() + '{"method": "superv')
-    again = train_all(task, Lines(tmp_path / "l.jsonl", KEY), counts, 3)
+    again = train_all(study, Lines(tmp_path / "l.jsonl", KEY), counts, 3)
     assert {seed for _, _, seed in calls} == {2}
     assert [one for one in again if one["seed"] < 2] == first
     del calls[:]
-    other = worth.Task(task.pool, task.all_labels, test.subset(np.arange(30)), task.config, task.options)
+    other = worth.WorthStudy(study.pool, study.all_labels, test.subset(np.arange(30)), study.config, study.options)
     train_all(other, Lines(tmp_path / "l.jsonl", KEY), [3], 1, method=False)
     assert calls == [("supervised", 3, 0)]  # judged by other items
 
@@ -277,26 +277,26 @@ def test_the_baseline_is_that_of_the_run(run, tmp_path):
     """With the run's labels and seed it is bit for bit the one that ``fit`` trains beside the method."""
     given, known, test = pools()
     base = fit(given, None, Options("fixmatch", plan=PLAN), test=test, progress=False)[0].evaluations["test"]
-    task = task_of(run, given, known, test)
-    [found] = train_all(task, Lines(None, KEY), [12], 1, method=False)
+    study = study_of(run, given, known, test)
+    [found] = train_all(study, Lines(None, KEY), [12], 1, method=False)
     np.testing.assert_array_equal(unpacked(found), base.predicted == base.labels)
 
 
 def test_the_validation_part_serves_and_is_never_learnt_from(tmp_path):
     given, known, _ = pools()
     fit(given, tmp_path / "run", Options("fixmatch", plan=PLAN, validation=0.25, baseline=False), progress=False)
-    task = task_of(tmp_path / "run", given, known, None)
-    assert len(task.test) == 3
-    assert set(task.test.ids).isdisjoint(task.pool.ids)
-    assert (len(task.pool), len(task.rows)) == (57, 9)
+    study = study_of(tmp_path / "run", given, known, None)
+    assert len(study.test) == 3
+    assert set(study.test.ids).isdisjoint(study.pool.ids)
+    assert (len(study.pool), len(study.rows)) == (57, 9)
 
 
 def test_what_cannot_be_weighed(run, tmp_path):
     given, known, test = pools()
     with pytest.raises(LeavenError, match="changed since it was made"):
-        task_of(run, known, known, test)
+        study_of(run, known, known, test)
     with pytest.raises(LeavenError, match="held no labels out to judge by; give labelled items with --test"):
-        task_of(run, given, known, None)
+        study_of(run, given, known, None)
     fit(given, tmp_path / "base", Options("supervised", plan=PLAN), progress=False)
     with pytest.raises(LeavenError, match="did not sort whole items with the help of unlabelled ones"):
-        task_of(tmp_path / "base", given, known, test)
+        study_of(tmp_path / "base", given, known, test)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from leaven.data import Pool
     from leaven.study.trial import Record, Trial
-    from leaven.study.worth import Task
+    from leaven.study.worth import WorthStudy
     from leaven.utils.jsonl import Lines
 
 DRAWS = 3  # of labels for each number of them
@@ -55,13 +55,13 @@ def worth(
         require_minutes(minutes)
         if seeds is not None:
             raise LeavenError("Either the seeds decide how long it takes, or the minutes; give one of them.")
-    task = _task(run, test, strict)
+    study = _study(run, test, strict)
     require_writable(run / folder.WORTH)
-    counts = task.counts(most)
-    require_curve(counts, len(task.rows))
-    right = _right(run, task)
+    counts = study.counts(most)
+    require_curve(counts, len(study.rows))
+    right = _right(run, study)
     kept = Lines(run / folder.WORTH_LINES, ("method", "labels", "seed", "test"), Training)
-    seeds, trials = _timed(task, counts, seeds, minutes, method_curve, kept)
+    seeds, trials = _timed(study, counts, seeds, minutes, method_curve, kept)
 
     def tell(record: Record, number: str) -> None:
         told = f"{record['method']}, {record['labels']} labels, draw {record['seed'] + 1} of {seeds}"
@@ -69,13 +69,13 @@ def worth(
         print(f"{number}{': ' if number else ''}{told}: {share}", file=sys.stderr, flush=True)
 
     try:
-        lines = train_all(task, kept, trials, tell=tell)
+        lines = train_all(study, kept, trials, tell=tell)
     except KeyboardInterrupt:
         print("leaven: stopped; the same command goes on.", file=sys.stderr)
         raise typer.Exit(STOPPED) from None
-    title = task.config["title"]
-    found = weigh(lines, right, len(task.rows))
-    measured, said = table(found, lines, task.method, len(task.test)), sentences(found, title)
+    title = study.config["title"]
+    found = weigh(lines, right, len(study.rows))
+    measured, said = table(found, lines, study.method, len(study.test)), sentences(found, title)
     answer = content(found, said, measured)
     folder.write_json(run / folder.WORTH, answer)
     page = write_page(run, found, title, said, measured)
@@ -83,37 +83,37 @@ def worth(
         print_json(answer | {"report": str(page)})
     else:
         brief: list[dict[str, Any]] = [{k: row[k] for k in BRIEF} for row in measured]
-        emit(brief, False, f"{title} in {run}, {len(task.test):,} test items", "\n".join(said), report=page)
+        emit(brief, False, f"{title} in {run}, {len(study.test):,} test items", "\n".join(said), report=page)
 
 
 def _timed(
-    task: Task, counts: Sequence[int], seeds: int | None, minutes: float | None, method_curve: bool, kept: Lines
+    study: WorthStudy, counts: Sequence[int], seeds: int | None, minutes: float | None, method_curve: bool, kept: Lines
 ) -> tuple[int, list[Trial]]:
     """How many draws there are, and all trainings; says how long those that are missing take where it takes long."""
     from leaven.run.budget import FOR_STEPS, WORTH_SAYING, foretold_of_all
     from leaven.study.executor import logged
     from leaven.study.worth import seconds, trainings
 
-    steps, each = task.config["plan"]["steps"], {}
+    steps, each = study.config["plan"]["steps"], {}
     if minutes is not None:
-        each = seconds(task)
-        a_draw = sum(each[str(trial.about["method"])] for trial in trainings(task, counts, 1, method=method_curve))
+        each = seconds(study)
+        a_draw = sum(each[str(trial.about["method"])] for trial in trainings(study, counts, 1, method=method_curve))
         seeds = max(1, int(60 * minutes * FOR_STEPS / a_draw))
     seeds = DRAWS if seeds is None else seeds
-    trials = trainings(task, counts, seeds, method=method_curve)
+    trials = trainings(study, counts, seeds, method=method_curve)
     missing = [str(trial.about["method"]) for trial in trials if logged(kept, trial) is None]
     if missing and steps >= WORTH_SAYING:
-        each = each or seconds(task)
+        each = each or seconds(study)
     if missing and each:
         print(foretold_of_all([each[name] / steps for name in missing], steps), file=sys.stderr, flush=True)
     return seeds, trials
 
 
-def _task(run: Path, test: Path | None, strict: bool) -> Task:
+def _study(run: Path, test: Path | None, strict: bool) -> WorthStudy:
     """Read again what the run was given, as it was given and with all labels, and what to judge by."""
     from leaven.run import folder
     from leaven.run.inputs import marker, read_like
-    from leaven.study.worth import require_weighable, task_of
+    from leaven.study.worth import require_weighable, study_of
 
     config = folder.read_config(run)
     inputs = config.get("inputs")
@@ -130,13 +130,13 @@ def _task(run: Path, test: Path | None, strict: bool) -> Task:
         judged = judged.subset(judged.labels >= 0)
         if not len(judged):
             raise LeavenError(f"The test data {where} have no labels; give a subfolder a class, or an .npz.")
-    return task_of(run, pool, known, judged)
+    return study_of(run, pool, known, judged)
 
 
-def _right(run: Path, task: Task) -> np.ndarray:
+def _right(run: Path, study: WorthStudy) -> np.ndarray:
     """Which test items the run's own model gets right."""
     from leaven.run.model import load_model
     from leaven.utils.devices import best_device
 
-    found = load_model(run).evaluate(task.test, device=best_device())
+    found = load_model(run).evaluate(study.test, device=best_device())
     return found.predicted == found.labels

@@ -30,7 +30,7 @@ FRACTIONS = (4, 2)  # of the labels there are
 
 
 @dataclass(frozen=True)
-class Task:
+class WorthStudy:
     """What is trained, again and again.
 
     Parameters
@@ -131,8 +131,8 @@ def require_curve(counts: Sequence[int], labels: int) -> None:
         )
 
 
-def task_of(run: PathLike, pool: Pool, whole: Pool, test: Pool | None) -> Task:
-    """The task of a run whose data were read again: ``pool`` as the run was given it, ``whole`` with all labels.
+def study_of(run: PathLike, pool: Pool, whole: Pool, test: Pool | None) -> WorthStudy:
+    """The study of a run whose data were read again: ``pool`` as the run was given it, ``whole`` with all labels.
 
     ``test`` is ``None`` where the part that the run held out for validation serves.
 
@@ -171,42 +171,42 @@ def task_of(run: PathLike, pool: Pool, whole: Pool, test: Pool | None) -> Task:
         dropout=network.get("dropout", 0.0),
     )
     method = replace(base, method=config["method"], hyperparameters=config["hyperparameters"])
-    task = Task(pool.subset(rows), whole.labels[rows], test, config, {BASE: base, config["method"]: method})
-    if not len(task.rows):
+    study = WorthStudy(pool.subset(rows), whole.labels[rows], test, config, {BASE: base, config["method"]: method})
+    if not len(study.rows):
         raise LeavenError(f"The run {run} had no labels of the target to count; give a run with some.")
-    return task
+    return study
 
 
 @dataclass(frozen=True)
 class Training:
-    """What makes the trials of a task: a record says which of the test items were right.
+    """What makes the trials of a study: a record says which of the test items were right.
 
     Parameters
     ----------
-    task : what is trained
+    study : what is trained
     progress : whether bars are shown
     """
 
-    task: Task
+    study: WorthStudy
     progress: bool = True
 
     def __call__(self, trial: Trial) -> Iterator[Record]:
         """Train, and look at the test items: ``items``, a bit each, in hexadecimal."""
         about: dict[str, Any] = trial.about
-        pool, options = self.task.draw(about["labels"], about["seed"]), trial.asked(self.task.options[BASE])
-        [fitted] = fit(pool, None, options, test=self.task.test, progress=self.progress)
+        pool, options = self.study.draw(about["labels"], about["seed"]), trial.asked(self.study.options[BASE])
+        [fitted] = fit(pool, None, options, test=self.study.test, progress=self.progress)
         evaluation = fitted.evaluations["test"]
         right = evaluation.predicted == evaluation.labels
         yield about | {
             "seconds": round(fitted.seconds, 2),
-            "n": len(self.task.test),
+            "n": len(self.study.test),
             "right": int(right.sum()),
             "items": packed(right),
         }
 
 
 def train_all(
-    task: Task, lines: Lines, trials: Sequence[Trial], *, tell: Tell | None = None, progress: bool = True
+    study: WorthStudy, lines: Lines, trials: Sequence[Trial], *, tell: Tell | None = None, progress: bool = True
 ) -> list[Record]:
     """The records of all trials, in their order; those that stand in ``lines`` are not trained again.
 
@@ -215,16 +215,16 @@ def train_all(
     LeavenError : what stands in ``lines`` was judged by other test items, or as ``fit`` raises it
     """
     for record in filter(None, (logged(lines, trial) for trial in trials)):
-        if record["n"] != len(task.test):
+        if record["n"] != len(study.test):
             raise LeavenError(f"{lines.path} tells of other test items than there are; {lines.mend}.")
-    with closing(run_trials(Training(task, progress), trials, lines, tell=tell)) as records:
+    with closing(run_trials(Training(study, progress), trials, lines, tell=tell)) as records:
         by_key = {lines.key(record): record for record in records}
     return [by_key[trial.key] for trial in trials]
 
 
-def trainings(task: Task, counts: Sequence[int], seeds: int, *, method: bool = True) -> list[Trial]:
+def trainings(study: WorthStudy, counts: Sequence[int], seeds: int, *, method: bool = True) -> list[Trial]:
     """The baseline at all ``counts``, the method at those below the run's own; each with so many draws of labels."""
-    test = fingerprint(task.test)
+    test = fingerprint(study.test)
     return [
         Trial(
             {"method": name, "labels": count, "seed": seed, "test": test},
@@ -234,17 +234,17 @@ def trainings(task: Task, counts: Sequence[int], seeds: int, *, method: bool = T
                 "plan": options.plan | {"seed": seed},
             },
         )
-        for name, options in task.options.items()
+        for name, options in study.options.items()
         for count in counts
-        if name == BASE or (method and count < len(task.rows))
+        if name == BASE or (method and count < len(study.rows))
         for seed in range(seeds)
     ]
 
 
-def seconds(task: Task) -> dict[str, float]:
+def seconds(study: WorthStudy) -> dict[str, float]:
     """What a training takes on this machine, by method."""
-    steps = task.config["plan"]["steps"]
-    return {name: steps * seconds_a_step(task.pool, options) for name, options in task.options.items()}
+    steps = study.config["plan"]["steps"]
+    return {name: steps * seconds_a_step(study.pool, options) for name, options in study.options.items()}
 
 
 def packed(right: np.ndarray) -> str:
