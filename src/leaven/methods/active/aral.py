@@ -37,7 +37,7 @@ class ARAL(Supervised):
 
     settings = ("active learning",)
     paper = "Mottaghi & Yeung, Adversarial Representation Active Learning, 2019, arXiv 1912.09720"
-    pixels = False
+    tasks = ("classification",)
     vectors = False
     generates = True
     plan: ClassVar[Mapping[str, Any]] = {"optimizer": "adamw", "lr": 1e-3, "weight_decay": 1e-3}

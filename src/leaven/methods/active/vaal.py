@@ -30,7 +30,7 @@ class VAAL(Supervised):
 
     settings = ("active learning",)
     paper = "Sinha et al., Variational Adversarial Active Learning, ICCV 2019, arXiv 1904.00370"
-    pixels = False
+    tasks = ("classification",)
     vectors = False
     acquires = True
     plan: ClassVar[Mapping[str, Any]] = {"optimizer": "adamw", "lr": 1e-3, "weight_decay": 1e-3}
