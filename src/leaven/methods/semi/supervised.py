@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from torch import Tensor
@@ -23,7 +23,7 @@ class Supervised(Method):
 
     settings = ("baseline",)
     paper = "source-only and labelled-only baseline, AdaMatch (Berthelot et al. 2022), section 5.1"
-    tasks = ("classification", "segmentation")
+    tasks: ClassVar[tuple[str, ...]] = ("classification", "segmentation")
 
     def __init__(
         self, network: Network, *, strong: Annotated[bool, "train on the strong view as well as the weak one"] = True
