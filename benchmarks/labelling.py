@@ -26,7 +26,7 @@ from leaven.data import Pool
 from leaven.label.session import rounds
 from leaven.label.session.opening import open_session
 from leaven.label.session.session import Session
-from leaven.run.model import load_model
+from leaven.run.trained.model import load_model
 
 GOAL = 0.90
 BUSY = ("starting", "training", "scoring")

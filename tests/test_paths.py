@@ -60,15 +60,15 @@ def test_text_serves_from_training_to_export(tmp_path):
     """What a script does with a run, all paths as text, in the current folder or not."""
     from leaven.data import read_npz
     from leaven.evaluation.classification import Evaluation
+    from leaven.labels.inputs import read_data, read_like
     from leaven.query.votes import load_snapshots
     from leaven.report import write_report
     from leaven.run import folder
-    from leaven.run.export import export
     from leaven.run.fit import fit
-    from leaven.run.inputs import read_data, read_like
-    from leaven.run.model import load_model
     from leaven.run.options import Options
-    from leaven.run.run import load_method
+    from leaven.run.trained.export import export
+    from leaven.run.trained.model import load_model
+    from leaven.run.trained.run import load_method
     from leaven.train import checkpoint
     from leaven.train.log import read_table
     from leaven.utils.files import require_writable

@@ -19,6 +19,7 @@ ORDER = (
     "evaluation",
     "report",
     "run",
+    "api",
     "query",
     "study",
     "label",

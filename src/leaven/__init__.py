@@ -11,17 +11,17 @@ if TYPE_CHECKING:
     from typing import Any
 
     from leaven import augment, data, methods, query
+    from leaven.api import evaluate, fit
     from leaven.data import Pool
     from leaven.errors import LeavenError
     from leaven.estimators import LeavenClassifier
+    from leaven.labels.inputs import read_data as read
     from leaven.methods import losses
     from leaven.methods.base import Batch, Episode, Method, ParamGroup, Phase, Stream
     from leaven.methods.registry import register
     from leaven.methods.stage import Stage
-    from leaven.run.api import evaluate, fit
-    from leaven.run.inputs import read_data as read
     from leaven.run.options import Options
-    from leaven.run.run import Run, load
+    from leaven.run.trained.run import Run, load
     from leaven.train.plan import Plan
 
 __version__ = "0.1.0"
@@ -37,18 +37,18 @@ _HOME = {
     "Phase": "leaven.methods.base",
     "Plan": "leaven.train.plan",
     "Pool": "leaven.data.pool",
-    "Run": "leaven.run.run",
+    "Run": "leaven.run.trained.run",
     "Stage": "leaven.methods.stage",
     "Stream": "leaven.methods.base",
     "augment": "",
     "data": "",
-    "evaluate": "leaven.run.api",
-    "fit": "leaven.run.api",
-    "load": "leaven.run.run",
+    "evaluate": "leaven.api",
+    "fit": "leaven.api",
+    "load": "leaven.run.trained.run",
     "losses": "leaven.methods",
     "methods": "",
     "query": "",
-    "read": "leaven.run.inputs:read_data",
+    "read": "leaven.labels.inputs:read_data",
     "register": "leaven.methods.registry",
 }
 

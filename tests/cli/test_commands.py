@@ -10,7 +10,7 @@ from helpers_cli import CLASSES, FAST, make_folder, snapshot, write_csv
 
 from leaven.data import read
 from leaven.evaluation.classification import Evaluation
-from leaven.run.model import load_model
+from leaven.run.trained.model import load_model
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from leaven.methods import registry as methods
 from leaven.nn.build import build
 from leaven.nn.heads import registry as heads
-from leaven.run.model import load_model
+from leaven.run.trained.model import load_model
 
 CODE = '''
 import torch

@@ -9,7 +9,7 @@ from helpers_cli import make_folder
 from PIL import Image
 
 from leaven.methods import registry
-from leaven.run.run import load
+from leaven.run.trained.run import load
 from leaven.train import checkpoint
 from leaven.train.log import read_table
 

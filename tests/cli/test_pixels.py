@@ -10,7 +10,7 @@ from PIL import Image
 from leaven.data import read_folder, read_masks, streets
 from leaven.data.readers.palette import table
 from leaven.evaluation.segmentation import DenseEvaluation
-from leaven.run.model import load_model
+from leaven.run.trained.model import load_model
 
 
 def write(root, pool, masks=range(1000)):

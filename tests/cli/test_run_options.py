@@ -9,7 +9,7 @@ from leaven.cli.app import TRAIN, app
 from leaven.cli.run_options import PANELS, RunOptions, of_a_run, takes
 from leaven.label.session.settings import Network
 from leaven.run.options import OF_A_TRAINING, Options
-from leaven.run.recipe import StageTable
+from leaven.run.stages.recipe import StageTable
 from leaven.train.plan import Plan
 
 NO_OPTIONS = {

@@ -8,7 +8,7 @@ import torch
 from helpers_cli import make_folder
 
 from leaven.methods import registry
-from leaven.run.run import load
+from leaven.run.trained.run import load
 from leaven.train.log import read_table
 
 STUDENT = '''

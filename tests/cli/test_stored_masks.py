@@ -12,9 +12,9 @@ from leaven.data import LeavenWarning, streets
 from leaven.errors import LeavenError
 from leaven.labels import Event, Store
 from leaven.labels.formats.transfer import export_labels
+from leaven.labels.inputs import Pixels, read_data
 from leaven.labels.pixels import encode
-from leaven.run.inputs import Pixels, read_data
-from leaven.run.model import load_model
+from leaven.run.trained.model import load_model
 
 HALF = ("--network", "deeplab", *FAST)
 

@@ -13,9 +13,9 @@ from safetensors.torch import save_file
 from leaven.cli.stream import _item
 from leaven.data import White
 from leaven.data.readers.white import FULL
-from leaven.run import mask_folder
-from leaven.run.inputs import read_like
-from leaven.run.model import Model, load_model
+from leaven.labels.inputs import read_like
+from leaven.run.trained import mask_folder
+from leaven.run.trained.model import Model, load_model
 
 TWELVE = White(4095)
 

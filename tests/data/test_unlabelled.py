@@ -10,7 +10,7 @@ from leaven.errors import LeavenError
 from leaven.estimators.targets import labelled
 from leaven.labels import Event, Store
 from leaven.labels.formats.transfer import read_labels
-from leaven.run.inputs import read_data
+from leaven.labels.inputs import read_data
 
 TEXTS = sorted({*MARKERS, "", "  ", " -1 ", "Unlabelled", "UNLABELED ", "-1.00"})
 OTHERS = (None, float("nan"), np.nan, pd.NA, pd.NaT, -1, -1.0, np.int64(-1), np.float32(-1), b"-1", b"")

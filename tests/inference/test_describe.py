@@ -5,7 +5,7 @@ import torch
 
 from leaven.inference.predict import predict, predict_with_features
 from leaven.nn.build import Spec, build
-from leaven.run.model import compose
+from leaven.run.trained.model import compose
 
 
 def test_features_are_what_the_last_layer_sees():

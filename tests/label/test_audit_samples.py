@@ -12,7 +12,7 @@ from leaven.label.session.settings import Settings
 from leaven.label.worker import learn
 from leaven.labels import Event, Store
 from leaven.nn.build import build, spec_for
-from leaven.run.model import Model
+from leaven.run.trained.model import Model
 
 CLASSES = ("0", "1", "2")
 

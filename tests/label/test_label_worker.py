@@ -23,8 +23,8 @@ from leaven.label.worker.process import Worker
 from leaven.labels import Store
 from leaven.run.fit import fit
 from leaven.run.folder import read_config
-from leaven.run.model import load_model
 from leaven.run.options import Options
+from leaven.run.trained.model import load_model
 
 CLASSES = ("0", "1", "2")
 SHORT = {"steps": 30, "batch_size": 8, "probes": 0, "accelerator": "cpu", "precision": "32-true"}

@@ -58,8 +58,8 @@ def test_the_worker_takes_its_strategy_from_whoever_started_it(run):
     [{"method": OWN}, {"network": {"name": OWN}}, {"inputs": {"data": OWN, "labels": OWN, "source": None}}],
 )
 def test_no_file_of_a_run_names_code(run, config):
-    from leaven.run.model import load_model
-    from leaven.run.run import load_method
+    from leaven.run.trained.model import load_model
+    from leaven.run.trained.run import load_method
 
     (run / "label.json").unlink()
     say(run / "config.json", leaven="0", learns="classes", classes=["a", "b"], data={"dense": False}, **config)

@@ -34,7 +34,7 @@ def test_the_command_takes_both(where, tmp_path, capfd):
 
 def test_data_are_read_with_both(store, where, event, tmp_path):
     from leaven.data import LeavenWarning
-    from leaven.run.inputs import read_data
+    from leaven.labels.inputs import read_data
 
     for name in ("a.png", "b.png", "c.png"):
         Image.new("L", (4, 4)).save(tmp_path / name)

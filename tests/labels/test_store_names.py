@@ -7,7 +7,7 @@ from PIL import Image
 
 from leaven.labels import Event, Store
 from leaven.labels.formats.transfer import read_labels
-from leaven.run.inputs import read_data
+from leaven.labels.inputs import read_data
 
 ONE, TWO = "\u00e9l\u00e9phant", normalize("NFD", "\u00e9l\u00e9phant")  # composed, decomposed
 

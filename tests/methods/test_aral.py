@@ -312,7 +312,7 @@ def test_generated_images_are_of_the_class_that_they_were_made_for(digits_run):
 
 def test_a_loaded_method_is_the_one_that_was_trained(digits_run):
     from leaven.inference.predict import predict_acquisition
-    from leaven.run.run import load_method
+    from leaven.run.trained.run import load_method
 
     run, fitted, few = digits_run
     again = load_method(run)

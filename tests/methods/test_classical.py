@@ -9,8 +9,8 @@ from sklearn.semi_supervised import LabelSpreading, SelfTrainingClassifier
 
 from leaven.data import Pool, digits, few_labels
 from leaven.run.fit import fit
-from leaven.run.model import load_model
 from leaven.run.options import Options
+from leaven.run.trained.model import load_model
 
 QUICK = {"accelerator": "cpu", "precision": "32-true"}
 WHOLE = digits()

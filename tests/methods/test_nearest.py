@@ -11,8 +11,8 @@ from leaven.methods.classical.nearest import Nearest
 from leaven.methods.step import Survey
 from leaven.nn.heads import set_to_means
 from leaven.run.fit import fit
-from leaven.run.model import load_model
 from leaven.run.options import Options
+from leaven.run.trained.model import load_model
 
 QUICK = {"steps": 2, "batch_size": 4, "accelerator": "cpu", "precision": "32-true", "probes": 0}
 

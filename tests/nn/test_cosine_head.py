@@ -7,7 +7,7 @@ from torch import nn
 
 from leaven.nn.build import Spec, build
 from leaven.nn.heads import CosineHead, linear, restarted
-from leaven.run.model import Model, load_model
+from leaven.run.trained.model import Model, load_model
 
 
 def test_scores_by_hand():

@@ -13,8 +13,8 @@ from leaven.nn.heads import DroppedLinear
 from leaven.query.votes import committee_votes, dropout_votes, load_snapshots, same_classes, snapshot_votes
 from leaven.run import folder
 from leaven.run.fit import fit
-from leaven.run.model import Model, compose
 from leaven.run.options import Options
+from leaven.run.trained.model import Model, compose
 from leaven.study.round_log import RoundLog
 from leaven.study.simulate import Game, play
 

@@ -9,8 +9,8 @@ from leaven.errors import LeavenError
 from leaven.nn.heads import CosineHead
 from leaven.run.fit import fit
 from leaven.run.folder import BASELINE
-from leaven.run.model import load_model
 from leaven.run.options import Options
+from leaven.run.trained.model import load_model
 
 PLAN = {"steps": 3, "batch_size": 6, "accelerator": "cpu", "precision": "32-true", "probes": 0}
 
@@ -65,7 +65,7 @@ def test_frozen_backbone_is_a_sentence_and_leaves_no_folder(name, pool, tmp_path
 def test_head_by_angle_over_frozen_features_is_read_back():
     """None of ours makes one, but a method from elsewhere may."""
     from leaven.nn.build import Spec, build
-    from leaven.run.model import feature_head
+    from leaven.run.trained.model import feature_head
 
     spec = Spec("some_timm_model", (32, 32, 3), 3, (0.5,) * 3, (0.5,) * 3, True, True, 32, head="cosine")
     over = build(Spec("angular", (8,), 3, (0.0,) * 8, (1.0,) * 8, head="cosine"))

@@ -11,10 +11,10 @@ from leaven.errors import LeavenError
 from leaven.methods.base import Method
 from leaven.methods.registry import get, names
 from leaven.nn.network import Network, member_scores
-from leaven.run.export import export
 from leaven.run.fit import fit
-from leaven.run.model import load_model
 from leaven.run.options import Options
+from leaven.run.trained.export import export
+from leaven.run.trained.model import load_model
 
 PLAN = {"steps": 6, "batch_size": 8, "precision": "32-true", "accelerator": "cpu", "probes": 0}
 STILL = {**PLAN, "lr": 1e-12, "weight_decay": 0.0}

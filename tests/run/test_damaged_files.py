@@ -13,7 +13,7 @@ from leaven.errors import LeavenError
 from leaven.evaluation.classification import Evaluation
 from leaven.nn.build import build
 from leaven.nn.spec import Spec
-from leaven.run.model import Model, load_model
+from leaven.run.trained.model import Model, load_model
 from leaven.study.round_log import RoundLog
 from leaven.train import checkpoint, schemas
 from leaven.train.log import read_table

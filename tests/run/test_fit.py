@@ -6,9 +6,9 @@ import pytest
 from leaven.data import Pool
 from leaven.errors import LeavenError
 from leaven.run.fit import fit
-from leaven.run.limits import require_possible
-from leaven.run.model import load_model
 from leaven.run.options import Options
+from leaven.run.trained.model import load_model
+from leaven.train.limits import require_possible
 from leaven.train.plan import Plan
 
 PLAN = {"steps": 2, "batch_size": 4, "accelerator": "cpu", "precision": "32-true"}
@@ -63,7 +63,7 @@ def test_the_same_model_is_the_same_file(pool, tmp_path):
 
 
 def test_more_devices_than_there_are(monkeypatch):
-    monkeypatch.setattr("leaven.run.limits.best_device", lambda: "cuda")
+    monkeypatch.setattr("leaven.train.limits.best_device", lambda: "cuda")
     monkeypatch.setattr("torch.cuda.device_count", lambda: 1)
     with pytest.raises(LeavenError, match="2 devices were asked for, but this machine has 1"):
         require_possible(Plan(devices=2))

@@ -10,10 +10,10 @@ from leaven import LeavenClassifier
 from leaven.augment import FeatureViews
 from leaven.data import Pool, adaptation, read_arrays, read_npz
 from leaven.data.readers.arrays import as_features
+from leaven.labels.inputs import read_like
 from leaven.nn.build import statistics
 from leaven.nn.network import Network
-from leaven.run.inputs import read_like
-from leaven.run.model import load_model
+from leaven.run.trained.model import load_model
 
 STAMP = 1.7e9  # seconds since 1970: float32 knows every 128th second there
 

@@ -9,8 +9,8 @@ import torch
 from leaven.data import Pool
 from leaven.errors import LeavenError
 from leaven.run.fit import fit
-from leaven.run.model import load_model
 from leaven.run.options import Options
+from leaven.run.trained.model import load_model
 
 PLAN = {"steps": 4, "batch_size": 8, "precision": "32-true", "accelerator": "cpu", "probes": 0}
 

@@ -13,8 +13,8 @@ from leaven.errors import LeavenError
 from leaven.evaluation.intervals import Interval, proportion
 from leaven.evaluation.probe import features, linear_probe, neighbours
 from leaven.run.fit import fit
-from leaven.run.model import load_model
 from leaven.run.options import Options
+from leaven.run.trained.model import load_model
 from leaven.study import probe as module
 from leaven.study.probe import probe
 

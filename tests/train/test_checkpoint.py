@@ -156,7 +156,7 @@ def test_model_that_is_none(content, tmp_path):
     from safetensors.torch import save_file
 
     from leaven.nn.build import Spec
-    from leaven.run.model import Model, load_model
+    from leaven.run.trained.model import Model, load_model
 
     path, touched = tmp_path / "model.safetensors", tmp_path / "touched"
     pool = feature_pool()

@@ -8,8 +8,8 @@ from helpers_train import feature_pool, job, network
 
 from leaven.errors import LeavenError
 from leaven.methods.registry import get
-from leaven.run.limits import require_possible
 from leaven.train.engine import train
+from leaven.train.limits import require_possible
 from leaven.train.plan import Plan
 
 

@@ -14,7 +14,7 @@ from leaven.errors import LeavenError
 if TYPE_CHECKING:
     from leaven.data import Pool
     from leaven.methods.base import Method
-    from leaven.run.model import Model
+    from leaven.run.trained.model import Model
 
 
 def episodes(
@@ -33,11 +33,11 @@ def episodes(
 ) -> None:
     """Accuracy of a run in small tasks of classes that it has not seen, as a mean over many tasks."""
     from leaven.evaluation.episodes import evaluate_episodes
+    from leaven.labels.inputs import marker
     from leaven.methods.step import Episode
     from leaven.run.folder import read_config
-    from leaven.run.inputs import marker
-    from leaven.run.model import load_model
-    from leaven.run.run import load_method
+    from leaven.run.trained.model import load_model
+    from leaven.run.trained.run import load_method
     from leaven.utils.devices import best_device
 
     config = read_config(run)
@@ -60,7 +60,7 @@ def episodes(
 
 def _pool(data: Path, labels: Path | None, word: str | None, model: Model, strict: bool) -> Pool:
     """Labelled items in the form that the network takes; their classes are what they are."""
-    from leaven.run.inputs import read_data
+    from leaven.labels.inputs import read_data
 
     shape = model.spec.shape
     form: dict[str, Any] = {}

@@ -29,13 +29,13 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Accuracy of a run's model, and of its baseline, on labelled data; the report is made anew with it."""
+    from leaven.labels.inputs import Pixels, marker, read_like
     from leaven.labels.location import is_store
     from leaven.labels.reading import learnt_from
     from leaven.report import write_report
     from leaven.run import folder
     from leaven.run.figures import figures
-    from leaven.run.inputs import Pixels, marker, read_like
-    from leaven.run.model import load_model
+    from leaven.run.trained.model import load_model
     from leaven.utils.devices import best_device
     from leaven.utils.files import save_whole
 

@@ -18,9 +18,9 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write the model for other programs; it takes pixels in 0..1 and gives scores."""
-    from leaven.run.export import export as write
-    from leaven.run.export import require_format
-    from leaven.run.model import load_model
+    from leaven.run.trained.export import export as write
+    from leaven.run.trained.export import require_format
+    from leaven.run.trained.model import load_model
 
     require_format(form)
     path = write(load_model(run), form, out, run)

@@ -77,12 +77,12 @@ def fit(
 def _fit(given: dict[str, Any], asked: RunOptions, hyperparameters: dict[str, str]) -> int:
     """Read the data, train, print the figures; the answer is the exit code."""
     from leaven.cli import STOPPED
+    from leaven.labels.inputs import Pixels, read_like
     from leaven.methods.registry import get, resolve
     from leaven.run.fit import fit
     from leaven.run.folder import REPORT
-    from leaven.run.inputs import Pixels, read_like
     from leaven.run.options import options_from
-    from leaven.run.recipe import recipe_options
+    from leaven.run.stages.recipe import recipe_options
     from leaven.study.auto import AUTO, fit_auto
     from leaven.train.plan import Plan
     from leaven.utils.main_process import is_main_process
@@ -144,7 +144,7 @@ def _stages(given: dict[str, Any]) -> tuple[Stage, ...]:
     if given["recipe"] is None:
         return ()
     from leaven.methods.registry import get, known
-    from leaven.run.recipe import read_recipe
+    from leaven.run.stages.recipe import read_recipe
 
     for name in ("init", "init_steps", "teacher"):
         if given[name] is not None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from leaven.errors import LeavenError
 
 if TYPE_CHECKING:
-    from leaven.run.inputs import Pixels
+    from leaven.labels.inputs import Pixels
 
 PATHS = ("data", "labels", "source", "test")
 FORM = ("size", "channels", "white", "strict", "unlabelled")
@@ -25,7 +25,7 @@ def inputs_of(given: dict[str, Any]) -> dict[str, Any]:
 
 def _meaning(given: dict[str, Any]) -> dict[str, str] | None:
     """What numbers of masks stand for: the source's, for a target is numbered after its source."""
-    from leaven.run.inputs import meaning
+    from leaven.labels.inputs import meaning
 
     data, labels = (given["data"], given["labels"]) if given["source"] is None else (given["source"], None)
     return meaning(data, labels, _pixels(given))
@@ -33,7 +33,7 @@ def _meaning(given: dict[str, Any]) -> dict[str, str] | None:
 
 def _pixels(given: dict[str, Any]) -> Pixels:
     """How masks are read; runs of before do not say."""
-    from leaven.run.inputs import Pixels
+    from leaven.labels.inputs import Pixels
 
     return Pixels(given.get("mask_values"), given.get("background"))
 
@@ -53,7 +53,7 @@ def read_pool(inputs: dict[str, Any]) -> Any:
 def pool_of(given: dict[str, Any]) -> tuple[Any, str]:
     """The pool to train on: one domain, or target and source together."""
     from leaven.data import LeavenWarning, adaptation, few_labels, match_classes
-    from leaven.run.inputs import Pixels, read_data
+    from leaven.labels.inputs import Pixels, read_data
 
     data, labels, per_class = given["data"], given["labels"], given["per_class"]
     form: dict[str, Any] = {name: given.get(name) for name in FORM}

@@ -35,7 +35,7 @@ def predict(
 ) -> None:
     """Class and confidence of every image, as a table; for models of pixels, masks as PNG files."""
     from leaven.run import folder
-    from leaven.run.model import load_model
+    from leaven.run.trained.model import load_model
     from leaven.utils.devices import best_device
     from leaven.utils.files import require_writable
     from leaven.utils.tables import require_table, write_table
@@ -91,7 +91,7 @@ def _is_source(names: Sequence[Path]) -> bool:
 def _unlabelled(names: Sequence[Path], model: Any, strict: bool) -> Any:
     """The pool to predict."""
     from leaven.data import read_files
-    from leaven.run.inputs import read_like
+    from leaven.labels.inputs import read_like
 
     if _is_source(names):
         return read_like(names[0], model.spec.shape, strict=strict, white=model.white)
@@ -108,8 +108,8 @@ def _predict_masks(model: Any, data: Sequence[Path], out: Path, strict: bool, as
     import numpy as np
 
     from leaven.data.readers.scan import on_disk
-    from leaven.run.inputs import image_folder
-    from leaven.run.mask_folder import write_masks
+    from leaven.labels.inputs import image_folder
+    from leaven.run.trained.mask_folder import write_masks
     from leaven.utils.files import require_writable
 
     if out.suffix or (out.exists() and (not out.is_dir() or any(out.iterdir()))):

@@ -38,10 +38,10 @@ def probe(
     from leaven.data import hold_out
     from leaven.data.names import listing
     from leaven.errors import LeavenError
+    from leaven.labels.inputs import marker, read_like
     from leaven.run import folder
-    from leaven.run.inputs import marker, read_like
-    from leaven.run.learnt import learnt
-    from leaven.run.model import load_model
+    from leaven.run.trained.learnt import learnt
+    from leaven.run.trained.model import load_model
     from leaven.study.probe import probe
 
     config, model = folder.read_config(run), load_model(run)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from leaven.data import Pool
     from leaven.query.registry import Strategy
-    from leaven.run.model import Model
+    from leaven.run.trained.model import Model
 
 COLUMNS = ("file", "label", "strategy", "predicted", "confidence")
 NEEDS = {
@@ -74,14 +74,14 @@ def query(
     import numpy as np
 
     from leaven.inference.predict import predict_acquisition, predict_with_features
+    from leaven.labels.inputs import marker, read_like
     from leaven.query.copies import content
     from leaven.query.predictions import PoolPredictions
     from leaven.query.registry import find, names
     from leaven.query.selection import select
     from leaven.run import folder
-    from leaven.run.inputs import marker, read_like
-    from leaven.run.model import load_model
-    from leaven.run.run import load_method
+    from leaven.run.trained.model import load_model
+    from leaven.run.trained.run import load_method
     from leaven.utils.devices import best_device
     from leaven.utils.files import require_writable
     from leaven.utils.tables import write_table
@@ -144,10 +144,10 @@ def query(
 
 def _voters(strategy: Strategy, run: Path, model: Model, committee: list[Path]) -> Callable[..., np.ndarray]:
     """Who votes: the committee, or dropout, or the run's snapshots; what they lack is found out before any decoding."""
+    from leaven.labels.inputs import read_like
     from leaven.nn.network import Network
     from leaven.query.votes import committee_votes, dropout_votes, load_snapshots, same_classes, snapshot_votes
-    from leaven.run.inputs import read_like
-    from leaven.run.model import load_model
+    from leaven.run.trained.model import load_model
     from leaven.utils.devices import best_device
 
     others = [load_model(where) for where in committee]

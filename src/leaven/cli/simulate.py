@@ -162,7 +162,7 @@ def _game(given: dict[str, Any], asked: RunOptions, hyperparameters: dict[str, s
 def _pools(given: dict[str, Any]) -> tuple[Pool, Pool]:
     """The pool to play on, with the source where there is one, and the held-out part."""
     from leaven.data import LeavenWarning, adaptation, hold_out, match_classes
-    from leaven.run.inputs import read_data, read_like
+    from leaven.labels.inputs import read_data, read_like
 
     form = {name: given[name] for name in ("size", "channels", "white", "strict", "unlabelled")}
     source = None if given["source"] is None else read_data(given["source"], **form)

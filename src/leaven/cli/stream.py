@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from leaven.data.readers.white import Span
     from leaven.query.stream import StreamQuery
-    from leaven.run.model import Model
+    from leaven.run.trained.model import Model
 
 
 def stream(
@@ -31,7 +31,7 @@ def stream(
 ) -> None:
     """Read names of image files from standard input, and print those to label, as they come."""
     from leaven.query.stream import StreamQuery
-    from leaven.run.model import load_model
+    from leaven.run.trained.model import load_model
     from leaven.utils.files import require_writable
 
     asker = StreamQuery(budget, score, limit=limit)

@@ -18,8 +18,8 @@ def telling(
     """
     from leaven.cli.inputs import read_pool
     from leaven.data.readers.white import UNKNOWN
-    from leaven.run.inputs import marker, read_like
-    from leaven.run.solved import solved
+    from leaven.labels.inputs import marker, read_like
+    from leaven.run.trained.support import solved
 
     if model.classes:
         if support is not None:

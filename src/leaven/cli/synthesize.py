@@ -28,7 +28,7 @@ def synthesize(
 
     from leaven.query.synthesis import generate
     from leaven.run import folder
-    from leaven.run.run import load_method
+    from leaven.run.trained.run import load_method
     from leaven.utils.devices import best_device
     from leaven.utils.files import require_writable
     from leaven.utils.tables import write_table

@@ -111,8 +111,8 @@ def _timed(
 
 def _study(run: Path, test: Path | None, strict: bool) -> WorthStudy:
     """Read again what the run was given, as it was given and with all labels, and what to judge by."""
+    from leaven.labels.inputs import marker, read_like
     from leaven.run import folder
-    from leaven.run.inputs import marker, read_like
     from leaven.study.worth import require_weighable, study_of
 
     config = folder.read_config(run)
@@ -135,7 +135,7 @@ def _study(run: Path, test: Path | None, strict: bool) -> WorthStudy:
 
 def _right(run: Path, study: WorthStudy) -> np.ndarray:
     """Which test items the run's own model gets right."""
-    from leaven.run.model import load_model
+    from leaven.run.trained.model import load_model
     from leaven.utils.devices import best_device
 
     found = load_model(run).evaluate(study.test, device=best_device())

@@ -80,7 +80,7 @@ class LeavenClassifier(ClassifierMixin, BaseEstimator):
     ----------
     classes_ : ndarray of shape (K,)
         The classes; the marker of unlabelled rows is not among them.
-    model_ : leaven.run.model.Model
+    model_ : leaven.run.trained.model.Model
         The trained network; ``model_.save(path)`` writes it for ``leaven.load``.
     evidence_ : leaven.study.evidence.Evidence
         With ``method="auto"``: what was tried, what was chosen, and why.

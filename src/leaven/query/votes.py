@@ -16,7 +16,7 @@ from leaven.inference.predict import pool_pass, predict, ready
 from leaven.nn.heads import DroppedLinear
 from leaven.nn.network import Network
 from leaven.run import folder
-from leaven.run.model import Model
+from leaven.run.trained.model import Model
 from leaven.train import checkpoint
 from leaven.utils.reading import PathLike
 

@@ -21,18 +21,17 @@ from leaven.nn.heads import find
 from leaven.nn.network import Network
 from leaven.run import folder, holdout
 from leaven.run.budget import Runs, foretold, require_budget, within_minutes
-from leaven.run.curve import Curve
-from leaven.run.figures import figures, trained_on
-from leaven.run.init_from import InitFrom, beside
-from leaven.run.limits import require_loggers
-from leaven.run.model import Model, compose
+from leaven.run.figures import Curve, figures, trained_on
 from leaven.run.opening import opening
 from leaven.run.options import Options
 from leaven.run.prepare import Prepared, encode_plain, prepare
 from leaven.run.resolve import ResolvedOptions, as_begun, configuration, resolve_options
-from leaven.run.stages import resolved_stages, train_stages, without_labels
+from leaven.run.stages.init_from import InitFrom, beside
+from leaven.run.stages.staged import resolved_stages, train_stages, without_labels
+from leaven.run.trained.model import Model, compose
 from leaven.train.engine import train
 from leaven.train.job import TrainJob
+from leaven.train.limits import require_loggers
 from leaven.train.pace import step_seconds
 from leaven.train.rehearse import rehearse
 from leaven.utils.devices import device_for

@@ -12,7 +12,7 @@ from leaven.train.plan import Plan
 if TYPE_CHECKING:  # the command line reads this module, and starts without torch
     from leaven.methods.base import Method
     from leaven.methods.stage import Stage
-    from leaven.run.init_from import InitFrom
+    from leaven.run.stages.init_from import InitFrom
 
 
 @documented

@@ -49,7 +49,7 @@ def prepare(
 ) -> Prepared:
     """Choose the views; where the backbone is frozen, compute (or find) the features.
 
-    ``augment`` says how strong views of images are drawn, see ``leaven.run.limits.augment_for``; ``backbone`` is a
+    ``augment`` says how strong views of images are drawn, see ``leaven.train.limits.augment_for``; ``backbone`` is a
     backbone of leaven's own to take in place of the pretrained one that ``spec`` names; ``plain``: nobody draws views,
     so each image passes a frozen backbone once.
     """

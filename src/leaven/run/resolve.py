@@ -24,11 +24,11 @@ from leaven.methods.tasks import CLASSIFICATION
 from leaven.nn.build import Spec, spec_for
 from leaven.nn.heads import find
 from leaven.run import folder, holdout
-from leaven.run.init_from import InitFrom
-from leaven.run.limits import augment_for, require_possible
 from leaven.run.options import Options
-from leaven.run.stages import require_teacher, staged
+from leaven.run.stages.init_from import InitFrom
+from leaven.run.stages.staged import require_teacher, staged
 from leaven.run.task import TASKS, Task, task_for
+from leaven.train.limits import augment_for, require_possible
 from leaven.train.plan import Plan
 from leaven.utils.reading import PathLike
 

@@ -16,9 +16,9 @@ from leaven.nn.build import build
 from leaven.nn.network import Network
 from leaven.run import folder
 from leaven.run.fit import fit
-from leaven.run.init_from import InitFrom
-from leaven.run.model import Model, load_model
 from leaven.run.options import Options
+from leaven.run.stages.init_from import InitFrom
+from leaven.run.trained.model import Model, load_model
 from leaven.utils.devices import best_device
 from leaven.utils.reading import PathLike
 

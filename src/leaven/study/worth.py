@@ -19,7 +19,7 @@ from leaven.run import folder, holdout
 from leaven.run.fit import fit, seconds_a_step
 from leaven.run.options import Options
 from leaven.run.resolve import fingerprint
-from leaven.run.stages import start_of
+from leaven.run.stages.staged import start_of
 from leaven.study.executor import Tell, logged, run_trials
 from leaven.study.trial import Record, Trial
 from leaven.utils.jsonl import Lines

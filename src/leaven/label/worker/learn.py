@@ -28,9 +28,9 @@ from leaven.query.selection import select
 from leaven.run import folder
 from leaven.run.budget import steps_within
 from leaven.run.fit import fit, seconds_a_step
-from leaven.run.init_from import InitFrom
-from leaven.run.model import Model, load_model
 from leaven.run.options import Options
+from leaven.run.stages.init_from import InitFrom
+from leaven.run.trained.model import Model, load_model
 from leaven.utils.devices import best_device
 from leaven.utils.files import whole
 

@@ -13,7 +13,7 @@ from leaven.data.readers.images import standardise
 from leaven.data.storage import bytes_each, let_go, parts, room
 from leaven.label.session.items import ItemIndex
 from leaven.label.session.settings import Settings
-from leaven.run.inputs import read_data
+from leaven.labels.inputs import read_data
 
 
 def read_pool(settings: Settings) -> Pool:

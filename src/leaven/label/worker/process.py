@@ -133,7 +133,7 @@ class Worker:
         """A run of `leaven fit`: its model is round 0, and suggests at once."""
         from leaven.label.session import rounds
         from leaven.label.worker.learn import finish
-        from leaven.run.model import load_model
+        from leaven.run.trained.model import load_model
 
         self.tell(ranking={"state": "running", "done": 0, "of": len(self.items)})
         model = load_model(rounds.adopt(self.run))

@@ -15,8 +15,8 @@ from leaven.methods.base import Method
 from leaven.methods.registry import known, names
 from leaven.methods.stage import Stage, used
 from leaven.run import folder
-from leaven.run.init_from import InitFrom
-from leaven.run.model import Model, load_model
+from leaven.run.stages.init_from import InitFrom
+from leaven.run.trained.model import Model, load_model
 
 if TYPE_CHECKING:
     from leaven.run.options import Options

@@ -8,8 +8,8 @@ import numpy as np
 
 from leaven.data import Pool
 from leaven.evaluation.classification import Evaluation
+from leaven.labels.inputs import image_folder
 from leaven.run import folder
-from leaven.run.inputs import image_folder
 from leaven.utils.reading import PathLike
 
 

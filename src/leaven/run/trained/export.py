@@ -12,7 +12,7 @@ import torch
 
 from leaven.errors import LeavenError
 from leaven.run.folder import MODEL
-from leaven.run.model import Model
+from leaven.run.trained.model import Model
 from leaven.utils.files import require_writable, whole
 from leaven.utils.reading import PathLike
 

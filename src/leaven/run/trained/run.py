@@ -11,12 +11,12 @@ import numpy as np
 
 from leaven.data import Pool
 from leaven.errors import LeavenError
+from leaven.labels.inputs import marker, read_like
 from leaven.methods.base import Method, RunInfo
 from leaven.methods.registry import known, resolve
 from leaven.nn.build import Spec, build
 from leaven.run import folder
-from leaven.run.inputs import marker, read_like
-from leaven.run.model import Model, load_model, require_size
+from leaven.run.trained.model import Model, load_model, require_size
 from leaven.train import checkpoint
 from leaven.utils.reading import PathLike
 

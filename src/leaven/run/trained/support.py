@@ -19,8 +19,8 @@ from leaven.methods.registry import known
 from leaven.nn.heads import class_means, set_to_means
 from leaven.nn.network import Network
 from leaven.run import folder
-from leaven.run.model import Model
-from leaven.run.run import load_method
+from leaven.run.trained.model import Model
+from leaven.run.trained.run import load_method
 from leaven.utils.reading import PathLike
 
 TEMPERATURE = 0.1  # of features that were not trained to lie near their class's mean, as ``nearest`` has it

@@ -12,7 +12,7 @@ from leaven.errors import LeavenError
 from leaven.methods.registry import known, resolve
 from leaven.methods.stage import Stage
 from leaven.run.options import OF_A_TRAINING, Options, options_from
-from leaven.run.stages import reference, require_order
+from leaven.run.stages.staged import reference, require_order
 from leaven.train.plan import Plan
 from leaven.utils.reading import PathLike, from_python, read_bytes
 

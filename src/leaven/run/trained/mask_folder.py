@@ -15,7 +15,7 @@ from leaven.data.readers.mask_values import FILE, write_names
 from leaven.data.readers.palette import save_mask
 from leaven.data.readers.white import White
 from leaven.evaluation.segmentation import predicted_masks
-from leaven.run.model import Model
+from leaven.run.trained.model import Model
 from leaven.utils.devices import best_device
 from leaven.utils.files import whole
 from leaven.utils.reading import PathLike

@@ -15,7 +15,7 @@ from leaven.errors import LeavenError
 from leaven.nn.build import Spec
 from leaven.nn.network import Network
 from leaven.nn.normalising import forget_domains, has_no_statistics
-from leaven.run.model import Model
+from leaven.run.trained.model import Model
 
 
 @dataclass(frozen=True)

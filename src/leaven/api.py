@@ -11,7 +11,7 @@ from leaven.methods.registry import get
 from leaven.run import folder
 from leaven.run.fit import fit as fit_pool
 from leaven.run.options import options_from
-from leaven.run.run import Run, load
+from leaven.run.trained.run import Run, load
 from leaven.utils.reading import PathLike
 
 
