@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from leaven.data import Pool, few_labels
+from leaven.data import Pool, adaptation, few_labels
 from leaven.run.fit import fit
 from leaven.run.options import Options
 from leaven.study import candidates, folds
@@ -109,6 +109,16 @@ def test_what_is_chosen_is_at_least_as_good_as_without_them():
         with_them.append(fitted[-1].evaluations["test"].accuracy().value)
         without.append(best[-1].evaluations["test"].accuracy().value)
     assert np.mean(with_them) > np.mean(without) + 0.02
+
+
+def test_of_two_domains_labels_of_both_are_learnt_from_and_the_targets_judged():
+    both = adaptation(table(60), table(12))
+    tried = (*closed_forms(both, Options()), SUPERVISED)
+    assert [one.name for one in tried[:-1]] == ALL
+    options = Options(plan=PLAN | {"steps": 1}, baseline=False)
+    evidence = fit_auto(both, None, options, candidates=tried, progress=False)[1]
+    assert [one.accuracy.n for one in evidence.tried] == [12] * 6
+    assert evidence.tried[0].accuracy.value > 0.9
 
 
 def test_by_default_they_stand_before_the_baseline():
