@@ -84,13 +84,16 @@ class Network(nn.Module):
         ------
         LeavenError : the backbone has none, as of feature vectors, or no such layer
         """
-        if layer is not None and (found := self.at_layer(x, layer, domain)).ndim == 4:
-            return found
-        if not hasattr(self.backbone, "feature_map"):
+        features = None
+        if layer is not None:
+            features = self.at_layer(x, layer, domain)
+        elif hasattr(self.backbone, "feature_map"):
+            with self.told(domain):
+                features = self.backbone.feature_map(self.normalised(x))  # type: ignore[operator]
+        if features is None or features.ndim != 4:
             kind = type(self.backbone).__name__
             raise LeavenError(f"The network {kind} has no maps of features; choose cnn, wrn-D-W or a timm model.")
-        with self.told(domain):
-            return self.backbone.feature_map(self.normalised(x))  # type: ignore[operator]
+        return features
 
     def features(self, x: Tensor, domain: Tensor | None = None, *, layer: str | None = None) -> Tensor:
         """Feature vectors ``(N, D)``, or maps of them ``(N, D, h, w)``, of a batch ``(N, C, ...)``.
