@@ -30,8 +30,9 @@ from leaven.data import Pool, adaptation, few_labels
 from leaven.data.readers.images import standardise
 from leaven.data.readers.mask_source import nearest
 from leaven.evaluation.intervals import mean_of_runs
-from leaven.run.fit import FitResult, fit
+from leaven.run.fit import fit
 from leaven.run.options import Options
+from leaven.run.training import FitResult
 
 CLASSES = (
     "sky",

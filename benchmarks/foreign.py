@@ -23,8 +23,9 @@ from leaven.data import Pool, few_labels, omniglot
 from leaven.evaluation.intervals import mean_of_runs
 from leaven.inference.predict import predict_with_features
 from leaven.methods.step import Survey
-from leaven.run.fit import FitResult, fit
+from leaven.run.fit import fit
 from leaven.run.options import Options
+from leaven.run.training import FitResult
 from leaven.train.outliers import belonging
 
 ITEMS = 4000  # of the pool; half of them are foreign where it is mixed

@@ -29,8 +29,9 @@ from leaven.label.session.settings import Settings
 from leaven.label.worker import learn
 from leaven.labels.event import Event
 from leaven.methods.registry import get, names
-from leaven.run.fit import FitResult, fit
+from leaven.run.fit import fit
 from leaven.run.options import Options
+from leaven.run.training import FitResult
 from leaven.study.auto import Candidate, fit_auto
 from leaven.study.round_log import RoundLog
 from leaven.study.simulate import Game, play

@@ -24,8 +24,9 @@ from leaven.evaluation.episodes import evaluate_episodes
 from leaven.methods.registry import get
 from leaven.methods.step import Episode
 from leaven.nn.network import Network
-from leaven.run.fit import FitResult, fit
+from leaven.run.fit import fit
 from leaven.run.options import Options
+from leaven.run.training import FitResult
 
 QUERIES = 15
 TRIAL = 20  # steps that the speed is taken from, after as many that are not counted

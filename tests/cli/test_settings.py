@@ -161,7 +161,7 @@ def test_who_stops_the_baseline_has_a_finished_run(leaven, place, tmp_path, monk
             raise KeyboardInterrupt
         return train(job)
 
-    monkeypatch.setattr("leaven.run.fit.train", stopped)
+    monkeypatch.setattr("leaven.run.training.train", stopped)
     cut = leaven(*words, "-o", out)
     assert (cut.code, labels) == (130, ["fixmatch", "baseline"])
     assert cut.err.splitlines()[-1] == (

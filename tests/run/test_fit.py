@@ -21,14 +21,14 @@ def pool():
     return Pool(items.astype(np.float32), np.where(np.arange(24) < 9, labels, -1), classes=("a", "b", "c"))
 
 
-@pytest.mark.parametrize("when", ["prepare", "_network"])
+@pytest.mark.parametrize("when", ["prepare", "untrained"])
 def test_what_fails_before_training_leaves_no_folder(pool, tmp_path, monkeypatch, when):
     """Weights that cannot be downloaded, say."""
 
     def fail(*_, **__):
         raise LeavenError("no network")
 
-    monkeypatch.setattr(f"leaven.run.fit.{when}", fail)
+    monkeypatch.setattr(f"leaven.run.training.{when}", fail)
     with pytest.raises(LeavenError, match="no network"):
         fit(pool, tmp_path / "run", Options(plan=PLAN), progress=False)
     assert not (tmp_path / "run").exists()

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from leaven.methods.base import Method
     from leaven.methods.stage import Stage
-    from leaven.run.fit import FitResult
+    from leaven.run.training import FitResult
 
 
 @takes(method={"help": "See `leaven methods`; its hyper-parameters are options. auto: by evidence."})

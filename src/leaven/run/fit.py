@@ -3,63 +3,29 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import numpy as np
-import torch
-from torch import nn
 
 from leaven.data import Pool
 from leaven.errors import LeavenError
 from leaven.methods.base import Method
 from leaven.methods.registry import get, name_of, resolve
-from leaven.nn.build import Spec, build
+from leaven.nn.build import build
 from leaven.nn.heads import find
-from leaven.nn.network import Network
 from leaven.run import folder, holdout
 from leaven.run.budget import Runs, foretold, require_budget, within_minutes
-from leaven.run.figures import Curve, figures, trained_on
+from leaven.run.figures import Curve, trained_on
 from leaven.run.opening import opening
 from leaven.run.options import Options
-from leaven.run.prepare import Prepared, encode_plain, prepare
 from leaven.run.resolve import ResolvedOptions, as_begun, configuration, resolve_options
-from leaven.run.stages.init_from import InitFrom, beside
 from leaven.run.stages.staged import resolved_stages, train_stages, without_labels
-from leaven.run.trained.model import Model, compose
-from leaven.train.engine import train
-from leaven.train.job import TrainJob
+from leaven.run.training import FitResult, Trainings
 from leaven.train.limits import require_loggers
 from leaven.train.pace import step_seconds
 from leaven.train.rehearse import rehearse
-from leaven.utils.devices import device_for
-from leaven.utils.files import save_whole
 from leaven.utils.main_process import is_main_process
 from leaven.utils.reading import PathLike
-
-
-@dataclass(frozen=True)
-class FitResult:
-    """A trained model, its predictions by split (``validation``, ``test``, ``unlabelled``), seconds of training.
-
-    ``labels`` is how many were learnt from, see ``leaven.run.figures.trained_on``; ``trained`` is the method itself, on
-    the CPU and in evaluation, its network that of ``model`` unless the backbone is frozen; ``snapshots`` are weights of
-    that network on the way (``Plan.snapshots``), where no run folder holds them.
-    """
-
-    method: str
-    model: Model
-    evaluations: dict[str, Any]
-    seconds: float
-    labels: dict[str, int] = field(default_factory=dict)
-    trained: Method | None = None
-    snapshots: list[dict[str, torch.Tensor]] = field(default_factory=list)
-
-    def figures(self) -> list[dict[str, Any]]:
-        """Its rows of ``result.json``."""
-        return figures(self.method, self.evaluations, self.labels, self.seconds)
 
 
 def fit(
@@ -129,26 +95,16 @@ def fit(
         folder.claim(writes, configured(chosen), resume=resume, overwrite=overwrite)
     models = train_stages(chosen, options, pool, run, resume=resume, loggers=loggers, progress=progress)
     asked = _runs(chosen, options, pool, run)
-    backbone = _backbone(chosen, models)
-    prepared = prepare(
-        chosen.spec,
-        pool,
-        chosen.flip,
-        chosen.plan,
-        augment=chosen.augment,
-        backbone=backbone,
-        plain=all(one.method.closed for one, _ in asked),
-        progress=progress,
-    )
-    seen = {split: _seen(chosen, part, backbone, progress) for split, part in parts.items()}
+    plain = all(one.method.closed for one, _ in asked)
+    trainings = Trainings(chosen, pool, parts, models, plain=plain, progress=progress)
     runs: Runs = []
     for one, where in asked:
         job = replace(
-            _job(one, prepared, backbone, models, progress),
+            trainings.job(one),
             folder=where,
             resume=resume,
             loggers=loggers,
-            probe=Curve(seen, where) if seen else None,
+            probe=Curve(trainings.taken, where) if parts else None,
             label=name_of(one.method) if one is chosen else folder.BASELINE,
         )
         rehearse(job)
@@ -170,9 +126,9 @@ def fit(
 
     fitted: list[FitResult] = []
     for one, job in runs:
-        fitted.insert(0, _train(job, one, pool, parts, seen, backbone, labels))
+        fitted.insert(0, trainings.train(one, job))
         if writes is not None and job.folder is not None:
-            _save(fitted[0], job.folder)
+            fitted[0].save(job.folder)
             _conclude(fitted, writes)
     return fitted
 
@@ -186,35 +142,8 @@ def seconds_a_step(pool: Pool, options: Options, *, progress: bool = True) -> fl
     """
     chosen = resolve_options(options, pool)
     models = train_stages(chosen, options, pool, None, progress=progress)
-    backbone = _backbone(chosen, models)
-    prepared = prepare(
-        chosen.spec,
-        pool,
-        chosen.flip,
-        chosen.plan,
-        augment=chosen.augment,
-        backbone=backbone,
-        plain=chosen.method.closed,
-        progress=progress,
-    )
-    return step_seconds(_job(chosen, prepared, backbone, models, progress))
-
-
-def _job(
-    chosen: ResolvedOptions,
-    prepared: Prepared,
-    backbone: nn.Module | None,
-    models: Mapping[str, Model],
-    progress: bool,
-) -> TrainJob:
-    method = _method(chosen, prepared, models)
-    teacher = None if chosen.teacher is None else beside(_trained(chosen.teacher, models), chosen.spec, backbone)
-    return TrainJob(method, prepared.pool, chosen.plan, prepared.views, teacher=teacher, progress=progress)
-
-
-def _trained(one: InitFrom, models: Mapping[str, Model]) -> InitFrom:
-    """With its model, once the stages are trained."""
-    return one if one.stage is None else replace(one, model=models[one.stage])
+    trainings = Trainings(chosen, pool, {}, models, plain=chosen.method.closed, progress=progress)
+    return step_seconds(trainings.job(chosen))
 
 
 def _nothing_to_say(method: type[Method]) -> str:
@@ -256,72 +185,6 @@ def _runs(
     return [(chosen, run), (baseline, run / folder.BASELINE if run else None)]
 
 
-def _backbone(chosen: ResolvedOptions, models: Mapping[str, Model]) -> nn.Module | None:
-    """The frozen backbone, where it is not the one that the network's name tells."""
-    if not chosen.spec.frozen:
-        return None
-    if chosen.start is None:
-        return None if chosen.spec.pretrained else _network(chosen.spec, chosen.plan.seed).backbone
-    return _trained(chosen.start, models).backbone()
-
-
-def _seen(chosen: ResolvedOptions, pool: Pool, backbone: nn.Module | None, progress: bool) -> Pool:
-    """A held-out pool as the trained network takes it: features where the backbone is frozen."""
-    if not chosen.spec.frozen:
-        return pool
-    return pool.with_items(encode_plain(chosen.spec, pool.items, chosen.plan, backbone=backbone, progress=progress))
-
-
-def _network(spec: Spec, seed: int) -> Network:
-    """The network to train: the same start for every method of a run."""
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        return build(spec)
-
-
-def _method(chosen: ResolvedOptions, prepared: Prepared, models: Mapping[str, Model]) -> Method:
-    """The method with its network; what is random in it follows the run's seed too."""
-    network = _network(replace(prepared.spec, head=chosen.spec.head), chosen.plan.seed)
-    if chosen.start is not None:
-        _trained(chosen.start, models).begin(network, frozen=chosen.spec.frozen)
-    with torch.random.fork_rng():
-        torch.manual_seed(chosen.plan.seed)
-        return chosen.method(network, **chosen.hyperparameters)
-
-
-def _train(
-    job: TrainJob,
-    chosen: ResolvedOptions,
-    pool: Pool,
-    held: dict[str, Pool],
-    seen: dict[str, Pool],
-    backbone: nn.Module | None,
-    labels: dict[str, int],
-) -> FitResult:
-    """Train, and look at every held-out item and at the unlabelled ones."""
-    trained, device = train(job), device_for(chosen.plan.accelerator)
-    network = job.method.network
-    evaluations = {}
-    if chosen.method.tells_classes():
-        rows = pool.rows("unlabelled")
-        parts = {split: (part, seen[split].items) for split, part in held.items()}
-        parts["unlabelled"] = (pool.subset(rows), _rows(job.pool.items, rows))
-        for split, (part, items) in parts.items():
-            if len(part):
-                evaluations[split] = chosen.task.evaluate(network, part, items, device=device)
-    network.to("cpu")
-    if chosen.spec.frozen:
-        network = compose(chosen.spec, network, backbone)
-    model = Model(network, chosen.spec, chosen.task.classes(pool), pool.white)
-    return FitResult(
-        name_of(chosen.method), model, evaluations, trained.seconds, labels, job.method.eval(), trained.snapshots
-    )
-
-
-def _rows(items: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    return items if len(rows) == len(items) else items[rows]
-
-
 def _conclude(fitted: list[FitResult], run: Path) -> None:
     """Figures and report of what is trained by now; those of `leaven evaluate` stay."""
     from leaven.report import write_report
@@ -331,9 +194,3 @@ def _conclude(fitted: list[FitResult], run: Path) -> None:
     evaluated = [row for row in folder.read_rows(run) if row["split"] not in ours]
     folder.write_json(run / folder.RESULT, rows + evaluated)
     write_report(run)
-
-
-def _save(fitted: FitResult, where: Path) -> None:
-    fitted.model.save(where / folder.MODEL)
-    for split, evaluation in fitted.evaluations.items():
-        save_whole(where / folder.EVALUATIONS / f"{split}.npz", evaluation.save)

@@ -17,12 +17,13 @@ from leaven.methods.registry import name_of
 from leaven.run import folder, holdout
 from leaven.run.budget import foretold_of_all, require_budget, steps_within, worth_saying
 from leaven.run.figures import trained_on
-from leaven.run.fit import FitResult, fit, seconds_a_step
+from leaven.run.fit import fit, seconds_a_step
 from leaven.run.opening import opening
 from leaven.run.options import Options
 from leaven.run.resolve import as_begun, configuration, resolve_options
 from leaven.run.stages.init_from import InitFrom
 from leaven.run.stages.staged import train_stages
+from leaven.run.training import FitResult
 from leaven.study.candidates import CANDIDATES, FALLBACK, Candidate, closed_forms
 from leaven.study.evidence import Evidence, judge, unseen
 from leaven.study.folds import CrossValidation, FoldLog, FoldTraining, assign, label_counts, sizes, unjudged

@@ -10,7 +10,7 @@ import numpy as np
 from leaven.study.trial import Record
 
 if TYPE_CHECKING:
-    from leaven.run.fit import FitResult
+    from leaven.run.training import FitResult
 
 
 class Criterion(Protocol):

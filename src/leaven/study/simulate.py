@@ -20,11 +20,12 @@ from leaven.query.predictions import PoolPredictions
 from leaven.query.registry import find, names
 from leaven.query.selection import select
 from leaven.query.votes import dropout_votes, snapshot_votes
-from leaven.run.fit import FitResult, fit
+from leaven.run.fit import fit
 from leaven.run.fit import seconds_a_step as measured
 from leaven.run.options import Options
 from leaven.run.prepare import encode_plain
 from leaven.run.resolve import resolve_options
+from leaven.run.training import FitResult
 from leaven.study.executor import InProcess
 from leaven.study.round_log import Line, RoundLog
 from leaven.study.trial import Record, Trial
