@@ -85,3 +85,20 @@ def test_the_page_of_strategies_has_them_all():
 
     page = (ROOT / "docs/active_learning.md").read_text()
     assert all(f"| `{name}` |" in page for name in strategies())
+
+
+def test_readme_lists_every_method():
+    from leaven.methods.registry import names
+
+    rows = [row for row in (ROOT / "README.md").read_text().splitlines() if row.startswith("| `")]
+    listed = {name for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+    assert set(names()) <= listed
+
+
+def test_the_recipe_of_the_docs_is_one(tmp_path):
+    from leaven.run.stages.recipe import read_recipe
+
+    [text] = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "stages.md").read_text(), re.S)
+    (tmp_path / "recipe.toml").write_text(text)
+    warm, own = read_recipe(tmp_path / "recipe.toml")
+    assert (warm.name, own.method, own.start_from) == ("warm-up", "adamatch", "warm-up")

@@ -19,7 +19,6 @@ NO_OPTIONS = {
     "stages": "--recipe",
     "momentum": "a plan's, by suite or Python",
     "nesterov": "likewise",
-    "schedule": "likewise",
     "final_lr": "likewise",
     "milestones": "likewise",
     "gamma": "likewise",

@@ -46,6 +46,7 @@ class Plan:
         "How the rate falls: cosine, poly, step, inverse, constant ({default}).",
         "See ``lr_at``.",
         SCHEDULES,
+        TRAINING,
     ] = "cosine"
     final_lr: Annotated[
         float,
