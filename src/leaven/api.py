@@ -10,6 +10,7 @@ from leaven.methods.base import Method
 from leaven.methods.registry import get
 from leaven.run import folder
 from leaven.run.fit import fit as fit_pool
+from leaven.run.fit import rows_of
 from leaven.run.options import options_from
 from leaven.run.trained.run import Run, load
 from leaven.utils.reading import PathLike
@@ -65,7 +66,7 @@ def fit(
     if out is not None and (Path(out) / folder.MODEL).exists():  # another process may write it
         run = load(out)
     else:
-        run = Run(fitted[-1].model, figures=[row for one in fitted for row in one.figures()])
+        run = Run(fitted[-1].model, figures=rows_of(fitted))
     if fitted[-1].trained is not None:
         run.method = fitted[-1].trained
     return run

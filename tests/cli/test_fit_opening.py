@@ -7,7 +7,7 @@ import pytest
 from helpers_cli import FAST, make_folder, write_csv
 
 from leaven.data import Pool
-from leaven.run.opening import opening
+from leaven.run.budget import opening
 from leaven.run.options import Options
 from leaven.run.resolve import as_begun, mirrors, resolve_options
 

@@ -79,7 +79,7 @@ def _fit(given: dict[str, Any], asked: RunOptions, hyperparameters: dict[str, st
     from leaven.cli import STOPPED
     from leaven.labels.inputs import Pixels, read_like
     from leaven.methods.registry import get, resolve
-    from leaven.run.fit import fit
+    from leaven.run.fit import fit, rows_of
     from leaven.run.folder import REPORT
     from leaven.run.options import options_from
     from leaven.run.stages.recipe import recipe_options
@@ -128,7 +128,7 @@ def _fit(given: dict[str, Any], asked: RunOptions, hyperparameters: dict[str, st
         print(f"leaven: stopped; {_left(out)}.", file=sys.stderr)
         return STOPPED
     if is_main_process():
-        rows = [row for one in fitted for row in one.figures()]
+        rows = rows_of(fitted)
         emit(
             rows,
             given["as_json"],
@@ -186,6 +186,7 @@ def _note(fitted: Sequence[FitResult], rows: list[dict[str, Any]], out: Path, ki
     """What a person should know that the figures do not say by themselves."""
     from leaven.evaluation.classification import Evaluation
     from leaven.report.words import not_learnt
+    from leaven.run.classical import BEST
 
     if kind.serves("representation"):
         return f"A backbone to start from: `leaven probe {out} DATA` says what it is worth, --init {out} uses it."
@@ -217,6 +218,10 @@ def _note(fitted: Sequence[FitResult], rows: list[dict[str, Any]], out: Path, ki
             f"The supervised baseline is ahead on {', '.join(behind)}: train longer, or use the model in "
             f"{out}/baseline."
         )
+    closed = {split: row["method"] for split, row in best.items() if row["method"].startswith(BEST)}
+    for split, name in closed.items():
+        form = name.removeprefix(BEST).strip(" ()")
+        said.append(f"On {split} a closed form on the same features is ahead, which takes seconds: --method {form}.")
     return _together(*said)
 
 

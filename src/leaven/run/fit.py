@@ -14,9 +14,9 @@ from leaven.methods.registry import get, name_of, resolve
 from leaven.nn.build import build
 from leaven.nn.heads import find
 from leaven.run import folder, holdout
-from leaven.run.budget import Runs, foretold, require_budget, within_minutes
+from leaven.run.budget import Runs, foretold, opening, require_budget, within_minutes
+from leaven.run.classical import beside
 from leaven.run.figures import Curve, trained_on
-from leaven.run.opening import opening
 from leaven.run.options import Options
 from leaven.run.resolve import ResolvedOptions, as_begun, configuration, resolve_options
 from leaven.run.stages.staged import resolved_stages, train_stages, without_labels
@@ -130,7 +130,17 @@ def fit(
         if writes is not None and job.folder is not None:
             fitted[0].save(job.folder)
             _conclude(fitted, writes)
+    if options.baseline and (rows := beside(trainings, chosen)):
+        fitted[-1] = replace(fitted[-1], beside=rows)
+        if writes is not None:
+            _conclude(fitted, writes)
     return fitted
+
+
+def rows_of(fitted: list[FitResult]) -> list[dict[str, Any]]:
+    """All figures of a run, its own last."""
+    *others, own = fitted
+    return [row for one in others for row in one.figures()] + own.beside + own.figures()
 
 
 def seconds_a_step(pool: Pool, options: Options, *, progress: bool = True) -> float:
@@ -189,7 +199,7 @@ def _conclude(fitted: list[FitResult], run: Path) -> None:
     """Figures and report of what is trained by now; those of `leaven evaluate` stay."""
     from leaven.report import write_report
 
-    rows = [row for one in fitted for row in one.figures()]
+    rows = rows_of(fitted)
     ours = {split for one in fitted for split in one.evaluations}
     evaluated = [row for row in folder.read_rows(run) if row["split"] not in ours]
     folder.write_json(run / folder.RESULT, rows + evaluated)

@@ -34,7 +34,8 @@ class FitResult:
 
     ``labels`` is how many were learnt from, see ``leaven.run.figures.trained_on``; ``trained`` is the method itself, on
     the CPU and in evaluation, its network that of ``model`` unless the backbone is frozen; ``snapshots`` are weights of
-    that network on the way (``Plan.snapshots``), where no run folder holds them.
+    that network on the way (``Plan.snapshots``), where no run folder holds them; ``beside`` are rows of closed forms on
+    the same features, see ``leaven.run.classical``.
     """
 
     method: str
@@ -44,6 +45,7 @@ class FitResult:
     labels: dict[str, int] = field(default_factory=dict)
     trained: Method | None = None
     snapshots: list[dict[str, torch.Tensor]] = field(default_factory=list)
+    beside: list[dict[str, Any]] = field(default_factory=list)
 
     def figures(self) -> list[dict[str, Any]]:
         """Its rows of ``result.json``."""

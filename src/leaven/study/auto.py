@@ -15,10 +15,9 @@ from leaven.errors import LeavenError
 from leaven.methods.base import Method
 from leaven.methods.registry import name_of
 from leaven.run import folder, holdout
-from leaven.run.budget import foretold_of_all, require_budget, steps_within, worth_saying
+from leaven.run.budget import foretold_of_all, opening, require_budget, steps_within, worth_saying
 from leaven.run.figures import trained_on
 from leaven.run.fit import fit, seconds_a_step
-from leaven.run.opening import opening
 from leaven.run.options import Options
 from leaven.run.resolve import as_begun, configuration, resolve_options
 from leaven.run.stages.init_from import InitFrom
