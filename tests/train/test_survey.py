@@ -1,15 +1,19 @@
 """When a method is shown the whole pool, and what it sees of it."""
 
+import copy
+from typing import ClassVar
+
 import numpy as np
 import pytest
 import torch
 from helpers_train import feature_pool, job, network
 from torch import Tensor
 
-from leaven.augment import FeatureViews
+from leaven.augment import FeatureViews, ImageViews
 from leaven.data import Pool
 from leaven.methods.base import Batch, Method, Stream, Survey
 from leaven.methods.losses import cross_entropy
+from leaven.nn.build import Spec, build
 from leaven.train.engine import train
 
 
@@ -134,3 +138,38 @@ def test_what_a_survey_draws_does_not_change_what_a_step_sees():
         found.append(method.network.state_dict())
     for name, value in found[0].items():
         assert torch.equal(found[1][name], value), name
+
+
+class Prototypes(Method):
+    """Sums up, pixel by pixel, the features of what the network takes for each class."""
+
+    tasks = ("classification", "segmentation")
+    streams: ClassVar = {"labelled": Stream("labelled")}
+
+    def survey(self, survey: Survey) -> None:
+        assert len(survey.probabilities) == len(survey.features) == 0  # maps are not kept whole
+        self.rows, self.sums = [], 0
+        for rows, features, probabilities in survey.batches():
+            self.rows += range(rows.start, rows.stop)
+            self.sums = self.sums + torch.einsum("bkhw,bdhw->kd", probabilities, features)
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        drawn = batch["labelled"]
+        return {"labelled": cross_entropy(self.network(drawn.weak).float(), drawn.labels)}
+
+
+def test_of_pixels_the_pool_passes_by():
+    """A pool with masks is seen batch by batch, at the places that the last layer sees."""
+    rng = np.random.default_rng(0)
+    masks = rng.integers(0, 2, (10, 16, 20)).astype(np.uint8)
+    pool = Pool((120 * masks)[..., None], np.where(np.arange(10) < 6, 0, -1), classes=("a", "b"), masks=masks)
+    method = Prototypes(build(Spec("deeplab", (16, 20, 1), 2, (0.2,), (0.3,))))
+    network = copy.deepcopy(method.network).eval()  # as it is at the first step
+    method.surveys = 1
+    train(job(method, pool, steps=3, views=ImageViews(flip=False)))
+    assert method.rows == list(range(10))
+    with torch.no_grad():
+        features = network.features(torch.from_numpy(pool.items).permute(0, 3, 1, 2) / 255)
+        probabilities = network.head(features).softmax(1)
+    expected = (probabilities.flatten(2) @ features.flatten(2).transpose(1, 2)).sum(0)
+    torch.testing.assert_close(method.sums, expected, rtol=1e-3, atol=1e-3)

@@ -116,17 +116,36 @@ def predict_with_features(
     scores whole items.
     """
 
+    probabilities, features = np.zeros((0, 0), np.float32), np.zeros((0, 0), np.float32)
+    passes = features_and_probabilities(network, items, batch_size=batch_size, precision=precision, device=device)
+    for rows, *parts in passes:
+        if not rows.start:
+            features, probabilities = (room((len(items), y.shape[1]), np.dtype(np.float32)) for y in parts)
+        features[rows], probabilities[rows] = (y.numpy() for y in parts)
+    return probabilities, features
+
+
+def features_and_probabilities(
+    network: nn.Module,
+    items: np.ndarray,
+    *,
+    batch_size: int | None = None,
+    precision: str = "32-true",
+    device: str | None = None,
+) -> Iterator[tuple[slice, Tensor, Tensor]]:
+    """The same, streamed: rows, features and probabilities of a batch after the other, on the CPU, float32.
+
+    Of a network that scores pixels they are maps, ``(B, D, h, w)`` and ``(B, K, h, w)``, of the places that the last
+    layer sees. Parameters as for ``predict``.
+    """
+
     def look(x: Tensor) -> tuple[Tensor, Tensor]:
-        seen, scores = _last(network, x)
-        return scores.float().softmax(1).cpu(), seen.float().cpu()
+        features, scores = _last(network, x)
+        return features.float().cpu(), scores.float().softmax(1).cpu()
 
     where = ready(network, device)
-    probabilities, features = np.zeros((0, 0), np.float32), np.zeros((0, 0), np.float32)
-    for rows, found in pool_pass(look, items, where, batch_size, precision):
-        if not rows.start:
-            probabilities, features = (room((len(items), y.shape[1]), np.dtype(np.float32)) for y in found)
-        probabilities[rows], features[rows] = (y.numpy() for y in found)
-    return probabilities, features
+    for rows, (features, probabilities) in pool_pass(look, items, where, batch_size, precision):
+        yield rows, features, probabilities
 
 
 def predict_acquisition(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -222,11 +222,14 @@ class Survey:
 
     Parameters
     ----------
-    probabilities : float32 ``(N, K)``
-    features : float32 ``(N, D)``, what the last layer sees
+    probabilities : float32 ``(N, K)``; of a pool with masks ``(0, K)``, for maps are not kept whole: see ``batches``
+    features : float32 ``(N, D)``, what the last layer sees; of a pool with masks ``(0, 0)``
     labels : int64 ``(N,)``, -1 where no label was given
+    batches : starts a pass over the pool, in its order: rows, features ``(B, D)`` or maps of them ``(B, D, h, w)`` as
+        the last layer sees them, and probabilities ``(B, K)`` or ``(B, K, h, w)`` of the same places, on the CPU
     """
 
     probabilities: np.ndarray
     features: np.ndarray
     labels: np.ndarray
+    batches: Callable[[], Iterator[tuple[slice, Tensor, Tensor]]] = lambda: iter(())

@@ -6,8 +6,7 @@ import time
 
 import torch
 
-from leaven.inference.predict import predict_with_features
-from leaven.methods.step import Survey
+from leaven.inference.survey import survey_of
 from leaven.train.job import TrainJob, TrainResult
 
 
@@ -21,7 +20,6 @@ def solve(job: TrainJob) -> TrainResult:
     with torch.random.fork_rng():
         torch.manual_seed(job.plan.seed)
         method.setup(job.setup())
-        probabilities, features = predict_with_features(method.network, pool.items)
-        method.survey(Survey(probabilities, features, pool.labels))
+        method.survey(survey_of(method.network, pool))
     weights = {name: tensor.cpu().clone() for name, tensor in method.network.state_dict().items()}
     return TrainResult(weights, 0, time.perf_counter() - started)

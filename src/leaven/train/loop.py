@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from leaven.errors import LeavenError
-from leaven.inference.predict import predict_with_features
-from leaven.methods.base import Batch, Survey
+from leaven.inference.survey import survey_of
+from leaven.methods.base import Batch
 from leaven.nn.normalising import set_momentum
 from leaven.train import checkpoint
 from leaven.train.averages import Averages
@@ -118,7 +118,7 @@ class Loop:
         if not due:
             return
         seed_step(self.plan.seed, step, 0)  # the same in all processes, for what a method draws anew
-        survey = Survey(*predict_with_features(self.ema.network, pool.items), pool.labels)
+        survey = survey_of(self.ema.network, pool)
         if "method" in due:
             method.survey(survey)
             self._forget()
