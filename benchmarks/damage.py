@@ -22,7 +22,12 @@ def damage(path: Path, twin: Path | None, rng: np.random.Generator) -> str:
 
     Parameters
     ----------
-    twin : the same file of another run
+    path : Path
+        The file.
+    twin : Path or None
+        The same file of another run.
+    rng : numpy.random.Generator
+        What chooses the way, and where.
     """
     ways = {name: way for name, way in WAYS.items() if name not in STRUCTURED or path.suffix in STRUCTURED[name]}
     if twin is not None:

@@ -40,10 +40,12 @@ Words = Sequence[object]
 class Scene:
     """A folder with files to damage.
 
-    Parameters
+    Attributes
     ----------
-    name : of the folder
-    commands : glob of files → command lines that read them, ``RUN`` and ``OUT`` for the places
+    name : str
+        Name of the folder.
+    commands : dict of str to tuple of sequence
+        Glob of files → command lines that read them, ``RUN`` and ``OUT`` for the places.
     """
 
     name: str
@@ -364,8 +366,16 @@ def fuzz(root: Path, files: int, seed: int = 0, only: Sequence[str] = (), limit:
 
     Parameters
     ----------
-    root : where ``make`` made the folders
-    only : names of scenes; by default all
+    root : Path
+        Where ``make`` made the folders.
+    files : int
+        How many.
+    seed : int, optional
+        Seed of the damages.
+    only : sequence of str, optional
+        Names of scenes; by default all.
+    limit : float, optional
+        Seconds that a command may take.
     """
     todo = []
     for scene in scenes(root):

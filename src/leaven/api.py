@@ -37,15 +37,15 @@ def fit(
     method : str or class, optional
         A name of ``leaven.methods.list()``, ``module:Class``, or a subclass of `leaven.Method`; by default AdaMatch
         where there is a source, else FixMatch.
-    out : path, optional
+    out : path-like, optional
         Run folder to write; nothing is written without.
     test : Pool, optional
         Labelled items to report on; they choose nothing.
-    baseline : bool
+    baseline : bool, optional
         Train the supervised baseline after it.
-    overwrite, resume : bool
+    overwrite, resume : bool, optional
         Start anew where a run is, or go on with it.
-    progress : bool
+    progress : bool, optional
         Show a bar.
     **given
         Fields of `leaven.Options` and `leaven.Plan` (``network="wrn-28-2"``, ``minutes=5``, ``steps=500``, ...) and
@@ -58,7 +58,8 @@ def fit(
 
     Raises
     ------
-    LeavenError : an unknown name, a value out of range, labels that do not suffice, or a folder that cannot be written
+    LeavenError
+        A name is unknown, a value is out of range, labels do not suffice, or the folder cannot be written.
     """
     kind = get(method) if isinstance(method, str) else method
     options = options_from(kind, given, baseline=baseline)

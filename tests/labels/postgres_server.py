@@ -33,8 +33,10 @@ class Server:
 
     Parameters
     ----------
-    folder : of its own
-    settings : such as ``fsync=off``
+    folder : Path
+        A folder of its own.
+    settings : sequence of str, optional
+        Settings such as ``fsync=off``.
     """
 
     def __init__(self, folder: Path, settings: Sequence[str] = ()):
@@ -91,8 +93,10 @@ def running(*settings: str, folder: Path | None = None) -> Iterator[Server]:
 
     Parameters
     ----------
-    settings : such as ``fsync=off``
-    folder : where its temporary folder is made; others than we must be able to enter it
+    *settings : str
+        Settings such as ``fsync=off``.
+    folder : Path, optional
+        Where its temporary folder is made; others than we must be able to enter it.
 
     Raises
     ------

@@ -22,7 +22,7 @@ REACH = 4  # pixels to each side: two of the largest deviations
 class Recoloured(Drawn):
     """All that was drawn for a batch.
 
-    Parameters
+    Attributes
     ----------
     shift : Shift
         The weak flip and shift that comes first.

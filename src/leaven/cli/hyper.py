@@ -93,13 +93,17 @@ def hyperparameters(
 
     Parameters
     ----------
-    words : options that are not the command's own, each with the word after it
-    truths : whether each hyper-parameter is true or false, by name
-    known : the command's own options
+    words : sequence of str
+        Options that are not the command's own, each with the word after it.
+    truths : mapping of str to bool
+        Whether each hyper-parameter is true or false, by name.
+    known : collection of str
+        The command's own options.
 
     Raises
     ------
-    LeavenError : a name is neither a hyper-parameter nor an option; the nearest is suggested
+    LeavenError
+        A name is neither a hyper-parameter nor an option; the nearest is suggested.
     """
     found: dict[str, str] = {}
     rest: list[str] = []

@@ -43,7 +43,8 @@ def read_pool(inputs: dict[str, Any]) -> Any:
 
     Raises
     ------
-    LeavenError : it cannot be read there
+    LeavenError
+        It cannot be read there.
     """
     from leaven.labels.location import place
 

@@ -39,7 +39,7 @@ def takes(*names: str, unset: bool = False, **told: dict[str, Any]) -> Callable[
     ----------
     *names : str
         Which ones; all where none is named.
-    unset : bool
+    unset : bool, optional
         An option that was not given is ``None``, even where there is a default.
     **told : dict
         What this command says otherwise of an option, by name: arguments of ``typer.Option``.

@@ -23,11 +23,11 @@ from .storage import cache_folder
 class Images(NamedTuple):
     """Decoded images.
 
-    Parameters
+    Attributes
     ----------
-    items : numpy.memmap, read-only
-        uint8 ``(kept, H, W, C)``.
-    kept : numpy.ndarray of int64
+    items : numpy.memmap of uint8, shape (kept, H, W, C)
+        The images, read-only.
+    kept : ndarray of int64
         Numbers of the images that could be read.
     white : White
         That images which are not of 8 bits were divided by, or would be.
@@ -71,13 +71,21 @@ def cached_images(
         Name of every image, for messages.
     open_image : callable
         Number of an image → opened `PIL.Image.Image`. Called from several threads.
-    size, channels, strict, cache, progress
+    size : (int, int)
+        Height and width in pixels.
+    channels : {1, 3}
+        Grey or RGB.
+    strict : bool
+        As for `read_folder`.
+    cache : path-like
+        As for `read_folder`.
+    progress : bool
         As for `read_folder`.
     where : str
         Where the images come from, for messages.
     convert : callable, optional
         Opened image, (height, width) and channels → pixels; ``key`` must tell it too.
-    white : White
+    white : White, optional
         As for `leaven.data.readers.decode.decode`. Images of 8 bits have one entry, whatever it is.
 
     Raises

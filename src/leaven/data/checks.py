@@ -71,7 +71,7 @@ def match_classes(pool: Pool, classes: Sequence[str], where: str = "the test dat
         For instance a test pool; classes that no item of it carries are left aside.
     classes : sequence of str
         The classes of training, in their order.
-    where : str
+    where : str, optional
         What the pool is, for the message.
 
     Raises

@@ -46,12 +46,15 @@ def decoding(image: Image, whole: tuple[int, int] | None = None) -> Iterator[Non
 
     Parameters
     ----------
-    image : as it is to be loaded
-    whole : width and height of what the file has, where a draft of it is loaded
+    image : Image
+        The image, as it is to be loaded.
+    whole : (int, int), optional
+        Width and height of what the file has, where a draft of it is loaded.
 
     Raises
     ------
-    ValueError : it has more than `MOST`
+    ValueError
+        It has more pixels than `MOST`.
     """
     width, height = image.size
     if width * height > MOST:

@@ -67,13 +67,15 @@ def number(
         The classes to number after; by default those that occur, in natural order.
     where : str
         Where the names stand, for the message.
-    unlabelled : default=-1
+    unlabelled : object, default=-1
         What stands for no class, see `leaven.data.unlabelled.is_unlabelled`.
 
     Returns
     -------
-    labels : numpy.ndarray of int64, shape (N,)
+    labels : ndarray of int64, shape (N,)
+        Number of each item's class, -1 where it has none.
     classes : tuple of str
+        Names of the classes.
 
     Raises
     ------

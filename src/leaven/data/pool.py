@@ -24,21 +24,21 @@ ROLES = ("labelled", "unlabelled", "hidden", "source", "target_labelled", "any")
 class Pool:
     """Items, what is known of their labels, and where they come from; row *i* of every column is item *i*.
 
-    Parameters
+    Attributes
     ----------
-    items : numpy.ndarray
-        uint8 ``(N, H, W, C)`` images with C = 1 or 3, in memory or memory-mapped; or float32 ``(N, D)``
-        feature vectors (float64 where float32 would lose what tells them apart, such as time stamps); or float32
+    items : ndarray
+        Images, uint8 ``(N, H, W, C)`` with C = 1 or 3, in memory or memory-mapped; or feature vectors, float32
+        ``(N, D)`` (float64 where float32 would lose what tells them apart, such as time stamps); or float32
         ``(N, V, D)``: V cached views of each item (view 0 is the plain one).
-    labels : numpy.ndarray of int64, shape (N,), optional
+    labels : ndarray of int64, shape (N,), optional
         ``-1`` unknown; label *k* is ``classes[k]``. All unknown where left out.
-    ids : numpy.ndarray of str, shape (N,), optional
+    ids : ndarray of str, shape (N,), optional
         Fixed names, kept in NFC: the path relative to the folder, or the row number (the default).
-    domain : numpy.ndarray of int64, shape (N,), optional
+    domain : ndarray of int64, shape (N,), optional
         Positive source, negative target (as skada has it); all ``-1`` where there is one domain.
     classes : tuple of str
         Names of the classes, kept in NFC; may be empty where no label is known.
-    masks : numpy.ndarray of uint8, shape (N, H, W), optional
+    masks : ndarray of uint8, shape (N, H, W), optional
         The class of every pixel, `NO_CLASS` (255) where it does not count. A pool with masks is dense: its classes
         are those of pixels, and ``labels`` only say whether a mask is known (0) or not to be looked at (-1).
     white : White

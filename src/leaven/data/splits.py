@@ -23,7 +23,7 @@ def few_labels(pool: Pool, per_class: int, seed: int = 0) -> Pool:
         To keep a source domain's labels, hide the target's before joining the two with `adaptation`.
     per_class : int
         Labels to keep in every class, at least 1; of a dense pool, masks to keep in all.
-    seed : int
+    seed : int, optional
         Seed of the draw.
 
     Raises
@@ -59,15 +59,17 @@ def hold_out(pool: Pool, fraction: float, seed: int = 0, least: int = 2) -> tupl
         At least two labelled items of some class.
     fraction : float
         Share of the labelled items to hold out, between 0 and 1.
-    seed : int
+    seed : int, optional
         Seed of the draw.
-    least : int
+    least : int, optional
         Labels that a class has at least if it spares some, 2 or more.
 
     Returns
     -------
-    rest, held : Pool
-        ``held`` holds labelled items only. Both are copies, above 1 GiB memory-mapped.
+    rest : Pool
+        The others; a copy, above 1 GiB memory-mapped.
+    held : Pool
+        The labelled items that are held out; likewise.
 
     Raises
     ------

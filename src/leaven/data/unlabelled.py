@@ -28,9 +28,10 @@ def is_unlabelled(value: Any, marker: Any = STANDARD, classes: Collection[str] |
 
     Parameters
     ----------
-    value : text, bytes, a number, None, ...
-        Spaces around a text do not count; nor do capitals in "unlabelled" and "unlabeled".
-    marker : default=-1
+    value : object
+        A text, bytes, a number, None, ...; spaces around a text do not count, nor do capitals in "unlabelled" and
+        "unlabeled".
+    marker : object, default=-1
         What stands for no label beside what is missing: -1, all of `MARKERS`; another value or a collection of values,
         these alone; None or "", nothing.
     classes : collection of str, optional

@@ -45,9 +45,11 @@ class LeavenClassifier(ClassifierMixin, BaseEstimator):
     network : str, default="auto"
         ``auto``: a perceptron of two layers for features, a small CNN for images up to 32 pixels, a frozen
         pretrained encoder for larger ones. Or ``linear``, ``mlp``, ``cnn``, ``wrn-28-2``, a timm model.
-    pretrained, frozen, resolution : default=None
+    pretrained, frozen : bool, default=None
         Of a timm network, see ``leaven.run.options.Options``.
-    init : path or str, default=None
+    resolution : int, default=None
+        Of a timm network, see ``leaven.run.options.Options``.
+    init : path-like, default=None
         Where the backbone starts: the folder of a run, or ``"moco"`` or ``"rotation"``, which then learns from all
         rows first.
     steps : int, default=500
@@ -64,11 +66,11 @@ class LeavenClassifier(ClassifierMixin, BaseEstimator):
         Other fields of ``leaven.train.plan.Plan``: ``optimizer``, ``weight_decay``, ``accelerator``, ... A search
         reaches each as ``plan__weight_decay``.
     flip : bool, default=None
-        Whether a mirrored image is of the same class; None: unless all classes are numbers or single letters,
-        as those of written signs are. (So give True where numbers stand for kinds of things.)
+        Whether a mirrored image is of the same class; None: unless all classes are numbers or single letters, as those
+        of written signs are: so give True where numbers stand for kinds of things.
     augment : str, default=None
         How strong views of images are drawn, ``"randaugment"`` or ``"ctaugment"``; None: as the method has it.
-    unlabelled : default=-1
+    unlabelled : object, default=-1
         The value of ``y`` that marks unlabelled rows; -1 stands for the whole list. With another value, or None, -1 and
         words such as "None" can be classes, and beside that value only None, NaN, NA and empty text are unlabelled.
     random_state : int, RandomState instance or None, default=None
@@ -88,7 +90,8 @@ class LeavenClassifier(ClassifierMixin, BaseEstimator):
         Columns of ``X``; for images the numbers in one.
     feature_names_in_ : ndarray of str
         Columns' names, where ``X`` was a table with names.
-    image_shape_ : tuple (height, width, channels), or None for features
+    image_shape_ : (int, int, int) or None
+        Height, width and channels of images; None for features.
 
     Examples
     --------
@@ -159,13 +162,16 @@ class LeavenClassifier(ClassifierMixin, BaseEstimator):
 
         Returns
         -------
-        self
+        LeavenClassifier
+            This estimator, fitted.
 
         Raises
         ------
-        LeavenError : (a ``ValueError``) an unknown method, hyper-parameter or network, labels of fewer than two
-            classes, a value out of range, or a loss that became NaN
-        KeyboardInterrupt : Ctrl-C; as after every error, the estimator is what it was before
+        LeavenError
+            An unknown method, hyper-parameter or network, labels of fewer than two classes, a value out of range, or a
+            loss that became NaN. It is a ``ValueError``.
+        KeyboardInterrupt
+            Ctrl-C; as after every error, the estimator is what it was before.
         """
         before = dict(vars(self))
         try:
@@ -212,7 +218,8 @@ class LeavenClassifier(ClassifierMixin, BaseEstimator):
 
         Raises
         ------
-        LeavenError : no row is labelled
+        LeavenError
+            No row is labelled.
         """
         predicted = self.predict(X)
         y, known = labelled(y, self.unlabelled)

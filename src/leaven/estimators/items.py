@@ -20,7 +20,8 @@ def validate_items(estimator: LeavenClassifier, X: Any, *, reset: bool) -> np.nd
 
     Raises
     ------
-    LeavenError, ValueError : ``X`` is neither features nor images, or of another form than was trained on
+    LeavenError, ValueError
+        ``X`` is neither features nor images, or of another form than was trained on.
     """
     shape = np.shape(X) if isinstance(X, list | tuple) else getattr(X, "shape", ())
     if len(shape) < 3:

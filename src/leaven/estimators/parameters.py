@@ -27,7 +27,8 @@ def options_of(estimator: LeavenClassifier, images: bool) -> Options:
 
     Raises
     ------
-    LeavenError : a parameter is of another type, or the method is none that learns classes
+    LeavenError
+        A parameter is of another type, or the method is none that learns classes.
     """
     for name, kind in (("steps", Integral), ("batch_size", Integral), ("lr", Real), ("minutes", Real)):
         value = getattr(estimator, name)

@@ -21,17 +21,22 @@ def labelled(y: Any, marker: Any = -1) -> tuple[np.ndarray, np.ndarray]:
 
     Parameters
     ----------
-    y : array-like of shape (N,); a column ``(N, 1)`` is taken with a warning
-    marker : what stands for "unlabelled" beside what is missing, see ``leaven.data.unlabelled.is_unlabelled``
+    y : array-like of shape (N,)
+        Classes of the rows; a column ``(N, 1)`` is taken with a warning.
+    marker : object, optional
+        What stands for "unlabelled" beside what is missing, see ``leaven.data.unlabelled.is_unlabelled``.
 
     Returns
     -------
-    y : array of shape (N,), of the type that was given; text in NFC, without spaces around it
-    known : bool ``(N,)``
+    y : array of shape (N,)
+        Of the type that was given; text in NFC, without spaces around it.
+    known : ndarray of bool, shape (N,)
+        Which rows are labelled.
 
     Raises
     ------
-    LeavenError, ValueError : ``y`` is missing, or has another shape
+    LeavenError or ValueError
+        ``y`` is missing, or has another shape.
     """
     if y is None:
         raise LeavenError(
@@ -55,7 +60,8 @@ def classes_of(known: np.ndarray, marker: Any = -1) -> tuple[np.ndarray, np.ndar
 
     Raises
     ------
-    LeavenError, ValueError : there is no label, they name one class only, or they are no classes
+    LeavenError or ValueError
+        There is no label, they name one class only, or they are no classes.
     """
     if not len(known):
         raise LeavenError(f"No row of y is labelled ({_marked(marker)}); give some labels of each of two classes.")
@@ -78,7 +84,8 @@ def domains(sample_domain: Any, count: int) -> np.ndarray | None:
 
     Raises
     ------
-    LeavenError : another length or type, a domain 0, or no row of the target
+    LeavenError
+        There is another length or type, a domain 0, or no row of the target.
     """
     if sample_domain is None:
         return None

@@ -21,13 +21,20 @@ PICTURES = 24  # thumbnails kept for each of the two grids of the report
 class Evaluation:
     """Predictions for one set of items.
 
-    Parameters
+    Attributes
     ----------
-    probabilities : float32 ``(N, K)``
-    labels : int64 ``(N,)``, ``-1`` unknown
-    ids : str ``(N,)``
-    classes : names of the K classes
-    picture_rows, pictures : rows ``(P,)`` and their thumbnails, uint8 ``(P, H, W, C)``; none for feature vectors
+    probabilities : ndarray of float32, shape (N, K)
+        Class probabilities.
+    labels : ndarray of int64, shape (N,)
+        Number of each item's class, ``-1`` unknown.
+    ids : ndarray of str, shape (N,)
+        Names of the items.
+    classes : tuple of str
+        Names of the K classes.
+    picture_rows : ndarray of int64, shape (P,)
+        Rows whose thumbnails are shown; none for feature vectors.
+    pictures : ndarray of uint8, shape (P, H, W, C)
+        Their thumbnails.
     """
 
     probabilities: np.ndarray
@@ -121,7 +128,8 @@ class Evaluation:
 
         Raises
         ------
-        LeavenError : the file is damaged, or holds something else
+        LeavenError
+            The file is damaged, or holds something else.
         """
         z = read_archive(path, cls.__dataclass_fields__, AGAIN)
         n, k, shown = len(z["labels"]), len(z["classes"]), len(z["picture_rows"])

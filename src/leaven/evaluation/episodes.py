@@ -36,16 +36,27 @@ def evaluate_episodes(
 
     Parameters
     ----------
-    method : a trained one; it is put into evaluation mode
-    pool : labelled items of classes that were not trained on
-    episode : ways, shots and queries of a task
-    count, seed : how many tasks, and the seed that they are drawn with: every method is given the same
-    device : where to compute; by default where the method is
+    method : Method
+        A trained method; it is put into evaluation mode.
+    pool : Pool
+        Labelled items of classes that were not trained on.
+    episode : Episode
+        Ways, shots and queries of a task.
+    count : int, optional
+        How many tasks.
+    seed : int, optional
+        What they are drawn with: every method is given the same.
+    device : str, optional
+        Where to compute; by default where the method is.
+    progress : bool, optional
+        Show a progress bar on a terminal.
 
     Raises
     ------
-    LeavenError : the pool has too few classes with enough items, or the method cannot solve such tasks
-    ValueError : ``count`` is under two
+    LeavenError
+        The pool has too few classes with enough items, or the method cannot solve such tasks.
+    ValueError
+        ``count`` is under two.
     """
     sampler = EpisodeSampler(pool.labels, pool.rows("labelled"), episode, 1, seed, 0)
     where = torch.device(device) if device else next(method.parameters()).device

@@ -40,7 +40,8 @@ def student(values: Sequence[float]) -> tuple[float, float]:
 
     Raises
     ------
-    ValueError : fewer than two runs; one run says nothing about the spread of runs
+    ValueError
+        There are fewer than two runs; one says nothing about the spread of runs.
     """
     from scipy.stats import t
 
@@ -55,7 +56,8 @@ def mean_of_runs(values: Sequence[float]) -> Interval:
 
     Raises
     ------
-    ValueError : fewer than two runs
+    ValueError
+        There are fewer than two runs.
     """
     mean, half = student(values)
     return Interval(mean, max(0.0, mean - half), min(1.0, mean + half), len(values))

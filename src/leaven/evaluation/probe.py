@@ -35,7 +35,8 @@ def features(
 
     Raises
     ------
-    LeavenError : the network has no such layer
+    LeavenError
+        The network has no such layer.
     """
     where = ready(network, device)
 

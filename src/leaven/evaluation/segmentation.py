@@ -34,16 +34,23 @@ class DenseEvaluation:
     Intervals are of the bootstrap over images, percentiles of 1,000 resamples from a fixed seed: the pixels of one
     image are not independent of each other, images are.
 
-    Parameters
+    Attributes
     ----------
-    counts : int64 ``(N, K, K)``, of each image: row the mask's class, column the prediction; pixels that do not count
-        are left out, and all of an image without a mask
-    known : bool ``(N,)``, which images have a mask
-    ids : str ``(N,)``
-    classes : names of the K classes
-    picture_rows : rows ``(P,)`` of the images that are shown
-    pictures, predicted, truth : those images, uint8 ``(P, h, w, C)``, and their classes, uint8 ``(P, h, w)``,
-        `NO_CLASS` where the truth is not known
+    counts : ndarray of int64, shape (N, K, K)
+        Pixels of each image: row the mask's class, column the prediction; those that do not count are left out, and all
+        of an image without a mask.
+    known : ndarray of bool, shape (N,)
+        Which images have a mask.
+    ids : ndarray of str, shape (N,)
+        Names of the items.
+    classes : tuple of str
+        Names of the K classes.
+    picture_rows : ndarray of int64, shape (P,)
+        Rows of the images that are shown.
+    pictures : ndarray of uint8, shape (P, h, w, C)
+        Those images.
+    predicted, truth : ndarray of uint8, shape (P, h, w)
+        Classes of their pixels, `NO_CLASS` where the truth is not known.
     """
 
     counts: np.ndarray
@@ -108,7 +115,8 @@ class DenseEvaluation:
 
         Raises
         ------
-        LeavenError : the file is damaged, or holds something else
+        LeavenError
+            The file is damaged, or holds something else.
         """
         z = read_archive(path, cls.__dataclass_fields__, AGAIN)
         n, k, shown = len(z["known"]), len(z["classes"]), len(z["picture_rows"])
@@ -177,13 +185,21 @@ def predicted_masks(
 
     Parameters
     ----------
-    network : maps float ``(B, C, H, W)`` in 0..1 to scores ``(B, K, H, W)``
-    classes : K, where that is known
-    batch_size, precision, device : as for ``leaven.inference.predict.predict``
+    network : Module
+        Maps float ``(B, C, H, W)`` in 0..1 to scores ``(B, K, H, W)``.
+    items : ndarray of uint8, shape (N, H, W, C)
+        The images.
+    classes : int, optional
+        The number of classes K, where that is known.
+    batch_size : int, optional
+        As for ``leaven.inference.predict.predict``.
+    precision, device : str, optional
+        As for ``leaven.inference.predict.predict``.
 
     Raises
     ------
-    LeavenError : the network has another number of classes
+    LeavenError
+        The network has another number of classes.
     """
     where = ready(network, device)
 
@@ -212,12 +228,17 @@ def evaluate_dense(network: nn.Module, pool: Pool, **options: Any) -> DenseEvalu
 
     Parameters
     ----------
-    network : maps float ``(B, C, H, W)`` in 0..1 to scores ``(B, K, H, W)``
-    options : of ``predicted_masks``
+    network : Module
+        Maps float ``(B, C, H, W)`` in 0..1 to scores ``(B, K, H, W)``.
+    pool : Pool
+        Images with masks.
+    **options
+        Those of ``predicted_masks``.
 
     Raises
     ------
-    LeavenError : the pool has no masks, or the network has another number of classes
+    LeavenError
+        The pool has no masks, or the network has another number of classes.
     """
     if pool.masks is None:
         raise LeavenError("The pool has no masks, but its pixels were to be evaluated; read it with read_masks.")

@@ -32,10 +32,17 @@ def pool_pass(
 
     Parameters
     ----------
-    look : of floats ``(B, C, H, W)`` in 0..1 or ``(B, D)`` on the device; an item's answer depends on no other one
-    items : as a ``Pool`` holds them; of those with V cached views the plain one is seen
-    batch_size : items a batch; ``None``: as many as memory is meant for, see ``leaven.nn.memory.at_once``
-    precision : ``32-true`` or ``bf16-mixed``
+    look : callable
+        A function of floats ``(B, C, H, W)`` in 0..1 or ``(B, D)`` on the device; an item's answer depends on no other
+        one.
+    items : ndarray
+        Items as a ``Pool`` holds them; of those with V cached views the plain one is seen.
+    where : torch.device
+        The device to compute on.
+    batch_size : int, optional
+        Items a batch; ``None``: as many as memory is meant for, see ``leaven.nn.memory.at_once``.
+    precision : str, optional
+        ``32-true`` or ``bf16-mixed``.
     """
     see = _seen_by(look, items, where, precision)
     size = batch_size or fitting(look, items, where, precision)
@@ -86,11 +93,16 @@ def predict(
 
     Parameters
     ----------
-    network : maps float ``(B, C, H, W)`` in 0..1, or ``(B, D)``, to scores ``(B, K)``
-    items : uint8 ``(N, H, W, C)``, float32 ``(N, D)`` or ``(N, V, D)``
-    batch_size : items a forward pass; ``None``: as many as fit into 64 MiB of activations, measured on the network
-    precision : ``32-true`` or ``bf16-mixed``
-    device : where to compute; by default where the network is
+    network : Module
+        Maps float ``(B, C, H, W)`` in 0..1, or ``(B, D)``, to scores ``(B, K)``.
+    items : ndarray
+        Images uint8 ``(N, H, W, C)``, or features float32 ``(N, D)`` or ``(N, V, D)``.
+    batch_size : int, optional
+        Items a forward pass; ``None``: as many as fit into 64 MiB of activations, measured on the network.
+    precision : str, optional
+        ``32-true`` or ``bf16-mixed``.
+    device : str, optional
+        Where to compute; by default where the network is.
     """
     where = ready(network, device)
 

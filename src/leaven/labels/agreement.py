@@ -20,11 +20,16 @@ class Agreement:
 
     Attributes
     ----------
-    items : how many items have two votes or more
-    observed : share of pairs of votes on an item that are alike, averaged over these items
-    fleiss : Fleiss' kappa, where each of these items has as many votes
-    krippendorff : Krippendorff's alpha of classes, with votes missing
-    pairs : annotators a and b, how many items both have, observed agreement, Cohen's kappa
+    items : int
+        How many items have two votes or more.
+    observed : float or None
+        Share of pairs of votes on an item that are alike, averaged over these items.
+    fleiss : float or None
+        Fleiss' kappa, where each of these items has as many votes.
+    krippendorff : float or None
+        Krippendorff's alpha of classes, with votes missing.
+    pairs : list of (str, str, int, float, float or None)
+        Annotators a and b, how many items both have, observed agreement, Cohen's kappa.
     """
 
     items: int

@@ -19,9 +19,12 @@ class Consensus:
 
     Attributes
     ----------
-    labels : item → class
-    ties : items of which no class is ahead
-    accuracy : annotator → estimated share of right answers; by Dawid and Skene only
+    labels : dict of str to str
+        Item → class.
+    ties : list of str
+        Items of which no class is ahead.
+    accuracy : dict of str to float
+        Annotator → estimated share of right answers; by Dawid and Skene only.
     """
 
     labels: dict[str, str]

@@ -24,11 +24,18 @@ class DawidSkene:
 
     Attributes
     ----------
-    items, annotators, classes : their names
-    probabilities : ``(N, K)``, of each class for each item
-    errors : ``(A, K, K)``, how often annotator a gives class l (last) to an item of class k
-    shares : ``(K,)``, of the classes
-    answered : ``(A, K)``, of the classes among the items that each annotator answered
+    items, annotators : list of str
+        Their names.
+    classes : tuple of str
+        Their names.
+    probabilities : ndarray of shape (N, K)
+        Probability of each class for each item.
+    errors : ndarray of shape (A, K, K)
+        How often annotator a gives class l (last) to an item of class k.
+    shares : ndarray of shape (K,)
+        Shares of the classes.
+    answered : ndarray of shape (A, K)
+        Shares of the classes among the items that each annotator answered.
     """
 
     items: list[str]
@@ -54,8 +61,10 @@ def dawid_skene(votes: Mapping[str, Mapping[str, str]], classes: Sequence[str]) 
 
     Parameters
     ----------
-    votes : item → annotator → class; not empty
-    classes : all that occur, and perhaps more
+    votes : mapping of str to mapping of str to str
+        Item → annotator → class; not empty.
+    classes : sequence of str
+        All that occur, and perhaps more.
     """
     there = {label for given in votes.values() for label in given.values()}
     names = tuple(name for name in classes if name in there)

@@ -34,8 +34,10 @@ def make_engine(where: Place, patience: float = PATIENCE) -> tuple[Engine, str]:
 
     Parameters
     ----------
-    where : a path, or the URL of a server
-    patience : seconds that a writer waits for the others, and at most for a server to answer
+    where : path-like
+        A path, or the URL of a server.
+    patience : float, optional
+        Seconds that a writer waits for the others, and at most for a server to answer.
 
     Raises
     ------

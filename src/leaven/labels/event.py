@@ -45,21 +45,44 @@ class Event:
 
     Attributes
     ----------
-    id : made by whoever asks, such as ``uuid4().hex``; the same id twice is the same event
-    kind : one of ``KINDS``
-    annotator : who
-    item : the item's id as ``Pool.ids`` has it
-    label : name of the class; of ``class_rename`` the new name
-    undoes : of ``undo``, the id of an answer or of a change of classes
-    old : of ``class_rename`` and ``class_remove``, the class
-    replaces : of an answer, the id of the standing answer that it knowingly replaces
-    strategy, score, model : what chose the item, how much it wanted it, and by which model's predictions
-    suggestion, confidence, shown : what the model took the item for, how surely, and whether the person saw that
-    seconds : from the item on the screen to the answer
-    audit : the item was drawn at random to judge the model by; never trained on
-    mask : of ``mask``, the classes of pixels, see ``leaven.labels.pixels``
-    at : when, UTC in ISO 8601; set by the store where empty
-    seq : place in the store's one order, from 1; set by the store
+    id : str
+        Made by whoever asks, such as ``uuid4().hex``; the same id twice is the same event.
+    kind : str
+        One of ``KINDS``.
+    annotator : str
+        Who it is.
+    item : str
+        The item's id as ``Pool.ids`` has it.
+    label : str
+        Name of the class; of ``class_rename`` the new name.
+    undoes : str
+        Of ``undo``, the id of an answer or of a change of classes.
+    old : str
+        Of ``class_rename`` and ``class_remove``, the class.
+    replaces : str
+        Of an answer, the id of the standing answer that it knowingly replaces.
+    strategy : str
+        What chose the item.
+    score : float or None
+        How much it wanted it.
+    model : str
+        By which model's predictions.
+    suggestion : str
+        What the model took the item for.
+    confidence : float or None
+        How surely.
+    shown : bool
+        Whether the person saw that.
+    seconds : float or None
+        Time from the item on the screen to the answer.
+    audit : bool
+        Whether the item was drawn at random to judge the model by; such are never trained on.
+    mask : str
+        Of ``mask``, the classes of pixels, see ``leaven.labels.pixels``.
+    at : str
+        When, UTC in ISO 8601; set by the store where empty.
+    seq : int
+        Place in the store's one order, from 1; set by the store.
     """
 
     id: str

@@ -26,11 +26,14 @@ IMAGES, MASKS = "images", "masks"  # subfolders
 class Pixels:
     """How masks are to be read, see `leaven.data.read_masks`.
 
-    Parameters
+    Attributes
     ----------
-    values : what numbers and colours stand for, as a user says it
-    background : class of the pixels that are of none, as a user says it
-    like : ``mask_values`` and ``background`` of the run that they are read for, where nobody says otherwise
+    values : mapping of int or str to str, or None
+        What numbers and colours stand for, as a user says it.
+    background : str or None
+        Class of the pixels that are of none, as a user says it.
+    like : mapping
+        ``mask_values`` and ``background`` of the run that they are read for, where nobody says otherwise.
     """
 
     values: Mapping[Value, str] | None = None
@@ -43,7 +46,8 @@ class Pixels:
 
         Raises
         ------
-        LeavenError : they cannot be understood
+        LeavenError
+            They cannot be understood.
         """
         return cls(None if mask_values is None else parse(mask_values), background, like or {})
 
@@ -63,7 +67,8 @@ class Pixels:
 
         Raises
         ------
-        LeavenError : it was
+        LeavenError
+            Something was said of them.
         """
         for option, value in ((OPTION, self.values), ("--background", self.background)):
             if value is not None:
@@ -74,7 +79,8 @@ class Pixels:
 
         Raises
         ------
-        LeavenError : they were
+        LeavenError
+            Numbers were named.
         """
         if self.values is not None:
             raise LeavenError(f"{store} has no numbers of classes, so {OPTION} has no meaning; leave it out.")
@@ -127,18 +133,26 @@ def read_data(
 
     Parameters
     ----------
-    path : what to read
-    labels : CSV of the folder's labels, a folder of masks, or a label store (its path, its run folder or its URL);
-        ``False``: its subfolders are no classes, and masks are not looked at
-    use : of a label store, whether the items that are there to judge a model by are left out, alone in it, or in it too
-    pixels : how masks are read
-    told : whether classes of which no mask has a pixel are named
-    form : ``size``, ``channels``, ``white`` and ``strict`` of images; ``unlabelled``, what stands for no label;
-        ``precise``, whether float64 features of an ``.npz`` stay so
+    path : path-like
+        What to read.
+    labels : path-like or False, optional
+        CSV of the folder's labels, a folder of masks, or a label store (its path, its run folder or its URL);
+        ``False``: its subfolders are no classes, and masks are not looked at.
+    use : {"training", "audit", "all"}, optional
+        Of a label store, whether the items that are there to judge a model by are left out, alone in the pool, or in it
+        too.
+    pixels : Pixels, optional
+        How masks are read.
+    told : bool, optional
+        Whether classes of which no mask has a pixel are named.
+    **form
+        ``size``, ``channels``, ``white`` and ``strict`` of images; ``unlabelled``, what stands for no label;
+        ``precise``, whether float64 features of an ``.npz`` stay so.
 
     Raises
     ------
-    LeavenError : it cannot be read, or an option was given that has no meaning for it
+    LeavenError
+        It cannot be read, or an option was given that has no meaning for it.
     """
     path = Path(path)
     form = {name: value for name, value in form.items() if value is not None}
@@ -197,7 +211,8 @@ def read_like(
 
     Raises
     ------
-    LeavenError : the items cannot be read, have another form, or have a class that is not among ``classes``
+    LeavenError
+        The items cannot be read, have another form, or have a class that is not among ``classes``.
     """
     # a class that the model knows by name is one, whatever its name stands for elsewhere
     source = Path(source)

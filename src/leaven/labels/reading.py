@@ -38,13 +38,25 @@ def read_stored(
 
     Parameters
     ----------
-    background : class of the pixels that nobody painted, of masks alone
-    usual : the same, where nobody says ``background``
-    told : whether classes of which no mask has a pixel are named
+    path : path-like
+        The folder, or the ``.npz``.
+    where : path-like
+        The label store: its path, its run folder or its URL.
+    use : {"training", "audit", "all"}
+        Whether the items that are there to judge a model by are left out, alone in the pool, or in it too.
+    background : str, optional
+        Class of the pixels that nobody painted, of masks alone.
+    usual : str, optional
+        The same, where nobody says ``background``.
+    told : bool, optional
+        Whether classes of which no mask has a pixel are named.
+    **form
+        ``size``, ``channels``, ``white`` and ``strict`` of images.
 
     Raises
     ------
-    LeavenError : the store cannot be opened or holds no such labels, the items cannot be read, or none of them has one
+    LeavenError
+        The store cannot be opened or holds no such labels, the items cannot be read, or none of them has one.
     """
     path = Path(path)
     labels, name, notes = known_labels(where, use)
@@ -91,7 +103,8 @@ def known_labels(where: str | Path, use: Use) -> tuple[dict[str, str] | StoredMa
 
     Raises
     ------
-    LeavenError : the store cannot be opened or holds no labels for this use
+    LeavenError
+        The store cannot be opened or holds no labels for this use.
     """
     with Store.open(where, create=False) as store:
         state, name = store.state(), store.name

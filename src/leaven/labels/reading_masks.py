@@ -28,13 +28,17 @@ class StoredMasks:
 
     Parameters
     ----------
-    masks : item → its mask, as `leaven.labels.pixels` has it
-    classes : of the store
-    where : what messages call the store
+    masks : mapping of str to str
+        Item → its mask, as `leaven.labels.pixels` has it.
+    classes : sequence of str
+        Classes of the store.
+    where : str
+        What messages call the store.
 
     Raises
     ------
-    LeavenError : there are too many classes
+    LeavenError
+        There are too many classes.
     """
 
     files = False
@@ -55,7 +59,8 @@ class StoredMasks:
 
         Raises
         ------
-        LeavenError : no image has a mask
+        LeavenError
+            No image has a mask.
         """
         found = [file.name for file in files if to_nfc(file.name) in self._masks]
         if not found:
@@ -77,8 +82,10 @@ class StoredMasks:
 
         Raises
         ------
-        LeavenError : the mask is damaged, or of another size than the image
-        OSError : the image cannot be read
+        LeavenError
+            The mask is damaged, or of another size than the image.
+        OSError
+            The image cannot be read.
         """
         from PIL import Image
 

@@ -18,10 +18,14 @@ class State:
 
     Attributes
     ----------
-    classes : names of the classes, in the order in which they were added
-    seq : of the last event that is in it; 0 where there is none
-    answers : item → annotator → standing answer, its classes named as they are called now
-    newest : annotator → newest standing answer
+    classes : tuple of str
+        Names of the classes, in the order in which they were added.
+    seq : int
+        Number of the last event that is in it; 0 where there is none.
+    answers : mapping of str to mapping of str to Event
+        Item → annotator → standing answer, its classes named as they are called now.
+    newest : mapping of str to Event
+        Annotator → newest standing answer.
     """
 
     classes: tuple[str, ...]
@@ -70,8 +74,10 @@ class State:
 
         Parameters
         ----------
-        by : ``majority`` or ``dawid_skene``
-        audit : whether items that are there to judge a model by are among them; whoever trains says False
+        by : str, optional
+            ``majority`` or ``dawid_skene``.
+        audit : bool, optional
+            Whether items that are there to judge a model by are among them; whoever trains says False.
         """
         labels = self.consensus(by).labels
         return labels if audit else {item: label for item, label in labels.items() if item not in self.audit}

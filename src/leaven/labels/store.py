@@ -47,11 +47,11 @@ class Store:
 
         Parameters
         ----------
-        where : path or URL
+        where : path-like or URL
             An SQLite file, a run folder (its ``labels.db``), or ``postgresql://user@host/database``.
-        create : bool
+        create : bool, optional
             Make it where it is not there.
-        patience : float
+        patience : float, optional
             Seconds after which what waits for other writers, or for a server to answer, is `Unavailable`.
 
         Raises
@@ -94,7 +94,8 @@ class Store:
 
         Parameters
         ----------
-        events : in the order in which they are to count. One whose id is known already is not kept again.
+        *events : Event
+            Events in the order in which they are to count. One whose id is known already is not kept again.
 
         Returns
         -------

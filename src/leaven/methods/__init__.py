@@ -23,7 +23,8 @@ def get(name: str) -> type[Method]:
 
     Raises
     ------
-    LeavenError : there is none
+    LeavenError
+        There is none.
     """
     from leaven.methods.registry import get as found
 

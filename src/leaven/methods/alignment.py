@@ -20,13 +20,16 @@ class Alignment(nn.Module):
 
     Parameters
     ----------
-    prior : what is wanted: ``labels``, their distribution over the last batches; ``uniform``; ``estimated``; or K
-        numbers with commas between
-    run : of the method
+    prior : str
+        What is wanted: ``labels``, their distribution over the last batches; ``uniform``; ``estimated``; or K numbers
+        with commas between.
+    run : RunInfo
+        What the method is told of its run.
 
     Raises
     ------
-    LeavenError : the prior is none of these
+    LeavenError
+        The prior is none of these.
     """
 
     def __init__(self, prior: str, run: RunInfo):
@@ -69,7 +72,8 @@ def check_prior(prior: str, classes: int) -> None:
 
     Raises
     ------
-    LeavenError : says what was expected
+    LeavenError
+        It is none of them; the message says what was expected.
     """
     if prior not in ("labels", "estimated"):
         shares_of(prior, classes)
@@ -80,7 +84,8 @@ def shares_of(prior: str, classes: int) -> Tensor:
 
     Raises
     ------
-    LeavenError : it is neither ``uniform`` nor K numbers
+    LeavenError
+        It is neither ``uniform`` nor K numbers.
     """
     if prior == "uniform":
         return torch.full((classes,), 1 / classes)

@@ -45,31 +45,51 @@ class Method(nn.Module):
 
     Attributes
     ----------
-    settings : the settings that it serves: ``semi-supervised``, ``adaptation``, ...
-    paper : where it comes from
-    streams : what a step draws, by name
-    phases : the updates of a step
-    param_groups : how a part of the weights is trained where that differs from the plan
-    tasks : what it serves: ``classification``; ``segmentation`` too, where what it says of a pixel of one view it then
+    settings : tuple of str
+        The settings that it serves: ``semi-supervised``, ``adaptation``, ...
+    paper : str
+        Where it comes from.
+    streams : mapping of str to Stream
+        What a step draws, by name.
+    phases : tuple of Phase
+        The updates of a step.
+    param_groups : mapping of str to ParamGroup
+        How a part of the weights is trained where that differs from the plan.
+    tasks : tuple of str
+        What it serves: ``classification``; ``segmentation`` too, where what it says of a pixel of one view it then
         moves to the others by ``StreamBatch.to`` and ``StreamBatch.labels_of``; or ``representation``, a backbone for
-        others to start from; or ``episodes``, small tasks of classes never seen
-    head : the network's, by name or as it is, see ``leaven.nn.heads``; what else it needs it builds beside
-    members : networks that train side by side and vote, see ``leaven.nn.committee``
-    closed : whether it is a closed form on features: there are no steps, no streams and no losses; ``survey`` is shown
-        the pool once, through a backbone that stays as it is, and sets the head of the network
-    taught : of a closed form, whether its backbone must have been taught: images pass a pretrained one, or one that
-        MoCo teaches first; else, where none is pretrained, their pixels are the features
-    teacher : what it asks of a frozen network beside it (``batch.teacher``): ``classes``, scores of the pool's classes;
-        ``features``, a backbone that takes its items; nothing, where it is empty
-    recipe : the stages of its paper, the last of them its own; a run has them unless it is told others
-    transductive : whether ``predict_episode`` looks at all queries of a task together
-    vectors : whether it serves feature vectors too, those of a frozen backbone among them
-    acquires : whether it says itself which items it wants labelled, see ``acquisition``
-    generates : whether it makes images itself, see ``generate``
-    surveys : how often in a run, evenly spread from its first step on, ``survey`` is shown the whole pool
-    augment : how its strong views of images are drawn unless a user says otherwise: ``randaugment`` or ``ctaugment``
-    plan : this method's own defaults for the plan of a run (learning rate, weight decay, ...)
-    paper_plan : how long its paper, or its authors' code, trains: fields of the plan that ``--budget paper`` takes
+        others to start from; or ``episodes``, small tasks of classes never seen.
+    head : str or Head
+        The network's head, by name or as it is, see ``leaven.nn.heads``; what else it needs it builds beside.
+    members : int
+        Networks that train side by side and vote, see ``leaven.nn.committee``.
+    closed : bool
+        Whether it is a closed form on features: there are no steps, no streams and no losses; ``survey`` is shown the
+        pool once, through a backbone that stays as it is, and sets the head of the network.
+    taught : bool
+        Of a closed form, whether its backbone must have been taught: images pass a pretrained one, or one that MoCo
+        teaches first; else, where none is pretrained, their pixels are the features.
+    teacher : {"", "classes", "features"}
+        What it asks of a frozen network beside it (``batch.teacher``): ``classes``, scores of the pool's classes;
+        ``features``, a backbone that takes its items; nothing, where it is empty.
+    recipe : tuple of Stage
+        The stages of its paper, the last of them its own; a run has them unless it is told others.
+    transductive : bool
+        Whether ``predict_episode`` looks at all queries of a task together.
+    vectors : bool
+        Whether it serves feature vectors too, those of a frozen backbone among them.
+    acquires : bool
+        Whether it says itself which items it wants labelled, see ``acquisition``.
+    generates : bool
+        Whether it makes images itself, see ``generate``.
+    surveys : int
+        How often in a run, evenly spread from its first step on, ``survey`` is shown the whole pool.
+    augment : str
+        How its strong views of images are drawn unless a user says otherwise: ``randaugment`` or ``ctaugment``.
+    plan : mapping
+        This method's own defaults for the plan of a run (learning rate, weight decay, ...).
+    paper_plan : mapping
+        How long its paper, or its authors' code, trains: fields of the plan that ``--budget paper`` takes.
     """
 
     settings: ClassVar[tuple[str, ...]] = ()
@@ -147,7 +167,8 @@ class Method(nn.Module):
 
         Raises
         ------
-        LeavenError : a hyper-parameter does not fit a pool of so many classes
+        LeavenError
+            A hyper-parameter does not fit a pool of so many classes.
         """
 
     def setup(self, run: RunInfo) -> None:

@@ -17,13 +17,17 @@ def neighbour_graph(features: np.ndarray, k: int = 50, gamma: float = 3.0) -> cs
 
     Parameters
     ----------
-    features : float32 ``(N, D)``
-    k : neighbours of each, fewer where there are not as many items
-    gamma : γ
+    features : ndarray of float32, shape (N, D)
+        Features of the items.
+    k : int, optional
+        Neighbours of each, fewer where there are not as many items.
+    gamma : float, optional
+        The power γ of the similarities.
 
     Returns
     -------
-    float32 ``(N, N)``, sparse
+    csr_matrix of float32, shape (N, N)
+        The graph S.
     """
     n = len(features)
     near, who = nearest(features, min(k + 1, n))
@@ -56,14 +60,19 @@ def diffuse(graph: csr_matrix, seeds: np.ndarray, alpha: float = 0.99, iteration
 
     Parameters
     ----------
-    graph : S ``(N, N)``
-    seeds : Y ``(N, K)``
-    alpha : α, how far it spreads
-    iterations : of conjugate gradients at most, as the authors have it
+    graph : csr_matrix
+        S, of shape ``(N, N)``.
+    seeds : ndarray of shape (N, K)
+        Y, what is known of the classes.
+    alpha : float, optional
+        How far it spreads, α.
+    iterations : int, optional
+        Iterations of conjugate gradients at most, as the authors have it.
 
     Returns
     -------
-    float ``(N, K)``, not below 0
+    ndarray of float, shape (N, K)
+        Z, not below 0.
     """
     system = identity(len(seeds), format="csr") - alpha * graph
     columns = [cg(system, seeds[:, column], rtol=1e-6, maxiter=iterations)[0] for column in range(seeds.shape[1])]

@@ -22,12 +22,20 @@ class Latent(nn.Module):
 
     Parameters
     ----------
-    shape : of an image, (height, width, channels)
-    latent : numbers of a code
-    width : channels of the autoencoder at its widest images
-    classes : K where codes and images are conditioned on the class, else 0
-    layers : of the sampler, of 512 numbers each
-    encodes, asks : whether there is an encoder, and a sampler
+    shape : tuple of int
+        Height, width and channels of an image.
+    latent : int
+        Numbers of a code.
+    width : int
+        Channels of the autoencoder at its widest images.
+    classes : int, optional
+        Number K where codes and images are conditioned on the class, else 0.
+    layers : int
+        Layers of the sampler, of 512 numbers each.
+    encodes : bool, optional
+        Whether there is an encoder.
+    asks : bool, optional
+        Whether there is a sampler.
     """
 
     def __init__(

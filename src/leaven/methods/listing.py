@@ -41,7 +41,8 @@ def listing(name: str) -> Listing:
 
     Raises
     ------
-    LeavenError : there is no such method
+    LeavenError
+        There is no such method.
     """
     if ":" in name:
         return of_class(registry.get(name))

@@ -60,7 +60,8 @@ def require_moving_features(network: Network, method: str) -> None:
 
     Raises
     ------
-    LeavenError : the backbone is frozen, or has no weights
+    LeavenError
+        The backbone is frozen, or has no weights.
     """
     if not any(weight.requires_grad for weight in network.backbone.parameters()):
         raise LeavenError(
@@ -148,8 +149,10 @@ class WindowMean(nn.Module):
 
     Parameters
     ----------
-    window : how many vectors it remembers
-    size : K, the length of a vector
+    window : int
+        How many vectors it remembers.
+    size : int
+        The length of a vector, K.
     """
 
     memory: Tensor
@@ -176,9 +179,12 @@ class DecayingMean(nn.Module):
 
     Parameters
     ----------
-    decay : d
-    size : K, the length of a vector
-    start : each of its numbers before the first vector; ``None``: it starts at the first vector
+    decay : float
+        The share d of the old value in the new one.
+    size : int
+        The length of a vector, K.
+    start : float, optional
+        Each of its numbers before the first vector; ``None``: it starts at the first vector.
     """
 
     total: Tensor

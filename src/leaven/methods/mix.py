@@ -14,10 +14,10 @@ from leaven.methods.step import IGNORE
 class Mix:
     """Which other item each is mixed with, and how much stays its own.
 
-    Parameters
+    Attributes
     ----------
-    other : Tensor
-        int64 ``(N,)``, rows of the batch.
+    other : Tensor of int64, shape (N,)
+        Rows of the batch.
     share : Tensor
         Floats in 0..1: ``(N,)`` of each item, or ``(N, H, W)`` of each of its pixels.
     """
@@ -58,8 +58,14 @@ def mix_up(n: int, alpha: float, device: torch.device, *, nearer: bool = False) 
 
     Parameters
     ----------
-    nearer : bool
-        λ' = max(λ, 1 − λ), so that each stays nearer to itself (MixMatch, eq. 9).
+    n : int
+        Number of items.
+    alpha : float
+        The α of the distribution.
+    device : torch.device
+        Where the batch is.
+    nearer : bool, optional
+        Take λ' = max(λ, 1 − λ), so that each stays nearer to itself (MixMatch, eq. 9).
     """
     if not alpha:
         return Mix(torch.arange(n, device=device), torch.ones(n, device=device))
@@ -91,8 +97,8 @@ def class_mix(labels: Tensor) -> Mix:
 
     Parameters
     ----------
-    labels : Tensor
-        int64 ``(N, H, W)``, labels or pseudo-labels; those that do not count (``IGNORE``) are the other's.
+    labels : Tensor of int64, shape (N, H, W)
+        Labels or pseudo-labels; those that do not count (``IGNORE``) are the other's.
     """
     n, counted = len(labels), labels != IGNORE
     classes = int(labels.max().clamp(min=0)) + 1

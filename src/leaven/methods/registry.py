@@ -31,7 +31,8 @@ def get(name: str) -> type[Method]:
 
     Raises
     ------
-    LeavenError : there is no such method; the nearest names are in the message
+    LeavenError
+        There is no such method; the nearest names are in the message.
     """
     if ":" in name:
         return _REGISTERED.get(name) or register(_imported(name))
@@ -46,7 +47,8 @@ def known(name: str) -> type[Method]:
 
     Raises
     ------
-    LeavenError : there is no such method, or it is one of elsewhere and not registered in this process
+    LeavenError
+        There is no such method, or it is one of elsewhere and not registered in this process.
     """
     if ":" not in name:
         return _ours(name)
@@ -85,7 +87,8 @@ def module_of(name: str) -> str:
 
     Raises
     ------
-    LeavenError : there is no such method; the nearest names are in the message
+    LeavenError
+        There is no such method; the nearest names are in the message.
     """
     key = name.lower().replace("-", "_")
     plain = {n.replace("_", ""): n for n in names()}
@@ -115,7 +118,8 @@ def resolve(method: type[Method], given: dict[str, Any]) -> dict[str, Any]:
 
     Raises
     ------
-    LeavenError : an unknown name (the nearest is suggested), a value of another type or out of its range
+    LeavenError
+        A name is unknown (the nearest is suggested), or a value is of another type or out of its range.
     """
     from leaven.methods.ranges import within, words
 

@@ -16,7 +16,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # it names a folder
 class Stage:
     """One training of a run that has several; it is trained in a folder of its own inside the run.
 
-    Parameters
+    Attributes
     ----------
     method : str
         Name of what is trained, see ``leaven methods``. One that learns features sees no labels.

@@ -33,16 +33,22 @@ class Episode:
 class Stream:
     """What one step draws.
 
-    Parameters
+    Attributes
     ----------
-    role : the rows of the pool to draw from, see ``Pool.rows``
-    ratio : items (or episodes) drawn, in multiples of the batch size
-    views : how the items are seen: ``weak``, ``strong``, ``plain``, ``cropped``, or one of
-        ``Method.own_views``; a number makes it one more view of the same items, drawn anew: ``("strong", "strong_2")``
-    optional : the stream is left out of the batch where the pool has no such rows
-    alone : whether its items pass the network once by themselves, in one view: then batch norm needs two of them
-    episode : draw whole episodes of this form, from the rows whose label is known; items stand episode by episode,
-        in it class by class, and labels are numbers 0 .. ways - 1 within the episode
+    role : str
+        The rows of the pool to draw from, see ``Pool.rows``.
+    ratio : float
+        Items (or episodes) drawn, in multiples of the batch size.
+    views : tuple of str
+        How the items are seen: ``weak``, ``strong``, ``plain``, ``cropped``, or one of ``Method.own_views``; a number
+        makes it one more view of the same items, drawn anew: ``("strong", "strong_2")``.
+    optional : bool
+        The stream is left out of the batch where the pool has no such rows.
+    alone : bool
+        Whether its items pass the network once by themselves, in one view: then batch norm needs two of them.
+    episode : Episode or None
+        Draw whole episodes of this form, from the rows whose label is known; items stand episode by episode, in it
+        class by class, and labels are numbers 0 .. ways - 1 within the episode.
     """
 
     role: str
@@ -57,12 +63,16 @@ class Stream:
 class Phase:
     """One update of a step. A step of an adversarial method has several, each for a part of the weights.
 
-    Parameters
+    Attributes
     ----------
-    name : what ``batch.phase`` says during it
-    trains : prefixes of the names of the method's parameters that it trains; the others stay as they are
-    repeats : how often it is made in a step
-    during : the part of the run in which it is made, from one share of the steps to under another
+    name : str
+        What ``batch.phase`` says during it.
+    trains : tuple of str
+        Prefixes of the names of the method's parameters that it trains; the others stay as they are.
+    repeats : int
+        How often it is made in a step.
+    during : (float, float)
+        The part of the run in which it is made, from one share of the steps to under another.
     """
 
     name: str
@@ -75,7 +85,7 @@ class Phase:
 class ParamGroup:
     """How some of a method's weights are trained where that differs from the plan; ``None``: as the plan has it.
 
-    Parameters
+    Attributes
     ----------
     factor : float
         Times the learning rate: 10 for a new head, 0.1 for a pretrained trunk.
@@ -118,16 +128,21 @@ def kind_of(view: str) -> str:
 class StreamBatch:
     """The items that one stream drew.
 
-    Parameters
+    Attributes
     ----------
-    rows : int64 ``(B,)``, the items' rows in the pool
-    views : name of a view → floats ``(B, C, H, W)`` in 0..1 or ``(B, D)``; each is an attribute too (``draw.weak``)
-    labels : int64 ``(B,)``; of a dense pool ``(B, H, W)``, the pixels of the weak view (where there is neither it nor a
-        strong one: of the first), ``IGNORE`` where they do not count. ``None`` for unlabelled streams, so that no
-        method can look at a label that it was not given
-    maps : of a dense pool, where each view shows which pixel; ``None`` where items are whole
-    domain : int64 ``(B,)`` on the host, positive source, negative target. It is handed to the network with the rows,
-        ``joint(network, draw.weak, domains=[draw.domain])``, for batch norm may go by it (``--norm per_domain``)
+    rows : Tensor of int64, shape (B,)
+        The items' rows in the pool.
+    views : mapping of str to Tensor
+        Name of a view → floats ``(B, C, H, W)`` in 0..1 or ``(B, D)``; each is an attribute too (``draw.weak``).
+    labels : Tensor of int64, or None
+        Classes ``(B,)``; of a dense pool ``(B, H, W)``, those of the pixels of the weak view (where there is neither it
+        nor a strong one: of the first), ``IGNORE`` where they do not count. ``None`` for unlabelled streams, so that no
+        method can look at a label that it was not given.
+    maps : PixelMaps or None
+        Of a dense pool, where each view shows which pixel; ``None`` where items are whole.
+    domain : Tensor of int64, shape (B,), or None
+        On the host: positive source, negative target. It is handed to the network with the rows,
+        ``joint(network, draw.weak, domains=[draw.domain])``, for batch norm may go by it (``--norm per_domain``).
     """
 
     rows: Tensor
@@ -160,10 +175,13 @@ class StreamBatch:
             Masks, scores, labels, pseudo-labels.
         of : str, optional
             The view that it was said of, or ``"image"``; by default the weak one, or the first where there is none.
+        fill : float, optional
+            What stands where nothing of ``x`` is shown.
 
         Raises
         ------
-        LeavenError : of pixels, where it is not known which pixels one of the two shows
+        LeavenError
+            It is of pixels, and not known which pixels one of the two shows.
         """
         of = reference(tuple(self.views)) if of is None else of
         if self.maps is None or of == view:
@@ -220,13 +238,17 @@ class RunInfo:
 class Survey:
     """What the averaged network says of the whole pool at one moment of the run.
 
-    Parameters
+    Attributes
     ----------
-    probabilities : float32 ``(N, K)``; of a pool with masks ``(0, K)``, for maps are not kept whole: see ``batches``
-    features : float32 ``(N, D)``, what the last layer sees; of a pool with masks ``(0, 0)``
-    labels : int64 ``(N,)``, -1 where no label was given
-    batches : starts a pass over the pool, in its order: rows, features ``(B, D)`` or maps of them ``(B, D, h, w)`` as
-        the last layer sees them, and probabilities ``(B, K)`` or ``(B, K, h, w)`` of the same places, on the CPU
+    probabilities : ndarray
+        float32 ``(N, K)``; of a pool with masks ``(0, K)``, for maps are not kept whole: see ``batches``.
+    features : ndarray
+        float32 ``(N, D)``, what the last layer sees; of a pool with masks ``(0, 0)``.
+    labels : ndarray of int64, shape (N,)
+        Number of each item's class, -1 where no label was given.
+    batches : callable
+        Starts a pass over the pool, in its order: rows, features ``(B, D)`` or maps of them ``(B, D, h, w)`` as the
+        last layer sees them, and probabilities ``(B, K)`` or ``(B, K, h, w)`` of the same places, on the CPU.
     """
 
     probabilities: np.ndarray

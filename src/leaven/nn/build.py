@@ -28,7 +28,8 @@ def build_backbone(spec: Spec, *, load: bool = True) -> nn.Module:
 
     Raises
     ------
-    LeavenError : the name is unknown, or the weights cannot be had
+    LeavenError
+        The name is unknown, or the weights cannot be had.
     """
     images = len(spec.shape) == 3
     if spec.name in VECTORS:
@@ -150,7 +151,8 @@ def spec_for(
 
     Raises
     ------
-    LeavenError : the options do not go together, or with the items
+    LeavenError
+        The options do not go together, or with the items.
     """
     from leaven.nn.backbones.pretrained import input_form
 

@@ -14,8 +14,10 @@ class Bodies(nn.Module):
 
     Parameters
     ----------
-    members : backbones, each with an attribute ``num_features``
-    columns : of feature vectors, those that each member sees; ``None``: each sees all of its item
+    members : sequence of Module
+        Backbones, each with an attribute ``num_features``.
+    columns : sequence of Tensor, optional
+        Of feature vectors, those that each member sees; ``None``: each sees all of its item.
     """
 
     def __init__(self, members: Sequence[nn.Module], columns: Sequence[Tensor] | None = None):

@@ -17,9 +17,12 @@ class EMA:
 
     Parameters
     ----------
-    network : its copy, in evaluation, is ``ema.network``
-    decay : d
-    beside : what else is trained, by name, as a discriminator of the method's own; its average is ``ema.beside``
+    network : Module
+        What is averaged; its copy, in evaluation, is ``ema.network``.
+    decay : float
+        The share d of the old value in the new one.
+    beside : mapping of str to Tensor, optional
+        What else is trained, by name, as a discriminator of the method's own; its average is ``ema.beside``.
     """
 
     def __init__(self, network: nn.Module, decay: float, beside: Mapping[str, Tensor] | None = None):

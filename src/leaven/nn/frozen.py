@@ -41,13 +41,22 @@ def encode(
 
     Parameters
     ----------
-    spec : a frozen network
-    items : uint8 ``(N, H, W, C)``
-    views : each maps uint8 ``(B, C, H, W)`` to the same; every `LOT` and view has its seed, so features are fixed
-    key : says what the views are; part of the cache's key
-    precision : with ``bf16-mixed`` the backbone computes in bfloat16 throughout
-    device : ``cpu`` or ``cuda``
-    backbone : the backbone; by default the one that ``spec`` names
+    spec : Spec
+        A frozen network.
+    items : ndarray of uint8, shape (N, H, W, C)
+        The images.
+    views : sequence of callable
+        Each maps uint8 ``(B, C, H, W)`` to the same; every `LOT` and view has its seed, so features are fixed.
+    key : str
+        Says what the views are; part of the cache's key.
+    precision : str
+        With ``bf16-mixed`` the backbone computes in bfloat16 throughout.
+    device : str
+        ``cpu`` or ``cuda``.
+    backbone : Module, optional
+        The backbone; by default the one that ``spec`` names.
+    progress : bool, optional
+        Show a progress bar on a terminal.
     """
     store = cache_folder() / "features" / f"{_digest(spec, items, key, precision, backbone)}.npy"
     kept = _kept(store, (len(items), len(views)))

@@ -23,9 +23,13 @@ def at_once(go: Callable[[int], Any], count: int, device: torch.device) -> int:
 
     Parameters
     ----------
-    go : passes the first n items, with all that a batch needs from its pixels on. It is called with 1 and with 2:
-        what the two differ by is what an item takes, the rest is taken once.
-    device : where it computes
+    go : callable
+        Passes the first n items, with all that a batch needs from its pixels on. It is called with 1 and with 2: what
+        the two differ by is what an item takes, the rest is taken once.
+    count : int
+        How many items there are.
+    device : torch.device
+        Where it computes.
     """
     if count < 2:
         return count

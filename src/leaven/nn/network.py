@@ -25,11 +25,15 @@ class Network(nn.Module):
 
     Parameters
     ----------
-    backbone : module with an attribute ``num_features``; maps ``(N, C, ...)`` to ``(N, num_features)``, or to a map of
-        features ``(N, num_features, h, w)``
-    head : module, maps that to ``(N, K)`` or ``(N, K, h, w)``
-    mean, std : one number a channel, in the units of the input (pixels in 0..1)
-    precise : the input may be float64 and is centred so; everything after that is float32
+    backbone : Module
+        Has an attribute ``num_features``; maps ``(N, C, ...)`` to ``(N, num_features)``, or to a map of features
+        ``(N, num_features, h, w)``.
+    head : Module
+        Maps that to ``(N, K)`` or ``(N, K, h, w)``.
+    mean, std : sequence of float
+        The normalisation, one number a channel, in the units of the input (pixels in 0..1).
+    precise : bool, optional
+        The input may be float64 and is centred so; everything after that is float32.
     """
 
     mean: Tensor
@@ -67,7 +71,8 @@ class Network(nn.Module):
 
         Raises
         ------
-        LeavenError : it has no layer of this name
+        LeavenError
+            It has no layer of this name.
         """
         if layer not in self.layer_names:
             there = ", ".join(self.layer_names) or "none before its features"
@@ -82,7 +87,8 @@ class Network(nn.Module):
 
         Raises
         ------
-        LeavenError : the backbone has none, as of feature vectors, or no such layer
+        LeavenError
+            The backbone has none, as of feature vectors, or no such layer.
         """
         features = None
         if layer is not None:
@@ -102,7 +108,8 @@ class Network(nn.Module):
 
         Raises
         ------
-        LeavenError : there is no such layer
+        LeavenError
+            There is no such layer.
         """
         if layer is not None:
             return pooled(self.at_layer(x, layer, domain))

@@ -21,8 +21,10 @@ class Rows:
 
     Attributes
     ----------
-    domain : int64 ``(N,)`` on the host: positive source, negative target
-    groups : row numbers that are normalised by themselves, within this process
+    domain : Tensor of int64, shape (N,), or None
+        On the host: positive source, negative target.
+    groups : sequence of Tensor or None
+        Row numbers that are normalised by themselves, within this process.
     """
 
     domain: Tensor | None = None

@@ -35,7 +35,8 @@ def set_policy(module: nn.Module, policy: str) -> None:
 
     Raises
     ------
-    ValueError : a policy by domains, and a layer that is not leaven's and so does not know of domains
+    ValueError
+        The policy goes by domains, and a layer is not leaven's and so does not know of domains.
     """
     for norm in norms_of(module):
         if isinstance(norm, BatchNorm):

@@ -29,22 +29,33 @@ HEAD = re.compile(r"\w+|[\w.]+:[\w.]+")  # a head's name: one of leaven's, or mo
 class Spec:
     """All that is needed to build a network anew; it is part of a run's configuration.
 
-    Parameters
+    Attributes
     ----------
-    name : ``wrn-D-W``, ``cnn``, ``conv4``, ``conv4-32``, either ``-pooled`` (as many features whatever the image's
-        size), ``pixels`` (they are the features), ``mlp``, ``linear``, ``angular`` (linear on vectors of one length),
-        or the name of a timm model; for pixels that have classes ``deeplab``, or ``deeplab-NAME`` over a timm model
-    shape : of one item: (height, width, channels) or (D,)
-    classes : K; 0 for a network that ends with its features
-    mean, std : normalisation, one number a channel
-    pretrained : start from pretrained weights (timm models)
-    frozen : the backbone keeps its weights; features are computed once and only a head is trained
-    resolution : pixels a side that a timm model sees the images at; ``None``: as they are
-    head : by name, see ``leaven.nn.heads``: ``linear``, ``cosine``, ``cosine_scaled``, ``prototypes``, ``neighbours``,
-        ``projection``; ``module:function`` of one that is registered
-    members : networks that vote, see ``leaven.nn.committee``; of two, each sees half of a feature vector
-    dropout : share of the features before a linear head that training sets to 0
-    precise : the items are float64 and are centred so, see ``leaven.nn.network.Network``
+    name : str
+        ``wrn-D-W``, ``cnn``, ``conv4``, ``conv4-32``, either ``-pooled`` (as many features whatever the image's size),
+        ``pixels`` (they are the features), ``mlp``, ``linear``, ``angular`` (linear on vectors of one length), or the
+        name of a timm model; for pixels that have classes ``deeplab``, or ``deeplab-NAME`` over a timm model.
+    shape : tuple of int
+        Shape of one item: (height, width, channels) or (D,).
+    classes : int
+        Number of classes K; 0 for a network that ends with its features.
+    mean, std : tuple of float
+        Normalisation, one number a channel.
+    pretrained : bool
+        Start from pretrained weights (timm models).
+    frozen : bool
+        The backbone keeps its weights; features are computed once and only a head is trained.
+    resolution : int or None
+        Pixels a side that a timm model sees the images at; ``None``: as they are.
+    head : str
+        Name of the head, see ``leaven.nn.heads``: ``linear``, ``cosine``, ``cosine_scaled``, ``prototypes``,
+        ``neighbours``, ``projection``; ``module:function`` of one that is registered.
+    members : int
+        Networks that vote, see ``leaven.nn.committee``; of two, each sees half of a feature vector.
+    dropout : float
+        Share of the features before a linear head that training sets to 0.
+    precise : bool
+        The items are float64 and are centred so, see ``leaven.nn.network.Network``.
     """
 
     name: str

@@ -31,10 +31,14 @@ class Encoder(nn.Module):
 
     Parameters
     ----------
-    shape : of an image, (height, width, channels)
-    latent : numbers of a code
-    width : channels of the first convolution
-    classes : K, or 0: the classes are not looked at
+    shape : tuple of int
+        Height, width and channels of an image.
+    latent : int
+        Numbers of a code.
+    width : int
+        Channels of the first convolution.
+    classes : int, optional
+        Number of classes K; 0: they are not looked at.
     """
 
     def __init__(self, shape: tuple[int, ...], latent: int, width: int, classes: int = 0):

@@ -19,7 +19,8 @@ def content(*columns: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    columns : each ``(N, ...)``, such as the pixels of images; at least one
+    *columns : ndarray
+        Each of shape ``(N, ...)``, such as the pixels of images; at least one.
     """
     digests = np.empty(len(columns[0]), f"S{DIGEST}")
     for start, stop in parts(len(digests), sum(map(bytes_each, columns))):
@@ -40,9 +41,12 @@ def distinct(numbers: np.ndarray, labelled: np.ndarray, keys: np.ndarray) -> np.
 
     Parameters
     ----------
-    numbers : int64 ``(N,)``, see ``content``
-    labelled : bool ``(N,)``
-    keys : uint64 ``(N,)``, so that the order of the pool decides nothing
+    numbers : ndarray of int64, shape (N,)
+        What each row holds, see ``content``.
+    labelled : ndarray of bool, shape (N,)
+        Which rows are labelled.
+    keys : ndarray of uint64, shape (N,)
+        A random number of each item, so that the order of the pool decides nothing.
     """
     open_ = np.flatnonzero(~labelled & ~np.isin(numbers, numbers[labelled]))
     open_ = open_[np.argsort(keys[open_])]

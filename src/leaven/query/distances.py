@@ -33,9 +33,12 @@ def to_nearest(features: np.ndarray, order: np.ndarray, centres: np.ndarray) -> 
 
     Parameters
     ----------
-    features : ``(N, D)``
-    order : rows ``(M,)``, in an order that does not depend on the pool's
-    centres : ``(C, D)``, at least one
+    features : ndarray of shape (N, D)
+        Features of the items.
+    order : ndarray of int64, shape (M,)
+        Rows, in an order that does not depend on the pool's.
+    centres : ndarray of shape (C, D)
+        The centres, at least one.
     """
     middle = centres.mean(0, dtype=np.float64).astype(np.float32)  # a common offset would cost digits
     moved = centres - middle

@@ -15,7 +15,8 @@ def keys(ids: np.ndarray, seed: int) -> np.ndarray:
 
     Raises
     ------
-    LeavenError : an id stands twice
+    LeavenError
+        An id stands twice.
     """
     letters = np.ascontiguousarray(ids).view(np.uint32).reshape(len(ids), ids.dtype.itemsize // 4)
     places = np.arange(letters.shape[1], dtype=np.uint64)

@@ -14,22 +14,28 @@ from leaven.errors import LeavenError
 class PoolPredictions:
     """What a model says about N items; row *i* of every column is item *i*.
 
-    Parameters
+    Attributes
     ----------
-    probabilities : floats ``(N, K)``, of the classes
-    features : float32 ``(N, D)``, what the model's last layer sees; may be memory-mapped
-    ids : str ``(N,)``, the items' names, each its own
-    labelled : bool ``(N,)``, whether the label is known; such items are never chosen
-    votes : float32 ``(M, N, K)`` or ``None``: class probabilities of M members of a committee, or M draws of dropout;
-        may be memory-mapped
-    acquisition : floats ``(N,)`` or ``None``: how much the trained method itself wants each item labelled, larger:
-        more
-    content : int64 ``(N,)``: items of the same number are exact copies of each other (``leaven.query.copies.content``
-        of their pixels); ``None``: not known, see ``leaven.query.selection.select``
+    probabilities : ndarray of float, shape (N, K)
+        Class probabilities.
+    features : ndarray of float32, shape (N, D)
+        What the model's last layer sees; may be memory-mapped.
+    ids : ndarray of str, shape (N,)
+        The items' names, each its own.
+    labelled : ndarray of bool, shape (N,)
+        Whether the label is known; such items are never chosen.
+    votes : ndarray of float32, shape (M, N, K), or None
+        Class probabilities of M members of a committee, or M draws of dropout; may be memory-mapped.
+    acquisition : ndarray of float, shape (N,), or None
+        How much the trained method itself wants each item labelled, larger: more.
+    content : ndarray of int64, shape (N,), or None
+        Items of the same number are exact copies of each other (``leaven.query.copies.content`` of their pixels);
+        ``None``: not known, see ``leaven.query.selection.select``.
 
     Raises
     ------
-    LeavenError : lengths do not fit, or what should be a finite number is none
+    LeavenError
+        Lengths do not fit, or what should be a finite number is none.
     """
 
     probabilities: np.ndarray

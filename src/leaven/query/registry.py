@@ -41,10 +41,18 @@ Family = Literal[
 class Strategy:
     """One way to choose.
 
-    Parameters
+    Attributes
     ----------
-    family : of those that Settles (2009) tells apart, or of ours
-    about : its name and paper, a line
+    name : str
+        What it is called.
+    family : str or None
+        Its family, of those that Settles (2009) tells apart or of ours; ``None`` for one's own.
+    needs : {"features", "classifier", "dropout", "committee", "method"}
+        What it needs beside the items.
+    about : str
+        Its name and paper, a line.
+    choose : callable
+        The function: of predictions, how many to choose and the items' keys, the rows that are chosen.
     """
 
     name: str
@@ -67,7 +75,8 @@ def strategy(family: Family, needs: Needs, about: str) -> Callable[[Choose], Cho
 
     Raises
     ------
-    LeavenError : another one has that name
+    LeavenError
+        Another one has that name.
     """
 
     def register(choose: Choose) -> Choose:
@@ -106,7 +115,8 @@ def find(name: str) -> Strategy:
 
     Raises
     ------
-    LeavenError : there is no such strategy; the nearest is suggested
+    LeavenError
+        There is no such strategy; the nearest is suggested.
     """
     if ":" in name:
         choose = _imported(name)

@@ -24,14 +24,19 @@ def select(name: str, said: PoolPredictions, n: int, seed: int = 0) -> np.ndarra
 
     Parameters
     ----------
-    name : of the strategy, see ``registry.names``; or ``module:function``, one's own that Python can import
-    said : what the model says about the pool
-    n : how many
-    seed : of everything random
+    name : str
+        The strategy's name, see ``registry.names``; or ``module:function``, one's own that Python can import.
+    said : PoolPredictions
+        What the model says about the pool.
+    n : int
+        How many to choose.
+    seed : int, optional
+        Seed of everything random.
 
     Raises
     ------
-    LeavenError : the strategy is unknown, ``said`` lacks what it needs, ``n`` is negative, or an id stands twice
+    LeavenError
+        The strategy is unknown, ``said`` lacks what it needs, ``n`` is negative, or an id stands twice.
     """
     strategy = find(name)
     _require(strategy, said)

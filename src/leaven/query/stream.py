@@ -48,16 +48,21 @@ class StreamQuery:
 
     Parameters
     ----------
-    budget : b, share of the items to ask about, above 0 and under 1; or ``(labels, items)``: so many labels, and no
-        more, of so many items that are expected
-    score : ``margin``, ``entropy``, ``least_confident`` (each 0 to 1), or a function of class probabilities ``(K,)``
-        with values from 0 to 1; larger is asked about
-    rate : r, above 0: small keeps the threshold steady, large lets it follow a drift faster
-    limit : labels at most, whatever the number of items
+    budget : float or (int, int), optional
+        Share b of the items to ask about, above 0 and under 1; or ``(labels, items)``: so many labels, and no more, of
+        so many items that are expected.
+    score : str or callable, optional
+        ``margin``, ``entropy``, ``least_confident`` (each 0 to 1), or a function of class probabilities ``(K,)`` with
+        values from 0 to 1; larger is asked about.
+    rate : float, optional
+        The r of the update, above 0: small keeps the threshold steady, large lets it follow a drift faster.
+    limit : int, optional
+        Labels at most, whatever the number of items.
 
     Raises
     ------
-    LeavenError : a number out of range, or an unknown score
+    LeavenError
+        A number is out of range, or the score is unknown.
     """
 
     def __init__(
@@ -97,7 +102,8 @@ class StreamQuery:
 
         Raises
         ------
-        LeavenError : its score is no number from 0 to 1; the item is not counted then
+        LeavenError
+            Its score is no number from 0 to 1; the item is not counted then.
         """
         value = float(self.score(np.asarray(probabilities)))
         if not -1e-6 <= value <= 1 + 1e-6:
@@ -118,7 +124,8 @@ class StreamQuery:
 
         Raises
         ------
-        LeavenError : it had other settings, or this is no such state
+        LeavenError
+            It had other settings, or this is no such state.
         """
         if not {*self._settings(), "seen", "asked"} <= set(state):
             raise LeavenError("This is no state of a stream, expected what state_dict gives; begin without it.")

@@ -23,11 +23,16 @@ BATCH = 256  # images made together, at most
 class Made:
     """N images made for labelling, the most ambiguous first.
 
-    Parameters
+    Attributes
     ----------
-    items : uint8 ``(N, H, W, C)``
-    made_for, predicted : classes that each was made for, and that it is taken for, int64 ``(N,)``
-    entropy : of what the classifier says, nats, ``(N,)``
+    items : ndarray of uint8, shape (N, H, W, C)
+        The images.
+    made_for : ndarray of int64, shape (N,)
+        The class that each was made for.
+    predicted : ndarray of int64, shape (N,)
+        The class that the classifier takes it for.
+    entropy : ndarray of shape (N,)
+        Entropy of what the classifier says, in nats.
     """
 
     items: np.ndarray
@@ -46,7 +51,8 @@ def generate(method: Method, n: int, seed: int = 0, device: str = "cpu") -> Made
 
     Raises
     ------
-    LeavenError : the method makes no images, or ``n`` is under 1
+    LeavenError
+        The method makes no images, or ``n`` is under 1.
     """
     if not method.generates:
         raise LeavenError(

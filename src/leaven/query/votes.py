@@ -36,10 +36,17 @@ def dropout_votes(
 
     Parameters
     ----------
-    network : what the features are of, see ``leaven.inference.predict.predict_with_features``; composed ones too
-    features : float32 ``(N, D)``, as ``predict_with_features`` gives them
-    rate : share set to 0; ``None``: that of the training (``--dropout``), or 0.2 where there was none, which is no
-        posterior of the weights then but a measure of how much an answer hangs on few features
+    network : Module
+        What the features are of, see ``leaven.inference.predict.predict_with_features``; composed ones too.
+    features : ndarray of float32, shape (N, D)
+        Features as ``predict_with_features`` gives them.
+    draws : int, optional
+        How many draws.
+    rate : float, optional
+        Share set to 0; ``None``: that of the training (``--dropout``), or 0.2 where there was none, which is no
+        posterior of the weights then but a measure of how much an answer hangs on few features.
+    seed : int, optional
+        Seed of the masks.
     """
     head = _last_layer(network)
     if rate is None:
@@ -79,9 +86,16 @@ def snapshot_votes(
 
     Parameters
     ----------
-    network : the trained one
-    snapshots : weights of it, or with ``beneath`` of its head
-    beneath : the backbone is frozen, and is asked once for all
+    network : Network
+        The trained network.
+    snapshots : sequence of mapping of str to Tensor
+        Weights of it, or with ``beneath`` of its head.
+    items : ndarray
+        Items as a ``Pool`` holds them.
+    beneath : bool, optional
+        The backbone is frozen, and is asked once for all.
+    device : str, optional
+        Where to compute; by default where the network is.
     """
     own: nn.Module = network
     if beneath:
@@ -104,7 +118,8 @@ def load_snapshots(run: PathLike) -> list[dict[str, Tensor]]:
 
     Raises
     ------
-    LeavenError : there are fewer than two, or one is damaged
+    LeavenError
+        There are fewer than two, or one is damaged.
     """
     files = sorted((Path(run) / folder.SNAPSHOTS).glob("*.safetensors"), key=lambda file: (len(file.stem), file.stem))
     if len(files) < 2:
@@ -120,7 +135,8 @@ def same_classes(model: Model, other: Model, run: PathLike) -> np.ndarray:
 
     Raises
     ------
-    LeavenError : it tells other classes apart
+    LeavenError
+        It tells other classes apart.
     """
     if other.spec.dense or sorted(model.classes) != sorted(other.classes):
         raise LeavenError(

@@ -18,8 +18,12 @@ def warnings(predicted: np.ndarray, expected: np.ndarray, classes: Sequence[str]
 
     Parameters
     ----------
-    predicted : predictions of each class ``(K,)``
-    expected : labels of each class ``(K,)``; their shares are what the predictions should have
+    predicted : ndarray of int64, shape (K,)
+        How many predictions each class has.
+    expected : ndarray of int64, shape (K,)
+        How many labels each class has; their shares are what the predictions should have.
+    classes : sequence of str
+        Names of the K classes.
     """
     if not predicted.sum() or not expected.sum():
         return []

@@ -27,7 +27,8 @@ def write_report(run: PathLike) -> Path:
 
     Raises
     ------
-    LeavenError : ``run`` is no run folder, or a file in it cannot be read
+    LeavenError
+        ``run`` is no run folder, or a file in it cannot be read.
     """
     return put(Path(run) / NAME, render(read_run(Path(run))))
 

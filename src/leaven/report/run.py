@@ -112,7 +112,8 @@ def read_run(path: PathLike) -> Run:
 
     Raises
     ------
-    LeavenError : it is no run folder, or a file in it cannot be read
+    LeavenError
+        It is no run folder, or a file in it cannot be read.
     """
     return _read(Path(path), with_baseline=True)
 

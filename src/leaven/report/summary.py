@@ -29,11 +29,22 @@ def write_summary(
 
     Parameters
     ----------
-    title, lead : the headline and a sentence below it
-    tables : heading and rows of figures, as ``result.json`` has them
-    samples : what is seen, and some images of it, uint8 ``(P, H, W, C)``
-    pages : name and relative address of the runs' own pages
-    panels : charts, above the tables
+    out : path-like
+        The folder.
+    title : str
+        The headline.
+    lead : str
+        A sentence below it.
+    tables : sequence of (str, sequence of dict)
+        Heading and rows of figures, as ``result.json`` has them.
+    samples : sequence of (str, ndarray)
+        What is seen, and some images of it, uint8 ``(P, H, W, C)``.
+    pages : sequence of (str, str)
+        Name and relative address of the runs' own pages.
+    panels : sequence of Panel, optional
+        Charts, above the tables.
+    name : str, optional
+        Name of the page.
     """
     out = Path(out)
     text = (

@@ -30,8 +30,9 @@ def require_budget(options: Options, stages: Sequence[Stage] = ()) -> None:
 
     Raises
     ------
-    LeavenError : they are no positive number, stand beside steps, or several trainings or processes would have to share
-        them
+    LeavenError
+        The minutes are no positive number, stand beside steps, or several trainings or processes would have to share
+        them.
     """
     minutes = options.minutes
     if minutes is None:
@@ -106,11 +107,18 @@ def opening(
 
     Parameters
     ----------
-    pool : what was given, what is held out of it included
-    held : how many labelled items of it are held out
-    run : the folder that it is written to
-    method : what to call it, where it is not a single one
-    minutes : that decide how many steps there will be
+    chosen : ResolvedOptions
+        The run's options.
+    pool : Pool
+        What was given, what is held out of it included.
+    held : int
+        How many labelled items of it are held out.
+    run : path-like or None
+        The folder that it is written to.
+    method : str, optional
+        What to call it, where it is not a single one.
+    minutes : float, optional
+        The minutes that decide how many steps there will be.
     """
     run = None if run is None else Path(run)
     said = [

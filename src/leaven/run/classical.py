@@ -22,6 +22,10 @@ def closed_forms(chosen: ResolvedOptions, pool: Pool, width: int) -> list[Resolv
 
     Parameters
     ----------
+    chosen : ResolvedOptions
+        The run's options.
+    pool : Pool
+        What it learns from.
     width : int
         D, numbers of an item's features.
     """

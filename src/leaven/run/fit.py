@@ -50,19 +50,38 @@ def fit(
 
     Parameters
     ----------
-    pool : labelled and unlabelled items of one domain, or of a source and a target
-    run : the run folder; ``None``: nothing is written
-    source : where the pool came from, for the record
-    record : what else ``config.json`` shall say
-    announce : say what is about to be trained, on standard error
+    pool : Pool
+        Labelled and unlabelled items of one domain, or of a source and a target.
+    run : path-like, optional
+        The run folder; ``None``: nothing is written.
+    options : Options, optional
+        What is asked of the run; by default all as `Options` has it.
+    test : Pool, optional
+        Labelled items to report on.
+    source : str, optional
+        Where the pool came from, for the record.
+    record : dict, optional
+        What else ``config.json`` shall say.
+    resume : bool, optional
+        Go on with the run in the folder.
+    overwrite : bool, optional
+        Start anew where a run is.
+    loggers : tuple of str, optional
+        Further loggers, ``tensorboard`` or ``wandb``.
+    progress : bool, optional
+        Show a progress bar.
+    announce : bool, optional
+        Say what is about to be trained, on standard error.
 
     Returns
     -------
-    The baseline (unless it was switched off, or is the method) and the method, in this order.
+    list of FitResult
+        The baseline (unless it was switched off, or is the method) and the method, in this order.
 
     Raises
     ------
-    LeavenError : as the parts raise it
+    LeavenError
+        As the parts raise it.
     """
     run = None if run is None else Path(run)
     options = as_begun(options or Options(), run) if resume else options or Options()
@@ -148,7 +167,8 @@ def seconds_a_step(pool: Pool, options: Options, *, progress: bool = True) -> fl
 
     Raises
     ------
-    LeavenError : as ``fit`` raises it
+    LeavenError
+        As ``fit`` raises it.
     """
     chosen = resolve_options(options, pool)
     models = train_stages(chosen, options, pool, None, progress=progress)

@@ -86,7 +86,8 @@ def claim(path: PathLike, config: dict[str, Any], *, resume: bool = False, overw
 
     Raises
     ------
-    LeavenError : as ``check``, or the folder cannot be made
+    LeavenError
+        As ``check``, or the folder cannot be made.
     """
     path = Path(path)
     check(path, config, resume=resume, overwrite=overwrite)
@@ -107,8 +108,9 @@ def check(path: PathLike, config: dict[str, Any], *, resume: bool = False, overw
 
     Raises
     ------
-    LeavenError : the folder holds a run (and neither ``resume`` nor ``overwrite`` was given), a run of another
-        configuration (with ``resume``), or something that is no run at all; or nothing can be written there
+    LeavenError
+        The folder holds a run (and neither ``resume`` nor ``overwrite`` was given), a run of another configuration
+        (with ``resume``), or something that is no run at all; or nothing can be written there.
     """
     path = Path(path)
     if resume and overwrite:
@@ -162,7 +164,8 @@ def _config(path: Path) -> dict[str, Any] | None:
 
     Raises
     ------
-    LeavenError : what is there is damaged
+    LeavenError
+        What is there is damaged.
     """
     try:
         found = schemas.read_object(path / CONFIG)
@@ -232,7 +235,8 @@ def read_config(path: PathLike) -> dict[str, Any]:
 
     Raises
     ------
-    LeavenError : there is no run, its configuration is damaged, or it is the folder of the demo, which holds several
+    LeavenError
+        There is no run, its configuration is damaged, or it is the folder of the demo, which holds several.
     """
     path = Path(path)
     found = _config(path)
@@ -251,7 +255,8 @@ def read_rows(path: PathLike) -> list[dict[str, Any]]:
 
     Raises
     ------
-    LeavenError : they are damaged
+    LeavenError
+        The file is damaged.
     """
     return schemas.read_rows(Path(path) / RESULT)
 
@@ -261,7 +266,8 @@ def write_json(path: PathLike, content: Any) -> None:
 
     Raises
     ------
-    LeavenError : it cannot be written
+    LeavenError
+        It cannot be written.
     """
     with whole(path) as part:
         part.write_text(json.dumps(plain(content), indent=2, allow_nan=False) + "\n")

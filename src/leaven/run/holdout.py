@@ -18,7 +18,8 @@ def share(pool: Pool, asked: float | None) -> float:
 
     Raises
     ------
-    LeavenError : it is no share, or nothing is there to hold a share out of
+    LeavenError
+        It is no share, or nothing is there to hold a share out of.
     """
     labels = _countable(pool)
     counts = np.bincount(labels[labels >= 0], minlength=1 if pool.dense else pool.num_classes)

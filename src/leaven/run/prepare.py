@@ -24,11 +24,14 @@ STRONG = 2  # cached strong views of each image; each costs a pass of the encode
 class Prepared:
     """The pool as the trained network sees it.
 
-    Parameters
+    Attributes
     ----------
-    pool : images, or features ``(N, D)`` or ``(N, V, D)``
-    views : how its items are seen
-    spec : of the network to train: the whole one, or the head over a frozen backbone
+    pool : Pool
+        Images, or features ``(N, D)`` or ``(N, V, D)``.
+    views : object
+        How its items are seen.
+    spec : Spec
+        The network to train: the whole one, or the head over a frozen backbone.
     """
 
     pool: Pool
@@ -85,12 +88,17 @@ def match_moments(features: np.ndarray, domain: np.ndarray) -> tuple[np.ndarray,
 
     Parameters
     ----------
-    features : float32 ``(N, V, D)``, the moments being those of view 0
-    domain : int ``(N,)``, positive source, negative target
+    features : ndarray of float32, shape (N, V, D)
+        Features of V views; the moments are those of view 0.
+    domain : ndarray of int, shape (N,)
+        Domain of each item: positive source, negative target.
 
     Returns
     -------
-    The features, and the target's mean and standard deviation, D numbers each.
+    features : ndarray of float32, shape (N, V, D)
+        The features, moved and scaled.
+    mean, std : tuple of float
+        The target's mean and standard deviation, D numbers each.
     """
     source = domain > 0
     mean, std = statistics(features[~source if not source.all() else source, 0])

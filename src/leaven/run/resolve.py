@@ -63,7 +63,8 @@ def resolve_options(options: Options, pool: Pool) -> ResolvedOptions:
 
     Raises
     ------
-    LeavenError : an unknown method, hyper-parameter or network, a value out of range, or labels that do not suffice
+    LeavenError
+        A method, hyper-parameter or network is unknown, a value is out of range, or labels do not suffice.
     """
     method = options.method or ("adamatch" if pool.two_domains else "fixmatch")
     kind = known(method) if isinstance(method, str) else method  # it may come from a file

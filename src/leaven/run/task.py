@@ -46,6 +46,10 @@ class Task:
 
         Parameters
         ----------
+        network : Module
+            The network.
+        pool : Pool
+            Items with labels or masks.
         items : array, optional
             What the network takes in place of the pool's items, such as features of them.
         **options

@@ -67,12 +67,16 @@ def fit_auto(
 
     Returns
     -------
-    What ``fit`` returns, and why it is that method.
+    results : list of FitResult
+        What ``fit`` returns.
+    evidence : Evidence
+        Why it is that method.
 
     Raises
     ------
-    LeavenError : the pool has masks, or hyper-parameters were given; ``resume`` of a run that was begun otherwise; or
-        as ``fit`` raises it
+    LeavenError
+        The pool has masks, or hyper-parameters were given; ``resume`` of a run that was begun otherwise; or as ``fit``
+        raises it.
     """
     run = None if run is None else Path(run)
     options = replace(as_begun(options or Options(), run), minutes=None) if resume else options or Options()

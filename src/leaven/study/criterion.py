@@ -33,7 +33,7 @@ class Criterion(Protocol):
 class HiddenLabels:
     """How many of some labels, hidden while it was trained, a model gets right.
 
-    Parameters
+    Attributes
     ----------
     labels : int64 ndarray of shape (M,)
         The hidden ones.

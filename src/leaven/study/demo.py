@@ -70,7 +70,8 @@ class Experiment:
 
     Parameters
     ----------
-    out : folder of the report; the first split's runs are kept in it
+    out : Path
+        Folder of the report; the first split's runs are kept in it.
     """
 
     def __init__(self, out: Path):

@@ -44,13 +44,18 @@ class Tried:
 class Evidence:
     """What was tried, what was chosen, and why.
 
-    Parameters
+    Attributes
     ----------
-    chosen : the name of one of the candidates
-    why : in a few sentences
-    folds : of the cross-validation; 0: there was no evidence to be had
-    labels : how many items were judged on
-    tried : every candidate, the baseline last
+    chosen : str
+        The name of one of the candidates.
+    why : str
+        Why it was, in a few sentences.
+    folds : int
+        Folds of the cross-validation; 0: there was no evidence to be had.
+    labels : int
+        How many items were judged on.
+    tried : tuple of Tried
+        Every candidate, the baseline last.
     """
 
     chosen: str

@@ -90,9 +90,11 @@ class FoldLog(Lines):
 
     Parameters
     ----------
-    path : of a log that goes on, or ``None``
-    claim : called before the first line is written where ``path`` is ``None``; the file's path, or ``None`` where
-        there is to be none
+    path : path-like, optional
+        Path of a log that goes on.
+    claim : callable, optional
+        Called before the first line is written where ``path`` is ``None``; the file's path, or ``None`` where there is
+        to be none.
     """
 
     def __init__(self, path: PathLike | None = None, claim: Callable[[], Path | None] = lambda: None):
@@ -110,12 +112,16 @@ class FoldLog(Lines):
 class FoldTraining:
     """What makes the trials of a cross-validation: candidates, without the labels of a fold.
 
-    Parameters
+    Attributes
     ----------
-    pool : labelled and unlabelled items
-    folds : of each item, see `assign`
-    shared : options of all candidates, apart from their methods
-    progress : whether bars are shown
+    pool : Pool
+        Labelled and unlabelled items.
+    folds : ndarray of int, shape (N,)
+        Fold of each item, see `assign`.
+    shared : Options
+        Options of all candidates, apart from their methods.
+    progress : bool
+        Whether bars are shown.
     """
 
     pool: Pool
@@ -140,12 +146,16 @@ class FoldTraining:
 class CrossValidation:
     """All candidates over all folds: closed forms in every one, the others in a race (`leaven.study.race`).
 
-    Parameters
+    Attributes
     ----------
-    work : what makes a trial
-    asked : fields of ``Options`` of each candidate, by its name; the baseline last
-    closed : names of those that are closed forms
-    log : of what was said of each fold
+    work : FoldTraining
+        What makes a trial.
+    asked : mapping of str to dict
+        Fields of ``Options`` of each candidate, by its name; the baseline last.
+    closed : sequence of str
+        Names of those that are closed forms.
+    log : Lines
+        Log of what was said of each fold.
     """
 
     work: FoldTraining
@@ -163,7 +173,8 @@ class CrossValidation:
 
         Raises
         ------
-        LeavenError : the log is of other labels, or as ``leaven.run.fit.fit`` raises it
+        LeavenError
+            The log is of other labels, or as ``leaven.run.fit.fit`` raises it.
         """
         rows = part_for_closed_forms(self.work.pool, int(self.work.shared.plan.get("seed", 0)))
         work, folds = self.work, range(1, self.count + 1)

@@ -45,10 +45,14 @@ def fit_curves(
 
     Parameters
     ----------
-    labels : M different numbers of labels
-    accuracies : ``(R, M)``
-    variances : ``(M,)``, of each accuracy
-    rates : ``(R,)``, the c of each curve, where two numbers of labels cannot settle it; ``None``: it is found
+    labels : ndarray of shape (M,)
+        Different numbers of labels.
+    accuracies : ndarray of shape (R, M)
+        Accuracy of each curve with each number of labels.
+    variances : ndarray of shape (M,)
+        Variance of the accuracy with each number of labels.
+    rates : ndarray of shape (R,), optional
+        The c of each curve, where two numbers of labels cannot settle it; ``None``: it is found.
     """
     m, weights = np.asarray(labels, float), 1 / np.asarray(variances, float)
     if rates is not None:

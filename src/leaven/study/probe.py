@@ -42,22 +42,34 @@ def probe(
 
     Parameters
     ----------
-    run : any run folder, of a method that learns features or of a classifier
-    pool : the labelled items are learnt from: all of them by the offline probes, ``per_class`` by fine-tuning
-    test : what is predicted; it chooses nothing
-    seeds : how many times is fine-tuned, each time with other labels of ``pool``
-    steps : of supervised training of all weights
-    layer : of the backbone, whose features the offline probes take in place of the last ones, one of the network's
-        ``layer_names``; fine-tuning, which trains them all, is left out then
+    run : path-like
+        Any run folder, of a method that learns features or of a classifier.
+    pool : Pool
+        The labelled items are learnt from: all of them by the offline probes, ``per_class`` by fine-tuning.
+    test : Pool
+        What is predicted; it chooses nothing.
+    per_class : int, optional
+        Labels of each class for fine-tuning.
+    seeds : int, optional
+        How many times is fine-tuned, each time with other labels of ``pool``.
+    steps : int, optional
+        Steps of supervised training of all weights.
+    layer : str, optional
+        Layer of the backbone whose features the offline probes take in place of the last ones, one of the network's
+        ``layer_names``; fine-tuning, which trains them all, is left out then.
+    progress : bool, optional
+        Show a progress bar.
 
     Returns
     -------
-    A row each: ``evaluation``, ``backbone``, ``labels``, ``seeds``, ``n`` test items, ``accuracy``, ``low``, ``high``,
-    and ``interval``: over test ``items`` (Wilson's) or ``seeds`` (Student's).
+    list of dict
+        A row for each: ``evaluation``, ``backbone``, ``labels``, ``seeds``, ``n`` test items, ``accuracy``, ``low``,
+        ``high``, and ``interval``: over test ``items`` (Wilson's) or ``seeds`` (Student's).
 
     Raises
     ------
-    LeavenError : a pool has masks, or too few labels or classes, or there is no such layer
+    LeavenError
+        A pool has masks, or too few labels or classes, or there is no such layer.
     """
     run = Path(run)
     if pool.dense or test.dense:

@@ -16,9 +16,12 @@ def runners(names: Sequence[str], right: Sequence[Mapping[str, float]], sizes: S
 
     Parameters
     ----------
-    names : all candidates in order of preference, which decides between equals; the baseline last
-    right : of each fold so far, how many hidden labels each of its runners got right
-    sizes : of each fold, how many labels it hides
+    names : sequence of str
+        All candidates in order of preference, which decides between equals; the baseline last.
+    right : sequence of mapping of str to float
+        Of each fold so far, how many hidden labels each of its runners got right.
+    sizes : sequence of int
+        Of each fold, how many labels it hides.
     """
     challengers, score = list(names[:-1]), dict.fromkeys(names, 0.0)
     for fold, fold_scores in enumerate(right):

@@ -39,21 +39,28 @@ MEMBERS = 8  # snapshots of each training where a strategy asks a committee
 class Game:
     """What is played, the same for every strategy and seed.
 
-    Parameters
+    Attributes
     ----------
-    pool : every item with its label, which a method sees only once it has been asked for; where there is a source
-        domain, its labels are seen from the beginning
-    test : labelled items to report on; they choose nothing
-    options : of the trainings; every round trains from scratch, with the seed of the game as its own
-    strategies : names; the control is among them
-    budgets : how many labels are asked for after each training but the last
-    start : labels to start with. Of a pool of one domain every class has one among them, for a classifier needs one;
-        of a target domain there may be none
-    begin : what chooses these: ``random``, or a strategy that needs no model, by the items as they are
+    pool : Pool
+        All items, labelled; a method sees a label once it was asked for, those of a source domain from the beginning.
+    test : Pool
+        Labelled items to report on; they choose nothing.
+    options : Options
+        Options of the trainings; every round trains from scratch, with the seed of the game as its own.
+    strategies : tuple of str
+        Names of the strategies; the control is among them.
+    budgets : tuple of int
+        How many labels are asked for after each training but the last.
+    start : int
+        Labels to start with. Of a pool of one domain every class has one among them, for a classifier needs one; of a
+        target domain there may be none.
+    begin : str
+        What chooses these: ``random``, or a strategy that needs no model, by the items as they are.
 
     Raises
     ------
-    LeavenError : an item has no label, a strategy is unknown, or there are not enough items for all rounds
+    LeavenError
+        An item has no label, a strategy is unknown, or there are not enough items for all rounds.
     """
 
     pool: Pool
@@ -163,7 +170,8 @@ def play(game: Game, seeds: int, log: RoundLog, *, progress: bool = True) -> Ite
 
     Raises
     ------
-    LeavenError : what stands in ``log`` is of another game, or as ``leaven.run.fit.fit`` raises it
+    LeavenError
+        What stands in ``log`` is of another game, or as ``leaven.run.fit.fit`` raises it.
     """
     for record in InProcess().run(Player(game, log, progress), games(game, seeds)):
         yield Line(**record)
@@ -178,11 +186,16 @@ def games(game: Game, seeds: int) -> list[Trial]:
 class Player:
     """Plays the game of a strategy and a seed, on from what stands in ``log``; a record is a `Line` as a dictionary.
 
-    Parameters
+    Attributes
     ----------
-    game : what all of them play
-    log : of all rounds
-    progress : whether bars are shown
+    game : Game
+        What all of them play.
+    log : RoundLog
+        Log of all rounds.
+    progress : bool
+        Whether bars are shown.
+    first : (int, RoundResult) or None
+        A seed, and its first training.
     """
 
     game: Game

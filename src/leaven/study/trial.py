@@ -16,7 +16,7 @@ Record = dict[str, Any]  # what JSON can say; it begins with what its trial is a
 class Trial:
     """One training of a study, as plain data: JSON can say it, so that it can be made anywhere, and later.
 
-    Parameters
+    Attributes
     ----------
     about : dict of str to str or int
         What tells it from the study's other trials: candidate and fold; method, number of labels, and seed of their

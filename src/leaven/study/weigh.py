@@ -42,15 +42,21 @@ class Fitted:
 class Weighed:
     """What was found.
 
-    Parameters
+    Attributes
     ----------
-    labels : n, of the run
-    accuracy : of the run's model
-    curves : by method: the baseline's, and the method's where it was trained with fewer labels
-    equal : labels with which the baseline is as accurate as the run, low and high end of the 95 % interval; infinite
-        beyond ``limit``
-    limit : up to where the baseline's curve is believed
-    seeds : trainings for each number of labels
+    labels : int
+        Number of labels n of the run.
+    accuracy : Interval
+        Accuracy of the run's model.
+    curves : dict of str to Fitted
+        Curves by method: the baseline's, and the method's where it was trained with fewer labels.
+    equal : (float, float, float)
+        Labels with which the baseline is as accurate as the run, low and high end of the 95 % interval; infinite beyond
+        ``limit``.
+    limit : int
+        Up to where the baseline's curve is believed.
+    seeds : int
+        Trainings for each number of labels.
     """
 
     labels: int
@@ -78,13 +84,19 @@ def weigh(lines: Sequence[Record], right: np.ndarray, labels: int, seed: int = 0
 
     Parameters
     ----------
-    lines : of ``leaven.study.worth.train_all``
-    right : which test items the run's own model gets right, bool ``(N,)``
-    labels : n, with which the run was trained
+    lines : sequence of Record
+        The lines of ``leaven.study.worth.train_all``.
+    right : ndarray of bool, shape (N,)
+        Which test items the run's own model gets right.
+    labels : int
+        Number of labels n that the run was trained with.
+    seed : int, optional
+        Seed of the resamples.
 
     Raises
     ------
-    LeavenError : the baseline was trained with one number of labels only
+    LeavenError
+        The baseline was trained with one number of labels only.
     """
     rng = np.random.default_rng(seed)
     weights = rng.multinomial(len(right), np.full(len(right), 1 / len(right)), size=RESAMPLES) / len(right)

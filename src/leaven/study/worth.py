@@ -33,13 +33,18 @@ FRACTIONS = (4, 2)  # of the labels there are
 class WorthStudy:
     """What is trained, again and again.
 
-    Parameters
+    Attributes
     ----------
-    pool : what the run trained on, its labels those that it had
-    all_labels : int64 ``(N,)``, all labels that the data know of the same items; -1 unknown
-    test : labelled items to judge by, none of them in ``pool``'s labels
-    config : of the run
-    options : of the baseline and of the method, by name; the method is the last
+    pool : Pool
+        What the run trained on, its labels those that it had.
+    all_labels : ndarray of int64, shape (N,)
+        All labels that the data know of the same items; -1 unknown.
+    test : Pool
+        Labelled items to judge by, none of them in ``pool``'s labels.
+    config : mapping
+        The run's ``config.json``.
+    options : mapping of str to Options
+        Options of the baseline and of the method, by name; the method is the last.
     """
 
     pool: Pool
@@ -105,7 +110,8 @@ def require_weighable(run: PathLike, config: Mapping[str, Any], test: bool) -> N
 
     Raises
     ------
-    LeavenError : the run's method looks at labels only, or there is nothing to judge by
+    LeavenError
+        The run's method looks at labels only, or there is nothing to judge by.
     """
     helped = config["task"] == CLASSIFICATION and config["method"] != BASE and not config.get("closed")
     if not helped:
@@ -122,7 +128,8 @@ def require_curve(counts: Sequence[int], labels: int) -> None:
 
     Raises
     ------
-    LeavenError : there is one number only
+    LeavenError
+        There is one number only.
     """
     if len(counts) < 2:
         raise LeavenError(
@@ -138,7 +145,8 @@ def study_of(run: PathLike, pool: Pool, whole: Pool, test: Pool | None) -> Worth
 
     Raises
     ------
-    LeavenError : the run's method looks at labels only, its data changed, or there is nothing to judge by
+    LeavenError
+        The run's method looks at labels only, its data changed, or there is nothing to judge by.
     """
     run = Path(run)
     config = folder.read_config(run)
@@ -181,10 +189,12 @@ def study_of(run: PathLike, pool: Pool, whole: Pool, test: Pool | None) -> Worth
 class Training:
     """What makes the trials of a study: a record says which of the test items were right.
 
-    Parameters
+    Attributes
     ----------
-    study : what is trained
-    progress : whether bars are shown
+    study : WorthStudy
+        What is trained.
+    progress : bool
+        Whether bars are shown.
     """
 
     study: WorthStudy
@@ -212,7 +222,8 @@ def train_all(
 
     Raises
     ------
-    LeavenError : what stands in ``lines`` was judged by other test items, or as ``fit`` raises it
+    LeavenError
+        What stands in ``lines`` was judged by other test items, or as ``fit`` raises it.
     """
     for record in filter(None, (logged(lines, trial) for trial in trials)):
         if record["n"] != len(study.test):

@@ -17,8 +17,10 @@ class Averages:
 
     Parameters
     ----------
-    method : as it stands before the first step
-    decay : see ``EMA``
+    method : Method
+        The method, as it stands before the first step.
+    decay : float
+        As for `EMA`.
     """
 
     def __init__(self, method: Method, decay: float):

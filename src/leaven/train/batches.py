@@ -31,7 +31,8 @@ def samplers(
 
     Raises
     ------
-    LeavenError : a stream that is not optional has no rows to draw from, or too few for its episodes
+    LeavenError
+        A stream that is not optional has no rows to draw from, or too few for its episodes.
     """
     found: dict[str, Sampler | EpisodeSampler] = {}
     for number, (name, stream) in enumerate(streams.items()):
@@ -62,18 +63,29 @@ class Batches:
 
     Parameters
     ----------
-    pool : where the items come from
-    streams : what a method draws, by name
-    views : how items are seen, see ``leaven.augment``
-    plan : of the run
-    device : where batches are made
-    rank, processes : this process, and how many share the batch
-    reader : who draws, for the message
-    own : views that the method brings
+    pool : Pool
+        Where the items come from.
+    streams : mapping of str to Stream
+        What a method draws, by name.
+    views : object
+        How items are seen, see ``leaven.augment``.
+    plan : Plan
+        The run's plan.
+    device : torch.device
+        Where batches are made.
+    rank : int, optional
+        Number of this process.
+    processes : int, optional
+        How many share the batch.
+    reader : str, optional
+        Who draws, for the message.
+    own : mapping of str to View, optional
+        Views that the method brings, by name.
 
     Raises
     ------
-    LeavenError : a stream that is not optional, or what the views learn from, has no rows to draw from
+    LeavenError
+        A stream that is not optional, or what the views learn from, has no rows to draw from.
     """
 
     def __init__(

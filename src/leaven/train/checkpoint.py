@@ -24,13 +24,26 @@ AGAIN = "remove it, or start anew with --overwrite"
 class State:
     """What a run goes on from; the form of ``checkpoint.pt``.
 
-    Parameters
+    Attributes
     ----------
-    step, seconds : done so far
-    method, ema, optimizer, precision, views : states of these
-    beside : averages of what the method trains beside its network, by name
-    belonging : of each item of the pool, where it is asked for, ``(N,)``
-    sums, count : of the steps since the last line of the log
+    step : int
+        Steps done so far.
+    seconds : float
+        Seconds that they took.
+    method : dict
+        State of the method.
+    ema : dict of str to Tensor
+        Averages of the network.
+    optimizer, precision, views : dict
+        States of these.
+    sums : dict of str to Tensor
+        Sums of the losses over the steps since the last line of the log.
+    count : int
+        How many steps that are.
+    beside : dict of str to Tensor
+        Averages of what the method trains beside its network, by name.
+    belonging : Tensor of shape (N,), or None
+        How much each item of the pool seems of the labelled items' kind, where it is asked for.
     """
 
     step: int
@@ -57,7 +70,8 @@ def save(path: PathLike, state: dict[str, Any]) -> None:
 
     Raises
     ------
-    LeavenError : it could not be written (the disk is full, say); the checkpoint that was there survives
+    LeavenError
+        It could not be written (the disk is full, say); the checkpoint that was there survives.
     """
     _write(path, lambda file: torch.save(state, file))
 
@@ -78,7 +92,8 @@ def load_weights(path: PathLike, mend: str) -> dict[str, torch.Tensor]:
 
     Raises
     ------
-    LeavenError : the file is damaged
+    LeavenError
+        The file is damaged.
     """
     from safetensors import safe_open
 
@@ -107,7 +122,8 @@ def require_digest(written: str, weights: Mapping[str, torch.Tensor]) -> None:
 
     Raises
     ------
-    ValueError : it is not
+    ValueError
+        The digest is another one.
     """
     if written and written != digest(weights):
         raise ValueError("its weights are not as they were written")
@@ -131,7 +147,8 @@ def load(path: PathLike) -> dict[str, Any]:
 
     Raises
     ------
-    LeavenError : the file is no checkpoint or is damaged
+    LeavenError
+        The file is no checkpoint or is damaged.
     """
     require_regular(path, AGAIN)
     try:
@@ -153,7 +170,8 @@ def load_state(path: PathLike) -> State:
 
     Raises
     ------
-    LeavenError : as ``load``, or it holds something else
+    LeavenError
+        As ``load``, or it holds something else.
     """
     found = load(path)
     names = {one.name for one in fields(State)}

@@ -38,9 +38,11 @@ def train(job: TrainJob) -> TrainResult:
 
     Raises
     ------
-    LeavenError : a stream has no rows to draw from; the loss became NaN; a checkpoint could not be written; one of
-        several processes was lost
-    KeyboardInterrupt : it was asked to stop (Ctrl-C, SIGTERM), and has written its checkpoint
+    LeavenError
+        A stream has no rows to draw from; the loss became NaN; a checkpoint could not be written; one of several
+        processes was lost.
+    KeyboardInterrupt
+        It was asked to stop (Ctrl-C, SIGTERM), and has written its checkpoint.
     """
     if job.method.closed:
         return solve(job)

@@ -16,16 +16,25 @@ class EpisodeSampler:
 
     Parameters
     ----------
-    labels : int ``(N,)``, the classes of all rows, -1 unknown
-    rows : int ``(M,)``, the rows to draw from; those whose label is unknown are left out
-    episode : its form; classes with fewer items than shots and queries together are left out
-    count : episodes a step and process
-    seed, stream : key of the draws
-    rank, processes : which part of a step's draw is this process's
+    labels : ndarray of int, shape (N,)
+        The classes of all rows, -1 unknown.
+    rows : ndarray of int, shape (M,)
+        The rows to draw from; those whose label is unknown are left out.
+    episode : Episode
+        Its form; classes with fewer items than shots and queries together are left out.
+    count : int
+        Episodes a step and process.
+    seed, stream : int
+        Key of the draws.
+    rank : int, optional
+        Number of this process.
+    processes : int, optional
+        How many share a step's draw.
 
     Raises
     ------
-    LeavenError : fewer classes are left than an episode has
+    LeavenError
+        Fewer classes are left than an episode has.
     """
 
     def __init__(

@@ -71,7 +71,8 @@ def require_allowed(settings: Any) -> None:
 
     Raises
     ------
-    LeavenError : names the field, its value and what was expected
+    LeavenError
+        The message names the field, its value and what was expected.
     """
     for name, field in annotated(settings.__class__).items():
         value = getattr(settings, name)

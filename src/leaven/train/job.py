@@ -22,19 +22,30 @@ Probe = Callable[[int, float, nn.Module], None]
 class TrainJob:
     """All that a run needs; it travels to other processes whole.
 
-    Parameters
+    Attributes
     ----------
-    method : what to train, its network in it
-    pool : where the items come from
-    plan : how to train
-    views : how items are seen, see ``leaven.augment``
-    folder : where checkpoint and log go; ``None``: nothing is written
-    resume : go on from the checkpoint in ``folder``
-    teacher : a network that the method is shown beside its own, see ``Method.teacher``; it is not trained
-    probe : called as ``probe(step, seconds, network)`` with the averaged network, ``plan.probes`` times and at the end
-    loggers : names of further loggers, ``tensorboard`` or ``wandb``
-    label : what the progress bar says
-    progress : show the bar
+    method : Method
+        What to train, its network in it.
+    pool : Pool
+        Where the items come from.
+    plan : Plan
+        How to train.
+    views : object
+        How items are seen, see ``leaven.augment``.
+    folder : Path or None
+        Where checkpoint and log go; ``None``: nothing is written.
+    resume : bool
+        Go on from the checkpoint in ``folder``.
+    teacher : Module or None
+        A network that the method is shown beside its own, see ``Method.teacher``; it is not trained.
+    probe : callable or None
+        Called as ``probe(step, seconds, network)`` with the averaged network, ``plan.probes`` times and at the end.
+    loggers : tuple of str
+        Names of further loggers, ``tensorboard`` or ``wandb``.
+    label : str
+        What the progress bar says.
+    progress : bool
+        Show the bar.
     """
 
     method: Method

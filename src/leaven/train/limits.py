@@ -23,7 +23,8 @@ def require_possible(plan: Plan) -> None:
 
     Raises
     ------
-    LeavenError : names the option, its value and what was expected
+    LeavenError
+        The message names the option, its value and what was expected.
     """
     kind = best_device()
     there = {"auto": True, "cpu": True, "gpu": kind != "cpu", "cuda": kind == "cuda", "mps": kind == "mps"}
@@ -44,7 +45,8 @@ def augment_for(asked: str | None, method: type[Method], pool: Pool, frozen: boo
 
     Raises
     ------
-    LeavenError : an unknown one was asked for, or CTAugment where it cannot learn; says what is in the way
+    LeavenError
+        An unknown one was asked for, or CTAugment where it cannot learn; the message says what is in the way.
     """
     name = method.augment if asked is None else asked
     if name not in AUGMENTS:
@@ -72,7 +74,8 @@ def require_loggers(names: Sequence[str]) -> None:
 
     Raises
     ------
-    LeavenError : names the logger
+    LeavenError
+        A logger is unknown or its package is missing; the message names it.
     """
     for name in names:
         if name not in LOGGERS:

@@ -77,7 +77,8 @@ def read_table(path: PathLike) -> list[dict[str, str]]:
 
     Raises
     ------
-    LeavenError : it is no file
+    LeavenError
+        It is no file.
     """
     try:
         lines = read_bytes(path, "remove it: the run goes on without").split(b"\n")

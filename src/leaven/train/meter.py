@@ -16,7 +16,8 @@ class Meter:
 
     Parameters
     ----------
-    device : of the training
+    device : torch.device
+        The training's device.
     """
 
     def __init__(self, device: torch.device):

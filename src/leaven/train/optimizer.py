@@ -32,7 +32,8 @@ class Optimizers(torch.optim.Optimizer):
 
     Parameters
     ----------
-    parts : each of weights of its own
+    parts : sequence of Optimizer
+        Optimisers, each of weights of its own.
     """
 
     def __init__(self, parts: Sequence[torch.optim.Optimizer]):
@@ -63,8 +64,9 @@ def build_optimizer(method: Method, plan: Plan) -> tuple[torch.optim.Optimizer, 
 
     Raises
     ------
-    LeavenError : a group of the method names none of its parts, or has a setting that makes no sense; an optimiser's
-        package is missing
+    LeavenError
+        A group of the method names none of its parts, or has a setting that makes no sense; an optimiser's package is
+        missing.
     """
     groups: dict[str, list[dict[str, Any]]] = {}  # by kind
     rates: dict[str, list[Rate]] = {}
@@ -83,7 +85,8 @@ def require_optimizers(method: Method, plan: Plan) -> None:
 
     Raises
     ------
-    LeavenError : a package is missing
+    LeavenError
+        A package is missing.
     """
     if "lars" in {plan.optimizer, *(group.optimizer for group in method.param_groups.values())}:
         _lars()
@@ -101,7 +104,8 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -
 
     Raises
     ------
-    ValueError : the state is of other weights
+    ValueError
+        The state is of other weights.
     """
     settings = [{k: v for k, v in group.items() if k != "params"} for group in optimizer.param_groups]
     optimizer.load_state_dict(state)

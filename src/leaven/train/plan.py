@@ -185,7 +185,8 @@ def require_minutes(minutes: float) -> None:
 
     Raises
     ------
-    LeavenError : it is no positive number
+    LeavenError
+        It is no positive number.
     """
     if not 0 < minutes < math.inf:
         raise LeavenError(f"minutes is {minutes}, but a positive number was expected.")

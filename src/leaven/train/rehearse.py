@@ -21,9 +21,10 @@ def rehearse(job: TrainJob) -> None:
 
     Raises
     ------
-    LeavenError : there is nothing to train; the method's teacher or an optimiser's package is missing; nobody makes a
-        view; a stream has no rows to draw from; or one item would pass the network by itself, of which batch norm has
-        no statistics
+    LeavenError
+        There is nothing to train; the method's teacher or an optimiser's package is missing; nobody makes a view; a
+        stream has no rows to draw from; or one item would pass the network by itself, of which batch norm has no
+        statistics.
     """
     method, plan = job.method, job.plan
     if method.closed:

@@ -17,10 +17,16 @@ class Sampler:
 
     Parameters
     ----------
-    rows : int ``(M,)``, the rows to draw from
-    size : rows a step and process
-    seed, stream : key of the permutations
-    rank, processes : which part of a step's draw is this process's
+    rows : ndarray of int, shape (M,)
+        The rows to draw from.
+    size : int
+        Rows a step and process.
+    seed, stream : int
+        Key of the permutations.
+    rank : int, optional
+        Number of this process.
+    processes : int, optional
+        How many share a step's draw.
     """
 
     def __init__(self, rows: np.ndarray, size: int, seed: int, stream: int, rank: int = 0, processes: int = 1):

@@ -219,8 +219,10 @@ def read_config(path: PathLike) -> dict[str, Any]:
 
     Raises
     ------
-    LeavenError : it is damaged
-    FileNotFoundError : there is none
+    LeavenError
+        The file is damaged.
+    FileNotFoundError
+        There is none.
     """
     text = read_bytes(path, AGAIN)
     checked(text, Config, path, AGAIN)
@@ -235,8 +237,10 @@ def read_object(path: PathLike) -> dict[str, Any]:
 
     Raises
     ------
-    LeavenError : it is none
-    FileNotFoundError : nothing is there
+    LeavenError
+        It is none.
+    FileNotFoundError
+        Nothing is there.
     """
     found: dict[str, Any] = read_json(path, dict[str, Any], AGAIN)
     return found
@@ -247,7 +251,8 @@ def read_rows(path: PathLike) -> list[dict[str, Any]]:
 
     Raises
     ------
-    LeavenError : it is damaged
+    LeavenError
+        The file is damaged.
     """
     return _plain(path, list[Row], "remove it and evaluate again", [])
 
@@ -257,7 +262,8 @@ def read_auto(path: PathLike) -> dict[str, Any]:
 
     Raises
     ------
-    LeavenError : it is damaged
+    LeavenError
+        The file is damaged.
     """
     return _plain(path, Auto, "remove it, for it only explains the choice", {})
 

@@ -25,10 +25,12 @@ KINDS = ("plain", "weak", "strong", "recoloured", "cropped")  # that every run h
 class Views:
     """The views of a run and those that its method brings.
 
-    Parameters
+    Attributes
     ----------
-    usual : see ``leaven.augment``
-    own : by name, see ``leaven.augment.view``
+    usual : object
+        The run's views, see ``leaven.augment``.
+    own : mapping of str to View
+        The method's views by name, see ``leaven.augment.view``.
     """
 
     usual: Any
@@ -39,7 +41,8 @@ class Views:
 
         Raises
         ------
-        LeavenError : nobody makes one of them
+        LeavenError
+            Nobody makes one of them.
         """
         for name in names:
             kind = kind_of(name)
@@ -87,7 +90,8 @@ class Seen:
 
         Raises
         ------
-        LeavenError : it is a view of which nobody knows where it shows which pixel
+        LeavenError
+            It is a view of which nobody knows where it shows which pixel.
         """
         assert self.maps is not None
         if (places := self.maps.between(IMAGE, reference(tuple(self.views)))) is None:

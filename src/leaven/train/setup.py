@@ -35,7 +35,8 @@ def set_norm_policy(method: Method, policy: str, pool: Pool) -> None:
 
     Raises
     ------
-    LeavenError : it is one of two domains and the pool has one, or no layer can follow it
+    LeavenError
+        It is one of two domains and the pool has one, or no layer can follow it.
     """
     if policy in ("source", "per_domain") and not pool.two_domains:
         raise LeavenError(f"norm is {policy!r}, but the pool has one domain; give a source, or leave it at joint.")

@@ -36,7 +36,8 @@ def restore(loop: Loop, state: State) -> None:
 
     Raises
     ------
-    LeavenError : the state is of another method or network, or damaged
+    LeavenError
+        The state is of another method or network, or damaged.
     """
     try:
         loop.job.method.load_state_dict(state.method)

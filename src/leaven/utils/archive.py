@@ -18,8 +18,10 @@ def read_archive(path: PathLike, names: Iterable[str], mend: str) -> dict[str, n
 
     Raises
     ------
-    LeavenError : the file is none, is damaged, or lacks an array
-    FileNotFoundError : nothing is there
+    LeavenError
+        The file is none, is damaged, or lacks an array.
+    FileNotFoundError
+        Nothing is there.
     """
     size = require_regular(path, mend)
     try:
@@ -55,8 +57,13 @@ def require_form(path: PathLike, mend: str, *wanted: tuple[str, np.ndarray, str,
 
     Parameters
     ----------
-    wanted : name, array, the kinds of its type (``"f"``, ``"iu"``, see ``numpy.dtype.kind``), and its shape, ``None``
-        where any length will do
+    path : path-like
+        The file that they are of, for the message.
+    mend : str
+        What to do about it, the end of the sentence.
+    *wanted : (str, ndarray, str, tuple)
+        Name, array, the kinds of its type (``"f"``, ``"iu"``, see ``numpy.dtype.kind``), and its shape, ``None`` where
+        any length will do.
     """
     for name, array, kinds, shape in wanted:
         same = len(array.shape) == len(shape) and all(b in (None, a) for a, b in zip(array.shape, shape, strict=True))

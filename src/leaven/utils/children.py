@@ -20,10 +20,14 @@ def start(
 
     Parameters
     ----------
-    module : of leaven
-    arguments : of the module; they stand in the list of processes, which everybody can read
-    variables : of its environment, beside ours
-    options : of ``subprocess.Popen``
+    module : str
+        A module of leaven.
+    *arguments : str
+        The module's arguments; they stand in the list of processes, which everybody can read.
+    variables : mapping of str to str, optional
+        Variables of its environment, beside ours.
+    **options
+        Those of ``subprocess.Popen``.
     """
     command = [sys.executable, "-P", "-m", module, *arguments]
     return subprocess.Popen(command, env=os.environ | _ours() | dict(variables or {}), **options)

@@ -18,8 +18,10 @@ class Countdown:
 
     Parameters
     ----------
-    total : how many there are
-    done : how many of them were there before
+    total : int
+        How many there are.
+    done : int, optional
+        How many of them were there before.
     """
 
     def __init__(self, total: int, done: int = 0):

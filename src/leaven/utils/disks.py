@@ -31,9 +31,12 @@ def unwritten(path: Path, error: Exception, then: str = "") -> tuple[str, str]:
 
     Parameters
     ----------
-    path : of the file, or of the folder
-    error : of the system; torch tells no number, and what it tells is a short write
-    then : what to do once that is done, as ``go on with --resume``; not said where there is nothing to go on from
+    path : Path
+        The file, or the folder.
+    error : Exception
+        The system's error; torch tells no number, and what it tells is a short write.
+    then : str, optional
+        What to do once that is done, as ``go on with --resume``; not said where there is nothing to go on from.
     """
     number = error.errno if isinstance(error, OSError) else None
     if number in (None, errno.ENOENT) and not path.parent.exists():

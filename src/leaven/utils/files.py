@@ -20,7 +20,9 @@ def replacing(path: PathLike, shared: bool = False) -> Iterator[Path]:
 
     Parameters
     ----------
-    shared : bool
+    path : path-like
+        The file.
+    shared : bool, optional
         Several processes may write it at once, as in a cache: each under a name of its own.
     """
     path = Path(path)
@@ -39,7 +41,8 @@ def whole(path: PathLike) -> Iterator[Path]:
 
     Raises
     ------
-    LeavenError : it cannot be written (no permission, a full disk)
+    LeavenError
+        It cannot be written (no permission, a full disk).
     """
     path = Path(path)
     try:
@@ -55,7 +58,8 @@ def save_whole(path: PathLike, save: Callable[[Path], None]) -> None:
 
     Raises
     ------
-    LeavenError : it cannot be written
+    LeavenError
+        It cannot be written.
     """
     path = Path(path)
     staged = path.parent / ".part" / path.name
@@ -73,7 +77,8 @@ def require_writable(path: PathLike) -> None:
 
     Raises
     ------
-    LeavenError : something that is no folder lies on the way, or the folder there lets us write nothing
+    LeavenError
+        Something that is no folder lies on the way, or the folder there lets us write nothing.
     """
     parent = Path(path).absolute().parent
     while not parent.exists():

@@ -22,7 +22,8 @@ class JsonlLog(ABC, Generic[L]):
 
     Raises
     ------
-    LeavenError : the file holds no such lines, or cannot be written
+    LeavenError
+        The file holds no such lines, or cannot be written.
     """
 
     mend: str = "start anew with --overwrite"  # what to do about a damaged file

@@ -24,16 +24,22 @@ def require_regular(path: PathLike, mend: str) -> int:
 
     Parameters
     ----------
-    mend : what to do about it, the end of the sentence
+    path : path-like
+        The file.
+    mend : str
+        What to do about it, the end of the sentence.
 
     Returns
     -------
-    Its size in bytes.
+    int
+        Its size in bytes.
 
     Raises
     ------
-    LeavenError : it is a folder, a pipe or a device, or cannot be looked at
-    FileNotFoundError : nothing is there
+    LeavenError
+        It is a folder, a pipe or a device, or cannot be looked at.
+    FileNotFoundError
+        Nothing is there.
     """
     try:
         found = os.stat(path)
@@ -52,8 +58,10 @@ def read_bytes(path: PathLike, mend: str) -> bytes:
 
     Raises
     ------
-    LeavenError : it is none, or cannot be read
-    FileNotFoundError : nothing is there
+    LeavenError
+        It is none, or cannot be read.
+    FileNotFoundError
+        Nothing is there.
     """
     if require_regular(path, mend) > MOST:
         raise LeavenError(f"{path} is damaged (it is larger than {MOST:,} bytes); {mend}.")
@@ -72,8 +80,10 @@ def read_json(path: PathLike, kind: Any, mend: str) -> Any:
 
     Raises
     ------
-    LeavenError : the file cannot be read, is no JSON, or has another form; says where in it
-    FileNotFoundError : nothing is there
+    LeavenError
+        The file cannot be read, is no JSON, or has another form; the message says where in it.
+    FileNotFoundError
+        Nothing is there.
     """
     return from_json(read_bytes(path, mend), kind, path, mend)
 

@@ -19,7 +19,8 @@ def require_table(path: PathLike) -> None:
 
     Raises
     ------
-    LeavenError : another ending, a folder, or Parquet without its package
+    LeavenError
+        The ending is another one, the path is a folder, or Parquet's package is missing.
     """
     path = Path(path)
     if path.suffix.lower() not in SUFFIXES or path.is_dir():
@@ -33,7 +34,8 @@ def write_table(path: PathLike, columns: Mapping[str, Sequence]) -> None:
 
     Raises
     ------
-    LeavenError : it cannot be written, see also `require_table`
+    LeavenError
+        It cannot be written, see also `require_table`.
     """
     path = Path(path)
     require_table(path)

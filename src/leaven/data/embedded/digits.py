@@ -23,7 +23,7 @@ def digits() -> Pool:
     Returns
     -------
     Pool
-        uint8 ``(1797, 8, 8, 1)``, all labelled, white on black; the original 0..16 scaled to 0..255.
+        Images, uint8 ``(1797, 8, 8, 1)``, all labelled, white on black; the original 0..16 scaled to 0..255.
     """
     from sklearn.datasets import load_digits
 
@@ -44,15 +44,15 @@ def rendered_digits(n: int, seed: int = 0, size: int = 8) -> Pool:
     ----------
     n : int
         Number of images; the classes take turns, so they are balanced.
-    seed : int
+    seed : int, optional
         Seed of the draws.
-    size : int
+    size : int, optional
         Side in pixels, 4 or more.
 
     Returns
     -------
     Pool
-        uint8 ``(n, size, size, 1)``, all labelled, domain ``-1``; `adaptation` makes it a source.
+        Images, uint8 ``(n, size, size, 1)``, all labelled, domain ``-1``; `adaptation` makes it a source.
 
     Raises
     ------
@@ -80,9 +80,9 @@ def glyph_maps() -> np.ndarray:
 
     Returns
     -------
-    numpy.ndarray
-        float32 ``(fonts, 10, GRID, GRID)``, each glyph ``HEIGHT`` rows tall and centred. A distance, not a
-        bitmap, because strokes of any width are cut from it, and it interpolates smoothly.
+    ndarray of float32, shape (fonts, 10, GRID, GRID)
+        Each glyph ``HEIGHT`` rows tall and centred. A distance, not a bitmap, because strokes of any width are cut from
+        it, and it interpolates smoothly.
     """
     from scipy.ndimage import distance_transform_edt
 

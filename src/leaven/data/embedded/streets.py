@@ -63,17 +63,18 @@ def streets(n: int, seed: int = 0, look: str = "clean", size: tuple[int, int] = 
     ----------
     n : int
         Number of images.
-    seed : int
+    seed : int, optional
         Seed of the draws.
-    look : {"clean", "camera"}
+    look : {"clean", "camera"}, optional
         As above.
-    size : (int, int)
+    size : (int, int), optional
         Height and width in pixels, 16 or more each.
 
     Returns
     -------
     Pool
-        uint8 images ``(n, height, width, 3)`` and masks ``(n, height, width)``; the masks are exact, and all known.
+        Images, uint8 ``(n, height, width, 3)``, and masks, uint8 ``(n, height, width)``; the masks are exact, and all
+        known.
 
     Raises
     ------

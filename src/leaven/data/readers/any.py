@@ -15,7 +15,7 @@ def read(source: Any, **options: Any) -> Pool:
 
     Parameters
     ----------
-    source : Pool, path, array, pair of arrays, or data set
+    source : Pool, path-like, array, pair of arrays, or data set
         A folder (`read_folder`), a CSV beside its images (`read_folder` of the CSV's folder), an ``.npz``
         (`read_npz`), ``X`` or ``(X, y)`` (`read_arrays`), a Hugging Face ``Dataset`` (`read_huggingface`), or
         a torchvision data set (`read_torchvision`). A `Pool` is handed back.

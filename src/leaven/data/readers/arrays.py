@@ -40,10 +40,9 @@ def read_arrays(
         Names of the classes; by default those that occur in ``y``, in order.
     ids : array of shape (N,), optional
         Names of the items; by default their row numbers.
-    unlabelled : default=-1
+    unlabelled : object, default=-1
         What stands for no label in ``y``, see `leaven.data.unlabelled.is_unlabelled`.
-
-    precise : bool
+    precise : bool, optional
         Keep float64 features as they are, for a trained network to centre.
 
     Raises

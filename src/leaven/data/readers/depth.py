@@ -38,8 +38,12 @@ def eight_bits(image: Image, white: White = FULL, seen: Callable[[Span], None] |
 
     Parameters
     ----------
-    white : as far as it is known; else the image's own values decide
-    seen : told the image's values in place of checking that they are of a range with ``white``
+    image : Image
+        An opened image.
+    white : White, optional
+        White as far as it is known; else the image's own values decide.
+    seen : callable, optional
+        Is told the image's values, in place of checking that they are of a range with ``white``.
 
     Raises
     ------

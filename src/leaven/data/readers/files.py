@@ -28,9 +28,15 @@ def read_files(
 
     Parameters
     ----------
-    paths : sequence of path
+    paths : sequence of path-like
         Files, whatever they are called; one that stands twice is read once.
-    size, channels, white, strict
+    size : int or (int, int), optional
+        As for `read_folder`.
+    channels : {1, 3}, optional
+        As for `read_folder`.
+    white : number, mapping or White, optional
+        As for `read_folder`.
+    strict : bool, optional
         As for `read_folder`.
 
     Raises

@@ -21,9 +21,12 @@ class Finder:
 
     Parameters
     ----------
-    folder : the folder, absolute or not
-    files : its files, relative, with forward slashes
-    table : where the names stand
+    folder : Path
+        The folder, absolute or not.
+    files : iterable of str
+        Its files, relative, with forward slashes.
+    table : Path
+        Where the names stand.
     """
 
     def __init__(self, folder: Path, files: Iterable[str], table: Path):

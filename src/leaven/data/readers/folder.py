@@ -42,9 +42,9 @@ def read_folder(
 
     Parameters
     ----------
-    path : path
+    path : path-like
         The folder, read with all its subfolders. Hidden files and files that are no images are passed over.
-    labels : path, mapping, False or None
+    labels : path-like, mapping, False or None, optional
         None: each subfolder is a class; images beside the subfolders, or in one named ``unlabelled`` (or
         ``unlabeled``), are unlabelled. A path: a CSV of file and label, see `leaven.data.readers.table.read_table`;
         subfolders are then only part of the paths, and files that it does not name are unlabelled. A mapping
@@ -59,15 +59,15 @@ def read_folder(
         The value that is white in images that are not of 8 bits, such as 4095 of those of 12 bits, of integers and
         floats alike or by ``"integers"`` and ``"floats"``. By default the range in use over all of them decides, and is
         said in a `LeavenWarning`, see `leaven.data.readers.white.judge`.
-    strict : bool
+    strict : bool, optional
         Raise for an image that cannot be read, in place of leaving it out with a `LeavenWarning`.
-    cache : path, optional
+    cache : path-like, optional
         Folder of the cache; by default ``$LEAVEN_CACHE``, else ``~/.cache/leaven``.
-    progress : bool
+    progress : bool, optional
         Show a progress bar on a terminal while decoding.
     classes : sequence of str, optional
         The classes to number after, such as those of training; by default those that occur, in natural order.
-    unlabelled : default=-1
+    unlabelled : object, default=-1
         What stands for no label, see `leaven.data.unlabelled.is_unlabelled`; names of subfolders too.
 
     Returns

@@ -41,13 +41,23 @@ def read_huggingface(
     dataset : datasets.Dataset
         With an ``Image`` column. Its fingerprint keys the decoding cache if it stands on the disk; one made
         in memory is decoded anew each time.
-    image, label : str
+    image, label : str, optional
         Names of the columns; ``label=None``: no labels. A `ClassLabel`, numbers or strings.
-    size, channels, white, strict, cache, progress
+    size : int or (int, int), optional
+        As for `read_folder`.
+    channels : {1, 3}, optional
+        As for `read_folder`.
+    white : number, mapping or White, optional
+        As for `read_folder`.
+    strict : bool, optional
+        As for `read_folder`.
+    cache : path-like, optional
+        As for `read_folder`.
+    progress : bool, optional
         As for `read_folder`.
     classes : sequence of str, optional
         Names of the classes; by default those of the `ClassLabel`, or the labels that occur.
-    unlabelled : default=-1
+    unlabelled : object, default=-1
         What stands for no label, see `leaven.data.unlabelled.is_unlabelled`.
 
     Raises

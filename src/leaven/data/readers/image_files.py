@@ -61,9 +61,12 @@ def select_images(folder: Path, files: Iterable[File], named: Collection[str] = 
 
     Parameters
     ----------
-    folder : where the files lie, for what is said
-    files : as `scan` has them
-    named : files to read however their names end, for somebody named them
+    folder : Path
+        Where the files lie, for what is said.
+    files : iterable of File
+        As `scan` has them.
+    named : collection of str, optional
+        Files to read however their names end, for somebody named them.
 
     Raises
     ------

@@ -55,7 +55,9 @@ def standardise(
         Height and width, pixels.
     channels : int
         1 (grey: ITU-R 601 luma) or 3 (RGB).
-    white, seen
+    white : White, optional
+        As for `eight_bits`.
+    seen : callable, optional
         As for `eight_bits`.
 
     Raises

@@ -110,8 +110,10 @@ class MaskReader:
 
     Parameters
     ----------
-    values : what numbers and colours stand for, or None
-    by_number : whether numbers are meant whatever the palettes show, for somebody said so
+    values : MaskValues or None
+        What numbers and colours stand for, where it was stated.
+    by_number : bool, optional
+        Whether numbers are meant whatever the palettes show, for somebody said so.
     """
 
     def __init__(self, values: MaskValues | None, by_number: bool = False):

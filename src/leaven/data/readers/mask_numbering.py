@@ -30,10 +30,14 @@ def numbering(counts: np.ndarray, values: MaskValues | None, background: str | N
 
     Parameters
     ----------
-    counts : ``(256,)``, pixels of each number in all masks
-    values : what the numbers stand for; None: each is a class of its own
-    background : class of the pixels that are of none (`NO_CLASS`)
-    where : the masks, for messages
+    counts : ndarray of shape (256,)
+        Pixels of each number in all masks.
+    values : MaskValues or None
+        What the numbers stand for; None: each is a class of its own.
+    background : str or None
+        Class of the pixels that are of none (`NO_CLASS`).
+    where : path-like
+        The masks, for messages.
 
     Raises
     ------

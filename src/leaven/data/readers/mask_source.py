@@ -26,9 +26,12 @@ class Masks(Protocol):
 
     Attributes
     ----------
-    where : what messages call them
-    values : what the numbers that `open` gives stand for; None: each is a class of its own
-    files : whether they are files, whose numbers a user may name
+    where : str
+        What messages call them.
+    files : bool
+        Whether they are files, whose numbers a user may name.
+    values : MaskValues or None
+        What the numbers that `open` gives stand for; None: each is a class of its own.
     """
 
     where: str

@@ -22,11 +22,14 @@ NAMED = re.compile(r"(\d+|#[0-9a-f]{6})\s*=\s*(.*)", re.IGNORECASE)  # a line th
 class MaskValues:
     """Number or colour → class; an empty name: such pixels do not count.
 
-    Parameters
+    Attributes
     ----------
-    of : number, or colour as ``"#rrggbb"`` in lower case → name of the class, several may have the same
-    where : who says so, for messages
-    listed : whether all of the names are classes, even those of which no mask has a pixel
+    of : mapping of int or str to str
+        Number, or colour as ``"#rrggbb"`` in lower case → name of the class; several may have the same.
+    where : str
+        Who says so, for messages.
+    listed : bool
+        Whether all of the names are classes, even those of which no mask has a pixel.
     """
 
     of: Mapping[Value, str]
@@ -79,10 +82,14 @@ def combine_values(
 
     Parameters
     ----------
-    root : the folder of masks, whose ``classes.txt`` counts where there is one
-    values : number or colour → class, before what the file says
-    classes : names of 0, 1, ..., in place of the file
-    ignore : numbers that do not count
+    root : Path or None
+        The folder of masks, whose ``classes.txt`` counts where there is one.
+    values : mapping of int or str to str, optional
+        Number or colour → class, before what the file says.
+    classes : sequence of str, optional
+        Names of 0, 1, ..., in place of the file.
+    ignore : collection of int, optional
+        Numbers that do not count.
 
     Raises
     ------

@@ -49,16 +49,16 @@ def read_masks(
 
     Parameters
     ----------
-    images : path
+    images : path-like
         The folder of images, read with all its subfolders.
-    masks : path, optional
+    masks : path-like, optional
         The folder of masks. A file ``classes.txt`` in it (or beside ``images`` and ``masks``), where there is one,
         names the classes: a name a line from 0 on, or lines of ``255=object`` or ``#ff0000=car``. None: no image has a
         mask.
     classes : sequence of str, optional
         Names of the classes 0, 1, ..., in place of those in ``classes.txt``; by default the numbers that occur, each
         a class, in their order.
-    ignore : collection of int
+    ignore : collection of int, optional
         Numbers that stand for no class.
     values : mapping of int or str to str, optional
         What a number, or a colour such as ``"#ff0000"``, stands for, before what ``classes.txt`` or ``classes`` say;
@@ -68,9 +68,17 @@ def read_masks(
         The class of all pixels of masks that are 255 or transparent, in place of none.
     size : int or (int, int), optional
         As for `read_folder`; by default the size of the first image, made smaller until no side is above 256.
-    channels, white, strict, cache, progress
+    channels : {1, 3}, optional
         As for `read_folder`.
-    told : bool
+    white : number, mapping or White, optional
+        As for `read_folder`.
+    strict : bool, optional
+        As for `read_folder`.
+    cache : path-like, optional
+        As for `read_folder`.
+    progress : bool, optional
+        As for `read_folder`.
+    told : bool, optional
         Name classes and numbers without a pixel in a `LeavenWarning`.
 
     Returns

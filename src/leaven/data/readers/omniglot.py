@@ -35,22 +35,22 @@ def omniglot(
 
     Parameters
     ----------
-    root : path
+    root : path-like
         Folder that holds ``omniglot/omniglot.npz`` (bits packed along the last axis), or else torchvision's
         ``omniglot-py``.
-    split : {"background", "evaluation"}
+    split : {"background", "evaluation"}, optional
         Which part.
-    size : int
+    size : int, optional
         Pixels a side, shrunk with antialiasing from 105.
-    rotations : bool
+    rotations : bool, optional
         Each character turned by 90, 180 and 270 degrees counts as a class of its own (Santoro et al. 2016; Vinyals et
         al. 2016): four times the classes. For training; the plain ones come first.
 
     Returns
     -------
     Pool
-        uint8 ``(N, size, size, 1)``; classes ``Alphabet/character01``, turned ones ``Alphabet/character01/rot90``, ids
-        ``Alphabet/character01/0709_01``.
+        Images, uint8 ``(N, size, size, 1)``; classes ``Alphabet/character01``, turned ones
+        ``Alphabet/character01/rot90``, ids ``Alphabet/character01/0709_01``.
 
     Raises
     ------

@@ -22,12 +22,12 @@ def read_table(path: str | os.PathLike[str], folder: Path, files: Collection[str
 
     Parameters
     ----------
-    path : path
+    path : path-like
         CSV (or semicolon- or tab-separated) text. With a header, a column ``file``, ``filename``, ``image`` or
         ``path`` and a column ``label`` or ``class``, others being left aside; without one, two columns: file,
         label. Files are named relative to the folder, or else so that it is clear which one is meant, see
         `leaven.data.readers.find.Finder`; an empty label is an unknown one.
-    folder : pathlib.Path
+    folder : Path
         The folder of images.
     files : collection of str
         Paths of its files, relative, with forward slashes.

@@ -46,12 +46,22 @@ def read_torchvision(
     ----------
     dataset : torch.utils.data.Dataset
         With ``__len__`` and ``__getitem__``.
-    size, channels, white, strict, cache, progress
+    size : int or (int, int), optional
+        As for `read_folder`.
+    channels : {1, 3}, optional
+        As for `read_folder`.
+    white : number, mapping or White, optional
+        As for `read_folder`.
+    strict : bool, optional
+        As for `read_folder`.
+    cache : path-like, optional
+        As for `read_folder`.
+    progress : bool, optional
         As for `read_folder`.
     classes : sequence of str, optional
         Names of the classes; by default the data set's own (MNIST's ``"0 - zero"`` becomes ``"0"``), or the
         targets that occur.
-    unlabelled : default=-1
+    unlabelled : object, default=-1
         What stands for no label, see `leaven.data.unlabelled.is_unlabelled`.
 
     Raises

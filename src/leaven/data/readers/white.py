@@ -113,9 +113,14 @@ def judge(spans: Mapping[int, Span], names: Sequence[str], known: White, where: 
 
     Parameters
     ----------
-    spans : by the number of the image
-    names : of all images
-    where : where they come from, for messages
+    spans : mapping of int to Span
+        Spans by the number of the image.
+    names : sequence of str
+        Names of all images.
+    known : White
+        White as it was stated, as far as it was.
+    where : str
+        Where they come from, for messages.
 
     Raises
     ------

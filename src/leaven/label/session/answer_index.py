@@ -19,9 +19,12 @@ class AnswerIndex:
 
     Parameters
     ----------
-    store : the labels
-    rows : row of each item by its name; the store may know items that are not among them
-    initial : classes of the items that had a label before, one for each
+    store : Store
+        The labels.
+    rows : mapping of str to int
+        Row of each item by its name; the store may know items that are not among them.
+    initial : collection of str, optional
+        Classes of the items that had a label before, one for each.
     """
 
     def __init__(self, store: Store, rows: Mapping[str, int], initial: Collection[str] = ()):

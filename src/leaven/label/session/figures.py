@@ -40,7 +40,12 @@ class Figures:
 
     Parameters
     ----------
-    settings, items, index : of the labelling
+    settings : Settings
+        What the labelling was begun with.
+    items : ItemIndex
+        What is labelled.
+    index : AnswerIndex
+        What was answered.
     """
 
     def __init__(self, settings: Settings, items: ItemIndex, index: AnswerIndex):
@@ -62,8 +67,10 @@ class Figures:
 
         Parameters
         ----------
-        trains : whether models are trained at all
-        training : whether one is being trained
+        trains : bool
+            Whether models are trained at all.
+        training : bool
+            Whether one is being trained.
         """
         index = self.index
         key = (len(self.rounds), len(index.renames), index.state.seq, training, trains)

@@ -25,11 +25,16 @@ class Grid:
 
     Parameters
     ----------
-    folder : the run folder, where what was left out is noted
-    items : what is labelled
-    store : where the answers are
-    picker : holds the questions, and has the newest model's guesses
-    recorder : makes events of the answers
+    folder : Path
+        The run folder, where what was left out is noted.
+    items : ItemIndex
+        What is labelled.
+    store : StoreClient
+        Where the answers are.
+    picker : QuestionPicker
+        Holds the questions, and has the newest model's guesses.
+    recorder : AnswerRecorder
+        Makes events of the answers.
     """
 
     def __init__(

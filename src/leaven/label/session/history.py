@@ -18,10 +18,14 @@ class History:
 
     Parameters
     ----------
-    items : what is labelled
-    store : where the answers are
-    picker : asks about the items again
-    grid : offers again what was left out of it together with an answer
+    items : ItemIndex
+        What is labelled.
+    store : StoreClient
+        Where the answers are.
+    picker : QuestionPicker
+        Asks about the items again.
+    grid : Grid
+        Offers again what was left out of it together with an answer.
     """
 
     def __init__(self, items: ItemIndex, store: StoreClient, picker: QuestionPicker, grid: Grid):

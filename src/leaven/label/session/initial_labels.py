@@ -32,7 +32,8 @@ def read_initial_labels(settings: Settings, items: ItemIndex, run: Path) -> dict
 
     Raises
     ------
-    LeavenError : the CSV of labels cannot be read or names other files, or the ``.npz`` cannot be read
+    LeavenError
+        The CSV of labels cannot be read or names other files, or the ``.npz`` cannot be read.
     """
     names = items.names[: items.count]
     word = STANDARD if settings.unlabelled is None else settings.unlabelled

@@ -41,17 +41,22 @@ class ItemIndex:
 
     Parameters
     ----------
-    data : folder of images, with all its subfolders, or an ``.npz`` of images
-    made : folder of synthesised images, which need not be there
-    stated : what is white in images that are not of 8 bits, as somebody said; see `leaven.data.readers.white.as_white`
+    data : path-like
+        Folder of images, with all its subfolders, or an ``.npz`` of images.
+    made : path-like, optional
+        Folder of synthesised images, which need not be there.
+    stated : object, optional
+        What is white in images that are not of 8 bits, as somebody said; see `leaven.data.readers.white.as_white`.
 
     Attributes
     ----------
-    passed : what pictures of the folder cannot be read, and what would read them, in a sentence; empty without any
+    passed : str
+        What pictures of the folder cannot be read, and what would read them, in a sentence; empty without any.
 
     Raises
     ------
-    LeavenError : there is no such data, or no image in it
+    LeavenError
+        There is no such data, or no image in it.
     """
 
     def __init__(self, data: str | Path, made: str | Path | None = None, stated: Any = None):
@@ -147,8 +152,10 @@ class ItemIndex:
 
         Raises
         ------
-        OSError : the item's file cannot be reached
-        Unavailable : nothing of the data can, as when a drive is gone
+        OSError
+            The item's file cannot be reached.
+        Unavailable
+            Nothing of the data can be reached, as when a drive is gone.
         """
         row = self.row(id_)
         if self.pixels is not None and row < self.count:
@@ -168,8 +175,10 @@ class ItemIndex:
 
         Raises
         ------
-        LeavenError : it was changed since, or is gone
-        Unavailable : as `version` has it
+        LeavenError
+            It was changed since, or is gone.
+        Unavailable
+            As `version` has it.
         """
         row = self.row(id_)
         name = self.names[row]

@@ -17,9 +17,12 @@ class LiveRanking:
 
     Parameters
     ----------
-    ranking : as the worker wrote it
-    rows : row of each item by its name; items that are gone are passed over, new ones have no prediction
-    reserved : bool ``(N,)``, rows that are only ever asked about as audit items
+    ranking : Ranking
+        As the worker wrote it.
+    rows : mapping of str to int
+        Row of each item by its name; items that are gone are passed over, new ones have no prediction.
+    reserved : ndarray of bool, shape (N,)
+        Rows that are only ever asked about as audit items.
     """
 
     def __init__(self, ranking: Ranking, rows: Mapping[str, int], reserved: np.ndarray):

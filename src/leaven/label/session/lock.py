@@ -16,7 +16,8 @@ class Lock:
 
     Raises
     ------
-    LeavenError : another process has it
+    LeavenError
+        Another process has it.
     """
 
     def __init__(self, run: Path):

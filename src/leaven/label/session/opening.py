@@ -34,18 +34,26 @@ def open_session(
 
     Parameters
     ----------
-    target : images, or a run folder
-    out : the run folder of images; by default ``runs/NAME``
-    classes : to add to those that are there
-    annotator : who adds them
-    store : URL or path of the labels, where they are not kept in the run folder
-    train : whether a worker is started
-    options : fields of ``Settings`` that were asked for; where the labelling goes on they take the place of those that
-        it was begun with
+    target : Path
+        Images, or a run folder.
+    out : Path, optional
+        The run folder of images; by default ``runs/NAME``.
+    classes : sequence of str, optional
+        Classes to add to those that are there.
+    annotator : str, optional
+        Who adds them.
+    store : str, optional
+        URL or path of the labels, where they are not kept in the run folder.
+    train : bool, optional
+        Whether a worker is started.
+    options : mapping, optional
+        Fields of ``Settings`` that were asked for; where the labelling goes on they take the place of those that it was
+        begun with.
 
     Raises
     ------
-    LeavenError : there is nothing to label, the folder holds something else, or an option does not fit
+    LeavenError
+        There is nothing to label, the folder holds something else, or an option does not fit.
     """
     asked = {name: value for name, value in (options or {}).items() if value is not None}
     if "strategy" in asked:

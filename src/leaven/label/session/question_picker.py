@@ -26,15 +26,21 @@ class QuestionPicker:
 
     Parameters
     ----------
-    items : what is labelled
-    settings : shares of audit items and of overlap, and the seed
-    labelled_before : names of items that are not asked about
-    index : what was answered
+    items : ItemIndex
+        What is labelled.
+    settings : Settings
+        Shares of audit items and of overlap, and the seed.
+    labelled_before : collection of str
+        Names of items that are not asked about.
+    index : AnswerIndex
+        What was answered.
 
     Attributes
     ----------
-    live : the newest ranking, once there is one
-    version : another number whenever suggestions may be other ones
+    live : LiveRanking or None
+        The newest ranking, once there is one.
+    version : int
+        Another number whenever suggestions may be other ones.
     """
 
     def __init__(self, items: ItemIndex, settings: Settings, labelled_before: Collection[str], index: AnswerIndex):

@@ -18,13 +18,24 @@ HOLD = 600.0  # seconds for which a question that was handed out is nobody else'
 class Question:
     """A question as the browser gets it.
 
-    Parameters
+    Attributes
     ----------
-    item : opaque id
-    name : path, or number of the row
-    strategy, score, model : what chose it, and by which model
-    suggestion, confidence : what the model takes it for; empty where that is hidden, or there is no model
-    version : of its picture, see ``ItemIndex.version``; an answer names it
+    item : str
+        Opaque id.
+    name : str
+        Path, or number of the row.
+    strategy : str
+        What chose it.
+    score : float or None
+        How much that wanted it.
+    model : str
+        By which model.
+    suggestion : str
+        What the model takes it for; empty where that is hidden, or there is no model.
+    confidence : float or None
+        How surely; ``None`` in these cases.
+    version : str
+        Version of its picture, see ``ItemIndex.version``; an answer names it.
     """
 
     item: str
@@ -79,11 +90,20 @@ class Order:
 class Queue:
     """Which rows are open to whom. Not for several threads at once: the session has the lock.
 
-    Parameters
+    Attributes
     ----------
-    index : what was answered
-    closed : bool ``(N,)``, rows that are never asked about: known before, or not to be read
-    twice : bool ``(N,)``, rows of which two people are asked
+    index : AnswerIndex
+        What was answered.
+    closed : ndarray of bool, shape (N,)
+        Rows that are never asked about: known before, or not to be read.
+    twice : ndarray of bool, shape (N,)
+        Rows of which two people are asked.
+    clock : callable
+        What tells the time, in seconds.
+    holds : dict of int to dict
+        Row → annotator → the question that this one has.
+    second : dict of int to None
+        Rows that wait for a second person, in order.
     """
 
     index: AnswerIndex

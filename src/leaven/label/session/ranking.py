@@ -26,16 +26,24 @@ FOLDER, ABOUT = "says", "about.json"  # about.json is written last of all: a rou
 class Ranking:
     """One ranking, and the predictions that it was made from.
 
-    Parameters
+    Attributes
     ----------
-    model : name of the round, ``""`` where there is no model yet
-    seq : the store's last event that it knew of
-    labelled : answers with a label that there were then, audit items included
-    strategy : what made the ranking
-    classes : names of the K classes at that time
-    names : str ``(N,)``, of the items
-    probabilities : float32 ``(N, K)``, memory-mapped; ``None`` without a model
-    ranking : rows, the most wanted first, int64 ``(M,)``
+    model : str
+        Name of the round, ``""`` where there is no model yet.
+    seq : int
+        The store's last event that it knew of.
+    labelled : int
+        Answers with a label that there were then, audit items included.
+    strategy : str
+        What made the ranking.
+    classes : tuple of str
+        Names of the K classes at that time.
+    names : ndarray of str, shape (N,)
+        Names of the items.
+    ranking : ndarray of int64, shape (M,)
+        Rows, the most wanted first.
+    probabilities : ndarray of float32, shape (N, K), or None
+        Class probabilities, memory-mapped; ``None`` without a model.
     """
 
     model: str
@@ -111,7 +119,8 @@ def _array(path: Path, **options: Any) -> np.ndarray:
 
     Raises
     ------
-    LeavenError : it is damaged
+    LeavenError
+        The file is damaged.
     """
     require_regular(path, AGAIN)
     try:

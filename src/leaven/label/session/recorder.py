@@ -19,17 +19,26 @@ from leaven.labels import Conflict, Event, Unavailable
 class Answer:
     """An answer as the page sends it.
 
-    Parameters
+    Attributes
     ----------
-    event : id of the event that it becomes
-    kind : ``label``; ``unsure``, which is an answer that is shown and never learnt from; or ``skip``, which passes the
-        item on to others
-    item : id of the item
-    label : the class
-    shown : whether the model's suggestion was to be seen
-    seconds : that it took
-    replaces : id of the annotator's own answer that it takes the place of
-    version : of the picture that was seen, as the question had it; without, nobody looks whether it is still the item's
+    event : str
+        Id of the event that it becomes.
+    kind : str
+        ``label``; ``unsure``, which is an answer that is shown and never learnt from; or ``skip``, which passes the
+        item on to others.
+    item : str
+        Id of the item.
+    label : str
+        The class.
+    shown : bool
+        Whether the model's suggestion was to be seen.
+    seconds : float or None
+        Seconds that it took.
+    replaces : str
+        Id of the annotator's own answer that it takes the place of.
+    version : str
+        Version of the picture that was seen, as the question had it; without, nobody looks whether it is still the
+        item's.
     """
 
     event: str
@@ -47,10 +56,14 @@ class AnswerRecorder:
 
     Parameters
     ----------
-    items : what is labelled
-    store : where the answers go
-    picker : what asked for them
-    scheduler : is told that people answered
+    items : ItemIndex
+        What is labelled.
+    store : StoreClient
+        Where the answers go.
+    picker : QuestionPicker
+        What asked for them.
+    scheduler : TrainingScheduler
+        Is told that people answered.
     """
 
     def __init__(self, items: ItemIndex, store: StoreClient, picker: QuestionPicker, scheduler: TrainingScheduler):
@@ -61,7 +74,8 @@ class AnswerRecorder:
 
         Raises
         ------
-        As `leaven.label.session.session.Session.answer`
+        KeyError, Conflict, Changed, Unavailable, LeavenError
+            As `leaven.label.session.session.Session.answer` raises them.
         """
         row = self.items.row(answer.item)
         with self.store.lock:
@@ -84,7 +98,8 @@ class AnswerRecorder:
 
         Raises
         ------
-        LeavenError : there is no such kind of answer
+        LeavenError
+            There is no such kind of answer.
         """
         if answer.kind not in ("label", "skip", "unsure"):
             raise LeavenError(f"There is no answer of the kind {answer.kind!r}, expected label, skip or unsure.")
@@ -119,8 +134,10 @@ class AnswerRecorder:
 
         Raises
         ------
-        Changed : it is not
-        Unavailable : the items cannot be reached at the moment
+        Changed
+            It is another one by now.
+        Unavailable
+            The items cannot be reached at the moment.
         """
         if not version:
             return

@@ -28,11 +28,18 @@ def training_due(
 
     Parameters
     ----------
-    labelled : labels there are, audit items included
-    before : how many the last training knew of
-    per_class : labels to learn from, by class
-    learnt : the classes of the newest model; ``None`` where there is none
-    paused : whether nobody has answered for a while
+    labelled : int
+        Labels there are, audit items included.
+    before : int
+        How many the last training knew of.
+    every : int
+        Labels after which a model is trained anew.
+    per_class : mapping of str to int
+        Labels to learn from, by class.
+    learnt : collection of str or None
+        The classes of the newest model; ``None`` where there is none.
+    paused : bool, optional
+        Whether nobody has answered for a while.
     """
     there = [name for name, count in per_class.items() if count]
     if len(there) < 2:

@@ -22,10 +22,14 @@ def waiting_sentence(classes: int, missing: int, left: int, training: bool) -> s
 
     Parameters
     ----------
-    classes : how many there are
-    missing : how many of these have no label yet
-    left : labels until the first training
-    training : whether it runs
+    classes : int
+        How many there are.
+    missing : int
+        How many of these have no label yet.
+    left : int
+        Labels until the first training.
+    training : bool
+        Whether it runs.
     """
     if training:
         return "The first model is being trained; go on labelling meanwhile."
@@ -41,9 +45,12 @@ def accuracy_sentence(labels: Sequence[int], right: np.ndarray, asks: bool = Tru
 
     Parameters
     ----------
-    labels : how many labels there were at each of R rounds, ascending
-    right : bool ``(R, n)``, whether each round's model is right about each audit item
-    asks : whether audit items are asked for at all
+    labels : sequence of int
+        How many labels there were at each of R rounds, ascending.
+    right : ndarray of bool, shape (R, n)
+        Whether each round's model is right about each audit item.
+    asks : bool, optional
+        Whether audit items are asked for at all.
     """
     n = right.shape[1]
     if not n:

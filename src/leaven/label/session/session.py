@@ -31,16 +31,23 @@ class Session:
 
     Parameters
     ----------
-    folder : the run folder, with ``label.json`` in it
-    items : what is labelled; by default what the settings name
-    initial_labels : classes of items that had one before, by name; these are not asked about
-    store : path or URL of the labels; by default ``labels.db`` of the folder
-    strategy : what chooses the questions; by default what the settings say, see ``Settings.load``
-    train : whether the worker is started; without, questions come in a random order
+    folder : path-like
+        The run folder, with ``label.json`` in it.
+    items : ItemIndex, optional
+        What is labelled; by default what the settings name.
+    initial_labels : mapping of str to str, optional
+        Classes of items that had one before, by name; these are not asked about.
+    store : path-like, optional
+        Path or URL of the labels; by default ``labels.db`` of the folder.
+    strategy : str, optional
+        What chooses the questions; by default what the settings say, see ``Settings.load``.
+    train : bool, optional
+        Whether the worker is started; without, questions come in a random order.
 
     Raises
     ------
-    LeavenError : the folder is being labelled by another process, or as the store raises it
+    LeavenError
+        The folder is being labelled by another process, or as the store raises it.
     """
 
     def __init__(
@@ -116,16 +123,31 @@ class Session:
 
         Parameters
         ----------
-        annotator : who
-        event, kind, item, label, shown, seconds, replaces, version : what it is, see `Answer`
+        annotator : str
+            Who it is.
+        event, kind, item : str
+            What it is, see `Answer`.
+        label : str, optional
+            See `Answer`.
+        shown : bool, optional
+            See `Answer`.
+        seconds : float, optional
+            See `Answer`.
+        replaces, version : str, optional
+            See `Answer`.
 
         Raises
         ------
-        KeyError : there is no such item
-        Conflict : the annotator answered it before, and the answer does not replace that one; or the event is another
-        Changed : the file was changed since that version
-        Unavailable : the store cannot be written, or the items not be reached, at the moment
-        LeavenError : there is no such class or kind, or the file is gone
+        KeyError
+            There is no such item.
+        Conflict
+            The annotator answered it before, and the answer does not replace that one; or the event is another.
+        Changed
+            The file was changed since that version.
+        Unavailable
+            The store cannot be written, or the items not be reached, at the moment.
+        LeavenError
+            There is no such class or kind, or the file is gone.
         """
         return self._recorder.record(annotator, Answer(event, kind, item, label, shown, seconds, replaces, version))
 
@@ -138,8 +160,10 @@ class Session:
 
         Raises
         ------
-        Conflict : the event is another
-        Unavailable : the store cannot be written at the moment
+        Conflict
+            The event is another.
+        Unavailable
+            The store cannot be written at the moment.
         """
         return self._history.undo(annotator, event, undoes)
 
@@ -165,22 +189,29 @@ class Session:
     ) -> list[dict[str, Any]]:
         """Keep one class for several items of the grid, all or none.
 
-        Parameters
-        ----------
-        annotator : who
-        label : the class
-        items : triples of an event, an item and the version of its picture, or pairs where nobody looks at that
-        left_out : items that were shown with these and are not of this class: not to be offered as such again until
-            another model says so
-        event : by which an undo finds what was left out; by default the first of ``items``
-
         What the annotator answered meanwhile is left as it is, and what was changed since its picture was shown stays
         unanswered: neither has a receipt.
 
+        Parameters
+        ----------
+        annotator : str
+            Who it is.
+        label : str
+            The class.
+        items : sequence of tuple of str
+            Triples of an event, an item and the version of its picture; or pairs, where nobody looks at that.
+        left_out : collection of str, optional
+            Items that were shown with these and are not of this class: not to be offered as such again until another
+            model says so.
+        event : str, optional
+            The event by which an undo finds what was left out; by default the first of ``items``.
+
         Raises
         ------
-        Conflict : an event is another
-        Unavailable : the store cannot be written, or the items not be reached, at the moment
+        Conflict
+            An event is another.
+        Unavailable
+            The store cannot be written, or the items not be reached, at the moment.
         """
         return self._grid.accept(annotator, label, items, left_out, event)
 
@@ -189,8 +220,10 @@ class Session:
 
         Raises
         ------
-        Unavailable : the store cannot be written at the moment
-        LeavenError : one of them is no name
+        Unavailable
+            The store cannot be written at the moment.
+        LeavenError
+            One of them is no name.
         """
         self._client.add_classes(names, annotator)
         return self._classes_now()
@@ -200,9 +233,12 @@ class Session:
 
         Raises
         ------
-        Conflict : there is a class of that name already, or the event is another
-        Unavailable : the store cannot be written at the moment
-        LeavenError : there is no such class
+        Conflict
+            There is a class of that name already, or the event is another.
+        Unavailable
+            The store cannot be written at the moment.
+        LeavenError
+            There is no such class.
         """
         change = Event(event, kind, annotator, label=label if kind != "class_remove" else "", old=old)
         with self._lock:

@@ -48,24 +48,41 @@ class Form:
 class Settings:
     """All that a labelling was begun with.
 
-    Parameters
+    Attributes
     ----------
-    data : absolute path of a folder of images, or of an ``.npz`` of images
-    labels : what is known before: ``none``, ``folders`` (subfolders are classes), ``npz`` (its own), ``run`` (those
-        that a run of ``leaven fit`` knew), or the path of a CSV
-    unlabelled : what stands for no label in them, see ``leaven.data.unlabelled``; ``None``: the usual words
-    every : labels after which a model is trained anew
-    audit : share of the questions that are random items to judge the model by
-    overlap : share of the items that two people are asked about
-    strategy : what chooses the other questions
-    train : whether models are trained at all
-    method, hyperparameters : of the trainings
-    plan : fields of ``leaven.train.plan.Plan`` that differ from the method's own
-    minutes : that a training may take, in place of a number of steps
-    network : arguments of ``leaven.run.options.Options`` about the network and the views
-    form : ``size``, ``channels`` and ``white`` of images
-    warm : start each training from the backbone of the one before
-    seed : of everything random
+    data : str
+        Absolute path of a folder of images, or of an ``.npz`` of images.
+    labels : str
+        What is known before: ``none``, ``folders`` (subfolders are classes), ``npz`` (its own), ``run`` (those that a
+        run of ``leaven fit`` knew), or the path of a CSV.
+    unlabelled : str or None
+        What stands for no label in them, see ``leaven.data.unlabelled``; ``None``: the usual words.
+    every : int
+        Labels after which a model is trained anew.
+    audit : float
+        Share of the questions that are random items to judge the model by.
+    overlap : float
+        Share of the items that two people are asked about.
+    strategy : str
+        What chooses the other questions.
+    train : bool
+        Whether models are trained at all.
+    method : str
+        Name of the method of the trainings.
+    hyperparameters : dict
+        Those that differ from the method's defaults.
+    plan : dict
+        Fields of ``leaven.train.plan.Plan`` that differ from the method's own.
+    minutes : float or None
+        How long a training may take, in place of a number of steps.
+    network : dict
+        Arguments of ``leaven.run.options.Options`` about the network and the views.
+    form : dict
+        ``size``, ``channels`` and ``white`` of images.
+    warm : bool
+        Start each training from the backbone of the one before.
+    seed : int
+        Seed of everything random.
     """
 
     data: str
@@ -108,7 +125,8 @@ class Settings:
 
         Raises
         ------
-        LeavenError : there are none, or they are damaged; or the strategy is one's own and was not told now
+        LeavenError
+            There are none, or they are damaged; or the strategy is one's own and was not told now.
         """
         try:
             settings: Settings = read_json(run / FILE, cls, AGAIN)

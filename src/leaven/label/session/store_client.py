@@ -19,14 +19,19 @@ class StoreClient:
 
     Parameters
     ----------
-    store : the labels
-    index : what stands of each item
-    changed : called with the rows whose answers changed, and whether classes have other names now
+    store : Store
+        The labels.
+    index : AnswerIndex
+        What stands of each item.
+    changed : callable
+        Called with the rows whose answers changed, and whether classes have other names now.
 
     Attributes
     ----------
-    lock : whoever reads the index, or what follows from it, has it; it is not needed to add events
-    trouble : why the store could not be read when it was asked last; empty where it could
+    lock : RLock
+        Whoever reads the index, or what follows from it, has it; it is not needed to add events.
+    trouble : str
+        Why the store could not be read when it was asked last; empty where it could.
     """
 
     def __init__(self, store: Store, index: AnswerIndex, changed: Callable[[list[int], bool], None]):
@@ -82,7 +87,8 @@ def require_same(stored: Event, asked: Event) -> None:
 
     Raises
     ------
-    Conflict : it is another
+    Conflict
+        It is another.
     """
     if any(getattr(stored, name) != getattr(asked, name) for name in PERSONAL):
         raise Conflict(

@@ -24,10 +24,14 @@ class TrainingScheduler:
 
     Parameters
     ----------
-    folder : the run folder
-    settings : how often, and whether at all
-    index : what was answered
-    picker : has the newest model's ranking
+    folder : Path
+        The run folder.
+    settings : Settings
+        How often, and whether at all.
+    index : AnswerIndex
+        What was answered.
+    picker : QuestionPicker
+        Has the newest model's ranking.
     """
 
     def __init__(self, folder: Path, settings: Settings, index: AnswerIndex, picker: QuestionPicker):
@@ -53,8 +57,10 @@ class TrainingScheduler:
 
         Parameters
         ----------
-        store : path or URL of the labels
-        receive : is called with its messages, on a thread of its own
+        store : str
+            Path or URL of the labels.
+        receive : callable
+            Is called with its messages, on a thread of its own.
         """
         if self.worker is None and (self.settings.train or self.picker.live is None):
             self._started = time.monotonic()

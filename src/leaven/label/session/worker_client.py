@@ -26,10 +26,14 @@ class WorkerClient:
 
     Parameters
     ----------
-    run : the run folder
-    store : where the labels are, a path or a URL; told through a pipe, for it may hold a password
-    strategy : what chooses the questions
-    receive : called, on a thread of its own, with everything that the worker says
+    run : Path
+        The run folder.
+    store : str
+        Where the labels are, a path or a URL; told through a pipe, for it may hold a password.
+    strategy : str
+        What chooses the questions.
+    receive : callable
+        Called, on a thread of its own, with everything that the worker says.
     """
 
     def __init__(self, run: Path, store: str, strategy: str, receive: Callable[[dict[str, Any]], None]):

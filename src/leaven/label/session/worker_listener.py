@@ -21,13 +21,20 @@ class WorkerListener:
 
     Parameters
     ----------
-    folder : the run folder, where the worker writes rankings
-    items : what is labelled
-    store : the labels, and the session's lock
-    picker : asks by the newest ranking
-    scheduler : considers the next training
-    figures : judge every round
-    grid : knows what was left out of it
+    folder : Path
+        The run folder, where the worker writes rankings.
+    items : ItemIndex
+        What is labelled.
+    store : StoreClient
+        The labels, and the session's lock.
+    picker : QuestionPicker
+        Asks by the newest ranking.
+    scheduler : TrainingScheduler
+        Considers the next training.
+    figures : Figures
+        Judge every round.
+    grid : Grid
+        Knows what was left out of it.
     """
 
     def __init__(

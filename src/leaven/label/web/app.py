@@ -51,13 +51,22 @@ def create_app(
 
     Parameters
     ----------
-    session : the labelling
-    thumbs : its pictures
-    token : the secret that a browser must have
-    host, port : where it is served, see `Guard`
-    annotator : who labels where the page does not say
-    ask : ask for a name before the first question
-    run : name of the run, for the page's title
+    session : Session
+        The labelling.
+    thumbs : Thumbs
+        Its pictures.
+    token : str
+        The secret that a browser must have.
+    host : str, optional
+        Address that it is served at, see `Guard`.
+    port : int, optional
+        Port that it is served at.
+    annotator : str, optional
+        Who labels where the page does not say.
+    ask : bool, optional
+        Ask for a name before the first question.
+    run : str, optional
+        Name of the run, for the page's title.
     """
     files = {file.name: (TYPES[file.suffix], file.read_bytes()) for file in STATIC.iterdir() if file.suffix in TYPES}
     stamp = secrets.token_hex(4)  # of this start: pictures that a browser kept of another run are not taken for ours

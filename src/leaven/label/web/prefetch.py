@@ -28,8 +28,10 @@ class Prefetch:
 
     Parameters
     ----------
-    items : the pool
-    path : the file of the thumbnails
+    items : ItemIndex
+        The pool.
+    path : Path
+        The file of the thumbnails.
     """
 
     def __init__(self, items: ItemIndex, path: Path):

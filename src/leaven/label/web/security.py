@@ -57,12 +57,17 @@ class Guard:
 
     Parameters
     ----------
-    app : what is guarded
-    token : the secret of the printed link
-    cookie : name of the cookie that it becomes; another one for every port, as cookies do not tell ports apart
-    host : where the server listens. On loopback only loopback names are answered to; elsewhere also numeric
-        addresses (which no rebinding can forge) and this machine's own name.
-    names : further names that the server is known by
+    app : callable
+        What is guarded.
+    token : str
+        The secret of the printed link.
+    cookie : str
+        Name of the cookie that it becomes; another one for every port, as cookies do not tell ports apart.
+    host : str, optional
+        Where the server listens. On loopback only loopback names are answered to; elsewhere also numeric addresses
+        (which no rebinding can forge) and this machine's own name.
+    names : iterable of str, optional
+        Further names that the server is known by.
     """
 
     def __init__(self, app: ASGIApp, token: str, cookie: str, host: str = "127.0.0.1", names: Iterable[str] = ()):

@@ -32,7 +32,8 @@ def listen(host: str, port: int, run: str) -> socket.socket:
 
     Raises
     ------
-    LeavenError : the address is not this machine's, or the port is taken
+    LeavenError
+        The address is not this machine's, or the port is taken.
     """
     usual = PORTS[int.from_bytes(hashlib.blake2b(run.encode(), digest_size=4).digest(), "big") % len(PORTS)]
     family = socket.AF_INET6 if ":" in host else socket.AF_INET

@@ -72,8 +72,10 @@ class Thumbs:
 
     Parameters
     ----------
-    items : the pool
-    path : the SQLite file; it is made, and made anew where it is damaged, for it holds nothing that is not elsewhere
+    items : ImageSource
+        The pool.
+    path : path-like
+        The SQLite file; it is made, and made anew where it is damaged, for it holds nothing that is not elsewhere.
     """
 
     def __init__(self, items: ImageSource, path: str | Path):
@@ -105,9 +107,12 @@ class Thumbs:
 
         Raises
         ------
-        KeyError : there is no such item
-        Replaced : the file is of another version
-        Unreadable : it is no image
+        KeyError
+            There is no such item.
+        Replaced
+            The file is of another version.
+        Unreadable
+            It is no image.
         """
         now = self._now(id_, version)
         return self.cached(id_, side, now) or self._made(id_, now)[side]

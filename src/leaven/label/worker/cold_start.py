@@ -27,9 +27,12 @@ class Sample:
 
     Parameters
     ----------
-    items : what is labelled; made items and those of ``passed`` are left aside
-    passed : names that are never asked about by a strategy: audit items, and what is known
-    seed : of the sample
+    items : ItemIndex
+        What is labelled; made items and those of ``passed`` are left aside.
+    passed : set of str
+        Names that are never asked about by a strategy: audit items, and what is known.
+    seed : int
+        Seed of the sample.
     """
 
     def __init__(self, items: ItemIndex, passed: set[str], seed: int):

@@ -25,7 +25,8 @@ def encoded(
 
     Raises
     ------
-    LeavenError : there is to be an encoder, but it cannot be had
+    LeavenError
+        There is to be an encoder, but it cannot be had.
     """
     from leaven.nn.build import Spec, spec_for
     from leaven.run.prepare import encode_plain

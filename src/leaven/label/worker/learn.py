@@ -54,7 +54,8 @@ def train(
 
     Raises
     ------
-    LeavenError : as ``leaven.run.fit.fit`` raises it
+    LeavenError
+        As ``leaven.run.fit.fit`` raises it.
     """
     number = rounds.begin(run)
     where = rounds.path(run, number)
@@ -93,7 +94,8 @@ def take_up(
 
     Raises
     ------
-    LeavenError : the round's files are damaged, or the strategy needs the method that is gone
+    LeavenError
+        The round's files are damaged, or the strategy needs the method that is gone.
     """
     where = rounds.path(run, number)
     learnt = folder.read_config(where).get("labelling") or {}

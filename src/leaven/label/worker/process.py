@@ -35,10 +35,16 @@ class Worker:
 
     Parameters
     ----------
-    run : the run folder
-    store : where the labels are
-    strategy : what chooses the questions
-    out : where it says what it does
+    run : Path
+        The run folder.
+    store : str
+        Where the labels are.
+    strategy : str
+        What chooses the questions.
+    out : IO
+        Where it says what it does.
+    orders : queue.SimpleQueue of dict
+        What the session asks of it.
     """
 
     def __init__(self, run: Path, store: str, strategy: str, out: IO[str], orders: queue.SimpleQueue[dict[str, Any]]):

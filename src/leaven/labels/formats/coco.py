@@ -56,9 +56,20 @@ def read(
 
     Parameters
     ----------
-    size_of : from an item to the size of its file
-    left : takes what says no class
-    background : class of the pixels that are of no area; a listed image without annotations is of this class all over
+    content : object
+        What the JSON of the file holds.
+    where : str
+        The file, for messages.
+    annotator : str
+        Whose answers those are that name nobody.
+    name_of : callable
+        From a name in the file to an item.
+    size_of : callable
+        From an item to the size of its file.
+    left : LeftOut
+        Takes what says no class.
+    background : str, optional
+        Class of the pixels that are of no area; a listed image without annotations is of this class all over.
 
     Raises
     ------

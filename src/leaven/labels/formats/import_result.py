@@ -22,10 +22,14 @@ class ImportResult:
 
     Attributes
     ----------
-    answers : how many answers were kept
-    replaced : how many of them replaced another
-    known : how many the store had already, and were not kept again
-    classes : names of the classes that were new
+    answers : int
+        How many answers were kept.
+    replaced : int
+        How many of them replaced another.
+    known : int
+        How many the store had already, and were not kept again.
+    classes : tuple of str
+        Names of the classes that were new.
     """
 
     answers: int
@@ -87,9 +91,16 @@ def add_answers(
 
     Parameters
     ----------
-    where : what the answers are from, for messages
-    replacing : whether an answer replaces another one of the same annotator, and counts again if it was taken in before
-    classes : to add too, in this order before the others
+    store : Store
+        Where they are kept.
+    answers : sequence of Event
+        The answers.
+    where : str
+        What the answers are from, for messages.
+    replacing : bool, optional
+        Whether an answer replaces another one of the same annotator, and counts again if it was taken in before.
+    classes : sequence of str, optional
+        Classes to add too, in this order before the others.
 
     Raises
     ------

@@ -21,9 +21,12 @@ class AmbiguousAnswer(LeavenError):
 
     Parameters
     ----------
-    what : kind of answer, to be counted
-    where : its place in the file
-    why : the sentence for a file that has nothing else
+    what : str
+        Kind of answer, to be counted.
+    where : str
+        Its place in the file.
+    why : str
+        The sentence for a file that has nothing else.
     """
 
     def __init__(self, what: str, where: str, why: str):
@@ -36,8 +39,10 @@ class LeftOut:
 
     Attributes
     ----------
-    counts : how many of each kind
-    unclear : the first whole answer among them, if there is one
+    counts : dict of str to int
+        How many of each kind.
+    unclear : AmbiguousAnswer or None
+        The first whole answer among them, if there is one.
     """
 
     def __init__(self) -> None:
@@ -72,9 +77,16 @@ def validate(kind: type[T], content: Any, where: str, what: str, at: str = "") -
 
     Parameters
     ----------
-    kind : a pydantic model, or a type
-    where, what : the file, and what it then is not, for the message
-    at : the place of the content in the file
+    kind : type
+        A pydantic model, or another type that pydantic knows.
+    content : object
+        What was read.
+    where : str
+        The file, for the message.
+    what : str
+        What it then is, for the message.
+    at : str, optional
+        The place of the content in the file.
 
     Raises
     ------

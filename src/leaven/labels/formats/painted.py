@@ -19,7 +19,8 @@ class Painted:
 
     Parameters
     ----------
-    size : height and width
+    size : (int, int)
+        Height and width.
     """
 
     def __init__(self, size: Size):

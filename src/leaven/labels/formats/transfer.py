@@ -102,11 +102,20 @@ def read_labels(
 
     Parameters
     ----------
-    annotator : whose answers those are that name nobody
-    images : the folder of images, to find out which one a name means and how large it is; masks need it
-    values : of a folder of masks, what numbers and colours stand for
-    background : of masks, the class of the pixels that nobody painted; without, they do not count
-    unlabelled : of a CSV, what stands for no label beside what is missing ("": nothing); without, the usual words
+    path : path-like
+        The file, or the folder of masks.
+    form : str
+        Its format.
+    annotator : str
+        Whose answers those are that name nobody.
+    images : path-like, optional
+        The folder of images, to find out which one a name means and how large it is; masks need it.
+    values : mapping of int or str to str, optional
+        Of a folder of masks, what numbers and colours stand for.
+    background : str, optional
+        Of masks, the class of the pixels that nobody painted; without, they do not count.
+    unlabelled : str, optional
+        Of a CSV, what stands for no label beside what is missing ("": nothing); without, the usual words.
 
     Raises
     ------
@@ -180,8 +189,16 @@ def export_labels(store: Store, path: PathLike, form: str, by: str = MAJORITY, *
 
     Parameters
     ----------
-    by : ``majority`` or ``dawid_skene``; ``none`` for every answer in a CSV
-    audit : whether items that are there to judge a model by are written too
+    store : Store
+        The labels.
+    path : path-like
+        The file to write, or the folder of masks.
+    form : str
+        Its format.
+    by : str, optional
+        ``majority`` or ``dawid_skene``; ``none`` for every answer in a CSV.
+    audit : bool, optional
+        Whether items that are there to judge a model by are written too.
 
     Raises
     ------

@@ -57,8 +57,14 @@ def set_plane(head: nn.Module, weight: np.ndarray, bias: np.ndarray, mean: np.nd
 
     Parameters
     ----------
-    weight, bias : ``(K, D)`` and ``(K,)``; of two classes a single row, the second one's
-    mean, std : ``(D,)``, what was subtracted and divided by
+    head : Module
+        The linear layer.
+    weight : ndarray of shape (K, D)
+        The model's weights; of two classes a single row, the second one's.
+    bias : ndarray of shape (K,)
+        Its intercepts; likewise.
+    mean, std : ndarray of shape (D,)
+        What was subtracted from the features, and what they were divided by.
     """
     assert isinstance(head, nn.Linear)
     if len(weight) == 1:

@@ -88,7 +88,8 @@ class MAML(Method):
 
         Raises
         ------
-        LeavenError : the task has more ways
+        LeavenError
+            The task has more ways.
         """
         if (ways := int(labels.max()) + 1) > self.episode.ways:
             raise LeavenError(f"MAML has {self.episode.ways} ways, but a task has {ways}; train it with --ways {ways}.")

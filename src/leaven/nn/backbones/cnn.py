@@ -20,9 +20,12 @@ class SmallCNN(Stack):
 
     Parameters
     ----------
-    size : (height, width) of the images in pixels
-    channels : input channels
-    width : channels of the first stage
+    size : (int, int)
+        Height and width of the images in pixels.
+    channels : int, optional
+        Input channels.
+    width : int, optional
+        Channels of the first stage.
     """
 
     def __init__(self, size: tuple[int, int], channels: int = 1, width: int = 32):

@@ -21,14 +21,19 @@ class Conv4(nn.Module):
 
     Parameters
     ----------
-    size : (height, width) of the images in pixels
-    channels : input channels
-    width : channels of every block; 64, and 32 in the papers' second setting (MAML on miniImageNet)
-    pooled : whether features are the mean over what is left of the image, whatever its size
+    size : (int, int)
+        Height and width of the images in pixels.
+    channels : int, optional
+        Input channels.
+    width : int, optional
+        Channels of every block; 64, and 32 in the papers' second setting (MAML on miniImageNet).
+    pooled : bool, optional
+        Whether features are the mean over what is left of the image, whatever its size.
 
     Raises
     ------
-    LeavenError : the images are under 16 pixels, so that nothing is left of them
+    LeavenError
+        The images are under 16 pixels, so that nothing is left of them.
     """
 
     def __init__(self, size: tuple[int, int], channels: int = 1, width: int = 64, pooled: bool = False):

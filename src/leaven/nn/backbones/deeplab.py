@@ -27,9 +27,11 @@ class DeepLab(nn.Module):
 
     Parameters
     ----------
-    encoder : maps ``(N, C, H, W)`` to two maps of features, at stride 4 and at its ``stride``, 8 or 16; ``channels``
-        are theirs
-    width : ``num_features``, and the channels of each branch of the pyramid
+    encoder : SmallEncoder or TwoMaps
+        Maps ``(N, C, H, W)`` to two maps of features, at stride 4 and at its ``stride``, 8 or 16; ``channels`` are
+        theirs.
+    width : int, optional
+        ``num_features``, and the channels of each branch of the pyramid.
     """
 
     layer_names = ("fine", "coarse", "decoder")

@@ -53,7 +53,8 @@ class Resized(nn.Module):
 
         Raises
         ------
-        LeavenError : the model has no places, as a vision transformer's tokens
+        LeavenError
+            The model has no places, as a vision transformer's tokens.
         """
         found: Tensor = self.backbone.forward_features(self._resized(x))  # type: ignore[operator]
         if found.ndim != 4:
@@ -102,7 +103,8 @@ def timm_backbone(name: str, *, pretrained: bool, resolution: int | None = None)
 
     Raises
     ------
-    LeavenError : timm is missing, has no such model, or the weights can neither be downloaded nor found
+    LeavenError
+        The package timm is missing or has no such model, or the weights can neither be downloaded nor found.
     """
     return Resized(_create(name, pretrained, num_classes=0), resolution)
 
@@ -112,7 +114,8 @@ def timm_features(name: str, pretrained: bool) -> TwoMaps:
 
     Raises
     ------
-    LeavenError : as ``timm_backbone``, or the model has no features at strides 4 and 16
+    LeavenError
+        As ``timm_backbone``, or the model has no features at strides 4 and 16.
     """
     options = {"features_only": True, "output_stride": 16}
     _known(name)

@@ -10,8 +10,10 @@ class Stack(nn.Module):
 
     Attributes
     ----------
-    layers : all of them
-    ends : of each name, how many layers there are up to its end
+    layers : Sequential
+        All layers.
+    ends : dict of str to int
+        How many layers there are up to the end of the one of each name.
     """
 
     layers: nn.Sequential

@@ -41,13 +41,17 @@ class WideResNet(Stack):
 
     Parameters
     ----------
-    depth : ``6 n + 4`` layers
-    width : widening factor; FixMatch uses WRN-28-2 (CIFAR-10, SVHN) and WRN-28-8 (CIFAR-100)
-    channels : input channels
+    depth : int, optional
+        ``6 n + 4`` layers.
+    width : int, optional
+        Widening factor; FixMatch uses WRN-28-2 (CIFAR-10, SVHN) and WRN-28-8 (CIFAR-100).
+    channels : int, optional
+        Input channels.
 
     Raises
     ------
-    ValueError : ``depth`` is not of the form ``6 n + 4``
+    ValueError
+        ``depth`` is not of the form ``6 n + 4``.
     """
 
     def __init__(self, depth: int = 28, width: int = 2, channels: int = 3):

@@ -15,8 +15,12 @@ class DroppedLinear(nn.Linear):
 
     Parameters
     ----------
-    features, classes : D and K
-    rate : share of the features that each step sets to 0
+    features : int
+        Number of features D.
+    classes : int
+        Number of classes K.
+    rate : float
+        Share of the features that each step sets to 0.
     """
 
     def __init__(self, features: int, classes: int, rate: float):

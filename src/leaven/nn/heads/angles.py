@@ -17,8 +17,12 @@ class CosineHead(nn.Module):
 
     Parameters
     ----------
-    features, classes : D and K
-    temperature : T
+    features : int
+        Number of features D.
+    classes : int
+        Number of classes K.
+    temperature : float, optional
+        The temperature T.
     """
 
     def __init__(self, features: int, classes: int, temperature: float = 0.05):
@@ -44,8 +48,12 @@ class ScaledCosineHead(nn.Module):
 
     Parameters
     ----------
-    features, classes : D and K
-    scale : τ in the beginning; 10 is that of the authors' code
+    features : int
+        Number of features D.
+    classes : int
+        Number of classes K.
+    scale : float, optional
+        The scale τ in the beginning; 10 is that of the authors' code.
     """
 
     def __init__(self, features: int, classes: int, scale: float = 10.0):

@@ -71,7 +71,10 @@ class PrototypeHead(nn.Module):
 
     Parameters
     ----------
-    features, classes : D and K
+    features : int
+        Number of features D.
+    classes : int
+        Number of classes K.
     """
 
     def __init__(self, features: int, classes: int):

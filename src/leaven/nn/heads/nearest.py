@@ -21,7 +21,10 @@ class NeighboursHead(nn.Module):
 
     Parameters
     ----------
-    features, classes : D and K
+    features : int
+        Number of features D.
+    classes : int
+        Number of classes K.
     """
 
     items: Tensor

@@ -19,12 +19,16 @@ class Head:
 
     Called with both it gives the module; a method may have several, ``self.turn = linear(network.num_features, 4)``.
 
-    Parameters
+    Attributes
     ----------
-    name : by which a `Spec`, and so a model file, means it; ``module:function`` where it is not one of leaven's
-    build : of D and K, a module that maps ``(N, D)`` to scores ``(N, K)``
-    maps : the same of maps, ``(N, D, h, w)`` to ``(N, K, h, w)``; ``None``: it scores whole items alone
-    dropped : the same of whole items, with a share of the features set to 0 in training; ``None``: it has no dropout
+    name : str
+        Name by which a `Spec`, and so a model file, means it; ``module:function`` where it is not one of leaven's.
+    build : callable
+        From D and K to a module that maps ``(N, D)`` to scores ``(N, K)``.
+    maps : callable or None
+        The same of maps, ``(N, D, h, w)`` to ``(N, K, h, w)``; ``None``: it scores whole items alone.
+    dropped : callable or None
+        The same of whole items, with a share of the features set to 0 in training; ``None``: it has no dropout.
     """
 
     name: str
@@ -37,7 +41,8 @@ class Head:
 
         Raises
         ------
-        LeavenError : it scores whole items alone
+        LeavenError
+            It scores whole items alone.
         """
         if dense:
             if self.maps is None:
@@ -78,8 +83,10 @@ def find(name: str | Head) -> Head:
 
     Raises
     ------
-    LeavenError : there is no such head; the nearest is suggested
-    HeadOfElsewhere : it is not one of leaven's, and not registered
+    LeavenError
+        There is no such head; the nearest is suggested.
+    HeadOfElsewhere
+        It is not one of leaven's, and not registered.
     """
     if isinstance(name, Head):
         return name

@@ -22,7 +22,7 @@ from leaven.run.trained.model import Model
 class InitFrom:
     """A trained network that a run begins with, or is taught by.
 
-    Parameters
+    Attributes
     ----------
     stage : str, optional
         The stage of the run that trains it; ``model`` is there once that is done.
@@ -103,6 +103,8 @@ class InitFrom:
         ----------
         network : Network
             The whole network, or the head over features where the backbone is ``frozen``.
+        frozen : bool
+            Whether the backbone keeps its weights.
         """
         if not frozen:
             backbone = self.backbone()

@@ -24,7 +24,8 @@ def require_format(form: str) -> None:
 
     Raises
     ------
-    LeavenError : it is not; the nearest is suggested
+    LeavenError
+        The format is unknown; the nearest is suggested.
     """
     if form not in FORMATS:
         close = difflib.get_close_matches(form, FORMATS, n=1)
@@ -43,7 +44,8 @@ def export(model: Model, form: str, out: PathLike | None, run: PathLike) -> Path
 
     Raises
     ------
-    LeavenError : the format is unknown, its packages are missing, or the file cannot be written
+    LeavenError
+        The format is unknown, its packages are missing, or the file cannot be written.
     """
     out = None if out is None else Path(out)
     run = Path(run)

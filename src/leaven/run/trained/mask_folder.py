@@ -33,12 +33,19 @@ def write_masks(model: Model, pool: Pool, files: Mapping[str, Path] | None, out:
 
     Parameters
     ----------
-    pool : images in the form that the model takes
-    files : where each lies, by its id in composed form (NFC); ``None``: nowhere, and the masks have the items' size
+    model : Model
+        What predicts them.
+    pool : Pool
+        Images in the form that the model takes.
+    files : mapping of str to Path, or None
+        Where each lies, by its id in composed form (NFC); ``None``: nowhere, and the masks have the items' size.
+    out : path-like
+        The folder of the masks.
 
     Raises
     ------
-    LeavenError : an image cannot be read, or two of them would have one mask
+    LeavenError
+        An image cannot be read, or two of them would have one mask.
     """
     out = Path(out)
     where = places(pool.ids.tolist(), out)

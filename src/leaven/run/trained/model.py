@@ -35,10 +35,14 @@ class Model:
 
     Parameters
     ----------
-    network : takes pixels in 0..1 ``(N, C, H, W)`` or feature vectors ``(N, D)``; gives scores ``(N, K)``
-    spec : how the network is built; ``spec.shape`` is that of one item
-    classes : names of the K classes
-    white : of images that are not of 8 bits, as far as the model learnt from some
+    network : Module
+        Takes pixels in 0..1 ``(N, C, H, W)`` or feature vectors ``(N, D)``; gives scores ``(N, K)``.
+    spec : Spec
+        How the network is built; ``spec.shape`` is that of one item.
+    classes : sequence of str
+        Names of the K classes.
+    white : White, optional
+        White of images that are not of 8 bits, as far as the model learnt from some.
     """
 
     def __init__(self, network: nn.Module, spec: Spec, classes: Sequence[str], white: White = UNKNOWN):
@@ -62,7 +66,8 @@ class Model:
 
         Raises
         ------
-        LeavenError : says what such a run is for
+        LeavenError
+            It is such a one; the message says what it is for.
         """
         if not self.classes:
             raise LeavenError(
@@ -113,7 +118,8 @@ def load_model(path: PathLike) -> Model:
 
     Raises
     ------
-    LeavenError : there is no model, or the file is damaged
+    LeavenError
+        There is no model, or the file is damaged.
     """
     from safetensors import safe_open
 

@@ -28,7 +28,7 @@ class Run:
     ----------
     model : Model
         The averaged network with its classes and the form of its input.
-    path : path, optional
+    path : path-like, optional
         The run folder; ``None`` where nothing was written.
     config : mapping, optional
         Its ``config.json``.
@@ -62,7 +62,8 @@ class Run:
 
         Raises
         ------
-        LeavenError : as `load_method` raises it
+        LeavenError
+            As `load_method` raises it.
         """
         if self.path is None:
             raise LeavenError("A model file alone has no method; give the folder of its run.")
@@ -73,12 +74,13 @@ class Run:
 
         Parameters
         ----------
-        data : path, Pool or array
+        data : path-like, Pool or array
             A folder, an image or an ``.npz``; or items as a ``Pool`` holds them.
 
         Raises
         ------
-        LeavenError : the run learnt no classes, or the items are of another form
+        LeavenError
+            The run learnt no classes, or the items are of another form.
         """
         self.model.require_classes(self.path or "in memory")
         return np.asarray(self.classes)[self.predict_proba(data).argmax(1)]
@@ -93,9 +95,9 @@ class Run:
 
         Parameters
         ----------
-        data : path or Pool
+        data : path-like or Pool
             A folder with a subfolder for each class, or with ``labels``.
-        labels : path, optional
+        labels : path-like, optional
             A CSV, or a label store.
         """
         self.model.require_classes(self.path or "in memory")
@@ -123,7 +125,8 @@ def load(path: PathLike) -> Run:
 
     Raises
     ------
-    LeavenError : there is no model, or a file is damaged
+    LeavenError
+        There is no model, or a file is damaged.
     """
     model, file = load_model(path), Path(path)
     if not file.is_dir():
@@ -139,8 +142,9 @@ def load_method(run: PathLike) -> Method:
 
     Raises
     ------
-    LeavenError : there is no run, it has no readable checkpoint, its backbone is frozen, or its method is not known or
-        has changed
+    LeavenError
+        There is no run, it has no readable checkpoint, its backbone is frozen, or its method is not known or has
+        changed.
     """
     config = folder.read_config(run)
     path = Path(run) / folder.CHECKPOINT

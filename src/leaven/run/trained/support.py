@@ -31,8 +31,12 @@ class Solved(nn.Module):
 
     Parameters
     ----------
-    support : floats ``(S, ...)`` as the network takes them
-    labels : int64 ``(S,)``
+    method : Method
+        The method, trained.
+    support : Tensor of float, shape (S, ...)
+        The labelled items, as the network takes them.
+    labels : Tensor of int64, shape (S,)
+        Number of each one's class.
     """
 
     support: Tensor
@@ -55,12 +59,17 @@ def solved(run: PathLike, model: Model, support: Pool) -> Model:
 
     Parameters
     ----------
-    model : of the run, without classes
-    support : its labelled items; one of each class at least
+    run : path-like
+        The run folder.
+    model : Model
+        The run's model, without classes.
+    support : Pool
+        Its labelled items; one of each class at least.
 
     Raises
     ------
-    LeavenError : ``support`` lacks labels or has masks, or the method cannot tell so many classes apart
+    LeavenError
+        ``support`` lacks labels or has masks, or the method cannot tell so many classes apart.
     """
     run = Path(run)
     config = folder.read_config(run)

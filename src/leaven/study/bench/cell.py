@@ -83,14 +83,26 @@ class Cell:
 class CellResult:
     """What came out of a cell, a line of ``cells.jsonl``.
 
-    Parameters
+    Attributes
     ----------
-    fingerprint, title, labels, seed : of the cell
-    accuracy : median over the last ``checkpoints`` tests of the averaged network, a share of the ``n`` test items
-    seconds : of training, with the tests on the way
-    images_per_second : images through the network in forward, labelled and unlabelled views; ``None``: it has none
-    memory : peak of the process in bytes, or on CUDA of what it allocated there
-    note : why there is no accuracy
+    fingerprint, title : str
+        Those of the cell.
+    labels, seed : int
+        Those of the cell.
+    accuracy : float or None
+        Median over the last ``checkpoints`` tests of the averaged network, a share of the ``n`` test items.
+    n : int
+        How many test items there are.
+    checkpoints : int
+        How many tests the accuracy is the median of.
+    seconds : float or None
+        Seconds of training, with the tests on the way.
+    images_per_second : float or None
+        Images through the network in forward, labelled and unlabelled views; ``None``: it has none.
+    memory : int or None
+        Peak of the process in bytes, or on CUDA of what it allocated there.
+    note : str
+        Why there is no accuracy.
     """
 
     fingerprint: str
@@ -116,11 +128,16 @@ class CellResult:
 class CellTraining:
     """What makes the cells of a suite; a training that was stopped in the middle goes on.
 
-    Parameters
+    Attributes
     ----------
-    data, test_items : of the suite
-    root : folder of the data sets
-    out : folder of the suite; the run folders are in ``cells`` there
+    data : str
+        Name of the suite's data set.
+    test_items : int
+        Test on so many of its items; 0: on all.
+    root : Path
+        Folder of the data sets.
+    out : Path
+        Folder of the suite; the run folders are in ``cells`` there.
     """
 
     data: str
@@ -133,7 +150,8 @@ class CellTraining:
 
         Raises
         ------
-        LeavenError : as the parts raise it
+        LeavenError
+            As the parts raise it.
         """
         from leaven.data import few_labels
         from leaven.study.bench.data import read

@@ -20,7 +20,8 @@ def read(name: str, root: Path, test_items: int = 0) -> tuple[Pool, Pool]:
 
     Raises
     ------
-    LeavenError : as ``require``, or the data are not as torchvision has them
+    LeavenError
+        As ``require``, or the data are not as torchvision has them.
     """
     require(name, root)
     pool, test = READERS[name](root)
@@ -36,7 +37,8 @@ def require(name: str, root: Path) -> None:
 
     Raises
     ------
-    LeavenError : the data set is unknown, or is not in ``root``
+    LeavenError
+        The data set is unknown, or is not in ``root``.
     """
     if name not in READERS:
         raise LeavenError(f"There is no data set {name!r} for a suite; choose {', '.join(READERS)}.")

@@ -41,17 +41,32 @@ class Entry:
 class Suite:
     """All rows of a table.
 
-    Parameters
+    Attributes
     ----------
-    name, about : what the suite is called, and what it is in a line
-    data : see ``leaven.study.bench.data``
-    labels : how many items have a label, in all classes together
-    seeds : how often every row is run: seeds 0 to ``seeds`` − 1, of the labelled items and of everything random
-    checkpoints : how often in a run, evenly spread, the averaged network is tested; the last 20 make the figure
-    test_items : test on a fixed part of so many items, with all classes in their shares; 0: on all
-    flip : whether mirrored images are of the same class; ``None``: as ``leaven.run.resolve.mirrors`` has it
-    plan, network : of every method, see ``leaven.train.plan.Plan`` and ``leaven.run.options.Options``
-    entries : the methods
+    name : str
+        What the suite is called.
+    about : str
+        What it is, in a line.
+    data : str
+        Name of the data set, see ``leaven.study.bench.data``.
+    labels : tuple of int
+        How many items have a label, in all classes together.
+    seeds : int
+        How often every row is run: seeds 0 to ``seeds`` − 1, of the labelled items and of everything random.
+    checkpoints : int
+        How often in a run, evenly spread, the averaged network is tested; the last 20 make the figure.
+    test_items : int
+        Test on a fixed part of so many items, with all classes in their shares; 0: on all.
+    flip : bool or None
+        Whether mirrored images are of the same class; ``None``: as ``leaven.run.resolve.mirrors`` has it.
+    plan : dict
+        Fields of ``leaven.train.plan.Plan``, for every method.
+    network : dict
+        Fields of ``leaven.run.options.Options`` about the network, for every method.
+    entries : tuple of Entry
+        The methods.
+    minutes : float or None
+        How long each training may take, in place of steps.
     """
 
     name: str
@@ -109,7 +124,8 @@ class Suite:
 
         Raises
         ------
-        LeavenError : nothing is left, both steps and minutes are given, or minutes are no positive number
+        LeavenError
+            Nothing is left, both steps and minutes are given, or minutes are no positive number.
         """
         if steps is not None and minutes is not None:
             raise LeavenError("Either the steps of a training decide how long it takes, or its minutes; give one.")
@@ -153,7 +169,8 @@ def find(name: str) -> Suite:
 
     Raises
     ------
-    LeavenError : there is no such suite, or it says what it cannot mean
+    LeavenError
+        There is no such suite, or it says what it cannot mean.
     """
     if name.endswith(".toml"):
         return read(Path(name))
@@ -169,7 +186,8 @@ def read(path: Path) -> Suite:
 
     Raises
     ------
-    LeavenError : the file cannot be read, or a key in it is unknown, missing, or of a wrong type
+    LeavenError
+        The file cannot be read, or a key in it is unknown, missing, or of a wrong type.
     """
     whole = Reader(path, "the file", load(path), ("suite", "method"))
     table = Reader(path, "[suite]", whole.get("suite", dict), SUITE)

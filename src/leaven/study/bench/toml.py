@@ -17,7 +17,8 @@ def load(path: Path) -> dict[str, Any]:
 
     Raises
     ------
-    LeavenError : it cannot be read, or is no TOML
+    LeavenError
+        It cannot be read, or is no TOML.
     """
     try:
         return tomllib.loads(path.read_text())
