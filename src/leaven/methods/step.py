@@ -240,10 +240,10 @@ class Survey:
 
     Attributes
     ----------
-    probabilities : ndarray
-        float32 ``(N, K)``; of a pool with masks ``(0, K)``, for maps are not kept whole: see ``batches``.
-    features : ndarray
-        float32 ``(N, D)``, what the last layer sees; of a pool with masks ``(0, 0)``.
+    probabilities : ndarray of float32, shape (N, K)
+        Class probabilities; of a pool with masks ``(0, K)``, for maps are not kept whole: see ``batches``.
+    features : ndarray of float32, shape (N, D)
+        What the last layer sees; of a pool with masks ``(0, 0)``.
     labels : ndarray of int64, shape (N,)
         Number of each item's class, -1 where no label was given.
     batches : callable
