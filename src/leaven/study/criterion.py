@@ -35,9 +35,9 @@ class HiddenLabels:
 
     Attributes
     ----------
-    labels : int64 ndarray of shape (M,)
+    labels : ndarray of int64, shape (M,)
         The hidden ones.
-    rows : int64 ndarray of shape (M,)
+    rows : ndarray of int64, shape (M,)
         Where their items stand among those of the split ``unlabelled``.
     """
 
