@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from leaven.augment.crop import Cropped
+    from leaven.augment.shift import Shift
 
 
 class DrawnView(Protocol):
@@ -22,3 +26,29 @@ class View(Protocol):
 
     def draw(self, x: Tensor, /) -> DrawnView:
         """Draw for the batch ``x``, from the default generator of its device."""
+
+
+class ItemViews(Protocol):
+    """How a run sees its items: a function for each kind of view, from a batch to a batch of the same form."""
+
+    def plain(self, x: Tensor, /) -> Tensor:
+        """The items as they are."""
+
+    def weak(self, x: Tensor, /) -> Tensor:
+        """A view of the same class beyond doubt."""
+
+    def strong(self, x: Tensor, /) -> Tensor:
+        """A view that is hard to tell."""
+
+
+class PixelViews(ItemViews, Protocol):
+    """The same of images whose pixels may have classes: what is drawn is kept, for masks to go through it too."""
+
+    def draw_weak(self, x: Tensor, /) -> Shift:
+        """Draw what ``weak`` would."""
+
+    def draw_cropped(self, x: Tensor, /) -> Cropped:
+        """Draw what ``cropped`` would."""
+
+    def probe(self, x: Tensor, /) -> Tensor:
+        """What a policy that learns asks to see of labelled images."""

@@ -11,6 +11,7 @@ from torch import nn
 
 from leaven.data import Pool
 from leaven.evaluation.classification import CONFIDENT, Evaluation
+from leaven.evaluation.judged import Judged
 from leaven.run import folder
 from leaven.run.task import evaluate_pool
 from leaven.train.log import CsvLog
@@ -35,7 +36,7 @@ def counted(pool: Pool, held: int) -> str:
 
 
 def figures(
-    method: str, evaluations: Mapping[str, Evaluation], labels: Mapping[str, int], seconds: float
+    method: str, evaluations: Mapping[str, Judged], labels: Mapping[str, int], seconds: float
 ) -> list[dict[str, Any]]:
     """A row for each part that has labels; ``seconds`` of training."""
     rows = []

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from leaven.augment import CTAugment, FeatureViews, ImageViews
+from leaven.augment.view import ItemViews
 from leaven.data import Pool
 from leaven.data.storage import bytes_each, parts, room
 from leaven.nn.build import Spec, statistics
@@ -35,7 +35,7 @@ class Prepared:
     """
 
     pool: Pool
-    views: Any
+    views: ItemViews
     spec: Spec
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from leaven.augment.view import ItemViews
 from leaven.errors import LeavenError
 from leaven.inference.items import ItemLoader, to_float
 from leaven.methods.step import Batch, Stream, StreamBatch
@@ -92,7 +93,7 @@ class Batches:
         self,
         pool: Pool,
         streams: Mapping[str, Stream],
-        views: Any,
+        views: ItemViews,
         plan: Plan,
         device: torch.device,
         rank: int = 0,
@@ -143,7 +144,7 @@ class Batches:
         assert self.probed is not None, "only views that learn ask"
         rows = self.probed.at(step)
         index = torch.from_numpy(rows).to(self.device, non_blocking=True)
-        view = to_float(self.views.usual.probe(self.items[rows]))
+        view = to_float(self.views.of_pixels.probe(self.items[rows]))
         return StreamBatch(index, {"probe": view}, self.labels.index_select(0, index))
 
     def _draw(self, name: str, rows: np.ndarray, seen: Seen, labels: Tensor | None) -> StreamBatch:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
+from leaven.augment.view import ItemViews
 from leaven.methods.base import Method, RunInfo
 from leaven.train.plan import Plan
 
@@ -51,7 +52,7 @@ class TrainJob:
     method: Method
     pool: Pool
     plan: Plan
-    views: Any
+    views: ItemViews
     folder: Path | None = None
     resume: bool = False
     teacher: nn.Module | None = None

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from leaven.augment import Shift
-from leaven.augment.view import View
+from leaven.augment.view import ItemViews, PixelViews, View
 from leaven.data.pool import NO_CLASS
 from leaven.errors import LeavenError
 from leaven.inference.items import to_float
@@ -27,13 +27,13 @@ class Views:
 
     Attributes
     ----------
-    usual : object
+    usual : ItemViews
         The run's views, see ``leaven.augment``.
     own : mapping of str to View
         The method's views by name, see ``leaven.augment.view``.
     """
 
-    usual: Any
+    usual: ItemViews
     own: Mapping[str, View]
 
     def require(self, names: Iterable[str], reader: str) -> None:
@@ -53,6 +53,11 @@ class Views:
                     "one more, and what a method brings in `own_views`."
                 )
 
+    @property
+    def of_pixels(self) -> PixelViews:
+        """The run's views, where its items are images."""
+        return cast(PixelViews, self.usual)
+
     def see(self, name: str, x: Tensor) -> Tensor:
         """One view of items; ``strong_2`` is one more draw of ``strong``."""
         kind = kind_of(name)
@@ -70,10 +75,10 @@ class Views:
             drawn = self.own[kind].draw(x)
             return drawn.image(x), getattr(drawn, "mask", None)
         if kind == "weak":
-            shift = self.usual.draw_weak(x)
+            shift = self.of_pixels.draw_weak(x)
             return shifted(shift, x), lambda mask, fill: shift.mask(mask)
         if kind == "cropped":
-            crop = self.usual.draw_cropped(x)
+            crop = self.of_pixels.draw_cropped(x)
             return crop.image(x), lambda mask, fill: crop.mask(mask)
         return self.see(name, x), (lambda mask, fill: mask) if kind == "plain" else None
 
@@ -132,7 +137,7 @@ def _see_pixels(views: Views, x: Tensor, wanted: tuple[str, ...]) -> Seen:
         if mask is not None:
             known[IMAGE, kind] = partial(mask, pixels, -1)
     if reference(wanted) == "weak":
-        shift = views.usual.draw_weak(x)
+        shift = views.of_pixels.draw_weak(x)
         made["weak"] = shifted(shift, x)
         known[IMAGE, "weak"] = partial(shift.mask, pixels)
         for kind in strong:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -14,15 +14,17 @@ from leaven.nn.normalising import set_policy
 
 if TYPE_CHECKING:
     from leaven.augment import Learner
+    from leaven.augment.view import ItemViews
     from leaven.data import Pool
 
 
-def views_of_its_own(views: Any, device: torch.device) -> tuple[Any, Learner | None]:
+def views_of_its_own(views: ItemViews, device: torch.device) -> tuple[ItemViews, Learner | None]:
     """The views of this run alone, and what learns in them: a job before or after it may have been given the same."""
     if getattr(views, "learner", None) is None:
         return views, None
     views = copy.deepcopy(views)
-    return views, views.learner.to(device)
+    learner: Learner = views.learner  # type: ignore[attr-defined]
+    return views, learner.to(device)
 
 
 def at_rest(teacher: nn.Module, device: torch.device) -> nn.Module:
