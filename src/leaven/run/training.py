@@ -26,6 +26,7 @@ from leaven.train.engine import train
 from leaven.train.job import TrainJob
 from leaven.utils.devices import device_for
 from leaven.utils.files import save_whole
+from leaven.utils.reading import PathLike
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,9 @@ class FitResult:
         """Its rows of ``result.json``."""
         return figures(self.method, self.evaluations, self.labels, self.seconds)
 
-    def save(self, run: Path) -> None:
+    def save(self, run: PathLike) -> None:
         """Write the model and its predictions into a run folder."""
+        run = Path(run)
         self.model.save(run / folder.MODEL)
         for split, evaluation in self.evaluations.items():
             save_whole(run / folder.EVALUATIONS / f"{split}.npz", evaluation.save)

@@ -17,6 +17,7 @@ from leaven.methods.stage import Stage, used
 from leaven.run import folder
 from leaven.run.stages.init_from import InitFrom
 from leaven.run.trained.model import Model, load_model
+from leaven.utils.reading import PathLike
 
 if TYPE_CHECKING:
     from leaven.run.options import Options
@@ -171,11 +172,11 @@ def without_labels(start: InitFrom | None, stages: Sequence[Stage]) -> InitFrom 
     return without_labels(_ahead(stage, stages, {})["init"], stages)
 
 
-def start_of(run: Path, config: Mapping[str, Any]) -> InitFrom | None:
+def start_of(run: PathLike, config: Mapping[str, Any]) -> InitFrom | None:
     """The same of a finished run, read out of its folder."""
     begun = config["init"]
     if begun is None or begun.get("method"):  # runs of before had one stage, and no label in it
-        return None if begun is None else InitFrom(path=run / "init", model=load_model(run / "init"))
+        return None if begun is None else InitFrom(path=Path(run) / "init", model=load_model(Path(run) / "init"))
     stages = [Stage(**stage) for stage in config["stages"]]
     where = None if begun.get("path") is None else Path(begun["path"])
     start = without_labels(InitFrom(stage=begun.get("stage"), path=where), stages)
@@ -186,10 +187,10 @@ def start_of(run: Path, config: Mapping[str, Any]) -> InitFrom | None:
     return InitFrom(path=where, model=load_model(where))
 
 
-def path_of(run: Path, stages: Sequence[Stage], name: str) -> Path:
+def path_of(run: PathLike, stages: Sequence[Stage], name: str) -> Path:
     """The folder of a stage in that of its run."""
     number = 1 + [stage.name for stage in stages].index(name)
-    return run / folder.STAGES / f"{number}-{name}"
+    return Path(run) / folder.STAGES / f"{number}-{name}"
 
 
 def options_of(stage: Stage, chosen: ResolvedOptions, options: Options) -> Options:
@@ -242,7 +243,7 @@ def train_stages(
     chosen: ResolvedOptions,
     options: Options,
     pool: Pool,
-    run: Path | None,
+    run: PathLike | None,
     *,
     resume: bool = False,
     loggers: tuple[str, ...] = (),
