@@ -26,13 +26,14 @@ def moons(n: int, labelled: int, seed: int = 0) -> Pool:
 
 
 @pytest.mark.parametrize("kept", [True, False])
-def test_the_best_closed_form_stands_in_the_table(tmp_path, kept):
+@pytest.mark.parametrize("method", ["fixmatch", "co_training"])  # of one network, and of a committee
+def test_the_best_closed_form_stands_in_the_table(tmp_path, kept, method):
     """Label spreading tells the moons, and is what a run of its own by that method would be."""
     run, test = tmp_path / "run", moons(100, 100, seed=1)
-    fitted = fit(moons(200, 12), run if kept else None, Options("fixmatch", plan=PLAN), test=test, progress=False)
+    fitted = fit(moons(200, 12), run if kept else None, Options(method, plan=PLAN), test=test, progress=False)
     rows = {row["method"]: row for row in rows_of(fitted) if row["split"] == "test"}
     name = f"{BEST} (label_spreading)"
-    assert list(rows) == ["supervised", name, "fixmatch"]
+    assert list(rows) == ["supervised", name, method]
     alone = Options("label_spreading", baseline=False, plan=PLAN)
     [row] = fit(moons(200, 12), None, alone, test=test, progress=False)[-1].figures()
     assert rows[name]["accuracy"] == row["accuracy"] > 0.95

@@ -152,7 +152,9 @@ class Trainings:
 
     def _method(self, chosen: ResolvedOptions) -> Method:
         """The method with its network; what is random in it follows the run's seed too."""
-        network = untrained(replace(self.prepared.spec, head=chosen.spec.head), chosen.plan.seed)
+        own = chosen.spec
+        spec = replace(self.prepared.spec, head=own.head, members=own.members, dropout=own.dropout)
+        network = untrained(spec, chosen.plan.seed)
         if chosen.start is not None:
             self._with_model(chosen.start).begin(network, frozen=chosen.spec.frozen)
         with torch.random.fork_rng():
