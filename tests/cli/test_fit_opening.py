@@ -7,6 +7,7 @@ import pytest
 from helpers_cli import FAST, make_folder, write_csv
 
 from leaven.data import Pool
+from leaven.estimators.parameters import options_of
 from leaven.run.budget import opening
 from leaven.run.options import Options
 from leaven.run.resolve import as_begun, mirrors, resolve_options
@@ -43,7 +44,7 @@ def test_one_rule_for_estimator_and_vectors():
     from leaven import LeavenClassifier
 
     assert not mirrors(Pool(np.zeros((4, 3), np.float32), np.array([0, 1, 0, 1]), classes=("cat", "dog")))
-    assert LeavenClassifier()._options(images=True).flip is None  # so that the same rule is asked
+    assert options_of(LeavenClassifier(), images=True).flip is None  # so that the same rule is asked
 
 
 def test_labels_given_learnt_from_and_held_out_are_told_apart():

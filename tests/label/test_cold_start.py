@@ -32,5 +32,5 @@ def test_how_many_are_looked_at(items, monkeypatch, by_the_clock, of_work, looke
     time = SimpleNamespace(monotonic=clock(by_the_clock), thread_time=clock(of_work))
     monkeypatch.setattr(cold_start, "time", time)
     sample = cold_start.Sample(items, set(), 0)
-    sample.look(10, 4.0, lambda done: None)
+    sample.grow(10, 4.0, lambda done: None)
     assert len(sample.names) == pytest.approx(looked_at, abs=1)

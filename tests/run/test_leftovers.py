@@ -36,7 +36,13 @@ def test_a_folder_of_what_was_not_finished_is_as_good_as_none(tmp_path, name):
 def test_parts_beside_a_run_are_harmless(tmp_path):
     run = tmp_path / "run"
     folder.claim(run, CONFIG)
-    for name in (*folder.FILES, "baseline/config.json", "init/config.json", "evaluations/.part/test.npz"):
+    for name in (
+        *folder.FILES,
+        "baseline/config.json",
+        "stages/1-moco/config.json",
+        "init/config.json",
+        "evaluations/.part/test.npz",
+    ):
         (run / f"{name}.part").parent.mkdir(parents=True, exist_ok=True)
         (run / f"{name}.part").write_bytes(b"\0" * 9)
     folder.check(run, CONFIG, resume=True)

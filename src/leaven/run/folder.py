@@ -52,7 +52,7 @@ FILES = (
     WORTH_PAGE,
     WORTH_LINES,
 )
-FOLDERS = (BASELINE, STAGES, EVALUATIONS, SNAPSHOTS, "tensorboard", "wandb")
+FOLDERS = (BASELINE, STAGES, "init", EVALUATIONS, SNAPSHOTS, "tensorboard", "wandb")  # init: of runs of before
 # What decides the weights and so must be as it was when a run goes on.
 DECISIVE = (
     "data",
