@@ -96,6 +96,7 @@ def test_a_recipe_of_two_stages_with_a_teacher(leaven, own, devices):
         "fit", *data, "-o", out, "--recipe", own / "recipe.toml", "--method", NAME, *FAST, "--devices", devices
     )
     assert done.code == 0, done.err
+    assert "Trained before it: warm-up (supervised). Its teacher is warm-up." in done.err
     first, config = out / "stages" / "1-warm-up", json.loads((out / "config.json").read_text())
     assert json.loads((first / "config.json").read_text())["plan"]["steps"] == 5
     assert (config["method"], config["plan"]["steps"]) == (NAME, 6)

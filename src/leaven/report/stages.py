@@ -19,7 +19,8 @@ def stages(run: Run) -> list[Section]:
         rows.append([*_words(stage), f"{folder}/report.html"])
     own = {"name": "the run", "method": run.title, **_begun(run)}
     rows.append([*_words(own), ""])
-    lead = f"{len(before)} {plural(len(before), 'training')} came before the run's own, each in a folder inside of it."
+    many = "each in a folder" if len(before) > 1 else "in a folder"
+    lead = f"{len(before)} {plural(len(before), 'training')} came before the run's own, {many} inside of it."
     columns = ["stage", "method", "begins with", "taught by", "its report, in the run's folder"]
     return [Section("stages", "Stages", lead, table=Table(columns, rows), heading="In the order of training")]
 

@@ -125,9 +125,22 @@ def opening(
         _data(pool, held),
         f"{_training(chosen, method or chosen.method.__name__, minutes)}{f', into {run}' if run else ''}.",
     ]
+    if line := _before(chosen):
+        said.insert(1, line)
     if pool.kind == "images":
         said.append(_mirrored(chosen.flip, mirrors(pool)))
     return said
+
+
+def _before(chosen: ResolvedOptions) -> str:
+    """The stages before it, and who teaches it; nothing where one of them only teaches the backbone, as is said."""
+    own = chosen.start.stage if chosen.start is not None else None
+    if chosen.teacher is None and [stage.name for stage in chosen.stages] in ([], [own]):
+        return ""
+    names = [stage.name if stage.name == stage.method else f"{stage.name} ({stage.method})" for stage in chosen.stages]
+    before = f"Trained before it: {', then '.join(names)}. " if names else ""
+    teacher = chosen.teacher and (chosen.teacher.stage or chosen.teacher.path)
+    return f"{before}{f'Its teacher is {teacher}.' if teacher else ''}".strip()
 
 
 def _data(pool: Pool, held: int) -> str:
