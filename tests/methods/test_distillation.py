@@ -86,9 +86,11 @@ def accuracy(name, seed):
 
 
 def test_a_student_learns_what_its_teacher_knows_and_labels_do_not_tell():
+    """Seen: 98 to 99 % beside 64 to 70."""
     for seed in range(3):
-        assert accuracy("distillation", seed) > 0.9
-        assert accuracy("distillation", seed) > accuracy("supervised", seed) + 0.08
+        student, alone = accuracy("distillation", seed), accuracy("supervised", seed)
+        assert student > 0.9
+        assert student > alone + 0.08
 
 
 def test_a_teacher_of_other_classes_is_a_sentence(tmp_path):

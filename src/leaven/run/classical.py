@@ -60,7 +60,7 @@ def best_rows(trained: list[FitResult]) -> list[dict[str, Any]]:
     return list(best.values())
 
 
-def beside(trainings: Trainings, chosen: ResolvedOptions) -> list[dict[str, Any]]:
+def closed_rows(trainings: Trainings, chosen: ResolvedOptions) -> list[dict[str, Any]]:
     """Fit them, and keep what they reach."""
     if not trainings.held:
         return []

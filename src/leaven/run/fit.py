@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from leaven.data import Pool
 from leaven.errors import LeavenError
-from leaven.methods.base import Method
 from leaven.methods.registry import get, name_of, resolve
 from leaven.nn.build import build
 from leaven.nn.heads import find
 from leaven.run import folder, holdout
 from leaven.run.budget import Runs, foretold, opening, require_budget, within_minutes
-from leaven.run.classical import beside
+from leaven.run.classical import closed_rows
 from leaven.run.figures import Curve, trained_on
 from leaven.run.options import Options
 from leaven.run.resolve import ResolvedOptions, as_begun, configuration, resolve_options
@@ -89,7 +89,7 @@ def fit(
     chosen = resolve_options(options, pool)
     require_budget(options, chosen.stages)
     if test is not None and not chosen.method.tells_classes():
-        raise LeavenError(_nothing_to_say(chosen.method))
+        raise LeavenError(_nothing_to_say(chosen))
     build(replace(chosen.spec, pretrained=False))  # what cannot be built is found out before a folder is made
     parts: dict[str, Pool] = {}
     whole_pool = pool
@@ -106,14 +106,14 @@ def fit(
     writes = run if is_main_process() else None
     if writes is not None:
         folder.check(writes, configured(chosen), resume=resume, overwrite=overwrite)
-    resolved_stages(chosen, options, pool)  # what cannot be trained is found out before anything is written
+    earlier = resolved_stages(chosen, options, pool)  # what cannot be trained is found out before anything is written
     if announce and is_main_process():
         said = opening(chosen, whole_pool, len(parts.get("validation", ())), run, minutes=options.minutes)
         print("\n".join(said), file=sys.stderr, flush=True)
     if chosen.stages and writes is not None:
         folder.claim(writes, configured(chosen), resume=resume, overwrite=overwrite)
     models = train_stages(chosen, options, pool, run, resume=resume, loggers=loggers, progress=progress)
-    asked = _runs(chosen, options, pool, run)
+    asked = _runs(chosen, earlier, run, options.baseline)
     plain = all(one.method.closed for one, _ in asked)
     trainings = Trainings(chosen, pool, parts, models, plain=plain, progress=progress)
     runs: Runs = []
@@ -149,7 +149,7 @@ def fit(
         if writes is not None and job.folder is not None:
             fitted[0].save(job.folder)
             _conclude(fitted, writes)
-    if options.baseline and (rows := beside(trainings, chosen)):
+    if options.baseline and (rows := closed_rows(trainings, chosen)):
         fitted[-1] = replace(fitted[-1], beside=rows)
         if writes is not None:
             _conclude(fitted, writes)
@@ -176,34 +176,32 @@ def seconds_a_step(pool: Pool, options: Options, *, progress: bool = True) -> fl
     return step_seconds(trainings.job(chosen))
 
 
-def _nothing_to_say(method: type[Method]) -> str:
-    command = "episodes" if method.serves("episodes") else "probe"
+def _nothing_to_say(chosen: ResolvedOptions) -> str:
+    method = chosen.method
     return (
         f"{method.__name__} learns {method.learns()}, not the classes of its pool, so it has nothing to say of test "
-        f"data; train without, and look at the run with `leaven {command}`."
+        f"data; train without, and look at the run with `leaven {chosen.task.look}`."
     )
 
 
 def _runs(
-    chosen: ResolvedOptions, options: Options, pool: Pool, run: Path | None
+    chosen: ResolvedOptions, earlier: Sequence[ResolvedOptions], run: Path | None, baseline: bool
 ) -> list[tuple[ResolvedOptions, Path | None]]:
     """What is trained, and where it is kept: the method, and the baseline with as many steps as all that learns labels.
 
     The baseline begins where the run does, unless a stage has learnt from labels to get there.
     """
     supervised = get("supervised")
-    if not options.baseline or chosen.method is supervised or not chosen.method.tells_classes():
+    if not baseline or chosen.method is supervised or not chosen.method.tells_classes():
         return [(chosen, run)]
-    before = sum(
-        one.plan.steps for one in resolved_stages(chosen, options, pool) if not one.method.serves("representation")
-    )
+    before = sum(one.plan.steps for one in earlier if not one.method.serves("representation"))
     plan = replace(chosen.plan, snapshots=0, steps=chosen.plan.steps + before)
     ours = find(supervised.head).name  # one that steps train
     spec = replace(chosen.spec, head=ours) if chosen.method.closed else chosen.spec
     start = chosen.start if chosen.spec.frozen else without_labels(chosen.start, chosen.stages)
     if start is not None:
         start = replace(start, whole=False)
-    baseline = replace(
+    beside = replace(
         chosen,
         method=supervised,
         hyperparameters=resolve(supervised, {}),
@@ -212,7 +210,7 @@ def _runs(
         start=start,
         teacher=None,
     )
-    return [(chosen, run), (baseline, run / folder.BASELINE if run else None)]
+    return [(chosen, run), (beside, run / folder.BASELINE if run else None)]
 
 
 def _conclude(fitted: list[FitResult], run: Path) -> None:

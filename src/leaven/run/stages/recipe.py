@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -72,14 +72,13 @@ def read_recipe(path: PathLike) -> tuple[Stage, ...]:
         raise LeavenError(f"The recipe {path} is no TOML ({error}); {MEND}.") from error
     file: RecipeFile = from_python(table, RecipeFile, path, f"begin each stage with [[stage]], and {MEND}")
     stages = tuple(one.stage() for one in file.stage)
-    plans = {one.name for one in fields(Plan)}
     for stage in stages:
         given = options_from(None, stage.options)
         if misplaced := sorted(given.plan.keys() & set(OWN)):
             raise LeavenError(
                 f"{path}: {misplaced[0]} is of the whole run, not of {stage.name}; give it beside --recipe."
             )
-        from_python({name: value for name, value in given.plan.items() if name in plans}, Plan, path, MEND)
+        from_python(given.plan, Plan, path, MEND)
         resolve(known(stage.method), given.hyperparameters)
     require_order(stages)
     return stages
