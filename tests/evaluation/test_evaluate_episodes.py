@@ -130,3 +130,17 @@ def test_unlabelled_items_are_no_part_of_it():
             assert not (hidden == x).all(1).any()
     with pytest.raises(LeavenError, match=r"3 ways .* 3 \+ 4 .* 0 of 6 have them"):
         evaluate_episodes(own, pool.with_labels(labels), Episode(3, 3, 4), 5)
+
+
+def test_a_method_that_goes_by_features_has_those_of_the_pool_computed_once():
+    class Farthest(Method):
+        def predict_from_features(self, support, labels, query):
+            assert support.shape[1] == 4, "features, not items"
+            return -super().predict_from_features(support, labels, query)
+
+    pool, passed = vectors(apart=6.0), []
+    method = Farthest(network())
+    method.network.backbone.register_forward_hook(lambda module, given, out: passed.append(len(out)))
+    assert evaluate_episodes(method, pool, TASK, 20).value < 0.2
+    # how many fit at once is measured by passing one item and two
+    assert sum(passed) <= len(pool) + 3, "the network was passed anew for each task"

@@ -12,7 +12,6 @@ from leaven.evaluation.intervals import Interval, mean_of_runs
 from leaven.evaluation.probe import features
 from leaven.inference.items import ItemLoader, to_float
 from leaven.methods.base import Episode, Method
-from leaven.nn.heads import nearest_mean
 from leaven.train.episodes import EpisodeSampler
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ def evaluate_episodes(
 ) -> Interval:
     """Mean accuracy over ``count`` episodes with the 95 % interval of that mean; ``n`` is the number of episodes.
 
-    Every episode is solved with ``method.solve``. Where that is the nearest class mean of features, as it is by
+    Every episode is solved with ``method.predict_episode``. Where that goes by features of the network, as it does by
     default, the features of the whole pool are computed once.
 
     Parameters
@@ -63,7 +62,8 @@ def evaluate_episodes(
     method.eval().to(where)
     by_features = type(method).predict_episode is Method.predict_episode
     items = features(method.network, pool.items, device=str(where)) if by_features else pool.items
-    gather, solve = ItemLoader(items, where), nearest_mean if by_features else method.predict_episode
+    gather = ItemLoader(items, where)
+    solve = method.predict_from_features if by_features else method.predict_episode
     shares = []
     with bar(count, progress, "Episodes") as advance, torch.no_grad():
         for number in range(count):

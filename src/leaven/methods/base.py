@@ -187,10 +187,18 @@ class Method(nn.Module):
     def predict_episode(self, support: Tensor, labels: Tensor, query: Tensor) -> Tensor:
         """Scores ``(Q, ways)`` for ``query`` ``(Q, ...)``, in a task where only ``support`` ``(S, ...)`` is labelled.
 
-        By default the nearest class mean of the network's features (Snell et al. 2017, eq. 1 and 2); ``labels`` is
-        int64 ``(S,)`` in 0 .. ways - 1, with any number of shots a class.
+        By default ``predict_from_features`` of the network's features. ``labels`` is int64 ``(S,)`` in 0 .. ways - 1,
+        with any number of shots a class.
         """
-        return nearest_mean(self.network.features(support), labels, self.network.features(query))
+        return self.predict_from_features(self.network.features(support), labels, self.network.features(query))
+
+    def predict_from_features(self, support: Tensor, labels: Tensor, query: Tensor) -> Tensor:
+        """The same of features ``(S, D)`` and ``(Q, D)``: by default the nearest class mean (Snell et al. 2017, eq. 2).
+
+        A method whose network stays as it is while a task is solved overrides this one, and the features of a pool are
+        then computed once for all tasks.
+        """
+        return nearest_mean(support, labels, query)
 
     def acquisition(self, x: Tensor) -> Tensor:
         """How much it wants each of the items ``x`` ``(B, C, H, W)`` labelled, ``(B,)``, larger: more.

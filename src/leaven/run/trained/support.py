@@ -79,7 +79,8 @@ def solved(run: PathLike, model: Model, support: Pool) -> Model:
     support = support.subset(support.labels >= 0)
     kind = known(config["method"])
     spec = replace(model.spec, classes=support.num_classes)
-    if kind.predict_episode is not Method.predict_episode:
+    own = (kind.predict_episode, kind.predict_from_features)
+    if own != (Method.predict_episode, Method.predict_from_features):
         method = load_method(run)
         ways = getattr(getattr(method, "episode", None), "ways", support.num_classes)
         if ways < support.num_classes:
