@@ -15,6 +15,7 @@ from helpers_train import feature_pool, image_pool, job, network
 from helpers_two import cases, compute, part
 
 from leaven.errors import LeavenError
+from leaven.inference import survey
 from leaven.methods.base import Method, ParamGroup, Stream
 from leaven.methods.registry import get
 from leaven.nn.norm import BatchNorm
@@ -33,6 +34,7 @@ DOMAINS = {  # of eight rows, four a process
 
 def worker(rank: int, rendezvous: str, answer: str) -> None:
     torch.set_num_threads(1)
+    survey.BLOCK = 3
     dist.init_process_group("gloo", f"file://{rendezvous}", rank=rank, world_size=2)
     norms = {}
     for dtype in (torch.float32, torch.bfloat16):
@@ -45,7 +47,7 @@ def worker(rank: int, rendezvous: str, answer: str) -> None:
         norms |= {f"{policy}, {which}": by_policy(policy, DOMAINS[which], rank, 2) for which in DOMAINS}
     rows = {name: gathered(part(x, rank, 2)) for name, x in whole_rows().items()}
     contrasts = {whose: contrast(whose, rank, 2) for whose in CONTRASTS}
-    torch.save([compute(rank, 2), norms, rows, contrasts], f"{answer}{rank}")
+    torch.save([compute(rank, 2), norms, rows, contrasts, surveyed()], f"{answer}{rank}")
     dist.destroy_process_group()
 
 
@@ -74,6 +76,20 @@ def contrast(whose: str, rank: int, processes: int) -> list[torch.Tensor]:
         for value in found:
             dist.all_reduce(value)
     return [value / processes for value in found]
+
+
+def surveyed() -> dict[str, torch.Tensor]:
+    """What a survey says of pools of odd sizes, in blocks of three rows, and how many items this process passed."""
+    answers = {}
+    for size in (1, 2, 11):
+        pool = feature_pool(n=size, labelled=min(size, 4))
+        net = network("mlp", pool)
+        rows = []
+        net.backbone.register_forward_hook(lambda module, given, out, rows=rows: rows.append(len(out)))
+        whole = survey.survey_of(net, pool)
+        answers |= {f"probabilities {size}": torch.from_numpy(whole.probabilities)}
+        answers |= {f"features {size}": torch.from_numpy(whole.features), f"passed {size}": torch.tensor(max(rows))}
+    return answers
 
 
 def by_policy(policy: str, domain: list[int], rank: int, processes: int) -> list[torch.Tensor]:
@@ -116,6 +132,18 @@ def two(processes, tmp_path_factory):
 @pytest.fixture(scope="module")
 def one():
     return compute(0, 1)
+
+
+def test_a_survey_is_shared_out(two):
+    """Each process passes half of the items, and both get what one says of all of them, in their order."""
+    alone = surveyed()
+    for rank in range(2):
+        shared = two[rank][4]
+        for key, value in alone.items():
+            if not key.startswith("passed"):
+                torch.testing.assert_close(shared[key], value, rtol=1e-5, atol=1e-6)
+                assert torch.equal(two[0][4][key], two[1][4][key]), f"{key} differs between the processes"
+    assert [int(two[rank][4]["passed 11"]) for rank in range(2)] == [5, 6]
 
 
 @pytest.mark.parametrize("case", cases())

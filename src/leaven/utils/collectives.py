@@ -28,6 +28,11 @@ def processes() -> int:
     return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
 
 
+def process() -> int:
+    """The number of this one among them, from 0."""
+    return dist.get_rank() if processes() > 1 else 0
+
+
 def global_mean(x: Tensor) -> Tensor:
     """The mean of ``x`` over all processes, element by element; no gradient flows through it."""
     if processes() == 1:
@@ -65,6 +70,6 @@ def differentiable_gather(x: Tensor) -> Tensor:
     """
     if processes() == 1:
         return x
-    before, after = dist.get_rank() * len(x), (processes() - 1 - dist.get_rank()) * len(x)
+    before, after = process() * len(x), (processes() - 1 - process()) * len(x)
     rows: Tensor = _Sum.apply(torch.cat([x.new_zeros(before, *x.shape[1:]), x, x.new_zeros(after, *x.shape[1:])]))
     return rows
