@@ -21,8 +21,8 @@ from typing import Any, cast
 
 from leaven.data import Pool, omniglot
 from leaven.evaluation.episodes import evaluate_episodes
+from leaven.methods.episode import Episode
 from leaven.methods.registry import get
-from leaven.methods.step import Episode
 from leaven.nn.network import Network
 from leaven.run.fit import fit
 from leaven.run.options import Options

@@ -34,7 +34,7 @@ def episodes(
     """Accuracy of a run in small tasks of classes that it has not seen, as a mean over many tasks."""
     from leaven.evaluation.episodes import evaluate_episodes
     from leaven.labels.inputs import marker
-    from leaven.methods.step import Episode
+    from leaven.methods.episode import Episode
     from leaven.run.folder import read_config
     from leaven.run.trained.model import load_model
     from leaven.run.trained.run import load_method

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
 
 from leaven.data.readers.decode import bar
 from leaven.evaluation.intervals import Interval, mean_of_runs
 from leaven.evaluation.probe import features
-from leaven.inference.items import ItemLoader, to_float
+from leaven.inference.copies import views_of, weak_copies
+from leaven.inference.items import ItemLoader, plain_items
 from leaven.methods.base import Episode, Method
-from leaven.train.episodes import EpisodeSampler
+from leaven.train.episodes import EXTRA, QUERY, SUPPORT, EpisodeSampler
+from leaven.train.uneven import Uneven
 
 if TYPE_CHECKING:
     from leaven.data import Pool
@@ -25,13 +27,16 @@ def evaluate_episodes(
     count: int = 600,
     seed: int = 0,
     *,
+    uneven: Uneven | None = None,
+    flip: bool = False,
     device: str | None = None,
     progress: bool = True,
 ) -> Interval:
     """Mean accuracy over ``count`` episodes with the 95 % interval of that mean; ``n`` is the number of episodes.
 
     Every episode is solved with ``method.predict_episode``. Where that goes by features of the network, as it does by
-    default, the features of the whole pool are computed once.
+    default, the features of the whole pool are computed once. Unlabelled items are handed to a method that takes them
+    (`takes_unlabelled`); to any other the task is one without.
 
     Parameters
     ----------
@@ -40,11 +45,15 @@ def evaluate_episodes(
     pool : Pool
         Labelled items of classes that were not trained on.
     episode : Episode
-        Ways, shots and queries of a task.
+        Ways, shots and queries of a task, and its unlabelled items.
     count : int, optional
         How many tasks.
     seed : int, optional
         What they are drawn with: every method is given the same.
+    uneven : Uneven, optional
+        How many shots and queries the classes of a task have, where that is not the same for all.
+    flip : bool, optional
+        Whether copies of the support, of a method that has such, are mirrored too.
     device : str, optional
         Where to compute; by default where the method is.
     progress : bool, optional
@@ -57,30 +66,33 @@ def evaluate_episodes(
     ValueError
         ``count`` is under two.
     """
-    sampler = EpisodeSampler(pool.labels, pool.rows("labelled"), episode, 1, seed, 0)
+    sampler = EpisodeSampler(pool.labels, pool.rows("labelled"), episode, 1, seed, 0, uneven=uneven)
     where = torch.device(device) if device else next(method.parameters()).device
     method.eval().to(where)
     by_features = type(method).predict_episode is Method.predict_episode
     items = features(method.network, pool.items, device=str(where)) if by_features else pool.items
-    gather = ItemLoader(items, where)
+    gather, stored = ItemLoader(items, where), ItemLoader(pool.items, where)
     solve = method.predict_from_features if by_features else method.predict_episode
+    with_extra = bool(episode.unlabelled) and takes_unlabelled(method)
+    views = views_of(pool.items, flip)
     shares = []
     with bar(count, progress, "Episodes") as advance, torch.no_grad():
         for number in range(count):
-            rows, numbers = sampler.at(number)
-            support, query = _parts(episode, _plain(gather[rows]))
-            labels, wanted = _parts(episode, torch.from_numpy(numbers).to(where))
-            shares.append((solve(support, labels, query).argmax(1) == wanted).double().mean())
+            rows, numbers, parts = sampler.task(number)
+            support, query, extra = (plain_items(gather[rows[parts == part]]) for part in (SUPPORT, QUERY, EXTRA))
+            labels, wanted = (torch.from_numpy(numbers[parts == part]).to(where) for part in (SUPPORT, QUERY))
+            if method.copies:
+                copies = weak_copies(stored[rows[parts == SUPPORT]], method.copies, views, (seed, number))
+                support = torch.cat([support, method.network.features(copies) if by_features else copies])
+                labels = labels.repeat(1 + method.copies)
+            scores = solve(support, labels, query, **({"unlabelled": extra} if with_extra else {}))
+            shares.append((scores.argmax(1) == wanted).double().mean())
             advance(1)
     return mean_of_runs(torch.stack(shares).tolist())
 
 
-def _parts(episode: Episode, x: Tensor) -> tuple[Tensor, Tensor]:
-    """Support ``(S, ...)`` and query ``(Q, ...)`` of one episode."""
-    support, query = episode.split(x)
-    return support.flatten(0, 2), query.flatten(0, 2)
-
-
-def _plain(x: Tensor) -> Tensor:
-    """Items as a network takes them; of several cached views of each the plain one."""
-    return to_float(x[:, 0] if x.ndim == 3 else x)
+def takes_unlabelled(method: Method) -> bool:
+    """Whether the method makes use of the unlabelled items of a task."""
+    by_features = type(method).predict_episode is Method.predict_episode
+    solve = method.predict_from_features if by_features else method.predict_episode
+    return "unlabelled" in inspect.signature(solve).parameters

@@ -51,3 +51,8 @@ def _shared(items: np.ndarray) -> Tensor:
 def to_float(x: Tensor) -> Tensor:
     """Pixels 0..255 (uint8) to 0..1; feature vectors as they are."""
     return x.float().div_(255) if x.dtype == torch.uint8 else x
+
+
+def plain_items(x: Tensor) -> Tensor:
+    """Items as a network takes them; of several cached views of each the plain one."""
+    return to_float(x[:, 0] if x.ndim == 3 else x)

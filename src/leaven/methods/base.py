@@ -10,9 +10,10 @@ from typing import Any, ClassVar, Literal
 from torch import Tensor, nn
 
 from leaven.augment.view import View
+from leaven.methods.episode import Episode
 from leaven.methods.hyperparameter import Hyperparameter
 from leaven.methods.stage import Stage
-from leaven.methods.step import IGNORE, Batch, Episode, ParamGroup, Phase, RunInfo, Stream, StreamBatch, Survey
+from leaven.methods.step import IGNORE, Batch, ParamGroup, Phase, RunInfo, Stream, StreamBatch, Survey
 from leaven.methods.tasks import CLASSIFICATION, LEARNT, OF_CLASSES
 from leaven.nn.heads import Head, nearest_mean
 from leaven.nn.network import Network
@@ -76,6 +77,8 @@ class Method(nn.Module):
         The stages of its paper, the last of them its own; a run has them unless it is told others.
     transductive : bool
         Whether ``predict_episode`` looks at all queries of a task together.
+    copies : int
+        How many times a solved task has its support once more, each time seen anew in the weak view.
     vectors : bool
         Whether it serves feature vectors too, those of a frozen backbone among them.
     acquires : bool
@@ -106,6 +109,7 @@ class Method(nn.Module):
     acquires: bool = False
     generates: bool = False
     surveys: int = 0
+    copies: int = 0
     augment: ClassVar[str] = "randaugment"
     plan: ClassVar[Mapping[str, Any]] = {}
     paper_plan: ClassVar[Mapping[str, Any]] = {}
@@ -188,7 +192,9 @@ class Method(nn.Module):
         """Scores ``(Q, ways)`` for ``query`` ``(Q, ...)``, in a task where only ``support`` ``(S, ...)`` is labelled.
 
         By default ``predict_from_features`` of the network's features. ``labels`` is int64 ``(S,)`` in 0 .. ways - 1,
-        with any number of shots a class.
+        with any number of shots a class; with ``copies`` the plain items come first, then each round of
+        copies in their order. A method that makes use of unlabelled items takes them as ``unlabelled=`` ``(U, ...)``
+        (``None`` where a task has none), here or in ``predict_from_features``.
         """
         return self.predict_from_features(self.network.features(support), labels, self.network.features(query))
 

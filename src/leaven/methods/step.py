@@ -9,24 +9,11 @@ import numpy as np
 from torch import Tensor, nn
 
 from leaven.errors import LeavenError
+from leaven.methods.episode import Episode
 from leaven.methods.pixel_maps import PixelMaps, moved
 
 OF_WEAK = ("strong", "recoloured")  # views that are made of a weak one
 IGNORE = -100  # the label of a pixel that does not count; PyTorch's own default
-
-
-@dataclass(frozen=True)
-class Episode:
-    """A small classification task: ``ways`` classes, of each ``shots`` items to learn from and ``queries`` to sort."""
-
-    ways: int
-    shots: int
-    queries: int
-
-    def split(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Support ``(E, ways, shots, ...)`` and query ``(E, ways, queries, ...)`` of E episodes as they are drawn."""
-        tasks = x.unflatten(0, (-1, self.ways, self.shots + self.queries))
-        return tasks[:, :, : self.shots], tasks[:, :, self.shots :]
 
 
 @dataclass(frozen=True)
@@ -48,7 +35,7 @@ class Stream:
         Whether its items pass the network once by themselves, in one view: then batch norm needs two of them.
     episode : Episode or None
         Draw whole episodes of this form, from the rows whose label is known; items stand episode by episode, in it
-        class by class, and labels are numbers 0 .. ways - 1 within the episode.
+        class by class, and labels are numbers 0 .. ways - 1 within the episode, -1 of distractors.
     """
 
     role: str

@@ -13,6 +13,7 @@ from leaven.augment import CTAugment, FeatureViews, ImageViews
 from leaven.augment.view import ItemViews
 from leaven.data import Pool
 from leaven.data.storage import bytes_each, parts, room
+from leaven.inference.copies import views_of
 from leaven.nn.build import Spec, statistics
 from leaven.nn.frozen import encode
 from leaven.train.plan import Plan, resolve_precision
@@ -56,11 +57,8 @@ def prepare(
     backbone of leaven's own to take in place of the pretrained one that ``spec`` names; ``plain``: nobody draws views,
     so each image passes a frozen backbone once.
     """
-    if pool.kind == "features":
-        center, scale = (torch.tensor(numbers, dtype=torch.float64) for numbers in statistics(pool.items))
-        return Prepared(pool, FeatureViews(scale, center=center), spec)
-    if not spec.frozen:
-        return Prepared(pool, ImageViews(flip=flip, policy=CTAugment() if augment == "ctaugment" else None), spec)
+    if pool.kind == "features" or not spec.frozen:
+        return Prepared(pool, views_of(pool.items, flip, CTAugment() if augment == "ctaugment" else None), spec)
     drawn = 0 if plain else STRONG
     views = [_plain, *([_mirrored] if flip and not plain else []), *([ImageViews(flip=flip).strong] * drawn)]
     key = "plain" if plain else f"weak {len(views) - drawn} strong {drawn}"

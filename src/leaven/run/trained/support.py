@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from leaven.data import Pool, require_trainable
 from leaven.errors import LeavenError
+from leaven.inference.copies import views_of, weak_copies
 from leaven.inference.items import ItemLoader, to_float
 from leaven.inference.predict import predict_with_features
 from leaven.methods.base import Method
@@ -89,8 +90,13 @@ def solved(run: PathLike, model: Model, support: Pool) -> Model:
                 f"train it with --ways {support.num_classes}, or start from it: leaven fit DATA --init {run} "
                 "--method nearest."
             )
-        x = to_float(ItemLoader(support.items, torch.device("cpu"))[np.arange(len(support))])
-        return Model(Solved(method, x, torch.from_numpy(support.labels)), spec, support.classes, model.white)
+        stored = ItemLoader(support.items, torch.device("cpu"))[np.arange(len(support))]
+        x, labels = to_float(stored), torch.from_numpy(support.labels)
+        if method.copies:
+            views = views_of(support.items, bool(config["flip"]))
+            x = torch.cat([x, weak_copies(stored, method.copies, views, (0,))])
+        labels = labels.repeat(1 + method.copies)
+        return Model(Solved(method, x, labels), spec, support.classes, model.white)
     _, features = predict_with_features(model.network, support.items)
     network = copy.deepcopy(model.network)
     assert isinstance(network, Network)
