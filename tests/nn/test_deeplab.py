@@ -9,8 +9,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from leaven.errors import LeavenError
+from leaven.nn.backbones import depthwise
 from leaven.nn.backbones.deeplab import DeepLab, Pyramid, SmallEncoder
-from leaven.nn.backbones.depthwise import depthwise_in_float32
+from leaven.nn.backbones.depthwise import depthwise_for_processors, has_phases
 from leaven.nn.build import Spec, build, build_backbone, spec_for
 from leaven.nn.network import Network, joint
 
@@ -173,7 +174,7 @@ def test_depthwise_convolutions_stay_in_float32_on_a_processor():
     plain = nn.Sequential(nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 3, groups=8), nn.Conv2d(8, 4, 1))
     x = torch.rand(2, 3, 9, 9)
     wanted = plain(x)
-    wrapped = depthwise_in_float32(copy.deepcopy(plain))
+    wrapped = depthwise_for_processors(copy.deepcopy(plain))
     assert torch.equal(wrapped(x), wanted)
     kinds = []
     for module in wrapped.modules():
@@ -182,6 +183,48 @@ def test_depthwise_convolutions_stay_in_float32_on_a_processor():
     with torch.autocast("cpu", torch.bfloat16):
         torch.testing.assert_close(wrapped(x).float(), wanted, atol=0.02, rtol=0.02)
     assert kinds == [torch.bfloat16, torch.float32, torch.bfloat16]
+
+
+@pytest.mark.parametrize(
+    ("rate", "size", "height", "width"), [(2, 5, 12, 15), (2, 3, 7, 4), (3, 5, 8, 10), (4, 3, 3, 9)]
+)
+def test_a_dilated_depthwise_convolution_is_one_of_its_phases(rate, size, height, width):
+    torch.manual_seed(0)
+    plain = nn.Conv2d(6, 6, size, padding=rate * (size // 2), dilation=rate, groups=6).double()
+    wrapped = depthwise_for_processors(nn.Sequential(copy.deepcopy(plain)))
+    assert has_phases(plain)
+    x = torch.randn(2, 6, height, width, dtype=torch.float64)
+    results = []
+    for layer in (plain, wrapped):
+        given = x.clone().requires_grad_()
+        y = layer(given)
+        (y * torch.arange(y.numel()).view_as(y).sin()).sum().backward()
+        results.append([y.detach(), given.grad, *(p.grad for p in layer.parameters())])
+    for ours, theirs in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-12, atol=1e-12)
+
+
+def test_phases_are_for_training_alone(monkeypatch):
+    """A forward pass is as quick with the dilation, and an exported network is its layers."""
+    used = []
+    monkeypatch.setattr(depthwise, "by_phases", lambda convolution, x: used.append(1) or convolution(x))
+    layer = depthwise_for_processors(nn.Sequential(nn.Conv2d(4, 4, 3, padding=2, dilation=2, groups=4)))
+    x = torch.rand(1, 4, 5, 5)
+    layer(x)
+    assert len(used) == 1
+    layer.eval()(x)
+    with torch.no_grad():
+        layer.train()(x)
+    assert len(used) == 1
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"padding": 1}, {"padding": 2, "stride": 2}, {"padding": (2, 1)}, {"padding": 2, "padding_mode": "reflect"}],
+)
+def test_other_convolutions_have_no_phases(options):
+    assert not has_phases(nn.Conv2d(4, 4, 3, dilation=2, groups=4, **options))
+    assert not has_phases(nn.Conv2d(4, 4, 3, padding=1, groups=4))
 
 
 def test_description():

