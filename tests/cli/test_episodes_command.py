@@ -3,6 +3,10 @@ import json
 import pytest
 from helpers_cli import FAST, make_folder
 
+from leaven.evaluation.episodes import evaluate_episodes
+from leaven.methods.episode import Episode
+from leaven.train.uneven import Uneven
+
 NEW = ("smoke", "steam", "sleet")
 
 
@@ -28,11 +32,37 @@ def test_a_mean_over_tasks(leaven, tasks):
     assert "note" not in content
     [row] = content["rows"]
     described = {"method": "prototypical", "ways": 3, "shots": 2, "queries": 4, "episodes": 10, "transductive": False}
+    described |= {"query_balance": "balanced", "unlabelled": 0, "distractors": 0}
     assert described.items() <= row.items()
     assert 0 <= row["low"] <= row["accuracy"] <= row["high"] <= 1
     said = leaven("episodes", tasks / "prototypical", tasks / "new", *words)
     assert f"{100 * row['accuracy']:.1f} %" in said.out
     assert json.loads(leaven("episodes", tasks / "prototypical", tasks / "new", *words, "--json").out) == content
+
+
+def test_tasks_that_are_not_even(leaven, tasks, monkeypatch):
+    asked = []
+
+    def evaluate(method, pool, episode, *rest, uneven, **options):
+        asked.append((episode, uneven))
+        return evaluate_episodes(method, pool, episode, *rest, uneven=uneven, **options)
+
+    monkeypatch.setattr("leaven.evaluation.episodes.evaluate_episodes", evaluate)
+    words = ("--ways", 2, "--queries", 1, "--episodes", 4, "--json")
+    content = json.loads(leaven("episodes", tasks / "prototypical", tasks / "new", *words, "--shots", "1-3").out)
+    assert content["rows"][0]["shots"] == "1-3"
+    more = ("--unlabelled-items", 2, "--distractors", 1, "--query-balance", "dirichlet")
+    content = json.loads(leaven("episodes", tasks / "prototypical", tasks / "new", *words, *more).out)
+    described = {"shots": 1, "unlabelled": 2, "distractors": 1, "query_balance": "dirichlet"}
+    assert described.items() <= content["rows"][0].items()
+    assert content["note"] == "Prototypical makes no use of unlabelled items: the tasks are the same, solved without."
+    assert asked == [(Episode(2, 3, 1), Uneven(1, None)), (Episode(2, 1, 1, 2, 1), Uneven(None, 2.0))]
+
+
+def test_shares_that_the_classes_are_too_small_for(leaven, tasks):
+    words = ("--ways", 3, "--queries", 4, "--episodes", 4, "--query-balance", "dirichlet", "--json")
+    note = json.loads(leaven("episodes", tasks / "prototypical", tasks / "new", *words).out)["note"]
+    assert "more than 42 % of a task's queries" in note  # 6 items a class, one of them the shot: 5 of 12
 
 
 def test_what_the_figure_is_not(leaven, tasks):
@@ -54,6 +84,10 @@ def test_any_run_has_features(leaven, finished, tasks):
         (("prototypical", "new", "--ways", 5), "5 ways needs as many classes"),
         (("prototypical", "new", "--ways", 3), r"3 ways needs as many classes with 1 + 15 labelled items, but 0 of 3"),
         (("prototypical", "new", "--ways", 1), "--ways"),
+        (("prototypical", "new", "--shots", "5-1"), "--shots is '5-1'"),
+        (("prototypical", "new", "--shots", "0"), "--shots is '0'"),
+        (("prototypical", "new", "--query-balance", "uneven"), "expected balanced or dirichlet"),
+        (("prototypical", "new", "--distractors", 1), "--unlabelled-items"),
         (("prototypical", "new", "--episodes", 1), "--episodes"),
         (("maml", "new", "--ways", 3, "--queries", 2), "MAML has 2 ways, but a task has 3"),
         (("new", "new"), "not a run folder"),

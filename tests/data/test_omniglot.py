@@ -98,8 +98,60 @@ def test_neither_layout(tmp_path, unpacked):
 
 @pytest.mark.parametrize("given", [{"split": "train"}, {"size": 0}])
 def test_what_cannot_be_asked_for(packed, given):
-    with pytest.raises(LeavenError, match="expected background or evaluation"):
+    with pytest.raises(LeavenError, match="expected background, evaluation, vinyals-train"):
         omniglot(packed, **given)
+
+
+# The alphabets of Snell's data/omniglot/splits/vinyals/test.txt; of Gurmukhi it has characters 42 to 45.
+TESTED = [
+    "Gurmukhi",
+    "Kannada",
+    "Keble",
+    "Malayalam",
+    "Manipuri",
+    "Mongolian",
+    "Old_Church_Slavonic_(Cyrillic)",
+    "Oriya",
+    "Sylheti",
+    "Syriac_(Serto)",
+    "Tengwar",
+    "Tibetan",
+    "ULOG",
+]
+
+
+def test_the_split_of_the_papers(leaven_data):
+    """Counts and alphabets as published; every character is in one part, with its own drawings."""
+    if not (leaven_data / "omniglot" / "omniglot.npz").is_file():
+        pytest.skip("no Omniglot")
+    kinds = ("vinyals-train", "vinyals-validation", "vinyals-test")
+    train, validation, test = (omniglot(leaven_data, kind, size=7, rotations=True) for kind in kinds)
+    assert [part.num_classes for part in (train, validation, test)] == [4112, 688, 1692]
+    parts = [set(part.classes) for part in (train, validation, test)]
+    assert len(set.union(*parts)) == 4112 + 688 + 1692
+    assert sorted({name.split("/")[0] for name in parts[2]}) == sorted(TESTED)
+    plain = {name for name in parts[2] if "rot" not in name}
+    assert len(plain) == 423
+    assert sorted(name for name in plain if "Gurmukhi" in name) == [f"Gurmukhi/character{k}" for k in range(42, 46)]
+    assert "Gurmukhi/character41" in parts[0]
+    for part in (train, validation, test):
+        assert (np.bincount(part.labels) == 20).all()
+        named = [name.rpartition("/")[0] for name in part.ids]
+        assert named == [part.classes[k] for k in part.labels]
+    lake = omniglot(leaven_data, "evaluation", size=7)
+    shared = np.flatnonzero(np.isin(lake.ids, test.ids))
+    assert len(shared) == 423 * 20
+    where = {name: row for row, name in enumerate(test.ids)}
+    np.testing.assert_array_equal(lake.items[shared], test.items[[where[name] for name in lake.ids[shared]]])
+
+
+def test_the_papers_split_needs_all_characters(packed):
+    with np.load(packed / "omniglot" / "omniglot.npz") as z:
+        arrays = dict(z)
+    arrays |= {name.replace("background", "evaluation"): x for name, x in arrays.items()}
+    np.savez(packed / "omniglot" / "omniglot.npz", **arrays)
+    with pytest.raises(LeavenError, match="has 6 characters, expected 1,623 for the split vinyals-test"):
+        omniglot(packed, "vinyals-test")
 
 
 def test_the_real_ones(leaven_data, tmp_path):

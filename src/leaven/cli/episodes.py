@@ -14,15 +14,25 @@ from leaven.errors import LeavenError
 if TYPE_CHECKING:
     from leaven.data import Pool
     from leaven.methods.base import Method
+    from leaven.methods.episode import Episode
     from leaven.run.trained.model import Model
+
+BALANCED = "balanced"
+BALANCES = {BALANCED: None, "dirichlet": 2.0}  # concentration of the queries' shares (Veilleux et al. 2021)
+ENOUGH = 0.5  # of five classes' shares one in fifty is larger, of more of them fewer
 
 
 def episodes(
     run: Run,
     data: Annotated[Path, typer.Argument(help="Images of other classes, a subfolder each, or .npz.", metavar="DATA")],
     ways: Annotated[int, typer.Option(min=2, help="Classes in a task.")] = 5,
-    shots: Annotated[int, typer.Option(min=1, help="Labelled items of each.")] = 1,
+    shots: Annotated[str, typer.Option(help="Labelled items of each; 1-5: each class has its own number.")] = "1",
     queries: Annotated[int, typer.Option(min=1, help="Items of each to be told apart.")] = 15,
+    query_balance: Annotated[
+        str, typer.Option(help="balanced: as many queries of each class; dirichlet: shares by Dirichlet(2).")
+    ] = BALANCED,
+    unlabelled_items: Annotated[int, typer.Option(min=0, help="Further items of each, without their labels.")] = 0,
+    distractors: Annotated[int, typer.Option(min=0, help="Other classes, of which there are such items too.")] = 0,
     count: Annotated[int, typer.Option("--episodes", min=2, help="Tasks to solve.")] = 600,
     seed: Annotated[int, typer.Option(help="Of the tasks.")] = 0,
     labels: Labels = None,
@@ -32,30 +42,57 @@ def episodes(
     as_json: Json = False,
 ) -> None:
     """Accuracy of a run in small tasks of classes that it has not seen, as a mean over many tasks."""
-    from leaven.evaluation.episodes import evaluate_episodes
+    from leaven.evaluation.episodes import evaluate_episodes, takes_unlabelled
     from leaven.labels.inputs import marker
     from leaven.methods.episode import Episode
     from leaven.run.folder import read_config
     from leaven.run.trained.model import load_model
     from leaven.run.trained.run import load_method
+    from leaven.train.uneven import Uneven
     from leaven.utils.devices import best_device
 
+    fewest, most = _shots(shots)
+    if query_balance not in BALANCES:
+        raise LeavenError(f"--query-balance is {query_balance!r}, expected {' or '.join(BALANCES)}.")
+    if distractors and not unlabelled_items:
+        raise LeavenError("--distractors are classes of unlabelled items; say how many with --unlabelled-items.")
+    episode = Episode(ways, most, queries, unlabelled_items, distractors)
+    uneven = Uneven(fewest if fewest < most else None, BALANCES[query_balance])
     config = read_config(run)
     model, trained = load_model(run), load_method(run)
     pool = _pool(data, labels, marker(unlabelled, config), model, strict)
-    found = evaluate_episodes(trained, pool, Episode(ways, shots, queries), count, seed, device=best_device())
+    found = evaluate_episodes(
+        trained, pool, episode, count, seed, uneven=uneven, flip=config["flip"], device=best_device()
+    )
     row = {
         "method": config["method"],
         "ways": ways,
-        "shots": shots,
+        "shots": most if fewest == most else shots,
         "queries": queries,
+        "query_balance": query_balance,
+        "unlabelled": unlabelled_items,
+        "distractors": distractors,
         "episodes": found.n,
         "transductive": trained.transductive,
         "accuracy": found.value,
         "low": found.low,
         "high": found.high,
     }
-    emit([row], as_json, f"{run} on {data}", _note(trained, set(pool.classes) & set(config["classes"]), run))
+    words = [
+        *_notes(trained, set(pool.classes) & set(config["classes"]), run),
+        *([_ignored(trained)] if unlabelled_items and not takes_unlabelled(trained) else []),
+        *([] if uneven.dirichlet is None else _capped(pool, episode)),
+    ]
+    emit([row], as_json, f"{run} on {data}", " ".join(words) or None)
+
+
+def _shots(text: str) -> tuple[int, int]:
+    """The fewest and the most of ``1``, or of ``1-5``."""
+    least, _, most = text.partition("-")
+    numbers = [int(word) if word.isascii() and word.isdecimal() else 0 for word in (least, most or least)]
+    if not 1 <= numbers[0] <= numbers[1]:
+        raise LeavenError(f"--shots is {text!r}, expected a number of 1 or more, or two of them, as 1-5.")
+    return numbers[0], numbers[1]
 
 
 def _pool(data: Path, labels: Path | None, word: str | None, model: Model, strict: bool) -> Pool:
@@ -75,11 +112,28 @@ def _pool(data: Path, labels: Path | None, word: str | None, model: Model, stric
     return pool
 
 
-def _note(method: Method, seen: set[str], run: Path) -> str | None:
+def _notes(method: Method, seen: set[str], run: Path) -> list[str]:
     """What must be known of the figure: a plain one is of classes never seen, and of one query at a time."""
     words = []
     if method.transductive:
         words.append(f"{type(method).__name__} is transductive: it looks at all queries of a task together.")
     if seen:
         words.append(f"{len(seen)} of the classes have the names of classes that {run} was trained on.")
-    return " ".join(words) or None
+    return words
+
+
+def _ignored(method: Method) -> str:
+    return f"{type(method).__name__} makes no use of unlabelled items: the tasks are the same, solved without."
+
+
+def _capped(pool: Pool, episode: Episode) -> list[str]:
+    """That classes are too small for the shares of queries that are drawn, where they often are."""
+    import numpy as np
+
+    most = int(np.bincount(pool.labels[pool.labels >= 0]).max()) - episode.shots - episode.unlabelled
+    if (share := most / (episode.ways * episode.queries)) >= ENOUGH:
+        return []
+    return [
+        f"No class has items for more than {100 * share:.0f} % of a task's queries, so the largest shares are cut; "
+        "lower --queries."
+    ]

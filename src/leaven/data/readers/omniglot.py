@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from PIL import Image
@@ -18,33 +18,40 @@ from .decode import threads
 from .images import standardise
 
 TURNS = range(4)  # quarters
+Part = Literal["background", "evaluation"]
+Split = Literal[Part, "vinyals-train", "vinyals-validation", "vinyals-test"]
+TRAINED = 1200  # characters, by name in background and then in evaluation (Snell's data/omniglot/splits/vinyals)
+VALIDATION = ("Armenian", "Bengali", "Early_Aramaic", "Hebrew", "Mkhedruli_(Georgian)")
 
 
 def omniglot(
     root: str | os.PathLike[str],
-    split: Literal["background", "evaluation"] = "background",
+    split: Split = "background",
     *,
     size: int = 28,
     rotations: bool = False,
 ) -> Pool:
     """Omniglot as a pool, ink white on black, every drawing labelled with its character.
 
-    The parts are Lake's own: 964 characters of 30 alphabets to learn from, 659 of 20 other alphabets to be tested on.
-    The few-shot papers mix them and take 1,200 characters for training and the other 423 for the test, so their tasks
-    are of alphabets that were seen in training: their figures are not of this split, which is the harder one.
+    Lake's own parts are ``background``, 964 characters of 30 alphabets to learn from, and ``evaluation``, 659 of 20
+    other alphabets to be tested on. The few-shot papers' figures are of Vinyals' split, as Snell et al. (2017)
+    published it: 1,200 characters to learn from, of which the 172 of five alphabets are for validation, and 423 to be
+    tested on; of the 13 test alphabets 12 are new, too (of Gurmukhi some characters are trained on). There turned
+    characters are classes in all three parts: 4,112, 688 and 1,692 of them. What differs from Lake's parts is a quarter
+    more of classes to learn from, and the turned ones at test.
 
     Parameters
     ----------
     root : path-like
         Folder that holds ``omniglot/omniglot.npz`` (bits packed along the last axis), or else torchvision's
         ``omniglot-py``.
-    split : {"background", "evaluation"}, optional
+    split : {"background", "evaluation", "vinyals-train", "vinyals-validation", "vinyals-test"}, optional
         Which part.
     size : int, optional
         Pixels a side, shrunk with antialiasing from 105.
     rotations : bool, optional
         Each character turned by 90, 180 and 270 degrees counts as a class of its own (Santoro et al. 2016; Vinyals et
-        al. 2016): four times the classes. For training; the plain ones come first.
+        al. 2016): four times the classes; the plain ones come first.
 
     Returns
     -------
@@ -55,13 +62,56 @@ def omniglot(
     Raises
     ------
     LeavenError
-        Neither layout is there, the split is unknown, or ``size`` is below 1.
+        Neither layout is there, it has not the characters of Vinyals' split, the split is unknown, or ``size`` is below
+        1.
     """
-    if split not in ("background", "evaluation") or size < 1:
+    if split not in get_args(Split) or size < 1:
         raise LeavenError(
-            f"omniglot was asked for split={split!r} and size={size}, expected background or evaluation, and size >= 1."
+            f"omniglot was asked for split={split!r} and size={size}, expected {', '.join(get_args(Split)[:-1])} or "
+            f"{get_args(Split)[-1]}, and size >= 1."
         )
-    packed, unpacked = Path(root) / "omniglot" / "omniglot.npz", Path(root) / "omniglot-py" / f"images_{split}"
+    if split in get_args(Part):
+        items, labels, names, ids = _read(Path(root), split, size)
+    else:
+        items, labels, names, ids = _vinyals(Path(root), split, size)
+    classes = names
+    if rotations:
+        items = np.concatenate([np.rot90(items, turn, (1, 2)) for turn in TURNS])
+        labels = np.concatenate([labels + turn * len(classes) for turn in TURNS])
+        ids = [_turned(one, turn) for turn in TURNS for one in ids]
+        classes = [_turned(name, turn) for turn in TURNS for name in classes]
+    return Pool(items, labels, np.array(ids), classes=tuple(classes))
+
+
+Drawings = tuple[np.ndarray, np.ndarray, list[str], list[str]]  # items, labels, names of classes, ids
+
+
+def _vinyals(root: Path, split: str, size: int) -> Drawings:
+    """A part of Vinyals' split, out of both of Lake's."""
+    (items, labels, names, ids), (more, numbers, others, of_them) = (_read(root, part, size) for part in get_args(Part))
+    names, ids = names + others, ids + of_them
+    if len(names) <= TRAINED:
+        raise LeavenError(
+            f"Omniglot in {root} has {len(names)} characters, expected 1,623 for the split {split}; put it there whole."
+        )
+    rank = np.arange(len(names))
+    of_validation = np.array([name.split("/")[0] in VALIDATION for name in names])
+    parts = {
+        "vinyals-train": (rank < TRAINED) & ~of_validation,
+        "vinyals-validation": (rank < TRAINED) & of_validation,
+        "vinyals-test": rank >= TRAINED,
+    }
+    wanted = parts[split]
+    labels = np.concatenate([labels, numbers + len(names) - len(others)])
+    rows = np.flatnonzero(wanted[labels])
+    items = np.concatenate([items, more])[rows]
+    number = np.cumsum(wanted) - 1
+    return items, number[labels[rows]], [names[k] for k in np.flatnonzero(wanted)], [ids[row] for row in rows]
+
+
+def _read(root: Path, split: str, size: int) -> Drawings:
+    """One of Lake's parts."""
+    packed, unpacked = root / "omniglot" / "omniglot.npz", root / "omniglot-py" / f"images_{split}"
     if packed.is_file():
         ids, drawing = _packed(packed, split)
     elif unpacked.is_dir():
@@ -71,13 +121,7 @@ def omniglot(
     with ThreadPoolExecutor(threads()) as workers:
         items = 255 - np.stack(list(workers.map(lambda i: standardise(drawing(i), (size, size), 1), range(len(ids)))))
     names, labels = np.unique([one.rpartition("/")[0] for one in ids], return_inverse=True)
-    classes = names.tolist()
-    if rotations:
-        items = np.concatenate([np.rot90(items, turn, (1, 2)) for turn in TURNS])
-        labels = np.concatenate([labels + turn * len(classes) for turn in TURNS])
-        ids = [_turned(one, turn) for turn in TURNS for one in ids]
-        classes = [_turned(name, turn) for turn in TURNS for name in classes]
-    return Pool(items, labels, np.array(ids), classes=tuple(classes))
+    return items, labels, names.tolist(), ids
 
 
 def _turned(name: str, turn: int) -> str:
