@@ -65,7 +65,10 @@ def fit(
         Path | None,
         Training(metavar="FILE", help="TOML of [[stage]]s, trained one after the other; the last is the run."),
     ] = None,
-    logger: Annotated[list[str] | None, Machine(metavar="NAME", help="tensorboard or wandb, beside the CSV.")] = None,
+    logger: Annotated[
+        list[str] | None,
+        Machine(metavar="NAME", help="Beside the CSV: tensorboard, wandb, or module:Class of Lightning's kind."),
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on where the run stopped.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Start anew where a run is.")] = False,
     as_json: Json = False,

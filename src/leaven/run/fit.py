@@ -21,7 +21,7 @@ from leaven.run.options import Options
 from leaven.run.resolve import ResolvedOptions, as_begun, configuration, resolve_options
 from leaven.run.stages.staged import resolved_stages, train_stages, without_labels
 from leaven.run.training import FitResult, Trainings
-from leaven.train.limits import require_loggers
+from leaven.train.log import require_loggers
 from leaven.train.pace import step_seconds
 from leaven.train.rehearse import rehearse
 from leaven.utils.main_process import is_main_process
@@ -67,7 +67,7 @@ def fit(
     overwrite : bool, optional
         Start anew where a run is.
     loggers : tuple of str, optional
-        Further loggers, ``tensorboard`` or ``wandb``.
+        Further loggers, ``tensorboard``, ``wandb`` or ``module:Class``, see `leaven.train.log`.
     progress : bool, optional
         Show a progress bar.
     announce : bool, optional

@@ -42,7 +42,7 @@ class TrainJob:
     probe : callable or None
         Called as ``probe(step, seconds, network)`` with the averaged network, ``plan.probes`` times and at the end.
     loggers : tuple of str
-        Names of further loggers, ``tensorboard`` or ``wandb``.
+        Names of further loggers, see `leaven.train.log`.
     label : str
         What the progress bar says.
     progress : bool

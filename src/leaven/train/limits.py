@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-from collections.abc import Sequence
 
 import torch
 
 from leaven.data import Pool
 from leaven.errors import LeavenError
 from leaven.methods.base import Method
-from leaven.train.log import LOGGERS
 from leaven.train.plan import Plan
 from leaven.utils.devices import best_device
 
@@ -67,18 +65,3 @@ def augment_for(asked: str | None, method: type[Method], pool: Pool, frozen: boo
     if reason and asked:
         raise LeavenError(f"--augment {name} {reason}; leave it at randaugment.")
     return "randaugment" if reason else name
-
-
-def require_loggers(names: Sequence[str]) -> None:
-    """Raise unless every logger is known and its package is there.
-
-    Raises
-    ------
-    LeavenError
-        A logger is unknown or its package is missing; the message names it.
-    """
-    for name in names:
-        if name not in LOGGERS:
-            raise LeavenError(f"There is no logger {name!r}; choose {' or '.join(LOGGERS)}.")
-        if importlib.util.find_spec(name) is None:
-            raise LeavenError(f"The logger {name!r} needs a package: pip install 'leaven-learn[{name}]'.")

@@ -1,8 +1,9 @@
-"""Where the numbers of a run go: a table that grows, the progress bar, TensorBoard, Weights & Biases."""
+"""Where the numbers of a run go: a table that grows, TensorBoard, Weights & Biases, any logger of Lightning's kind."""
 
 from __future__ import annotations
 
 import csv
+import importlib.util
 import os
 import re
 import warnings
@@ -122,41 +123,42 @@ def _row(columns: Sequence[str], line: bytes) -> dict[str, str] | None:
     return row if re.fullmatch(r"\d{1,15}", row["step"], re.ASCII) else None
 
 
-class TensorBoard:
-    """Scalars for TensorBoard."""
+class Lightning:
+    """A logger of Lightning's kind: Fabric's for TensorBoard, those of ``pytorch_lightning.loggers``, one's own.
 
-    def __init__(self, folder: PathLike):
-        folder = Path(folder)
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError as error:
-            raise LeavenError(
-                "The TensorBoard logger needs a package: pip install 'leaven-learn[tensorboard]'."
-            ) from error
-        self.writer = SummaryWriter(str(folder / "tensorboard"))
+    Parameters
+    ----------
+    logger : object
+        Has ``log_metrics(metrics, step)`` and ``finalize(status)``.
+    """
+
+    def __init__(self, logger: Any):
+        self.logger = logger
 
     def write(self, row: Mapping[str, Any]) -> None:
-        """One scalar a column."""
-        for name, value in row.items():
-            if name != "step":
-                self.writer.add_scalar(name, float(value), int(row["step"]))
+        """Hand on the numbers of a line."""
+        metrics = {name: float(value) for name, value in row.items() if name != "step"}
+        self.logger.log_metrics(metrics, step=int(row["step"]))
 
     def close(self) -> None:
         """Flush."""
-        self.writer.close()
+        self.logger.finalize("success")
+
+
+def tensorboard(folder: Path) -> Logger:
+    """Scalars for TensorBoard, in ``tensorboard/`` of the run."""
+    from lightning_fabric.loggers import TensorBoardLogger
+
+    return Lightning(TensorBoardLogger(folder, name=None, version="tensorboard"))
 
 
 class WandB:
     """A run of Weights & Biases; ``WANDB_MODE=offline`` works without a network."""
 
     def __init__(self, folder: PathLike):
+        import wandb
+
         folder = Path(folder)
-        try:
-            import wandb
-        except ImportError as error:
-            raise LeavenError(
-                "The Weights & Biases logger needs a package: pip install 'leaven-learn[wandb]'."
-            ) from error
         self.run = wandb.init(
             project=os.environ.get("WANDB_PROJECT", "leaven"), dir=str(folder), name=folder.name, resume="allow"
         )
@@ -170,4 +172,46 @@ class WandB:
         self.run.finish()
 
 
-LOGGERS: dict[str, Callable[[Path], Logger]] = {"tensorboard": TensorBoard, "wandb": WandB}
+LOGGERS: dict[str, Callable[[Path], Logger]] = {"tensorboard": tensorboard, "wandb": WandB}
+
+
+def logger_for(name: str, folder: Path) -> Logger:
+    """The logger of a name, or of ``module:Class``, which is imported and built without arguments.
+
+    Raises
+    ------
+    LeavenError
+        There is no such logger, or it cannot be imported.
+    """
+    return LOGGERS[name](folder) if name in LOGGERS else Lightning(_imported(name)())
+
+
+def require_loggers(names: Sequence[str]) -> None:
+    """Raise unless every logger is there, and its package.
+
+    Raises
+    ------
+    LeavenError
+        A logger is unknown, cannot be imported, or its package is missing; the message names it.
+    """
+    for name in names:
+        if name not in LOGGERS:
+            _imported(name)
+        elif importlib.util.find_spec(name) is None:
+            raise LeavenError(f"The logger {name!r} needs a package: pip install 'leaven-learn[{name}]'.")
+
+
+def _imported(name: str) -> Callable[[], Any]:
+    module, _, attribute = name.partition(":")
+    if not attribute:
+        raise LeavenError(f"There is no logger {name!r}; choose {', '.join(LOGGERS)} or module:Class.")
+    try:
+        kind = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise LeavenError(
+            f"The logger {name!r} cannot be imported ({error}); expected module:Class, and the module where Python "
+            "finds it (PYTHONPATH)."
+        ) from error
+    if not callable(getattr(kind, "log_metrics", None)):
+        raise LeavenError(f"{name} is no logger as Lightning has them, with log_metrics and finalize; name one.")
+    return kind  # type: ignore[no-any-return]

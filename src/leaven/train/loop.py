@@ -19,7 +19,7 @@ from leaven.train.averages import Averages
 from leaven.train.batches import Batches
 from leaven.train.interrupt import interruptible
 from leaven.train.job import TrainJob, TrainResult
-from leaven.train.log import LOGGERS, CsvLog, Logger
+from leaven.train.log import CsvLog, Logger, logger_for
 from leaven.train.meter import Meter
 from leaven.train.optimizer import build_optimizer, forget
 from leaven.train.outliers import SURVEYS, belonging
@@ -214,7 +214,7 @@ class Loop:
         if not self.first or self.job.folder is None:
             return []
         loggers: list[Logger] = [CsvLog(self.job.folder / METRICS, after=self.step)]
-        loggers += [LOGGERS[name](self.job.folder) for name in self.job.loggers]
+        loggers += [logger_for(name, self.job.folder) for name in self.job.loggers]
         return loggers
 
     def _line(self) -> dict[str, Any]:
