@@ -214,4 +214,4 @@ def _imported(name: str) -> Callable[[], Any]:
         ) from error
     if not callable(getattr(kind, "log_metrics", None)):
         raise LeavenError(f"{name} is no logger as Lightning has them, with log_metrics and finalize; name one.")
-    return kind  # type: ignore[no-any-return]
+    return kind
