@@ -26,7 +26,7 @@ def test_the_suites_are_listed(leaven):
     said = leaven("bench")
     assert said.code == 0
     assert "cifar10-cpu   CIFAR-10 with 250 labels" in said.out
-    assert [s["name"] for s in json.loads(leaven("bench", "--json").out)][-2:] == ["digits", "mnist-40"]
+    assert [s["name"] for s in json.loads(leaven("bench", "--json").out)][-3:] == ["digits", "mnist-40", "omniglot"]
 
 
 @pytest.mark.usefixtures("planted")

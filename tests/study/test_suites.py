@@ -10,7 +10,7 @@ from leaven.study.bench.suite import find, read, shipped
 
 def test_shipped_suites_can_be_read():
     suites = {suite.name: suite for suite in shipped()}
-    assert set(suites) == {"digits", "mnist-40", "cifar10-40", "cifar10-250", "cifar10-4000", "cifar10-cpu"}
+    assert set(suites) == {"digits", "mnist-40", "cifar10-40", "cifar10-250", "cifar10-4000", "cifar10-cpu", "omniglot"}
     papers = suites["cifar10-40"]
     assert papers.plan["steps"] == 2**20
     assert papers.network == {"name": "wrn-28-2"}

@@ -45,7 +45,7 @@ def bench(
     from leaven.study.bench.cell import CellResult
     from leaven.study.bench.data import require
     from leaven.study.bench.suite import find
-    from leaven.study.bench.table import brief, figures, markdown
+    from leaven.study.bench.table import brief, figures, markdown, what
     from leaven.utils.files import whole
     from leaven.utils.jsonl import JsonlLog, Lines
 
@@ -67,7 +67,7 @@ def bench(
     folder.write_json(out / folder.RESULT, rows)
     with whole(out / TABLE) as part:
         part.write_text(markdown(asked, rows))
-    notes = [f"{row['method']}, {row['labels']} labels: {row['note']}" for row in rows if row["note"]]
+    notes = [f"{row['method']}, {what(row)}: {row['note']}" for row in rows if row["note"]]
     title = f"{asked.name}, {asked.seeds} {'seed' if asked.seeds == 1 else 'seeds'}"
     if as_json:
         emit(rows, True, note="\n".join(notes), report=out / TABLE)
@@ -90,12 +90,13 @@ def _run(suite: Suite, log: Lines, root: Path, out: Path, jobs: int | None) -> d
     from leaven.study.bench.cell import CellResult, CellTraining
     from leaven.study.executor import Processes, logged, run_trials
 
-    cells = {cell.fingerprint: cell.trial for cell in suite.cells()}  # two titles of one recipe are run once
-    trials = list(cells.values())
+    cells = {cell.fingerprint: cell for cell in suite.cells()}  # two titles of one recipe are run once
+    trials = [cell.trial for cell in cells.values()]
     there = sum(logged(log, trial) is not None for trial in trials)
     already = f", {there} of them are there already" if there else ""
     print(f"{len(trials)} {plural(len(trials), 'training')}{already}.", file=sys.stderr, flush=True)
-    work = CellTraining(suite.data, suite.test_items, root.absolute(), out.absolute())
+    tasks = {name: cell.tasks for name, cell in cells.items()}
+    work = CellTraining(suite.data, suite.test_items, root.absolute(), out.absolute(), tasks)
     with closing(run_trials(work, trials, log, Processes(jobs or _jobs(suite)), _tell)) as records:
         return {record["fingerprint"]: CellResult(**record) for record in records}
 

@@ -7,11 +7,12 @@ import json
 import re
 import shutil
 import statistics
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from leaven.errors import LeavenError
+from leaven.study.bench.tasks import TestTask
 from leaven.study.trial import Trial
 from leaven.utils.reading import damaged
 
@@ -43,6 +44,7 @@ class Cell:
     network: dict[str, Any]
     augment: str | None = None
     minutes: float | None = None
+    tasks: dict[str, TestTask] = field(default_factory=dict)
 
     @property
     def fingerprint(self) -> str:
@@ -51,6 +53,8 @@ class Cell:
         del recipe["title"]
         if self.minutes is None:  # as it was before there were minutes
             del recipe["minutes"]
+        if not self.tasks:
+            del recipe["tasks"]
         return hashlib.blake2b(json.dumps(recipe, sort_keys=True).encode(), digest_size=6).hexdigest()
 
     @property
@@ -103,6 +107,9 @@ class CellResult:
         Peak of the process in bytes, or on CUDA of what it allocated there.
     note : str
         Why there is no accuracy.
+    tasks : dict of str to dict
+        Of a suite with tasks: accuracy, low and high (the 95 % interval over episodes) and n, how many these are, by
+        the task's name; ``accuracy`` is then that of the first.
     """
 
     fingerprint: str
@@ -116,6 +123,7 @@ class CellResult:
     images_per_second: float | None = None
     memory: int | None = None
     note: str = ""
+    tasks: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not self.note and self.accuracy is None:
@@ -138,12 +146,15 @@ class CellTraining:
         Folder of the data sets.
     out : Path
         Folder of the suite; the run folders are in ``cells`` there.
+    tasks : dict of str to dict
+        By fingerprint of a cell, the tasks that it is tested on; none: it tells the classes of the test part.
     """
 
     data: str
     test_items: int
     root: Path
     out: Path
+    tasks: dict[str, dict[str, TestTask]] = field(default_factory=dict)
 
     def __call__(self, trial: Trial) -> Iterator[Record]:
         """Train and test: a `CellResult` as a record.
@@ -176,9 +187,20 @@ class CellTraining:
         if not going_on:  # what a process that was killed may have left before its run began
             shutil.rmtree(where, ignore_errors=True)
         options = trial.asked(Options())
-        [fitted] = fit(few, where, options, test=test, source=self.data, resume=going_on, progress=False)
-        score = fitted.evaluations["test"].accuracy()
-        tests = last_tests(where) if (where / CURVE).exists() else {"accuracy": score.value, "n": score.n}
+        tasks = self.tasks.get(str(trial.about["fingerprint"]), {})
+        apart = None if tasks else test
+        [fitted] = fit(few, where, options, test=apart, source=self.data, resume=going_on, progress=False)
+        tests: dict[str, Any]
+        if tasks:
+            assert fitted.trained is not None, "it was trained in this process"
+            found = {name: task.score(fitted.trained, test) for name, task in tasks.items()}
+            first = next(iter(found.values()))
+            tests = {"accuracy": first["accuracy"], "n": first["n"], "tasks": found}
+        elif (where / CURVE).exists():
+            tests = last_tests(where)
+        else:
+            score = fitted.evaluations["test"].accuracy()
+            tests = {"accuracy": score.value, "n": score.n}
         passed = images(options, few, read_config(where)["plan"]["steps"])
         rate = passed / fitted.seconds if passed else None
         return tests | {"seconds": fitted.seconds, "images_per_second": rate}
@@ -206,8 +228,12 @@ def images(options: Options, pool: Pool, steps: int) -> int:
     chosen = resolve_options(options, pool)
     method = chosen.method(build(chosen.spec, load=False), **chosen.hyperparameters)
     drawn = [stream for stream in method.streams.values() if len(pool.rows(stream.role))]
-    step = sum(max(1, round(chosen.plan.batch_size * stream.ratio)) * len(stream.views) for stream in drawn)
-    return step * steps
+    return steps * sum(
+        max(1, round(chosen.plan.batch_size * stream.ratio))
+        * (1 if stream.episode is None else stream.episode.items)
+        * len(stream.views)
+        for stream in drawn
+    )
 
 
 def peak_memory() -> int:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from leaven.data import Pool, digits, hold_out, read_torchvision
+from leaven.data import Pool, digits, hold_out, omniglot, read_torchvision
 from leaven.errors import LeavenError
 
 CIFAR10 = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -54,6 +54,11 @@ def _digits(_root: Path) -> tuple[Pool, Pool]:
     from leaven.study.demo import TEST
 
     return hold_out(digits(), TEST, seed=0)
+
+
+def _omniglot(root: Path) -> tuple[Pool, Pool]:
+    """The papers' split, with turned characters as classes of their own in both parts."""
+    return omniglot(root, "vinyals-train", rotations=True), omniglot(root, "vinyals-test", rotations=True)
 
 
 def _cifar10(root: Path) -> tuple[Pool, Pool]:
@@ -103,6 +108,7 @@ READERS: dict[str, Reader] = {
     "usps": _torchvision("USPS", "USPS"),
     "cifar10": _cifar10,
     "cifar100": _torchvision("CIFAR100"),
+    "omniglot": _omniglot,
     "svhn": _torchvision("SVHN", parts=("train", "test"), word="split"),
     "stl10": _torchvision("STL10", parts=("train+unlabeled", "test"), word="split"),
 }
@@ -112,6 +118,7 @@ PLACES: dict[str, tuple[str, ...]] = {  # what lies in the root, in one form or 
     "usps": ("USPS",),
     "cifar10": ("cifar10/train_labels.npy", "cifar-10-batches-py"),
     "cifar100": ("cifar-100-python",),
+    "omniglot": ("omniglot/omniglot.npz", "omniglot-py"),
     "svhn": ("train_32x32.mat",),
     "stl10": ("stl10_binary",),
 }

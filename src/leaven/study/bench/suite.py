@@ -3,28 +3,42 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 from leaven.errors import LeavenError
 from leaven.study.bench.cell import Cell, slug
+from leaven.study.bench.fields import minutes_of, network_of, plan_of
+from leaven.study.bench.tasks import TestTask, read_tasks
 from leaven.study.bench.toml import Reader, load
 from leaven.train.plan import require_minutes
 
 SHIPPED = Path(__file__).parent / "suites"
-SUITE = ("about", "data", "labels", "seeds", "checkpoints", "test_items", "flip", "plan", "network")
-METHOD = ("name", "title", "hyperparameters", "plan", "labels", "published", "augment", "note")
-NETWORK = {"name": str, "pretrained": bool, "frozen": bool, "resolution": int}
-OWN = ("seed", "probes")  # fields of a plan that the suite tells in another place
+SUITE = ("about", "data", "labels", "seeds", "checkpoints", "test_items", "flip", "plan", "network", "tasks")
+METHOD = (
+    "name",
+    "title",
+    "hyperparameters",
+    "plan",
+    "network",
+    "minutes",
+    "labels",
+    "tasks",
+    "published",
+    "augment",
+    "note",
+)
 
 
 @dataclass(frozen=True)
 class Entry:
     """One method of a suite, a row of the table for each number of labels.
 
-    ``published`` is the paper's accuracy in per cent, by number of labels; ``augment`` how strong views are drawn,
-    where the method's own way is not meant; ``note`` a remark on its rows.
+    ``published`` is the paper's accuracy in per cent, by number of labels, or by task where the suite has such;
+    ``augment`` how strong views are drawn, where the method's own way is not meant; ``network`` and ``minutes`` are
+    those of its trainings, where they are not the suite's; ``tasks`` which of the suite's it is tested on; ``note`` a
+    remark on its rows.
     """
 
     name: str
@@ -32,9 +46,12 @@ class Entry:
     hyperparameters: dict[str, Any] = field(default_factory=dict)
     plan: dict[str, Any] = field(default_factory=dict)
     labels: tuple[int, ...] = ()
-    published: dict[int, float] = field(default_factory=dict)
+    published: dict[int | str, float] = field(default_factory=dict)
     augment: str | None = None
     note: str = ""
+    network: dict[str, Any] = field(default_factory=dict)
+    minutes: float | None = None
+    tasks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,6 +84,8 @@ class Suite:
         The methods.
     minutes : float or None
         How long each training may take, in place of steps.
+    tasks : dict of str to TestTask
+        Small tasks that the trainings are tested on, by name; none: they tell the classes of the test part.
     """
 
     name: str
@@ -81,6 +100,7 @@ class Suite:
     network: dict[str, Any]
     entries: tuple[Entry, ...]
     minutes: float | None = None
+    tasks: dict[str, TestTask] = field(default_factory=dict)
 
     def cells(self) -> Iterator[Cell]:
         """Every training, seed by seed, so that a suite that was stopped has compared what it has."""
@@ -93,7 +113,8 @@ class Suite:
     def cell(self, entry: Entry, labels: int, seed: int) -> Cell:
         """One training."""
         plan = self.plan | entry.plan
-        if self.minutes is not None:
+        minutes = entry.minutes if self.minutes is None else self.minutes
+        if minutes is not None:
             plan.pop("steps", None)
         return Cell(
             entry.title,
@@ -106,9 +127,10 @@ class Suite:
             self.flip,
             entry.hyperparameters,
             plan,
-            self.network,
+            self.network | entry.network,
             entry.augment,
-            self.minutes,
+            minutes,
+            {name: self.tasks[name] for name in entry.tasks},
         )
 
     def narrowed(
@@ -142,7 +164,7 @@ class Suite:
             there = ", ".join(map(str, self.labels))
             raise LeavenError(f"The suite {self.name} has no rows with {unknown[0]} labels; it has {there}.")
         if steps is not None:
-            entries = tuple(replace(entry, plan=entry.plan | {"steps": steps}) for entry in entries)
+            entries = tuple(replace(entry, plan=entry.plan | {"steps": steps}, minutes=None) for entry in entries)
         narrowed = replace(
             self,
             entries=entries,
@@ -192,13 +214,13 @@ def read(path: Path) -> Suite:
     whole = Reader(path, "the file", load(path), ("suite", "method"))
     table = Reader(path, "[suite]", whole.get("suite", dict), SUITE)
     labels = table.numbers("labels")
-    entries = tuple(_entry(path, i, table, labels) for i, table in enumerate(whole.get("method", list), 1))
+    tasks = read_tasks(path, table.get("tasks", dict, {}))
+    entries = tuple(_entry(path, i, one, labels, tuple(tasks)) for i, one in enumerate(whole.get("method", list), 1))
     if not labels or not entries:
         raise LeavenError(f"{path} compares nothing; give labels, and a [[method]] at least.")
     for i, entry in enumerate(entries):
         if slug(entry.title) in {slug(other.title) for other in entries[:i]}:
             raise LeavenError(f"{path} has two methods {entry.title!r}; give one of them another title.")
-    network = Reader(path, "[suite.network]", table.get("network", dict, {}), tuple(NETWORK))
     return Suite(
         path.stem,
         table.get("about", str),
@@ -208,13 +230,14 @@ def read(path: Path) -> Suite:
         table.count("checkpoints", 100),
         table.get("test_items", int, 0),
         table.get("flip", bool) if "flip" in table.table else None,
-        _plan(path, "[suite.plan]", table),
-        {key: network.get(key, NETWORK[key]) for key in network.table},
+        plan_of(path, "[suite.plan]", table),
+        network_of(path, "[suite.network]", table),
         entries,
+        tasks=tasks,
     )
 
 
-def _entry(path: Path, number: int, given: Any, labels: tuple[int, ...]) -> Entry:
+def _entry(path: Path, number: int, given: Any, labels: tuple[int, ...], tasks: tuple[str, ...]) -> Entry:
     where = f"[[method]] {number}"
     if not isinstance(given, dict):
         raise LeavenError(f"{path}: 'method' holds {given!r}, expected tables; begin each with [[method]].")
@@ -227,33 +250,21 @@ def _entry(path: Path, number: int, given: Any, labels: tuple[int, ...]) -> Entr
     numbers = table.numbers("labels", labels)
     if stray := sorted(set(numbers) - set(labels)):
         raise LeavenError(f"{path}: 'labels' of {where} holds {stray[0]}, which [suite] lacks; add it there.")
-    published = Reader(path, f"'published' of {where}", table.get("published", dict, {}), tuple(map(str, labels)))
+    tested = tuple(table.get("tasks", list, list(tasks)))
+    if stray := [name for name in tested if name not in tasks]:
+        raise LeavenError(f"{path}: 'tasks' of {where} holds {stray[0]!r}, which [suite.tasks] lacks; add it there.")
+    rows = {name: name for name in tested} or {str(number): number for number in labels}
+    published = Reader(path, f"'published' of {where}", table.get("published", dict, {}), tuple(rows))
     return Entry(
         name,
         table.get("title", str, name),
         table.get("hyperparameters", dict, {}),
-        _plan(path, f"'plan' of {where}", table),
+        plan_of(path, f"'plan' of {where}", table),
         numbers,
-        {int(key): published.get(key, float) for key in published.table},
+        {rows[key]: published.get(key, float) for key in published.table},
         table.get("augment", str) if "augment" in table.table else None,
         table.get("note", str, ""),
+        network_of(path, f"'network' of {where}", table),
+        minutes_of(path, where, table),
+        tested,
     )
-
-
-def _plan(path: Path, where: str, table: Reader) -> dict[str, Any]:
-    """Fields of a plan; their names and types are those of ``Plan``, their ranges it checks itself."""
-    from leaven.train.plan import Plan
-
-    kinds = {name: _kind(hint) for name, hint in get_type_hints(Plan).items()}
-    reader = Reader(path, where, table.get("plan", dict, {}), tuple(f.name for f in fields(Plan) if f.name not in OWN))
-    plan = {key: reader.get(key, kinds[key]) for key in reader.table}
-    try:
-        Plan().with_(**plan)
-    except LeavenError as error:
-        raise LeavenError(f"{path}: {where}: {error}") from error
-    return plan
-
-
-def _kind(hint: Any) -> type:
-    """The type of a field that may be ``None``, which TOML does not have."""
-    return next((kind for kind in get_args(hint) if kind is not type(None)), hint)

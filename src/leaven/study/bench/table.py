@@ -37,13 +37,38 @@ def figures(suite: Suite, results: Mapping[str, CellResult]) -> list[Row]:
                 for seed, cell in done.items()
                 if entry is not control and seed in base and not base[seed].note
             ]
-            rows.append(
-                {"data": suite.data, "labels": labels, "method": entry.title, "name": entry.name}
+            about = {"data": suite.data, "labels": labels, "method": entry.title, "name": entry.name}
+            note = {"note": "; ".join(notes) or entry.note}
+            rows += [
+                about
+                | {"task": task}
+                | _over_episodes([cell.tasks[task] for cell in done.values()])
+                | _costs(list(done.values()))
+                | {"published": entry.published.get(task)}
+                | note
+                for task in entry.tasks
+            ] or [
+                about
                 | _mean(list(done.values()))
+                | _costs(list(done.values()))
                 | _difference(more)
-                | {"published": entry.published.get(labels), "note": "; ".join(notes) or entry.note}
-            )
+                | {"published": entry.published.get(labels)}
+                | note
+            ]
     return rows
+
+
+def _over_episodes(tests: Sequence[Mapping[str, float]]) -> Row:
+    """Accuracy in one task: of one training with the interval over its episodes, of several with that over these."""
+    values = [test["accuracy"] for test in tests]
+    spread = mean_of_runs(values).asdict() if len(values) > 1 else dict(next(iter(tests), {}))
+    return {
+        "accuracy": sum(values) / len(values) if values else None,
+        "low": spread.get("low"),
+        "high": spread.get("high"),
+        "n": int(tests[0]["n"]) if tests else 0,
+        "seeds": len(tests),
+    }
 
 
 def _by_seed(suite: Suite, entry: Entry, labels: int, results: Mapping[str, CellResult]) -> dict[int, CellResult]:
@@ -69,6 +94,11 @@ def _mean(cells: Sequence[CellResult]) -> Row:
         "n": n,
         "seeds": len(cells),
         "checkpoints": min((cell.checkpoints for cell in cells), default=0),
+    }
+
+
+def _costs(cells: Sequence[CellResult]) -> Row:
+    return {
         "seconds": _average([cell.seconds for cell in cells], 2),
         "images_per_second": _average([cell.images_per_second for cell in cells], 1),
         "memory": _average([cell.memory for cell in cells], 0),
@@ -95,21 +125,27 @@ def over_control(row: Row) -> str:
 
 def brief(row: Row) -> Row:
     """What a person sees of a row on a terminal of 80 columns; what the machine did stands in ``table.md``."""
+    beside = {"published": row["published"]} if "task" in row else {"over supervised": over_control(row)}
     return {
-        "data": f"{row['data']}, {row['labels']} labels",
+        "data": f"{row['data']}, {what(row)}",
         "method": row["method"],
         "accuracy": row["accuracy"],
         "low": row["low"],
         "high": row["high"],
-        "over supervised": over_control(row),
+        **beside,
         "seconds": row["seconds"],
     }
+
+
+def what(row: Row) -> str:
+    """What a row is about beside its method: how many labels, or which task."""
+    return row.get("task") or f"{row['labels']} labels"
 
 
 def markdown(suite: Suite, rows: Sequence[Row]) -> str:
     """``table.md``."""
     columns = (
-        "labels",
+        "task" if suite.tasks else "labels",
         "method",
         "accuracy ± 95 %",
         "over supervised, points",
@@ -127,10 +163,10 @@ def markdown(suite: Suite, rows: Sequence[Row]) -> str:
         memory = "" if row["memory"] is None else f"{row['memory'] / 1e9:.2f} GB"
         lines.append(
             (
-                str(row["labels"]),
+                row.get("task") or str(row["labels"]),
                 row["method"],
                 _plus_minus(row),
-                over_control(row),
+                over_control(row) if "difference" in row else "",
                 str(row["seeds"]),
                 "" if seconds is None else f"{seconds:.0f} s",
                 rate,
