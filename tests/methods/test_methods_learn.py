@@ -40,6 +40,8 @@ ELSEWHERE = {
     "dann": ("test_adversarial", "test_dann_comes_to_ignore_what_the_target_lacks"),
     "mcd": ("test_adversarial", "test_mcd_comes_to_ignore_what_the_target_lacks"),
     "mme": ("test_adversarial", "test_mme_makes_few_labels_of_the_target_go_further"),
+    "ent": ("test_adversarial", "test_ent_makes_few_labels_of_the_target_go_further"),
+    "mcc": ("test_adversarial", "test_mcc_comes_to_ignore_what_the_target_lacks"),
     "maml": ("test_maml", "test_it_learns_where_to_start_from"),
     "prototypical": ("test_prototypical", "test_it_learns_which_directions_tell_classes_apart"),
     "nearest": ("test_nearest", "test_one_label_a_class_is_enough"),

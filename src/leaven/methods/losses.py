@@ -55,6 +55,12 @@ def classification_loss(head: nn.Module, features: Sequence[Tensor], draw: Strea
     return torch.stack(losses).mean()
 
 
+def mean_entropy(scores: Tensor) -> Tensor:
+    """The mean entropy of the predictions of ``(N, K)`` or ``(N, K, ...)`` scores, in nats."""
+    scores = scores.float()
+    return -(scores.softmax(1) * scores.log_softmax(1)).sum(1).mean()
+
+
 def require_moving_features(network: Network, method: str) -> None:
     """Raise where a method that works by moving the features finds none that move.
 
