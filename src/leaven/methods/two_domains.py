@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from torch import Tensor
 
 from leaven.methods.base import Batch, Method, Stream
@@ -22,7 +24,7 @@ class TwoDomains(Method):
         Unlabelled target items for each source item.
     """
 
-    settings = ("semi-supervised adaptation",)
+    settings: ClassVar[tuple[str, ...]] = ("semi-supervised adaptation",)
 
     def __init__(self, network: Network, ratio: float):
         super().__init__(network)
