@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from .readers.omniglot import omniglot
     from .readers.torchvision import read_torchvision
     from .readers.white import White
-    from .splits import few_labels, hold_out
+    from .splits import few_labels, hold_out, hold_out_classes
 
 _HOME = {
     "LeavenWarning": ".errors",
@@ -38,6 +38,7 @@ _HOME = {
     "digits": "embedded.digits",
     "few_labels": "splits",
     "hold_out": "splits",
+    "hold_out_classes": "splits",
     "match_classes": "checks",
     "omniglot": "readers.omniglot",
     "read": "readers.any",
@@ -62,6 +63,7 @@ __all__ = [
     "digits",
     "few_labels",
     "hold_out",
+    "hold_out_classes",
     "match_classes",
     "omniglot",
     "read",

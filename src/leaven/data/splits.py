@@ -1,4 +1,4 @@
-"""Splits: hide all but a few labels, cut a stratified part off."""
+"""Splits: hide all but a few labels, cut a stratified part off, hold whole classes apart."""
 
 from __future__ import annotations
 
@@ -102,3 +102,49 @@ def hold_out(pool: Pool, fraction: float, seed: int = 0, least: int = 2) -> tupl
             stacklevel=2,
         )
     return pool.subset(~held), pool.subset(held)
+
+
+def hold_out_classes(pool: Pool, fraction: float, seed: int = 0) -> tuple[Pool, Pool]:
+    """Hold whole classes apart, with all of their labelled items: base classes, and others that are new to a model.
+
+    Twice makes three parts: base, validation and novel classes. A class is one name: where turned items count as
+    classes of their own, those of one original may be in both parts.
+
+    Parameters
+    ----------
+    pool : Pool
+        At least two classes with labelled items.
+    fraction : float
+        Share of these classes to hold out, between 0 and 1; of both parts one at least.
+    seed : int, optional
+        Seed of the draw.
+
+    Returns
+    -------
+    rest : Pool
+        The other classes, numbered anew in their order, and all items without a label.
+    held : Pool
+        The classes that are held out, likewise.
+
+    Raises
+    ------
+    LeavenError
+        The fraction is not between 0 and 1, or there are not two classes with labels.
+    """
+    if not 0 < fraction < 1:
+        raise LeavenError(f"The fraction of classes to hold out is {fraction}, expected a number between 0 and 1.")
+    there = np.unique(pool.labels[pool.labels >= 0])
+    if len(there) < 2:
+        raise LeavenError(f"{len(there)} of the classes has labelled items, expected two to hold one out; label more.")
+    count = min(max(round(fraction * len(there)), 1), len(there) - 1)
+    held = np.zeros(pool.num_classes, dtype=bool)
+    held[np.random.default_rng(seed).permutation(there)[:count]] = True
+    of_held = (pool.labels >= 0) & held[pool.labels]
+    return _of_classes(pool, ~of_held, ~held), _of_classes(pool, of_held, held)
+
+
+def _of_classes(pool: Pool, rows: np.ndarray, classes: np.ndarray) -> Pool:
+    """A part of the rows, and of the classes, which are numbered anew."""
+    part = pool.subset(rows)
+    labels = np.where(part.labels >= 0, (np.cumsum(classes) - 1)[part.labels], -1)
+    return part.with_labels(labels, [name for name, kept in zip(pool.classes, classes, strict=True) if kept])

@@ -13,6 +13,7 @@ from leaven.errors import LeavenError
 from leaven.evaluation.classification import Evaluation
 from leaven.evaluation.intervals import Interval
 from leaven.evaluation.segmentation import DenseEvaluation
+from leaven.methods.tasks import CLASSIFICATION, OF_CLASSES
 from leaven.train import schemas
 from leaven.train.log import TEXT, read_table
 from leaven.utils.reading import PathLike
@@ -56,6 +57,11 @@ class Run:
     def dense(self) -> bool:
         """Whether pixels are classified, not whole items."""
         return bool(self.of("data", "dense"))
+
+    @property
+    def tells_classes(self) -> bool:
+        """Whether it learnt the classes of its pool."""
+        return self.config.get("task", CLASSIFICATION) in OF_CLASSES
 
     @property
     def metric(self) -> str:

@@ -19,7 +19,7 @@ def learning(run: Run) -> Section:
     panels, notes = [], []
     accuracies = [s for s in (_accuracy(run, run.title, "a"), _accuracy(run.baseline, words.BASELINE, "b")) if s]
     if accuracies:
-        what = f"{run.metric} on held-out items"
+        what = f"{run.metric} {'on held-out items' if run.tells_classes else 'in small tasks of held-out classes'}"
         chart = line_chart(accuracies, f"{what} over the steps of training")
         panels.append(Panel(what, chart, _legend(accuracies), "The bands are 95 % intervals."))
     else:

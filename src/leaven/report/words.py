@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from leaven.data.names import listing
 from leaven.evaluation.intervals import Interval
 from leaven.evaluation.paired import Paired
-from leaven.methods.tasks import CLASSIFICATION, OF_CLASSES
 from leaven.report.run import Run
 from leaven.report.svg import percent
 
@@ -96,7 +95,7 @@ def same_budget(run: Run, baseline: Run) -> str:
 
 def no_labels(run: Run) -> str:
     """Nothing to measure accuracy on."""
-    if run.config.get("task", CLASSIFICATION) not in OF_CLASSES:
+    if not run.tells_classes:
         return f"No accuracy can be stated: {run.title} learns no classes. `leaven evaluate --support` shows it some."
     evaluating = f"`leaven evaluate {_path(run)} TESTFOLDER`"
     if run.source_learnt is not None and not run.learnt:

@@ -7,14 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from leaven.data import Pool
 from leaven.evaluation.classification import CONFIDENT, Evaluation
+from leaven.evaluation.episodes import evaluate_episodes
+from leaven.evaluation.intervals import Interval
 from leaven.evaluation.judged import Judged
+from leaven.methods.episode import Episode
 from leaven.run import folder
 from leaven.run.task import evaluate_pool
+from leaven.train.averages import Averages
 from leaven.train.log import CsvLog
+
+EPISODES = 100  # tasks of a point of a curve
 
 
 def trained_on(pool: Pool) -> dict[str, int]:
@@ -66,33 +70,39 @@ def figures(
 class Curve:
     """Writes accuracy, and quantity and quality of confident predictions, on each held-out pool to ``curve.csv``.
 
+    Of a run that learns to solve small tasks, accuracy in ``episode`` of the classes that are held out.
+
     It looks and tells; nothing in training depends on it.
     """
 
     pools: dict[str, Pool]
     folder: Path | None
+    episode: Episode | None = None
+    flip: bool = False
 
-    def __call__(self, step: int, seconds: float, network: nn.Module) -> None:
-        """Evaluate ``network`` after ``step`` steps."""
-        rows = [self._row(step, seconds, split, pool, network) for split, pool in self.pools.items()]
+    def __call__(self, step: int, seconds: float, averages: Averages) -> None:
+        """Evaluate what is averaged after ``step`` steps."""
+        rows = [
+            {"step": step, "seconds": seconds, "split": split, **self._found(pool, averages)}
+            for split, pool in self.pools.items()
+        ]
         if self.folder is not None and rows:
             table = CsvLog(self.folder / folder.CURVE, after=step - 1)
             for row in rows:
                 table.write(row)
 
-    def _row(self, step: int, seconds: float, split: str, pool: Pool, network: nn.Module) -> dict[str, Any]:
-        found = evaluate_pool(network, pool)
-        score = found.score()
-        row = {
-            "step": step,
-            "seconds": seconds,
-            "split": split,
-            "n": score.n,
-            "accuracy": score.value,
-            "low": score.low,
-            "high": score.high,
-        }
+    def _found(self, pool: Pool, averages: Averages) -> dict[str, Any]:
+        if self.episode is not None:
+            options: dict[str, Any] = {"flip": self.flip, "progress": False}
+            score = evaluate_episodes(averages.trained(), pool, self.episode, EPISODES, **options)
+            return _numbers(score)
+        found = evaluate_pool(averages.network, pool)
+        row = _numbers(found.score())
         if isinstance(found, Evaluation):
             sure = found.confidence >= CONFIDENT
             row |= {"confident": float(sure.mean()), "confident_accuracy": found.accuracy(sure).value}
         return row
+
+
+def _numbers(score: Interval) -> dict[str, Any]:
+    return {"n": score.n, "accuracy": score.value, "low": score.low, "high": score.high}

@@ -13,7 +13,7 @@ from leaven.errors import LeavenError
 from leaven.methods.registry import get, name_of, resolve
 from leaven.nn.build import build
 from leaven.nn.heads import find
-from leaven.run import folder, holdout
+from leaven.run import folder
 from leaven.run.budget import Runs, foretold, opening, require_budget, within_minutes
 from leaven.run.classical import closed_rows
 from leaven.run.figures import Curve, trained_on
@@ -94,7 +94,7 @@ def fit(
     parts: dict[str, Pool] = {}
     whole_pool = pool
     if chosen.held:
-        pool, parts["validation"] = holdout.split(pool, chosen.held, chosen.plan.seed, chosen.spare)
+        pool, parts["validation"] = chosen.task.split(pool, chosen.held, chosen.plan.seed, chosen.spare)
     if test is not None:
         parts["test"] = test
     labels = trained_on(pool)
@@ -118,12 +118,14 @@ def fit(
     trainings = Trainings(chosen, pool, parts, models, plain=plain, progress=progress)
     runs: Runs = []
     for one, where in asked:
+        job = trainings.job(one)
+        episode = one.task.episode(job.method, parts["validation"]) if "validation" in parts else None
         job = replace(
-            trainings.job(one),
+            job,
             folder=where,
             resume=resume,
             loggers=loggers,
-            probe=Curve(trainings.taken, where) if parts else None,
+            probe=Curve(trainings.taken, where, episode, one.flip) if parts else None,
             label=name_of(one.method) if one is chosen else folder.BASELINE,
         )
         rehearse(job)

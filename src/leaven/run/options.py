@@ -49,7 +49,7 @@ class Options:
     augment: Annotated[str | None, "Strong views by randaugment or ctaugment (the method's own).", TRAINING] = None
     validation: Annotated[
         float | None,
-        "Share of the labels to hold out.",
+        "Share of the labels to hold out (few-shot: of the classes).",
         "``None``: a fifth of the classes that have ten labels, where two have.",
         DATA,
     ] = None

@@ -7,13 +7,16 @@ from typing import Any
 import numpy as np
 from torch import nn
 
-from leaven.data import Pool, require_trainable
+from leaven.data import Pool, hold_out_classes, require_trainable
 from leaven.errors import LeavenError
 from leaven.evaluation.classification import Evaluation
 from leaven.inference.predict import predict
 from leaven.methods import tasks
 from leaven.methods.base import Method
+from leaven.methods.episode import Episode
 from leaven.run import holdout
+
+WAYS, QUERIES = 5, 15  # of the tasks of a curve
 
 
 class Task:
@@ -36,6 +39,14 @@ class Task:
     def share(self, pool: Pool, asked: float | None) -> float:
         """The share of labels to hold out."""
         return 0.0
+
+    def split(self, pool: Pool, share: float, seed: int, least: int) -> tuple[Pool, Pool]:
+        """What is learnt from, and what is held out, see `leaven.run.holdout`."""
+        return holdout.split(pool, share, seed, least)
+
+    def episode(self, method: Method, held: Pool) -> Episode | None:
+        """The tasks that a curve is of, where it is of such."""
+        return None
 
     def classes(self, pool: Pool) -> tuple[str, ...]:
         """Names of what the network scores."""
@@ -93,9 +104,38 @@ class Segmentation(Classification):
 
 
 class Episodes(Task):
-    """How a new task of few labels is solved."""
+    """How a new task of few labels is solved; whole classes are held out, if a share of them is asked for."""
 
     look = "episodes"
+
+    def share(self, pool: Pool, asked: float | None) -> float:
+        """The share of classes that is asked for."""
+        if asked is not None and not 0 <= asked < 1:
+            raise LeavenError(f"The share of classes to hold out is {asked}, but one from 0 to under 1 was expected.")
+        return asked or 0.0
+
+    def split(self, pool: Pool, share: float, seed: int, least: int) -> tuple[Pool, Pool]:
+        """Base classes, and those of validation: none is in both."""
+        return hold_out_classes(pool, share, seed)
+
+    def episode(self, method: Method, held: Pool) -> Episode:
+        """Tasks of the method's shots, five ways and 15 queries, or as many as the method and the classes have.
+
+        Raises
+        ------
+        LeavenError
+            The classes that are held out are too few, or too small.
+        """
+        own = getattr(method, "episode", None)
+        shots, ways = (1, WAYS) if own is None else (own.shots, min(WAYS, own.ways))
+        sizes = np.sort(np.bincount(held.labels[held.labels >= 0]))[::-1]
+        ways = min(ways, int((sizes > shots).sum()))
+        if ways < 2:
+            raise LeavenError(
+                f"A curve needs two held-out classes of {shots + 1} items or more, but {ways} of {held.num_classes} "
+                "have them; hold out a larger share (validation, --validation), or none."
+            )
+        return Episode(ways, shots, min(QUERIES, int(sizes[ways - 1]) - shots))
 
 
 TASKS: dict[str, Task] = {

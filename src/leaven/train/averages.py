@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Iterator, Mapping
 
 import torch
@@ -49,6 +50,13 @@ class Averages:
         for name, weight in self.method.named_parameters():
             if id(weight) in drawn:
                 averages[name].copy_(weight)
+
+    def trained(self) -> Method:
+        """The method as a run would end with here, a copy in evaluation mode: averages wherever it trains."""
+        method = copy.deepcopy(self.method)
+        method.load_state_dict(method.state_dict() | self.beside)
+        method.network.load_state_dict(self.network.state_dict())
+        return method.eval()
 
     def weights(self) -> dict[str, Tensor]:
         """Those of the averaged network as it is now."""

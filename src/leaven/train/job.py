@@ -15,8 +15,9 @@ from leaven.train.plan import Plan
 
 if TYPE_CHECKING:
     from leaven.data import Pool
+    from leaven.train.averages import Averages
 
-Probe = Callable[[int, float, nn.Module], None]
+Probe = Callable[[int, float, "Averages"], None]
 
 
 @dataclass
@@ -40,7 +41,7 @@ class TrainJob:
     teacher : Module or None
         A network that the method is shown beside its own, see ``Method.teacher``; it is not trained.
     probe : callable or None
-        Called as ``probe(step, seconds, network)`` with the averaged network, ``plan.probes`` times and at the end.
+        Called as ``probe(step, seconds, averages)`` with the moving averages, ``plan.probes`` times and at the end.
     loggers : tuple of str
         Names of further loggers, see `leaven.train.log`.
     label : str

@@ -180,7 +180,7 @@ class Loop:
                     self._keep()
                 if job.probe and self.first and (self.step % probe_every == 0 or self.step == plan.steps):
                     paused = time.perf_counter()
-                    job.probe(self.step, self.seconds, self.ema.network)
+                    job.probe(self.step, self.seconds, self.ema)
                     started += time.perf_counter() - paused  # a look is no training
                 last = self.step == plan.steps
                 if processes() > 1 and self.step % every and not last:
