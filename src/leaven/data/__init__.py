@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .pool import Pool
     from .readers.any import read
     from .readers.arrays import read_arrays
+    from .readers.few_shot import few_shot
     from .readers.files import read_files
     from .readers.folder import read_folder
     from .readers.huggingface import read_huggingface
@@ -37,6 +38,7 @@ _HOME = {
     "clear_cache": "cache",
     "digits": "embedded.digits",
     "few_labels": "splits",
+    "few_shot": "readers.few_shot",
     "hold_out": "splits",
     "hold_out_classes": "splits",
     "match_classes": "checks",
@@ -62,6 +64,7 @@ __all__ = [
     "clear_cache",
     "digits",
     "few_labels",
+    "few_shot",
     "hold_out",
     "hold_out_classes",
     "match_classes",
