@@ -1,5 +1,7 @@
 """What the tests of few-shot methods share: episodes by hand, and classes that can be told apart in few directions."""
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 
@@ -9,6 +11,7 @@ from leaven.evaluation.episodes import evaluate_episodes
 from leaven.methods.base import Batch, Episode, Method, StreamBatch
 from leaven.methods.registry import get
 from leaven.nn.build import build, spec_for
+from leaven.nn.network import Network
 from leaven.train.engine import train
 from leaven.train.job import TrainJob
 from leaven.train.plan import Plan
@@ -37,12 +40,18 @@ def classes_in_noise(seed: int) -> tuple[Pool, Pool]:
     return pool.subset(labels < 40), pool.subset(labels >= 40)
 
 
-def before_and_after(name: str, seed: int, hyperparameters: dict, plan: dict) -> tuple[float, float]:
-    """Accuracy in 5-way 1-shot tasks of new classes with the random network, and with the trained one."""
+def before_and_after(
+    name: str, seed: int, hyperparameters: dict, plan: dict, network: Callable[[], Network] | None = None
+) -> tuple[float, float]:
+    """Accuracy in 5-way 1-shot tasks of new classes with the random network, and with the trained one.
+
+    ``network`` makes it; by default it is the multilayer perceptron.
+    """
     known, new = classes_in_noise(seed)
     kind = get(name)
     torch.manual_seed(seed)
-    method: Method = kind(build(spec_for("mlp", known.items, kind.outputs(40, hyperparameters))), **hyperparameters)
+    made = network() if network else build(spec_for("mlp", known.items, kind.outputs(40, hyperparameters)))
+    method: Method = kind(made, **hyperparameters)
     settings = {**kind.plan, "seed": seed, "probes": 0, "accelerator": "cpu", "precision": "32-true", **plan}
     found = []
     for trained in (False, True):

@@ -35,6 +35,25 @@ def test_pooled_features_are_as_many_whatever_the_size(name, features, size):
     assert pooled(x).shape == (2, 5)
 
 
+@pytest.mark.parametrize("size", [5, 20, 28, 84])
+def test_strided_is_mamls_network_for_omniglot(size):
+    """Four blocks of a convolution of stride 2, norm and ReLU, and the mean over places; 28 → 14 → 7 → 4 → 2."""
+    torch.manual_seed(0)
+    network = build(spec("conv4-strided", (size, size, 1))).eval()
+    assert network.num_features == 64
+    x = torch.rand(3, 1, size, size)
+    out, side = (x - 0.5) / 0.25, size
+    for convolution, norm in zip(network.backbone.convolutions, network.backbone.norms, strict=True):
+        norm.running_mean.uniform_(-0.1, 0.1)
+        norm.running_var.uniform_(0.5, 2)
+        out, side = F.conv2d(out, convolution.weight, stride=2, padding=1), (side + 1) // 2
+        assert out.shape[2:] == (side, side)
+        mean, var = (b.view(1, -1, 1, 1) for b in (norm.running_mean, norm.running_var))
+        out = ((out - mean) / (var + 1e-5).sqrt()).clamp(min=0)
+    torch.testing.assert_close(network.features(x), out.mean((2, 3)))
+    assert network.feature_map(x).shape == (3, 64, side, side)
+
+
 @pytest.mark.parametrize(("name", "channels", "width"), [("conv4", 1, 64), ("conv4", 3, 64), ("conv4-32", 3, 32)])
 def test_size(name, channels, width):
     """Kernels of 3x3 and two numbers for each channel of a norm; no bias before a norm."""

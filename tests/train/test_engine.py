@@ -105,6 +105,22 @@ def test_clipping_bounds_the_gradient():
     assert moved[None].sqrt().item() > 0.05
 
 
+def test_clipping_by_element_cuts_each_number():
+    """As before, one step moves the weights by the gradient: what is within the bound stays as it is."""
+    pool = feature_pool(n=12, labelled=12)
+    moved = {}
+    for bound in (None, 0.02):
+        net = network("linear", pool)
+        before = [p.detach().clone() for p in net.head.parameters()]
+        plan = {"steps": 1, "batch_size": 12, "lr": 1.0, "momentum": 0.0, "weight_decay": 0.0, "ema": 0.0}
+        train(job(Supervised(net), pool, **plan, clip_value=bound))
+        after = net.head.parameters()
+        moved[bound] = torch.cat([(p - b).detach().flatten() for p, b in zip(after, before, strict=True)])
+    large = moved[None].abs() > 0.02
+    assert 0 < large.sum() < len(large)
+    torch.testing.assert_close(moved[0.02], moved[None].clamp(-0.02, 0.02))
+
+
 # -- batches --------------------------------------------------------------------------------------------------
 
 

@@ -146,6 +146,8 @@ def test_changes():
     assert plan.with_(steps=None, lr=0.1) == Plan(steps=5, lr=0.1)
     with pytest.raises(LeavenError, match="no 'step'"):
         plan.with_(step=7)
+    with pytest.raises(LeavenError, match=r"clip is 1.0 and clip_value 10.0, .*; leave one of them out"):
+        Plan(clip=1.0, clip_value=10.0)
 
 
 @pytest.mark.parametrize(
@@ -157,6 +159,7 @@ def test_changes():
         ("norm_momentum", 2, "0 to 1"),
         ("clip", 0, "above 0"),
         ("clip", -1, "above 0"),
+        ("clip_value", 0, "above 0"),
         ("weight_decay", math.inf, "at least 0"),
         ("lr_warmup", 1, "0 to under 1"),
         ("momentum", -0.1, "0 to under 1"),

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 from leaven.data.readers.decode import bar
 from leaven.evaluation.intervals import Interval, mean_of_runs
@@ -18,6 +21,8 @@ from leaven.train.uneven import Uneven
 
 if TYPE_CHECKING:
     from leaven.data import Pool
+
+Solve = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def evaluate_episodes(
@@ -66,6 +71,51 @@ def evaluate_episodes(
     ValueError
         ``count`` is under two.
     """
+    shares = []
+    tasks = _tasks(method, pool, episode, count, seed, uneven, flip, device)
+    with bar(count, progress, "Episodes") as advance, torch.no_grad():
+        for solve, support, labels, query, wanted in tasks:
+            shares.append((solve(support, labels, query).argmax(1) == wanted).double().mean())
+            advance(1)
+    return mean_of_runs(torch.stack(shares).tolist())
+
+
+def evaluate_curve(
+    method: Method,
+    pool: Pool,
+    episode: Episode,
+    count: int = 600,
+    seed: int = 0,
+    *,
+    uneven: Uneven | None = None,
+    device: str | None = None,
+    progress: bool = True,
+) -> dict[str, Interval]:
+    """What else a method tells of how it solves tasks (``Method.episode_curve``), by name; the tasks are the same.
+
+    Accuracy after each inner step, or by instance; a mean over the episodes with its 95 % interval. Parameters and
+    errors are those of `evaluate_episodes`.
+    """
+    curves = []
+    tasks = _tasks(method, pool, episode, count, seed, uneven, False, device)
+    with bar(count, progress, "Curve") as advance, torch.no_grad():
+        for _, support, labels, query, wanted in tasks:
+            curves.append(method.episode_curve(support, labels, query, wanted))
+            advance(1)
+    return {name: mean_of_runs([float(curve[name]) for curve in curves]) for name in curves[0]}
+
+
+def _tasks(
+    method: Method,
+    pool: Pool,
+    episode: Episode,
+    count: int,
+    seed: int,
+    uneven: Uneven | None,
+    flip: bool,
+    device: str | None,
+) -> Iterator[tuple[Solve, Tensor, Tensor, Tensor, Tensor]]:
+    """Of each task: what solves it, support, labels, queries, and the queries' classes."""
     sampler = EpisodeSampler(pool.labels, pool.rows("labelled"), episode, 1, seed, 0, uneven=uneven)
     where = torch.device(device) if device else next(method.parameters()).device
     method.eval().to(where)
@@ -75,20 +125,18 @@ def evaluate_episodes(
     solve = method.predict_from_features if by_features else method.predict_episode
     with_extra = bool(episode.unlabelled) and takes_unlabelled(method)
     views = views_of(pool.items, flip)
-    shares = []
-    with bar(count, progress, "Episodes") as advance, torch.no_grad():
-        for number in range(count):
-            rows, numbers, parts = sampler.task(number)
-            support, query, extra = (plain_items(gather[rows[parts == part]]) for part in (SUPPORT, QUERY, EXTRA))
-            labels, wanted = (torch.from_numpy(numbers[parts == part]).to(where) for part in (SUPPORT, QUERY))
-            if method.copies:
-                copies = weak_copies(stored[rows[parts == SUPPORT]], method.copies, views, (seed, number))
-                support = torch.cat([support, method.network.features(copies) if by_features else copies])
-                labels = labels.repeat(1 + method.copies)
-            scores = solve(support, labels, query, **({"unlabelled": extra} if with_extra else {}))
-            shares.append((scores.argmax(1) == wanted).double().mean())
-            advance(1)
-    return mean_of_runs(torch.stack(shares).tolist())
+
+    def task(number: int) -> tuple[Solve, Tensor, Tensor, Tensor, Tensor]:
+        rows, numbers, parts = sampler.task(number)
+        support, query, extra = (plain_items(gather[rows[parts == part]]) for part in (SUPPORT, QUERY, EXTRA))
+        labels, wanted = (torch.from_numpy(numbers[parts == part]).to(where) for part in (SUPPORT, QUERY))
+        if method.copies:
+            copies = weak_copies(stored[rows[parts == SUPPORT]], method.copies, views, (seed, number))
+            support = torch.cat([support, method.network.features(copies) if by_features else copies])
+            labels = labels.repeat(1 + method.copies)
+        return partial(solve, unlabelled=extra) if with_extra else solve, support, labels, query, wanted
+
+    return map(task, range(count))
 
 
 def takes_unlabelled(method: Method) -> bool:

@@ -206,6 +206,14 @@ class Method(nn.Module):
         """
         return nearest_mean(support, labels, query)
 
+    def episode_curve(self, support: Tensor, labels: Tensor, query: Tensor, wanted: Tensor) -> dict[str, Tensor]:
+        """More that is worth knowing of how a task is solved, a number by its name; by default nothing.
+
+        ``support``, ``labels`` and ``query`` are what it is solved by (features, where ``predict_from_features`` does);
+        ``wanted`` ``(Q,)`` are the queries' classes, by which answers are judged.
+        """
+        return {}
+
     def acquisition(self, x: Tensor) -> Tensor:
         """How much it wants each of the items ``x`` ``(B, C, H, W)`` labelled, ``(B,)``, larger: more.
 

@@ -110,15 +110,33 @@ def normalising_as(student: nn.Module, teacher: nn.Module) -> Iterator[None]:
 
 
 @contextmanager
-def batch_statistics(module: nn.Module) -> Iterator[None]:
-    """Forward by the statistics of each pass alone, in evaluation too; no other process's, and none is remembered.
+def batch_statistics(module: nn.Module, momentum: float = 0.0) -> Iterator[None]:
+    """Forward by the statistics of each pass alone, in evaluation too, and no other process's.
 
-    What MAML means by batch norm: an episode's two passes are small batches of their own.
+    What few-shot methods mean by batch norm: an episode's passes are small batches of their own. ``momentum`` is their
+    share in the running statistics; by default none is remembered.
     """
     ours = [norm for norm in norms_of(module) if isinstance(norm, BatchNorm)]
     training, alone = _having(norms_of(module), "training", True), _having(ours, "policy", "alone")
-    with training, alone, running_statistics_kept(module):
+    with training, alone, _having(norms_of(module), "momentum", momentum):
         yield
+
+
+@contextmanager
+def by_running_statistics(module: nn.Module) -> Iterator[None]:
+    """Forward by the running statistics, in training too."""
+    with _having(norms_of(module), "training", False):
+        yield
+
+
+def fresh_statistics(module: nn.Module) -> dict[str, Tensor]:
+    """Running statistics as they are before the first batch, by the names of the buffers that they can stand for.
+
+    For ``functional_call``: a pass moves these, and those of the module stay as they are.
+    """
+    norms = {name: norm for name, norm in module.named_modules() if isinstance(norm, nn.modules.batchnorm._BatchNorm)}
+    means = {f"{name}.running_mean": torch.zeros_like(norm.running_mean) for name, norm in norms.items()}  # type: ignore[arg-type]
+    return means | {f"{name}.running_var": torch.ones_like(norm.running_var) for name, norm in norms.items()}  # type: ignore[arg-type]
 
 
 @contextmanager

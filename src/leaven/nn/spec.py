@@ -11,11 +11,12 @@ from leaven.data.in_flight import MOST_SIDE
 from leaven.errors import LeavenError
 
 VECTORS = ("mlp", "linear", "angular")  # networks that take feature vectors
-CONV4 = {  # channels of a block, and whether features are pooled
-    "conv4": (64, False),
-    "conv4-32": (32, False),
-    "conv4-pooled": (64, True),
-    "conv4-32-pooled": (32, True),
+CONV4 = {  # channels of a block, whether features are pooled, and whether strides halve the image
+    "conv4": (64, False, False),
+    "conv4-32": (32, False, False),
+    "conv4-pooled": (64, True, False),
+    "conv4-32-pooled": (32, True, False),
+    "conv4-strided": (64, True, True),
 }
 IMAGES = ("cnn", *CONV4, "deeplab", "pixels")  # leaven's own that take images, beside wrn-D-W
 DEEPLAB = "deeplab-"  # before the name of a timm model, its encoder
@@ -33,6 +34,7 @@ class Spec:
     ----------
     name : str
         ``wrn-D-W``, ``cnn``, ``conv4``, ``conv4-32``, either ``-pooled`` (as many features whatever the image's size),
+        ``conv4-strided`` (MAML's network for Omniglot),
         ``pixels`` (they are the features), ``mlp``, ``linear``, ``angular`` (linear on vectors of one length), or the
         name of a timm model; for pixels that have classes ``deeplab``, or ``deeplab-NAME`` over a timm model.
     shape : tuple of int

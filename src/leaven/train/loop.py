@@ -150,6 +150,8 @@ class Loop:
         self.fabric.backward(loss)
         if self.plan.clip is not None:
             self.fabric.clip_gradients(self.method, self.optimizer, max_norm=self.plan.clip, error_if_nonfinite=False)
+        elif self.plan.clip_value is not None:
+            self.fabric.clip_gradients(self.method, self.optimizer, clip_val=self.plan.clip_value)
         self.optimizer.step()  # weights without a gradient stay as they are
         return {name: term.detach().float() for name, term in terms.items()}
 

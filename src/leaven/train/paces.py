@@ -20,7 +20,7 @@ from leaven.utils.files import replacing
 from leaven.utils.reading import read_json
 
 FOLDER = "paces"
-OF_A_STEP = ("batch_size", "optimizer", "clip", "norm", "precision", "accelerator")
+OF_A_STEP = ("batch_size", "optimizer", "clip", "clip_value", "norm", "precision", "accelerator")
 
 
 def kept(job: TrainJob, plan: Plan) -> float | None:

@@ -93,6 +93,13 @@ class Plan:
         Option("Machine", "--compile"),
     ] = False
     clip: Annotated[float | None, "Largest norm of the gradient.", "``None``: no clipping.", POSITIVE, TRAINING] = None
+    clip_value: Annotated[
+        float | None,
+        "Largest element of the gradient.",
+        "Each is cut off there, as in MAML's code; not with ``clip``.",
+        POSITIVE,
+        TRAINING,
+    ] = None
     precision: Annotated[
         str,
         "auto, 32-true, bf16-mixed, 16-mixed.",
@@ -121,6 +128,11 @@ class Plan:
             raise LeavenError(
                 f"milestones are {', '.join(map(str, self.milestones))}, but shares of the run were expected, above 0 "
                 "and under 1, each above the one before it."
+            )
+        if self.clip is not None and self.clip_value is not None:
+            raise LeavenError(
+                f"clip is {self.clip} and clip_value {self.clip_value}, but gradients are clipped in one way; leave "
+                "one of them out."
             )
         if self.batch_size % (self.devices * self.nodes):
             raise LeavenError(

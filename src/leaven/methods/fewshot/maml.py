@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated, Any, ClassVar
@@ -12,11 +13,13 @@ from annotated_types import Interval
 from torch import Tensor
 from torch.func import functional_call
 
-from leaven.errors import LeavenError
 from leaven.methods.base import Batch, Episode, Method, Stream
 from leaven.methods.ranges import COUNT, POSITIVE
+from leaven.methods.ways import require_ways
 from leaven.nn.network import Network
 from leaven.nn.normalising import batch_statistics
+
+PRINTED = 10  # inner steps at test of which the authors' code prints the accuracy
 
 
 class MAML(Method):
@@ -27,8 +30,9 @@ class MAML(Method):
     looked at together: the results are transductive.
 
     Defaults: α, one step, 32 tasks a batch, as many queries as shots and Adam at a constant 1e-3 are the authors' for
-    Omniglot with 5 ways; with 20 ways they have α 0.1, 5 steps and 16 tasks. ``test_steps`` is ours: their code takes
-    10.
+    Omniglot with 5 ways; with 20 ways they have α 0.1, 5 steps and 16 tasks; on miniImageNet α 0.01, 5 steps, 4 tasks
+    and each number of the outer gradient cut off at 10 (the plan's ``clip_value``). Their network for Omniglot is
+    ``conv4-strided``. ``test_steps`` is ours: their code takes 10; ``leaven episodes --curve`` shows all of these.
     """
 
     settings = ("few-shot",)
@@ -91,22 +95,37 @@ class MAML(Method):
         LeavenError
             The task has more ways.
         """
-        if (ways := int(labels.max()) + 1) > self.episode.ways:
-            raise LeavenError(f"MAML has {self.episode.ways} ways, but a task has {ways}; train it with --ways {ways}.")
+        ways = require_ways("MAML", self.episode.ways, labels)
         start = {name: p.detach().requires_grad_() for name, p in self.network.named_parameters()}
         with torch.enable_grad(), self._exactly(support):
             weights = self._adapted(start, support, labels, ways, self.test_steps, create_graph=False)
             return functional_call(self.network, weights, (query,))[:, :ways].detach()
 
+    def episode_curve(self, support: Tensor, labels: Tensor, query: Tensor, wanted: Tensor) -> dict[str, Tensor]:
+        """Accuracy after each inner step, ``step_0`` to ``step_10`` at least, as the authors' code prints it."""
+        ways = require_ways("MAML", self.episode.ways, labels)
+        start = {name: p.detach().requires_grad_() for name, p in self.network.named_parameters()}
+        with torch.enable_grad(), self._exactly(support):
+            path = self._path(start, support, labels, ways, max(PRINTED, self.test_steps), create_graph=False)
+            scores = (functional_call(self.network, weights, (query,))[:, :ways].detach() for weights in path)
+            return {f"step_{i}": (each.argmax(1) == wanted).float().mean() for i, each in enumerate(scores)}
+
     def _adapted(
         self, weights: dict[str, Tensor], x: Tensor, labels: Tensor, ways: int, steps: int, create_graph: bool
     ) -> dict[str, Tensor]:
         """θ' = θ − α ∇ loss(θ; x, labels), ``steps`` times."""
+        return deque(self._path(weights, x, labels, ways, steps, create_graph), maxlen=1).pop()
+
+    def _path(
+        self, weights: dict[str, Tensor], x: Tensor, labels: Tensor, ways: int, steps: int, create_graph: bool
+    ) -> Iterator[dict[str, Tensor]]:
+        """θ, and what it is after each step."""
+        yield weights
         for _ in range(steps):
             loss = F.cross_entropy(functional_call(self.network, weights, (x,))[:, :ways], labels)
             gradients = torch.autograd.grad(loss, list(weights.values()), create_graph=create_graph)
             weights = {n: w - self.inner_lr * g for (n, w), g in zip(weights.items(), gradients, strict=True)}
-        return weights
+            yield weights
 
     @contextmanager
     def _exactly(self, x: Tensor) -> Iterator[None]:

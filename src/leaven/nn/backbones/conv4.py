@@ -17,7 +17,7 @@ class Conv4(nn.Module):
     The papers rectify first and pool then. The maximum of rectified values is the rectified maximum, and there is a
     quarter as much to rectify after the pool. Features are all that is left of the image, laid flat: 64 of 28 pixels,
     1,600 of 84; or, ``pooled``, its mean over the places, 64 of images of any size. Its layers are ``block1`` to
-    ``block4``.
+    ``block4``. ``strided`` and ``pooled`` it is what MAML's code trains on Omniglot (Finn et al. 2017, section 5.2).
 
     Parameters
     ----------
@@ -29,26 +29,36 @@ class Conv4(nn.Module):
         Channels of every block; 64, and 32 in the papers' second setting (MAML on miniImageNet).
     pooled : bool, optional
         Whether features are the mean over what is left of the image, whatever its size.
+    strided : bool, optional
+        Whether convolutions of stride 2 halve the image, rounded up, in place of pools.
 
     Raises
     ------
     LeavenError
-        The images are under 16 pixels, so that nothing is left of them.
+        The images are under 16 pixels, so that pools leave nothing of them.
     """
 
-    def __init__(self, size: tuple[int, int], channels: int = 1, width: int = 64, pooled: bool = False):
+    def __init__(
+        self,
+        size: tuple[int, int],
+        channels: int = 1,
+        width: int = 64,
+        pooled: bool = False,
+        strided: bool = False,
+    ):
         super().__init__()
-        height, across = (side // 2**BLOCKS for side in size)
+        height, across = (-(-side // 2**BLOCKS) if strided else side // 2**BLOCKS for side in size)
         if not height * across:
             raise LeavenError(
                 f"The network conv4 halves images {BLOCKS} times, so they need 16 pixels a side, but these are "
                 f"{size[0]}x{size[1]}; choose cnn."
             )
         self.convolutions = nn.ModuleList(
-            nn.Conv2d(width if block else channels, width, 3, padding=1, bias=False) for block in range(BLOCKS)
+            nn.Conv2d(width if block else channels, width, 3, 1 + strided, padding=1, bias=False)
+            for block in range(BLOCKS)
         )
         self.norms = nn.ModuleList(BatchNorm(width) for _ in range(BLOCKS))
-        self.pooled = pooled
+        self.pooled, self.strided = pooled, strided
         self.num_features = width if pooled else width * height * across
 
     @property
@@ -64,7 +74,8 @@ class Conv4(nn.Module):
         """What is left of the image after a block."""
         blocks = self.layer_names.index(layer) + 1
         for convolution, norm in zip(self.convolutions[:blocks], self.norms[:blocks], strict=True):
-            x = F.relu(F.max_pool2d(norm(convolution(x)), 2), inplace=True)
+            x = norm(convolution(x))
+            x = F.relu(x if self.strided else F.max_pool2d(x, 2), inplace=True)
         return x
 
     def forward(self, x: Tensor) -> Tensor:
