@@ -179,6 +179,24 @@ def test_solve_is_the_inner_loop_worked_out():
     assert method.network.weight.item() == pytest.approx(0.7)
 
 
+def test_the_curve_is_of_each_step():
+    """One weight, worked out: both queries become right once it is above 0."""
+    method = MAML(OneWeight(-1.0), ways=2, inner_lr=0.5).eval()
+    support, query = torch.tensor([[1.5], [-0.4]]).double(), torch.tensor([[2.0], [1.0]]).double()
+    wanted, w, expected = torch.tensor([0, 0]), -1.0, []
+    for _ in range(11):
+        expected.append(float(w > 0))
+        w -= 0.5 * logistic(w, 1.5, -0.4)[1]
+    with torch.no_grad():
+        found = method.episode_curve(support, torch.tensor([0, 1]), query, wanted)
+    assert [found[f"step_{i}"].item() for i in range(11)] == expected
+    assert len(found) == 11
+    assert 0 < sum(expected) < 11
+    assert method.network.weight.item() == -1.0
+    longer = MAML(OneWeight(-1.0), ways=2, test_steps=12).episode_curve(support, torch.tensor([0, 1]), query, wanted)
+    assert len(longer) == 13
+
+
 def test_solve_is_transductive_and_the_same_in_every_mode():
     method = MAML(small(), ways=3)
     support, query = torch.tensor(images(3)), torch.tensor(images(6, 1))

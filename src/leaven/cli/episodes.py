@@ -35,6 +35,9 @@ def episodes(
     distractors: Annotated[int, typer.Option(min=0, help="Other classes, of which there are such items too.")] = 0,
     count: Annotated[int, typer.Option("--episodes", min=2, help="Tasks to solve.")] = 600,
     seed: Annotated[int, typer.Option(help="Of the tasks.")] = 0,
+    curve: Annotated[
+        bool, typer.Option("--curve", help="Also after each inner step (MAML), or by instance (MANN).")
+    ] = False,
     labels: Labels = None,
     unlabelled: Unlabelled = None,
     strict: Strict = False,
@@ -42,8 +45,9 @@ def episodes(
     as_json: Json = False,
 ) -> None:
     """Accuracy of a run in small tasks of classes that it has not seen, as a mean over many tasks."""
-    from leaven.evaluation.episodes import evaluate_episodes, takes_unlabelled
+    from leaven.evaluation.episodes import evaluate_curve, evaluate_episodes, takes_unlabelled
     from leaven.labels.inputs import marker
+    from leaven.methods.base import Method
     from leaven.methods.episode import Episode
     from leaven.run.folder import read_config
     from leaven.run.trained.model import load_model
@@ -60,11 +64,13 @@ def episodes(
     uneven = Uneven(fewest if fewest < most else None, BALANCES[query_balance])
     config = read_config(run)
     model, trained = load_model(run), load_method(run)
+    if curve and type(trained).episode_curve is Method.episode_curve:
+        raise LeavenError(f"{type(trained).__name__} has no curve of how it solves a task; leave --curve out.")
     pool = _pool(data, labels, marker(unlabelled, config), model, strict)
     found = evaluate_episodes(
         trained, pool, episode, count, seed, uneven=uneven, flip=config["flip"], device=best_device()
     )
-    row = {
+    row: dict[str, Any] = {
         "method": config["method"],
         "ways": ways,
         "shots": most if fewest == most else shots,
@@ -83,7 +89,12 @@ def episodes(
         *([_ignored(trained)] if unlabelled_items and not takes_unlabelled(trained) else []),
         *([] if uneven.dirichlet is None else _capped(pool, episode)),
     ]
-    emit([row], as_json, f"{run} on {data}", " ".join(words) or None)
+    rows = [row]
+    if curve:
+        told = evaluate_curve(trained, pool, episode, count, seed, uneven=uneven, device=best_device())
+        rows = [row | {"of": "queries"}]
+        rows += [row | {"of": name, "accuracy": v.value, "low": v.low, "high": v.high} for name, v in told.items()]
+    emit(rows, as_json, f"{run} on {data}", " ".join(words) or None)
 
 
 def _shots(text: str) -> tuple[int, int]:

@@ -93,16 +93,18 @@ def evaluate_curve(
 ) -> dict[str, Interval]:
     """What else a method tells of how it solves tasks (``Method.episode_curve``), by name; the tasks are the same.
 
-    Accuracy after each inner step, or by instance; a mean over the episodes with its 95 % interval. Parameters and
-    errors are those of `evaluate_episodes`.
+    Accuracy after each inner step, or by instance: of what all of them tell, the mean over the episodes with its 95 %
+    interval. Parameters and errors are those of `evaluate_episodes`.
     """
     curves = []
     tasks = _tasks(method, pool, episode, count, seed, uneven, False, device)
-    with bar(count, progress, "Curve") as advance, torch.no_grad():
+    with bar(count, progress, "Curve") as advance, torch.no_grad(), torch.random.fork_rng():
+        torch.manual_seed(seed)
         for _, support, labels, query, wanted in tasks:
             curves.append(method.episode_curve(support, labels, query, wanted))
             advance(1)
-    return {name: mean_of_runs([float(curve[name]) for curve in curves]) for name in curves[0]}
+    everywhere = [name for name in curves[0] if all(name in curve for curve in curves)]
+    return {name: mean_of_runs([float(curve[name]) for curve in curves]) for name in everywhere}
 
 
 def _tasks(

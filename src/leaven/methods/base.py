@@ -210,7 +210,8 @@ class Method(nn.Module):
         """More that is worth knowing of how a task is solved, a number by its name; by default nothing.
 
         ``support``, ``labels`` and ``query`` are what it is solved by (features, where ``predict_from_features`` does);
-        ``wanted`` ``(Q,)`` are the queries' classes, by which answers are judged.
+        ``wanted`` ``(Q,)`` are the queries' classes, by which answers are judged. Random by PyTorch's default
+        generator.
         """
         return {}
 

@@ -100,8 +100,8 @@ class MANN(Method):
     Each item comes with the label of the *one before*, so that the network must keep it until its class comes again.
     Every step has a loss; classes, their numbers and the order are drawn anew for each sequence. A task is solved by
     showing its support as a sequence, in one order for all tasks, and then each query by itself as the next item.
-    Accuracy is logged by *instance*: ``instance_k`` is that of items whose class is seen for the k-th time, so that the
-    first is chance.
+    Accuracy is logged by *instance*: ``instance_k`` is that of items whose class is seen for the k-th time; the first
+    is a guess among the labels that have not come up.
 
     Items are features of the network: ``--network pixels`` is the paper's input. With 0 ``slots`` nothing is ever read:
     the LSTM by itself, the paper's baseline.
@@ -171,10 +171,10 @@ class MANN(Method):
         return self._step(query.float(), last, state)[0][:, :ways]
 
     def episode_curve(self, support: Tensor, labels: Tensor, query: Tensor, wanted: Tensor) -> dict[str, Tensor]:
-        """Accuracy by instance, ``instance_k``, of a sequence of all items of a task ``(N, D)``, as in training."""
+        """Accuracy by instance, ``instance_k``, of a sequence of all items of a task in an order that is drawn anew."""
         require_ways(type(self).__name__, self.episode.ways, labels)
         labels, features = torch.cat([labels, wanted]), torch.cat([support, query]).float()
-        order = _order(labels)
+        order = torch.randperm(len(labels)).to(labels.device)
         scores, _ = self._sequence(features[order][None], labels[order][None])
         return by_instance(scores, labels[order][None])
 
