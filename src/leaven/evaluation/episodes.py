@@ -124,7 +124,7 @@ def _tasks(
     by_features = type(method).predict_episode is Method.predict_episode
     items = features(method.network, pool.items, device=str(where)) if by_features else pool.items
     gather, stored = ItemLoader(items, where), ItemLoader(pool.items, where)
-    solve = method.predict_from_features if by_features else method.predict_episode
+    solve: Callable[..., Tensor] = method.predict_from_features if by_features else method.predict_episode
     with_extra = bool(episode.unlabelled) and takes_unlabelled(method)
     views = views_of(pool.items, flip)
 

@@ -57,7 +57,7 @@ class Memory(nn.Module):
     heads : int
         Keys a step; each reads and writes.
     decay : float
-        γ, what is left of the usage after a step.
+        What is left of the usage after a step, γ.
     """
 
     def __init__(self, inputs: int, slots: int, width: int, heads: int, decay: float):
