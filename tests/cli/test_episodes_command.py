@@ -73,6 +73,16 @@ def test_what_the_figure_is_not(leaven, tasks):
     assert "3 of the classes have the names of classes" in content["note"]
 
 
+def test_the_curve_of_a_task(leaven, refused, tasks):
+    """Of the same tasks: after the third step, by which MAML solves them, it is the figure itself."""
+    words = ("--ways", 2, "--queries", 3, "--episodes", 4, "--curve")
+    rows = json.loads(leaven("episodes", tasks / "maml", tasks / "new", *words, "--json").out)["rows"]
+    found = {row["of"]: row["accuracy"] for row in rows}
+    assert list(found) == ["queries", *(f"step_{i}" for i in range(11))]
+    assert found["step_3"] == pytest.approx(found["queries"])
+    assert "leave --curve out" in refused("episodes", tasks / "prototypical", tasks / "new", *words)
+
+
 def test_any_run_has_features(leaven, finished, tasks):
     said = leaven("episodes", finished, tasks / "new", "--ways", 3, "--queries", 2, "--episodes", 4, "--json")
     assert json.loads(said.out)["rows"][0]["method"] == "fixmatch"
