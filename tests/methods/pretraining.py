@@ -1,6 +1,7 @@
 """What the tests of pre-training share: a backbone trained without labels, and the same untrained."""
 
 import copy
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -20,7 +21,9 @@ TRAIN, LABELLED, TEST = 800, 200, 400
 WIDTH = 16  # half of what `cnn` has, so that a seed takes seconds
 
 
-def gains(name: str, whole: Pool, **plan: object) -> dict[str, list[float]]:
+def gains(
+    name: str, whole: Pool, hyperparameters: Mapping[str, object] | None = None, **plan: object
+) -> dict[str, list[float]]:
     """What training adds to the accuracy of the features of a random network on held-out items, a figure a seed."""
     found: dict[str, list[float]] = {"linear": [], "neighbours": []}
     for seed in SEEDS:
@@ -32,7 +35,7 @@ def gains(name: str, whole: Pool, **plan: object) -> dict[str, list[float]]:
         network.backbone = SmallCNN(pool.items.shape[1:3], pool.items.shape[3], WIDTH)
         untrained = copy.deepcopy(network)
         settings = {**kind.plan, "seed": seed, "probes": 0, **plan}
-        method = kind(network)
+        method = kind(network, **(hyperparameters or {}))
         one = Plan(**settings, accelerator="cpu", precision="32-true")
         train(TrainJob(method, pool.with_labels(np.full(TRAIN, -1)), one, ImageViews(flip=False), progress=False))
         for judge, values in ((linear_probe, found["linear"]), (neighbours, found["neighbours"])):

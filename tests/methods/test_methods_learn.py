@@ -52,6 +52,10 @@ ELSEWHERE = {
     "label_spreading": ("test_classical", "test_what_spreads_learns_from_what_nobody_labelled"),
     "self_training": ("test_classical", "test_what_trains_itself_learns_from_what_nobody_labelled"),
     "moco": ("test_moco", "test_features_of_digits_are_worth_more_than_random_ones"),
+    **dict.fromkeys(
+        ("simclr", "simsiam", "byol", "barlow_twins", "vicreg"),
+        ("test_two_views", "test_features_of_digits_are_worth_more_than_random_ones"),
+    ),
     "rotation": ("test_rotation", "test_features_of_rendered_digits_are_worth_more_than_random_ones"),
 }
 

@@ -145,7 +145,7 @@ class MANN(Method):
         draw = batch["episodes"]
         features = wide(self.network.features(draw.plain, draw.domain))
         features, labels = (x.unflatten(0, (-1, self.episode.items)) for x in (features, draw.labels))
-        order = torch.rand(labels.shape, device=labels.device).argsort(1)
+        order = torch.rand(*labels.shape, device=labels.device).argsort(1)
         labels, each = labels.gather(1, order), torch.arange(len(order), device=order.device)[:, None]
         with torch.autocast(features.device.type, enabled=False):  # an error would go through fifty steps
             scores, _ = self._sequence(features[each, order], labels)
