@@ -6,6 +6,12 @@ from postgres_server import new_place
 from leaven.labels import Event, Store
 
 
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """A cache of the test's own."""
+    monkeypatch.setenv("LEAVEN_CACHE", str(tmp_path / "cache"))
+
+
 @pytest.fixture(scope="session")
 def postgresql(postgres_running):
     """URL of the server for this process."""

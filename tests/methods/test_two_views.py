@@ -14,10 +14,27 @@ from leaven.methods.pretrain.simclr import SimCLR
 from leaven.methods.pretrain.simsiam import SimSiam
 from leaven.methods.pretrain.vicreg import VICReg
 from leaven.methods.step import RunInfo
-from leaven.methods.two_views import perceptron, spread
+from leaven.methods.two_views import Perceptron, spread
 from leaven.nn.network import Network
 
 D = 3
+
+
+class Same(nn.Identity):
+    """Takes the rows' domain, which plays no part."""
+
+    def forward(self, x, domain=None):
+        return x
+
+
+class Layer(nn.Linear):
+    """One layer in place of several."""
+
+    def __init__(self):
+        super().__init__(D, D, bias=False)
+
+    def forward(self, x, domain=None):
+        return super().forward(x)
 
 
 def plain(kind, **hyperparameters):
@@ -26,9 +43,9 @@ def plain(kind, **hyperparameters):
     body = nn.Identity()
     body.num_features = D
     method = kind(Network(body, nn.Identity(), (0.0,), (1.0,)), dimensions=D, **hyperparameters)
-    method.projection = nn.Identity()
+    method.projection = Same()
     if hasattr(method, "predictor"):
-        method.predictor = nn.Linear(D, D, bias=False)
+        method.predictor = Layer()
     method.setup(RunInfo(60, 4, 10))
     return method.train()
 
@@ -99,8 +116,7 @@ def test_simsiams_predictor_keeps_its_rate_and_its_last_norm_is_plain():
 def test_byol_and_its_target():
     one, other = views()
     method = plain(BYOL, momentum=0.9)
-    method.target_projection = nn.Linear(D, D, bias=False)
-    method.projection = nn.Linear(D, D, bias=False)
+    method.target_projection, method.projection = Layer(), Layer()
     assert method.decay == 0.9
     start, online = (layer.weight.detach().double().numpy() for layer in (method.target_projection, method.projection))
     terms, items = step(method, one, other, progress=0.5)
@@ -158,10 +174,10 @@ def test_spread_is_one_of_all_directions_and_zero_of_one():
 
 
 def test_layers_of_a_perceptron():
-    kinds = [type(layer).__name__ for layer in perceptron(4, 5, 6)]
+    kinds = [type(layer).__name__ for layer in Perceptron(4, 5, 6)]
     assert kinds == ["Linear", "BatchNorm", "Linear"]
-    *_, norm = perceptron(4, 5, 6, normalised=True)
-    z = perceptron(4, 5, 6, normalised=True).train()(torch.randn(50, 4))
+    *_, norm = Perceptron(4, 5, 6, normalised=True)
+    z = Perceptron(4, 5, 6, normalised=True).train()(torch.randn(50, 4))
     assert type(norm).__name__ == "BatchNorm"
     torch.testing.assert_close(z.mean(0), torch.zeros(6), atol=1e-5, rtol=0)
     assert z.min() < 0  # nothing is cut off after the last one

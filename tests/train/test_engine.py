@@ -218,7 +218,11 @@ def test_probe_sees_the_average_at_its_times():
     pool = feature_pool()
     seen = []
     one = job(Supervised(network("mlp", pool)), pool, steps=10, probes=3)
-    one.probe = lambda step, seconds, net: seen.append((step, net.training, net.head.weight.clone()))
+
+    def probe(step, seconds, averages):
+        seen.append((step, averages.network.training, averages.network.head.weight.clone()))
+
+    one.probe = probe
     trained = train(one)
     assert [step for step, *_ in seen] == [4, 8, 10]
     assert not any(training for _, training, _ in seen)

@@ -33,6 +33,8 @@ class Stream:
         The stream is left out of the batch where the pool has no such rows.
     alone : bool
         Whether its items pass the network once by themselves, in one view: then batch norm needs two of them.
+    least : int
+        How many items a step must draw at least, over all processes: two where they are compared with each other.
     episode : Episode or None
         Draw whole episodes of this form, from the rows whose label is known; items stand episode by episode, in it
         class by class, and labels are numbers 0 .. ways - 1 within the episode, -1 of distractors.
@@ -43,6 +45,7 @@ class Stream:
     views: tuple[str, ...] = ("weak",)
     optional: bool = False
     alone: bool = False
+    least: int = 1
     episode: Episode | None = None
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from leaven.methods.base import Batch, Method, Stream
-from leaven.nn.network import Network, joint_features, pooled
-from leaven.nn.norm import BatchNorm
+from leaven.nn.network import Network, domain_of_all, joint_features, pooled
+from leaven.nn.norm import BatchNorm, Rows
+from leaven.nn.normalising import norms_of, of_domains
 from leaven.utils.collectives import differentiable_mean
 
 
@@ -24,7 +27,7 @@ class TwoViews(Method):
     widths : sequence of int
         Of the layers of the projection over the features.
     normalised : bool, optional
-        See `perceptron`.
+        See `Perceptron`.
     """
 
     settings = ("pre-training",)
@@ -32,34 +35,54 @@ class TwoViews(Method):
 
     def __init__(self, network: Network, widths: Sequence[int], normalised: bool = False):
         super().__init__(network)
-        self.projection = perceptron(network.num_features, *widths, normalised=normalised)
+        self.projection = Perceptron(network.num_features, *widths, normalised=normalised)
 
     @property
     def streams(self) -> dict[str, Stream]:
         """Any items, cropped and recoloured twice."""
-        return {"items": Stream("any", views=("cropped", "cropped_2"))}
+        return {"items": Stream("any", views=("cropped", "cropped_2"), least=2)}
 
     def projected(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Projections of both views, float32 ``(B, D)`` each; their spread is logged."""
         draw = batch["items"]
         one, other = joint_features(self.network, draw.cropped, draw.cropped_2, domains=[draw.domain] * 2)
-        z = self.projection(torch.cat([pooled(one), pooled(other)])).float()
+        z = self.projection(torch.cat([pooled(one), pooled(other)]), domain_of_all([draw.domain] * 2)).float()
         self.log(spread=spread(z))
         first, second = z.chunk(2)
         return first, second
 
 
-def perceptron(inputs: int, *widths: int, normalised: bool = False, bias: bool = False) -> nn.Sequential:
-    """Linear layers with batch norm and a ReLU in between; after the last a batch norm too where it is ``normalised``.
+class Perceptron(nn.Sequential):
+    """Linear layers with batch norm and a ReLU in between.
 
-    The last layer has a ``bias`` where it is asked for; a batch norm would take that of the others away.
+    Its batch norms go by the domains of rows where they are told, as those of the network do.
+
+    Parameters
+    ----------
+    widths : int
+        Of its input and of each layer.
+    normalised : bool, optional
+        Whether a batch norm comes after the last layer too.
+    bias : bool, optional
+        Whether the last layer has a bias; batch norm would take away those of the others.
     """
-    layers: list[nn.Module] = []
-    for width in widths[:-1]:
-        layers += [nn.Linear(inputs, width, bias=False), BatchNorm(width, slope=0.0)]
-        inputs = width
-    layers.append(nn.Linear(inputs, widths[-1], bias=bias))
-    return nn.Sequential(*layers, *([BatchNorm(widths[-1])] if normalised else []))
+
+    def __init__(self, *widths: int, normalised: bool = False, bias: bool = False):
+        *hidden, last = widths
+        layers: list[nn.Module] = []
+        for inputs, width in pairwise(hidden):
+            layers += [nn.Linear(inputs, width, bias=False), BatchNorm(width, slope=0.0)]
+        layers.append(nn.Linear(hidden[-1], last, bias=bias))
+        super().__init__(*layers, *([BatchNorm(last)] if normalised else []))
+        self.rows = Rows()
+        for norm in norms_of(self):
+            norm.rows = self.rows  # type: ignore[assignment]
+
+    def forward(self, x: Tensor, domain: Tensor | None = None) -> Tensor:
+        """``(N, D)`` of ``(N, inputs)``; ``domain`` is that of the rows, see ``Network``."""
+        with nullcontext() if domain is None else of_domains(self, domain):
+            y: Tensor = super().forward(x)
+        return y
 
 
 def spread(z: Tensor) -> Tensor:

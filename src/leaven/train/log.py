@@ -145,7 +145,7 @@ class Lightning:
         self.logger.finalize("success")
 
 
-def tensorboard(folder: Path) -> Logger:
+def tensorboard(folder: PathLike) -> Logger:
     """Scalars for TensorBoard, in ``tensorboard/`` of the run."""
     from lightning_fabric.loggers import TensorBoardLogger
 
@@ -172,10 +172,10 @@ class WandB:
         self.run.finish()
 
 
-LOGGERS: dict[str, Callable[[Path], Logger]] = {"tensorboard": tensorboard, "wandb": WandB}
+LOGGERS: dict[str, Callable[[PathLike], Logger]] = {"tensorboard": tensorboard, "wandb": WandB}
 
 
-def logger_for(name: str, folder: Path) -> Logger:
+def logger_for(name: str, folder: PathLike) -> Logger:
     """The logger of a name, or of ``module:Class``, which is imported and built without arguments.
 
     Raises

@@ -23,8 +23,8 @@ def rehearse(job: TrainJob) -> None:
     ------
     LeavenError
         There is nothing to train; the method's teacher or an optimiser's package is missing; nobody makes a view; a
-        stream has no rows to draw from; or one item would pass the network by itself, of which batch norm has no
-        statistics.
+        stream has no rows to draw from, or draws too few; or one item would pass the network by itself, of which batch
+        norm has no statistics.
     """
     method, plan = job.method, job.plan
     if method.closed:
@@ -45,6 +45,11 @@ def rehearse(job: TrainJob) -> None:
             return  # of one episode there are two items at least
         rows = sampler.size * plan.devices * plan.nodes
         together += rows * len(stream.views)
+        if rows < stream.least:
+            raise LeavenError(
+                f"With a batch size of {plan.batch_size} {reader} would see too few items at a time to compare them "
+                f"with each other; give a batch size of {math.ceil((stream.least - 0.5) / stream.ratio)} or more."
+            )
         if stream.alone:
             passes.append((rows, stream.ratio))
         elif plan.norm in ("source", "per_domain"):  # each domain by itself

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from leaven.methods.base import Batch, RunInfo
 from leaven.methods.ranges import COUNT
-from leaven.methods.two_views import TwoViews, perceptron
-from leaven.nn.network import Network, joint_features, pooled
+from leaven.methods.two_views import Perceptron, TwoViews
+from leaven.nn.network import Network, domain_of_all, joint_features, pooled
 
 
 class BYOL(TwoViews):
@@ -38,7 +38,7 @@ class BYOL(TwoViews):
     ):
         super().__init__(network, (hidden, dimensions))
         self.momentum = momentum
-        self.predictor = perceptron(dimensions, hidden, dimensions, bias=True)
+        self.predictor = Perceptron(dimensions, hidden, dimensions, bias=True)
 
     def setup(self, run: RunInfo) -> None:
         """The target begins as a copy, and trails by a third of the run at most."""
@@ -49,12 +49,13 @@ class BYOL(TwoViews):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """2 − 2·cos(q(z₁), z₂′), and the same with the views exchanged (eq. 2)."""
         draw = batch["items"]
+        domain = domain_of_all([draw.domain] * 2)
         with torch.no_grad():
             self._trail(batch.progress)
             views = (draw.cropped, draw.cropped_2)
             features = joint_features(self.target_network, *views, domains=[draw.domain] * 2)
-            targets = self.target_projection(torch.cat([pooled(of_view) for of_view in features])).float()
-        predictions = self.predictor(torch.cat(self.projected(batch))).float()
+            targets = self.target_projection(torch.cat([pooled(of_view) for of_view in features]), domain).float()
+        predictions = self.predictor(torch.cat(self.projected(batch)), domain).float()
         ahead, behind = targets.chunk(2)
         similarity = F.cosine_similarity(predictions, torch.cat([behind, ahead]), dim=1).mean()
         return {"prediction": 4 - 4 * similarity}

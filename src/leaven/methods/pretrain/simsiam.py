@@ -10,7 +10,7 @@ from torch import Tensor
 
 from leaven.methods.base import Batch, ParamGroup
 from leaven.methods.ranges import COUNT
-from leaven.methods.two_views import TwoViews, perceptron
+from leaven.methods.two_views import Perceptron, TwoViews
 from leaven.nn.network import Network
 
 
@@ -36,7 +36,7 @@ class SimSiam(TwoViews):
         super().__init__(network, (dimensions,) * 3, normalised=True)
         for weight in self.projection[-1].parameters():  # the last batch norm neither scales nor shifts
             weight.requires_grad_(False)
-        self.predictor = perceptron(dimensions, max(1, dimensions // 4), dimensions, bias=True)
+        self.predictor = Perceptron(dimensions, max(1, dimensions // 4), dimensions, bias=True)
 
     @property
     def param_groups(self) -> Mapping[str, ParamGroup]:
@@ -46,7 +46,8 @@ class SimSiam(TwoViews):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """−cos(h(z₁), z₂) / 2 − cos(h(z₂), z₁) / 2 (eq. 2)."""
         one, other = self.projected(batch)
-        similarity = _similarity(self.predictor(one), other) + _similarity(self.predictor(other), one)
+        domain = batch["items"].domain
+        similarity = _similarity(self.predictor(one, domain), other) + _similarity(self.predictor(other, domain), one)
         return {"similarity": -similarity / 2}
 
 
