@@ -59,7 +59,7 @@ class Perceptron(nn.Sequential):
 
     Parameters
     ----------
-    widths : int
+    *widths : int
         Of its input and of each layer.
     normalised : bool, optional
         Whether a batch norm comes after the last layer too.

@@ -149,7 +149,7 @@ def tensorboard(folder: PathLike) -> Logger:
     """Scalars for TensorBoard, in ``tensorboard/`` of the run."""
     from lightning_fabric.loggers import TensorBoardLogger
 
-    return Lightning(TensorBoardLogger(folder, name=None, version="tensorboard"))
+    return Lightning(TensorBoardLogger(Path(folder), name=None, version="tensorboard"))
 
 
 class WandB:
