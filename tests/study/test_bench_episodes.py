@@ -139,12 +139,12 @@ def test_a_method_has_its_own_time_and_network(few):
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ("ways = 3, ", "", "the task '3-way 1-shot' has no 'ways'"),
-        ("ways = 3", "ways = 1", "expected two ways and episodes"),
-        ("queries = 4, episodes", "query = 4, episodes", "has no key 'query'"),
+        ("ways = 3, ", "", "suite.tasks.3-way 1-shot.ways: field required"),
+        ("ways = 3", "ways = 1", "1-shot.ways: input should be greater than or equal to 2"),
+        ("queries = 4, episodes", "query = 4, episodes", "1-shot.query: unexpected keyword argument"),
         ("published = {", 'tasks = ["4-way"]\npublished = {', "holds '4-way', which .* lacks"),
-        ('{ "3-way 1-shot" = 98.8', '{ "60" = 98.8', "'published' .* has no key '60'"),
-        ('note = "a', 'minutes = -1\nnote = "a', "minutes is -1.0, but a positive"),
+        ('{ "3-way 1-shot" = 98.8', '{ "60" = 98.8', r"published of method\[0\] holds '60'"),
+        ('note = "a', 'minutes = -1\nnote = "a', "minutes: input should be greater than 0"),
     ],
 )
 def test_what_a_suite_cannot_mean(few, old, new, says):

@@ -104,23 +104,43 @@ def test_a_part_of_a_suite():
 @pytest.mark.parametrize(
     ("before", "after", "words"),
     [
-        ("seeds = 2", "sead = 2", r"\[suite\] has no key 'sead'; it may have about, data, labels, seeds"),
-        ("seeds = 2", 'seeds = "2"', r"'seeds' of \[suite\] is '2', expected a whole number"),
-        ("seeds = 2", "seeds = true", r"'seeds' of \[suite\] is True, expected a whole number"),
-        ("seeds = 2", "seeds = 0", r"'seeds' of \[suite\] is 0, expected 1 or more"),
-        ("labels = [10, 20]", "", r"\[suite\] has no 'labels'; give a list"),
-        ("labels = [10, 20]", "labels = [10, 2.5]", r"'labels' of \[suite\] holds 2.5"),
-        ("labels = [10]", "labels = [30]", r"'labels' of \[\[method\]\] 2 holds 30, which \[suite\] lacks"),
-        ("steps = 30", "stops = 30", r"\[suite.plan\] has no key 'stops'"),
-        ("steps = 30", "steps = 3.5", r"'steps' of \[suite.plan\] is 3.5, expected a whole number"),
-        ("steps = 30", "steps = 0", r"\[suite.plan\]: steps is 0"),
-        ("steps = 30", "probes = 3", r"\[suite.plan\] has no key 'probes'"),
-        ('name = "supervised"', 'nome = "supervised"', r"\[\[method\]\] 1 has no key 'nome'"),
-        ('title = "Pseudo-Label, μ = 1"', 'title = "Supervised"', r"has two methods 'Supervised'"),
-        ("{ ratio = 1 }", "1", r"'hyperparameters' of \[\[method\]\] 2 is 1, expected a table"),
-        ("labels = [10]", "published = { 30 = 1.0 }", r"'published' of \[\[method\]\] 2 has no key '30'"),
-        ("[suite]", "[suite", r"is no TOML"),
-        ("[suite]", "[sweet]", r"the file has no key 'sweet'"),
+        ("seeds = 2", "sead = 2", "suite: there is no key 'sead'; there may be about, data, labels, seeds"),
+        ("seeds = 2", 'seeds = "2"', "suite.seeds: input should be a valid integer"),
+        ("seeds = 2", "seeds = true", "suite.seeds: input should be a valid integer"),
+        ("seeds = 2", "seeds = 0", "suite.seeds: input should be greater than or equal to 1"),
+        ("labels = [10, 20]", "", "suite.labels: field required"),
+        ("labels = [10, 20]", "labels = []", "suite.labels: list should have at least 1 item"),
+        ("labels = [10, 20]", "labels = [10, 2.5]", r"suite.labels\[1\]: input should be a valid integer"),
+        ("labels = [10]", "labels = [30]", r"labels of method\[1\] holds 30, which \[suite\] lacks"),
+        ("steps = 30", "stops = 30", "suite.plan: there is no key 'stops'"),
+        ("steps = 30", "steps = 3.5", "suite.plan.steps: input should be a valid integer"),
+        ("steps = 30", "steps = 0", "suite.plan.steps: input should be greater than or equal to 1"),
+        ("steps = 30\n", 'schedule = "stairs"\n', "suite.plan: .*'stairs'"),
+        ("steps = 30", "milestones = [0.5, 0.4]", "suite.plan: milestones are 0.5, 0.4"),
+        ("steps = 30", "probes = 3", "suite.plan: there is no key 'probes'"),
+        (
+            "[[method]]",
+            "[suite.network]\nfrozen = 1\n[[method]]",
+            "suite.network.frozen: input should be a valid boolean",
+        ),
+        (
+            "steps = 30",
+            "steps = 30\n[suite.tasks.a]\nways = 1\nshots = 1",
+            "suite.tasks.a.ways: input should be greater",
+        ),
+        ('name = "supervised"', 'nome = "supervised"', r"method\[0\]: there is no key 'nome'"),
+        ('name = "supervised"', 'name = "a:b"', r"method\[0\]: name is 'a:b', but a suite compares leaven's own"),
+        (
+            'name = "supervised"',
+            'name = "supervised"\nminutes = 0.0',
+            r"method\[0\].minutes: input should be greater than 0",
+        ),
+        ('title = "Pseudo-Label, μ = 1"', 'title = "Supervised"', "there are two methods 'Supervised'"),
+        ("{ ratio = 1 }", "1", r"method\[1\].hyperparameters: input should be a valid dictionary"),
+        ("labels = [10]", "published = { 30 = 1.0 }", r"published of method\[1\] holds '30'; it may hold 10, 20"),
+        ("labels = [10]", 'tasks = ["a"]', r"tasks of method\[1\] holds 'a', which \[suite.tasks\] lacks"),
+        ("[suite]", "[suite", "is no TOML"),
+        ("[suite]", "[sweet]", "there is no key 'sweet'"),
     ],
 )
 def test_what_a_suite_cannot_mean(suite, before, after, words):
@@ -135,7 +155,7 @@ def test_what_a_suite_cannot_mean(suite, before, after, words):
 def test_there_is_no_such_suite(tmp_path):
     with pytest.raises(LeavenError, match="There is no suite 'digit'; choose cifar10-250"):
         find("digit")
-    with pytest.raises(LeavenError, match="cannot be read"):
+    with pytest.raises(LeavenError, match=r"There is no suite .*none\.toml; check its path"):
         find(str(tmp_path / "none.toml"))
 
 

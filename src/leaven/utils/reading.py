@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import tomllib
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 PathLike = str | os.PathLike[str]
+MEND = "mend it there"  # what a person does to a file that a person wrote
 MOST = 2**28  # bytes of a text that is read as a whole; those of the largest runs are some megabytes
 KINDS = ((stat.S_ISDIR, "a folder"), (stat.S_ISFIFO, "a pipe"), (stat.S_ISSOCK, "a socket"))
 
@@ -106,6 +108,37 @@ def from_python(values: Any, kind: Any, path: PathLike, mend: str) -> Any:
         return _adapter(kind).validate_python(values)
     except ValidationError as error:
         raise damaged(path, words(error), mend) from error
+
+
+def read_toml(path: PathLike, kind: Any, what: str) -> Any:
+    """The TOML that a person wrote, as a pydantic model.
+
+    Parameters
+    ----------
+    path : path-like
+        The file.
+    kind : type
+        The model.
+    what : str
+        What the file is, for messages.
+
+    Raises
+    ------
+    LeavenError
+        There is no such file, it cannot be read or is no TOML, or it has another form; the message says where in it.
+    """
+    from pydantic import ValidationError
+
+    try:
+        text = read_bytes(path, MEND)
+    except FileNotFoundError:
+        raise LeavenError(f"There is no {what} {path}; check its path.") from None
+    try:
+        return _adapter(kind).validate_python(tomllib.loads(text.decode()))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise LeavenError(f"The {what} {path} is no TOML ({error}); {MEND}.") from error
+    except ValidationError as error:
+        raise LeavenError(f"{path}: {words(error)}; {MEND}.") from error
 
 
 def damaged(path: PathLike, reason: str | Exception, mend: str) -> LeavenError:

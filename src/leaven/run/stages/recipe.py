@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import replace
 from typing import Annotated, Literal
 
@@ -14,9 +13,8 @@ from leaven.methods.stage import Stage
 from leaven.run.options import OF_A_TRAINING, Options, options_from
 from leaven.run.stages.staged import reference, require_order
 from leaven.train.plan import Plan
-from leaven.utils.reading import PathLike, from_python, read_bytes
+from leaven.utils.reading import MEND, PathLike, from_python, read_toml
 
-MEND = "mend it there"
 OWN = ("seed", "devices", "nodes", "accelerator", "precision")  # of the run as a whole, so of no stage
 
 
@@ -62,15 +60,7 @@ def read_recipe(path: PathLike) -> tuple[Stage, ...]:
         The file cannot be read or is no TOML; it has no stage, or one with a key of a wrong type, or that neither a
         run nor its method knows; a method is of elsewhere and was not named in this process.
     """
-    try:
-        text = read_bytes(path, MEND)
-    except FileNotFoundError:
-        raise LeavenError(f"There is no recipe {path}; check its path.") from None
-    try:
-        table = tomllib.loads(text.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise LeavenError(f"The recipe {path} is no TOML ({error}); {MEND}.") from error
-    file: RecipeFile = from_python(table, RecipeFile, path, f"begin each stage with [[stage]], and {MEND}")
+    file: RecipeFile = read_toml(path, RecipeFile, "recipe")
     stages = tuple(one.stage() for one in file.stage)
     for stage in stages:
         given = options_from(None, stage.options)

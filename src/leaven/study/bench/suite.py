@@ -9,26 +9,12 @@ from typing import Any
 
 from leaven.errors import LeavenError
 from leaven.study.bench.cell import Cell, slug
-from leaven.study.bench.fields import minutes_of, network_of, plan_of
-from leaven.study.bench.tasks import TestTask, read_tasks
-from leaven.study.bench.toml import Reader, load
+from leaven.study.bench.file import MethodTable, SuiteFile, SuiteTable
+from leaven.study.bench.tasks import TestTask
 from leaven.train.plan import require_minutes
+from leaven.utils.reading import PathLike, read_toml
 
 SHIPPED = Path(__file__).parent / "suites"
-SUITE = ("about", "data", "labels", "seeds", "checkpoints", "test_items", "flip", "plan", "network", "tasks")
-METHOD = (
-    "name",
-    "title",
-    "hyperparameters",
-    "plan",
-    "network",
-    "minutes",
-    "labels",
-    "tasks",
-    "published",
-    "augment",
-    "note",
-)
 
 
 @dataclass(frozen=True)
@@ -203,68 +189,45 @@ def find(name: str) -> Suite:
     return read(path)
 
 
-def read(path: Path) -> Suite:
+def read(path: PathLike) -> Suite:
     """The suite in a file.
 
     Raises
     ------
     LeavenError
-        The file cannot be read, or a key in it is unknown, missing, or of a wrong type.
+        The file cannot be read, or a key in it is unknown, missing, of a wrong type, or names what is not there.
     """
-    whole = Reader(path, "the file", load(path), ("suite", "method"))
-    table = Reader(path, "[suite]", whole.get("suite", dict), SUITE)
-    labels = table.numbers("labels")
-    tasks = read_tasks(path, table.get("tasks", dict, {}))
-    entries = tuple(_entry(path, i, one, labels, tuple(tasks)) for i, one in enumerate(whole.get("method", list), 1))
-    if not labels or not entries:
-        raise LeavenError(f"{path} compares nothing; give labels, and a [[method]] at least.")
-    for i, entry in enumerate(entries):
-        if slug(entry.title) in {slug(other.title) for other in entries[:i]}:
-            raise LeavenError(f"{path} has two methods {entry.title!r}; give one of them another title.")
+    file: SuiteFile = read_toml(path, SuiteFile, "suite")
+    suite = file.suite
     return Suite(
-        path.stem,
-        table.get("about", str),
-        table.get("data", str),
-        labels,
-        table.count("seeds", 3),
-        table.count("checkpoints", 100),
-        table.get("test_items", int, 0),
-        table.get("flip", bool) if "flip" in table.table else None,
-        plan_of(path, "[suite.plan]", table),
-        network_of(path, "[suite.network]", table),
-        entries,
-        tasks=tasks,
+        Path(path).stem,
+        suite.about,
+        suite.data,
+        tuple(suite.labels),
+        suite.seeds,
+        suite.checkpoints,
+        suite.test_items,
+        suite.flip,
+        suite.plan.given(),
+        suite.network.given(),
+        tuple(_entry(method, suite) for method in file.method),
+        tasks=suite.tasks,
     )
 
 
-def _entry(path: Path, number: int, given: Any, labels: tuple[int, ...], tasks: tuple[str, ...]) -> Entry:
-    where = f"[[method]] {number}"
-    if not isinstance(given, dict):
-        raise LeavenError(f"{path}: 'method' holds {given!r}, expected tables; begin each with [[method]].")
-    table = Reader(path, where, given, METHOD)
-    name = table.get("name", str)
-    if ":" in name:  # a file makes nobody import anything
-        raise LeavenError(
-            f"{path}: 'name' of {where} is {name!r}, but a suite compares leaven's own methods; name one."
-        )
-    numbers = table.numbers("labels", labels)
-    if stray := sorted(set(numbers) - set(labels)):
-        raise LeavenError(f"{path}: 'labels' of {where} holds {stray[0]}, which [suite] lacks; add it there.")
-    tested = tuple(table.get("tasks", list, list(tasks)))
-    if stray := [name for name in tested if name not in tasks]:
-        raise LeavenError(f"{path}: 'tasks' of {where} holds {stray[0]!r}, which [suite.tasks] lacks; add it there.")
-    rows = {name: name for name in tested} or {str(number): number for number in labels}
-    published = Reader(path, f"'published' of {where}", table.get("published", dict, {}), tuple(rows))
+def _entry(method: MethodTable, suite: SuiteTable) -> Entry:
+    tasks = tuple(suite.tasks if method.tasks is None else method.tasks)
+    rows: dict[str, int | str] = {name: name for name in tasks} or {str(count): count for count in suite.labels}
     return Entry(
-        name,
-        table.get("title", str, name),
-        table.get("hyperparameters", dict, {}),
-        plan_of(path, f"'plan' of {where}", table),
-        numbers,
-        {rows[key]: published.get(key, float) for key in published.table},
-        table.get("augment", str) if "augment" in table.table else None,
-        table.get("note", str, ""),
-        network_of(path, f"'network' of {where}", table),
-        minutes_of(path, where, table),
-        tested,
+        method.name,
+        method.title or method.name,
+        method.hyperparameters,
+        method.plan.given(),
+        tuple(suite.labels if method.labels is None else method.labels),
+        {rows[row]: accuracy for row, accuracy in method.published.items()},
+        method.augment,
+        method.note,
+        method.network.given(),
+        method.minutes,
+        tasks,
     )

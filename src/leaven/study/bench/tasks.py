@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_type_hints
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from leaven.errors import LeavenError
-from leaven.study.bench.toml import Reader
+from annotated_types import Interval
+from pydantic import StrictBool, StrictInt
 
 if TYPE_CHECKING:
     from leaven.data import Pool
@@ -32,13 +31,15 @@ class TestTask:
 
     __test__ = False  # for pytest: it is none of its
 
-    ways: int
-    shots: int
-    queries: int = 15
-    unlabelled: int = 0
-    distractors: int = 0
-    dirichlet: bool = False
-    episodes: int = 600
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}  # where it is read from a file
+
+    ways: Annotated[StrictInt, Interval(ge=2)]
+    shots: Annotated[StrictInt, Interval(ge=1)]
+    queries: Annotated[StrictInt, Interval(ge=1)] = 15
+    unlabelled: Annotated[StrictInt, Interval(ge=0)] = 0
+    distractors: Annotated[StrictInt, Interval(ge=0)] = 0
+    dirichlet: StrictBool = False
+    episodes: Annotated[StrictInt, Interval(ge=2)] = 600
 
     def score(self, method: Method, test: Pool) -> dict[str, float]:
         """Mean accuracy with its interval, in tasks of the test's classes that are the same for every method."""
@@ -50,30 +51,3 @@ class TestTask:
         uneven = Uneven(dirichlet=CONCENTRATION) if self.dirichlet else None
         found = evaluate_episodes(method, test, episode, self.episodes, 0, uneven=uneven, progress=False)
         return {"accuracy": found.value, "low": found.low, "high": found.high, "n": found.n}
-
-
-def read_tasks(path: Path, given: dict[str, Any]) -> dict[str, TestTask]:
-    """The tasks of a suite by name.
-
-    Raises
-    ------
-    LeavenError
-        A key is unknown, missing, or of a wrong type.
-    """
-    kinds = get_type_hints(TestTask)
-    read = {}
-    for name, table in given.items():
-        where = f"the task {name!r}"
-        if not isinstance(table, dict):
-            raise LeavenError(f"{path}: {where} is {table!r}, expected a table as {{ ways = 5, shots = 1 }}.")
-        reader = Reader(path, where, table, tuple(field.name for field in fields(TestTask)))
-        for least in ("ways", "shots"):
-            reader.get(least, int)
-        task = TestTask(**{key: reader.get(key, kinds[key]) for key in table})
-        if min(task.ways, task.episodes) < 2 or min(task.shots, task.queries) < 1:
-            raise LeavenError(
-                f"{path}: {where} has {task.ways} ways, {task.shots} shots, {task.queries} queries and "
-                f"{task.episodes} episodes, expected two ways and episodes, one shot and one query at least."
-            )
-        read[name] = task
-    return read
