@@ -30,7 +30,7 @@ def scenes(tmp_path_factory):
     root = tmp_path_factory.mktemp("scenes")
     write(root / "few", streets(12, seed=0, size=(24, 32)), masks=range(4))
     write(root / "test", streets(6, seed=1, size=(24, 32)))
-    write(root / "camera", streets(8, seed=2, look="camera", size=(24, 32)))
+    write(root / "camera", streets(8, seed=2, style="camera", size=(24, 32)))
     return root
 
 
@@ -111,7 +111,7 @@ def test_predicted_masks_are_as_large_as_their_images(leaven, run, scenes, tmp_p
     seen = read_folder(photos, labels=False, size=(24, 32), progress=False)
     saw = load_model(out).predict_proba(seen.items[seen.ids == "large.png"]).argmax(1)[0]
     assert (np.asarray(found["large.png"]) == saw.repeat(3, 0).repeat(3, 1)).all()
-    again = read_masks(photos, tmp_path / "masks", size=(24, 32), progress=False, told=False)
+    again = read_masks(photos, tmp_path / "masks", size=(24, 32), progress=False, announce=False)
     assert again.labels.tolist() == [0] * 4
     assert again.classes == tuple(config["classes"])
     assert (again.masks < len(again.classes)).all()

@@ -105,7 +105,7 @@ def test_image_and_mask_are_cropped_alike(tmp_path, of, size):
     number[:, 2 * width // 3 :] += 2
     write(tmp_path / "i" / "a.png", number * 40)
     write(tmp_path / "m" / "a.png", number)
-    pool = read_masks(tmp_path / "i", tmp_path / "m", size=size, classes="0123", told=False)
+    pool = read_masks(tmp_path / "i", tmp_path / "m", size=size, classes="0123", announce=False)
     down, across = (size, size) if isinstance(size, int) else size
     assert pool.masks.shape == (1, down, across)
     assert pool.items.shape == (1, down, across, 1)
@@ -132,7 +132,7 @@ def test_nearest_pixels_by_hand(tmp_path):
     write(tmp_path / "m" / "a.png", number)
 
     def of(*size):
-        return read_masks(tmp_path / "i", tmp_path / "m", size=size, classes="01234567", told=False).masks[0]
+        return read_masks(tmp_path / "i", tmp_path / "m", size=size, classes="01234567", announce=False).masks[0]
 
     assert of(2, 2).tolist() == [[3, 5], [3, 5]]
     assert of(4, 4).tolist() == [[2, 3, 4, 5]] * 4

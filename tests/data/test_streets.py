@@ -32,7 +32,7 @@ OWN = {  # paints that only one class has
 
 @pytest.fixture(scope="module")
 def both():
-    return {look: streets(120, seed=3, look=look) for look in LOOKS}
+    return {look: streets(120, seed=3, style=look) for look in LOOKS}
 
 
 @pytest.mark.parametrize("look", LOOKS)
@@ -153,7 +153,7 @@ def test_a_larger_picture_shows_the_same_scene():
 
 def test_fast_enough():
     start = time.process_time()
-    streets(50, look="camera")
+    streets(50, style="camera")
     assert time.process_time() - start < 3
 
 

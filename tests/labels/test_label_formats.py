@@ -61,7 +61,7 @@ def test_json_lines_keep_everything(full, other, tmp_path):
     assert other.events() == full.events()  # ids, times and order too
     assert (taken.answers, taken.classes) == (9, ("cat", "dog"))
     again = import_labels(other, path, "jsonl", "me")
-    assert (again.answers, again.known) == (0, 12)
+    assert (again.answers, again.already_there) == (0, 12)
     lines = path.read_text().splitlines()
     lines[3] = lines[3].replace('"cat"', '"dog"')
     path.write_text("\n".join(lines))
@@ -123,7 +123,7 @@ def test_an_import_is_whole_or_not_at_all(other, tmp_path):
     taken = import_labels(other, path, "csv", "me", replacing=True)
     assert (taken.answers, taken.replaced, taken.classes) == (2, 1, ("dog",))
     assert other.state().labels() == {"a.png": "dog", "b.png": "dog"}
-    assert import_labels(other, path, "csv", "me").known == 2
+    assert import_labels(other, path, "csv", "me").already_there == 2
     path.write_text("file,label\nc.png,dog\nc.png,cat\n")
     with pytest.raises(LeavenError, match=r"two answers of me to c\.png"):
         import_labels(other, path, "csv", "me")
@@ -147,7 +147,7 @@ def test_a_file_taken_in_twice_changes_nothing(other, event, tmp_path):
     before = other.events()
     taken = import_labels(other, path, "csv", "me")
     assert other.events() == before
-    assert (taken.answers, taken.known, taken.classes) == (0, 3, ())
+    assert (taken.answers, taken.already_there, taken.classes) == (0, 3, ())
     path.write_text(path.read_text() + "d.png,lynx\n")  # another file: what it says is looked at anew
     with pytest.raises(LeavenError, match=r"says cat of a\.png, where me said dog"):
         import_labels(other, path, "csv", "me")

@@ -21,7 +21,7 @@ def test_the_store(tmp_path, cache):
         read_labels(path, "csv", "ada").add_to(store)
         assert store.state().labels() == {f"{ONE}.png": ONE}
         taken = read_labels(path, "csv", "ada").add_to(store)
-        assert (taken.answers, taken.known) == (0, 1)
+        assert (taken.answers, taken.already_there) == (0, 1)
         assert store.add(Event("1", "skip", "ada", f"{TWO}2.png"))[0].item == f"{ONE}2.png"
         store.add(Event("1", "skip", "ada", f"{ONE}2.png"))  # the same event, said again
     root = tmp_path / "images"

@@ -367,7 +367,7 @@ def test_two_networks_of_one_pass_know_each_its_own_rows(policy):
     for network in (one, other):
         set_policy(network, policy)
     x = items((9, 3))
-    with one.told(DOMAIN):
+    with one.with_domain(DOMAIN):
         expected = one(x)
         with pytest.raises(LeavenError, match="was not told the domain"):
             other(x)

@@ -97,8 +97,8 @@ class CTAugment(Learner):
         # (N, cells), how often an image drew each. Sums in a fixed order: atomic additions would not be repeatable.
         hits = (gather(self.probed)[..., None] == cells).sum(1).float()
         count = hits.sum(0)
-        kept = self.decay**count
-        moved = kept * self.rates.view(-1) + (1 - kept) * ((hits * proximity).sum(0) / count.clamp(min=1))
+        retention = self.decay**count
+        moved = retention * self.rates.view(-1) + (1 - retention) * ((hits * proximity).sum(0) / count.clamp(min=1))
         self.rates.copy_(moved.view_as(self.rates))
         self.probed = None
 

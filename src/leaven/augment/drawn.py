@@ -31,13 +31,13 @@ class Drawn:
 D = TypeVar("D", bound=Drawn)
 
 
-def in_pieces(function: Callable[[D, Tensor], Tensor], drawn: D, x: Tensor) -> Tensor:
+def in_pieces(function: Callable[[D, Tensor], Tensor], parameters: D, x: Tensor) -> Tensor:
     """``function(drawn, x)`` for ``x`` ``(N, ...)``, on the CPU a few images at a time. The answer is the same."""
     if x.device.type != "cpu" or x.nbytes <= PIECE:
-        return function(drawn, x)
+        return function(parameters, x)
     step = max(1, PIECE * len(x) // x.nbytes)
     out = torch.empty_like(x)
     for start in range(0, len(x), step):
         rows = slice(start, start + step)
-        out[rows] = function(drawn[rows], x[rows])
+        out[rows] = function(parameters[rows], x[rows])
     return out

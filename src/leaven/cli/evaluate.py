@@ -46,7 +46,7 @@ def evaluate(
     use: Any = "all"
     if labels and is_store(labels) and learnt_from(labels, run, config):
         use = "audit"
-    pixels = Pixels.said(mask_values, background, like=config.get("inputs"))
+    pixels = Pixels.from_options(mask_values, background, like=config.get("inputs"))
     pool = read_like(
         data,
         model.spec.shape,

@@ -102,7 +102,7 @@ def _fit(given: dict[str, Any], asked: RunOptions, hyperparameters: dict[str, st
     Plan(**{**kind.plan, **options.plan})
     if stages:
         options = recipe_options(stages, options)
-    said = Pixels.said(given["mask_values"], given["background"])
+    said = Pixels.from_options(given["mask_values"], given["background"])
     given = given | {"mask_values": said.values}
     pool, where = pool_of(given)
     record = {"inputs": inputs_of(given)}
@@ -146,7 +146,7 @@ def _stages(given: dict[str, Any]) -> tuple[Stage, ...]:
     """The stages of a recipe, where one was given; it says what the run begins with, and who teaches it."""
     if given["recipe"] is None:
         return ()
-    from leaven.methods.registry import get, known
+    from leaven.methods.registry import find_class, get
     from leaven.run.stages.recipe import read_recipe
 
     for name in ("init", "init_steps", "teacher"):
@@ -155,7 +155,7 @@ def _stages(given: dict[str, Any]) -> tuple[Stage, ...]:
             raise LeavenError(f"{option} and --recipe both say how the run begins; give one of them.")
     named = None if given["method"] is None else get(given["method"])  # one of one's own is known from here on
     stages = read_recipe(given["recipe"])
-    if named is not None and named is not known(stages[-1].method):
+    if named is not None and named is not find_class(stages[-1].method):
         raise LeavenError(
             f"The recipe {given['recipe']} ends with {stages[-1].method}, not {given['method']}; leave --method out."
         )

@@ -82,7 +82,7 @@ def import_(
             "format": form,
             "answers": result.answers,
             "replaced": result.replaced,
-            "known": result.known,
+            "known": result.already_there,
             "classes": list(result.classes),
             "left_out": labels.left.counts,
             "notes": list(labels.notes),
@@ -90,8 +90,8 @@ def import_(
         as_json,
         " ".join(
             [
-                f"{result.answers} answers{new} of {path} in {name} ({result.replaced} replace others, {result.known} "
-                "known).",
+                f"{result.answers} answers{new} of {path} in {name} ({result.replaced} replace others, "
+                f"{result.already_there} known).",
                 *labels.notes,
             ]
         ),

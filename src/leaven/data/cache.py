@@ -27,14 +27,14 @@ class Images(NamedTuple):
     ----------
     items : numpy.memmap of uint8, shape (kept, H, W, C)
         The images, read-only.
-    kept : ndarray of int64
+    readable : ndarray of int64
         Numbers of the images that could be read.
     white : White
         That images which are not of 8 bits were divided by, or would be.
     """
 
     items: np.ndarray
-    kept: np.ndarray
+    readable: np.ndarray
     white: White
 
 
@@ -99,18 +99,18 @@ def cached_images(
     def make(build: Path) -> Decoded:
         return decode(build / "items.npy", names, open_image, size, channels, progress, where, convert, white)
 
-    def report(failed: dict[int, str], said: str) -> None:
+    def report(failed: dict[int, str], message: str) -> None:
         _report(failed, len(names), strict, where)
-        if said:
-            warnings.warn(said, LeavenWarning, stacklevel=4)
+        if message:
+            warnings.warn(message, LeavenWarning, stacklevel=4)
 
-    def images(items: np.ndarray, failed: dict[int, str], found: White) -> Images:
-        return Images(items, np.setdiff1d(np.arange(len(names)), list(failed)), white.over(found))
+    def images(items: np.ndarray, failed: dict[int, str], fitted: White) -> Images:
+        return Images(items, np.setdiff1d(np.arange(len(names)), list(failed)), white.over(fitted))
 
     if key is None:
         with building(folder) as build:  # removed at once: the mapping keeps the file until it is let go
             answer = make(build)
-            report(answer.failed, answer.said)
+            report(answer.failed, answer.message)
             finish(answer, build)
             items = np.load(build / "items.npy", mmap_mode="r" if os.name == "posix" else None)
         return images(items, answer.failed, answer.white)
@@ -120,28 +120,31 @@ def cached_images(
         return convert is not None or not any(_deep(open_image, row) for row in range(len(names)))
 
     entry = folder / f"decoded-{key}"
-    found, reported = load(entry, len(names), plain), False
-    if white != UNKNOWN and found is not None and found.deep and found.white != white:
+    entry_read, reported = load(entry, len(names), plain), False
+    if white != UNKNOWN and entry_read is not None and entry_read.deep and entry_read.white != white:
         entry = _with_white(entry, white)
-        found = load(entry, len(names), plain)
+        entry_read = load(entry, len(names), plain)
     for _ in range(TRIES):
-        if found is not None:
+        if entry_read is not None:
             break
         with building(folder) as build:
             answer = make(build)
             if not reported:
-                report(answer.failed, answer.said)
+                report(answer.failed, answer.message)
             reported = True
             finish(answer, build)
             if white != UNKNOWN and answer.deep and entry.name == f"decoded-{key}":
                 entry = _with_white(entry, white)
             publish(build, entry, len(names), plain)
-        found = load(entry, len(names), plain)
-    if found is None:
+        entry_read = load(entry, len(names), plain)
+    if entry_read is None:
         raise LeavenError(f"The cache {entry} vanished while it was read: run the command again.")
     if not reported:  # where white was known, that the range in use is the same is no news
-        report(found.failed, "" if found.white == white and entry.name == f"decoded-{key}" else found.said)
-    return images(found.items, found.failed, found.white)
+        report(
+            entry_read.failed,
+            "" if entry_read.white == white and entry.name == f"decoded-{key}" else entry_read.message,
+        )
+    return images(entry_read.items, entry_read.failed, entry_read.white)
 
 
 def _with_white(entry: Path, white: White) -> Path:

@@ -32,7 +32,7 @@ class Entry(NamedTuple):
     failed: dict[int, str]
     white: White
     deep: bool
-    said: str
+    message: str
 
 
 def load(entry: Path, count: int, plain: Callable[[], bool]) -> Entry | None:
@@ -49,7 +49,7 @@ def load(entry: Path, count: int, plain: Callable[[], bool]) -> Entry | None:
         items = np.load(items_file, mmap_mode="r", allow_pickle=False)
         failed = {int(row): str(text) for row, text in about["failed"].items()}
         silent = "deep" not in about
-        deep, white, said = bool(about.get("deep")), as_white(about.get("white")), str(about.get("said", ""))
+        deep, white, message = bool(about.get("deep")), as_white(about.get("white")), str(about.get("said", ""))
         whole = (
             about["version"] == VERSION
             and items.dtype == np.uint8
@@ -66,7 +66,7 @@ def load(entry: Path, count: int, plain: Callable[[], bool]) -> Entry | None:
         return None
     if silent:
         _write_about(entry, about | {"deep": False})
-    return Entry(items, failed, white, deep, said)
+    return Entry(items, failed, white, deep, message)
 
 
 def _write_about(entry: Path, about: dict[str, Any]) -> None:
@@ -80,16 +80,16 @@ def finish(answer: Decoded, build: Path) -> None:
     shape, path = list(answer.shape), build / "items.npy"
     if answer.failed:
         whole = np.load(path, mmap_mode="r")
-        kept = np.setdiff1d(np.arange(shape[0]), list(answer.failed))
-        shape[0] = len(kept)
+        readable = np.setdiff1d(np.arange(shape[0]), list(answer.failed))
+        shape[0] = len(readable)
         with reserve(build / "kept.npy", tuple(shape)) as packed:
-            for start, stop in parts(len(kept), bytes_each(whole)):
-                packed[start:stop] = whole[kept[start:stop]]
+            for start, stop in parts(len(readable), bytes_each(whole)):
+                packed[start:stop] = whole[readable[start:stop]]
                 let_go(whole)
         del whole
         os.replace(build / "kept.npy", path)
     about = {"version": VERSION, "shape": shape, "failed": answer.failed, "made": time.time()}
-    about |= {"deep": answer.deep, "white": answer.white.asdict(), "said": answer.said}
+    about |= {"deep": answer.deep, "white": answer.white.asdict(), "said": answer.message}
     (build / "about.json").write_text(json.dumps(about), "utf-8")
 
 

@@ -28,8 +28,8 @@ def require_trainable(pool: Pool) -> None:
         more classes than labels, or the labels leave a class out). Of a dense pool: its masks have pixels of one
         class only.
     """
-    known = pool.labels[pool.labels >= 0]
-    if not len(known):
+    labels = pool.labels[pool.labels >= 0]
+    if not len(labels):
         wanted = (
             "a mask, expected at least one: give a folder of masks"
             if pool.dense
@@ -41,19 +41,19 @@ def require_trainable(pool: Pool) -> None:
         painted = np.flatnonzero(pixel_counts(pool.masks, pool.labels >= 0)[: pool.num_classes])
         if len(painted) < 2:
             raise LeavenError(
-                one_class_message(f"the {len(known)} images to learn from", [pool.classes[k] for k in painted])
+                one_class_message(f"the {len(labels)} images to learn from", [pool.classes[k] for k in painted])
             )
         return
-    counts = np.bincount(known, minlength=pool.num_classes)
+    counts = np.bincount(labels, minlength=pool.num_classes)
     if (counts > 0).sum() < 2 and pool.num_classes < 2:
         raise LeavenError(
-            f"All {len(known)} labels name the class {pool.classes[int(known[0])]}, expected at least two "
+            f"All {len(labels)} labels name the class {pool.classes[int(labels[0])]}, expected at least two "
             "classes: "
             "label some items of another class."
         )
     without = [name for name, count in zip(pool.classes, counts, strict=True) if not count]
     if without:
-        many = f" ({pool.num_classes} classes, {len(known)} labels)" if pool.num_classes > len(known) else ""
+        many = f" ({pool.num_classes} classes, {len(labels)} labels)" if pool.num_classes > len(labels) else ""
         noun = "class" if len(without) == 1 else "classes"
         raise LeavenError(
             f"The {noun} {listing(without)} of {pool.num_classes} had no labelled item{many}, expected one "
@@ -94,8 +94,8 @@ def match_classes(pool: Pool, classes: Sequence[str], where: str = "the test dat
 
 
 def _match_pixels(pool: Pool, masks: np.ndarray, classes: tuple[str, ...], where: str) -> Pool:
-    known = pool.labels >= 0
-    painted = np.flatnonzero(pixel_counts(masks, known)[: pool.num_classes])
+    has_label = pool.labels >= 0
+    painted = np.flatnonzero(pixel_counts(masks, has_label)[: pool.num_classes])
     unknown = [pool.classes[k] for k in painted if pool.classes[k] not in classes]
     if unknown:
         raise LeavenError(
@@ -104,7 +104,7 @@ def _match_pixels(pool: Pool, masks: np.ndarray, classes: tuple[str, ...], where
         )
     to = np.full(256, NO_CLASS, np.uint8)
     to[painted] = [classes.index(pool.classes[k]) for k in painted]
-    return replace(pool, classes=classes, masks=renumbered(masks, known, to))
+    return replace(pool, classes=classes, masks=renumbered(masks, has_label, to))
 
 
 def without_unlabelled(pool: Pool, unlabelled: Any) -> Pool:
@@ -113,8 +113,8 @@ def without_unlabelled(pool: Pool, unlabelled: Any) -> Pool:
     For names that come with the data, such as those of folders; names that a user gives are classes as they are.
     """
     to = np.full(pool.num_classes + 1, -1, dtype=np.int64)  # [-1] stays unknown
-    kept = [k for k, name in enumerate(pool.classes) if not is_unlabelled(name, unlabelled)]
-    if len(kept) == pool.num_classes:
+    retained = [k for k, name in enumerate(pool.classes) if not is_unlabelled(name, unlabelled)]
+    if len(retained) == pool.num_classes:
         return pool
-    to[kept] = np.arange(len(kept))
-    return pool.with_labels(to[pool.labels], [pool.classes[k] for k in kept])
+    to[retained] = np.arange(len(retained))
+    return pool.with_labels(to[pool.labels], [pool.classes[k] for k in retained])

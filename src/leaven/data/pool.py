@@ -113,23 +113,23 @@ class Pool:
 
         Computed once, a part at a time, so that a memory-mapped pool is never in memory as a whole.
         """
-        found = hashlib.blake2b(digest_size=16)
+        hasher = hashlib.blake2b(digest_size=16)
         for column in (self.items, self.labels, self.ids, self.domain, self.masks):
             if column is None:
                 continue
-            found.update(f"{column.dtype.str} {column.shape} ".encode())
+            hasher.update(f"{column.dtype.str} {column.shape} ".encode())
             for start, stop in parts(len(column), bytes_each(column)):
-                found.update(np.ascontiguousarray(column[start:stop]).view(np.uint8).data)
+                hasher.update(np.ascontiguousarray(column[start:stop]).view(np.uint8).data)
                 let_go(column)
-        return found.hexdigest()
+        return hasher.hexdigest()
 
     def __len__(self) -> int:
         return len(self.items)
 
     def __repr__(self) -> str:
-        known = int((self.labels >= 0).sum())
+        labelled = int((self.labels >= 0).sum())
         shape = "×".join(str(n) for n in self.items.shape[1:])
-        parts = [f"{len(self)} {self.kind} of {shape}", f"{known} labelled, {self.num_classes} classes"]
+        parts = [f"{len(self)} {self.kind} of {shape}", f"{labelled} labelled, {self.num_classes} classes"]
         sources = int((self.domain > 0).sum())
         if sources:
             parts.append(f"{sources} source, {len(self) - sources} target")
@@ -173,20 +173,20 @@ class Pool:
         LeavenError
             The role is none of these.
         """
-        known, target = self.labels >= 0, self.domain < 0
+        has_label, target = self.labels >= 0, self.domain < 0
         two = self.two_domains
         if role == "labelled":
-            mask = known
+            mask = has_label
         elif role == "unlabelled":
             mask = target
         elif role == "hidden":
-            mask = target & ~known
+            mask = target & ~has_label
         elif role == "source":
-            mask = known & ~target if two else known
+            mask = has_label & ~target if two else has_label
         elif role == "target_labelled":
-            mask = known & target if two else np.zeros_like(known)
+            mask = has_label & target if two else np.zeros_like(has_label)
         elif role == "any":
-            mask = np.ones_like(known)
+            mask = np.ones_like(has_label)
         else:
             raise LeavenError(f"The stream role {role!r} is unknown, expected one of {', '.join(ROLES)}.")
         return np.flatnonzero(mask)

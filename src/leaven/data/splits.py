@@ -41,8 +41,8 @@ def few_labels(pool: Pool, per_class: int, seed: int = 0) -> Pool:
                 f"The class {name} has {len(rows)} labelled items, expected at least per_class={per_class}: "
                 "ask for fewer or label more of it."
             )
-        kept = np.random.default_rng([seed, k]).permutation(rows)[:per_class]
-        labels[kept] = k
+        chosen = np.random.default_rng([seed, k]).permutation(rows)[:per_class]
+        labels[chosen] = k
     return pool.with_labels(labels)
 
 
@@ -80,28 +80,30 @@ def hold_out(pool: Pool, fraction: float, seed: int = 0, least: int = 2) -> tupl
         raise LeavenError(f"The fraction to hold out is {fraction}, expected a number between 0 and 1.")
     if not (pool.labels >= 0).any():
         raise LeavenError(f"None of the {len(pool)} items has a label, expected labelled items to hold some out.")
-    held = np.zeros(len(pool), dtype=bool)
-    kept = []
+    held_out = np.zeros(len(pool), dtype=bool)
+    spared = []
     for k, name in enumerate(pool.classes):
         mine = pool.labels == k
         for domain in np.unique(pool.domain[mine]) if mine.sum() >= least else ():
             rows = np.flatnonzero(mine & (pool.domain == domain))
             count = min(max(round(fraction * len(rows)), 1), len(rows) - 1)
-            held[np.random.default_rng([seed, k, abs(int(domain)), int(domain < 0)]).permutation(rows)[:count]] = True
-        if mine.any() and not held[mine].any():
-            kept.append(name)
-    if not held.any():
+            held_out[np.random.default_rng([seed, k, abs(int(domain)), int(domain < 0)]).permutation(rows)[:count]] = (
+                True
+            )
+        if mine.any() and not held_out[mine].any():
+            spared.append(name)
+    if not held_out.any():
         has = "The pool has no two masks" if pool.dense else f"No class has {least} labelled items"
         raise LeavenError(f"{has}, expected one to hold out and one to keep: label more, or hold nothing out.")
-    if kept:
-        noun = "class" if len(kept) == 1 else "classes"
+    if spared:
+        noun = "class" if len(spared) == 1 else "classes"
         warnings.warn(
-            f"Not judged, for with fewer than {least} labels {'it spares' if len(kept) == 1 else 'they spare'} none to "
-            f"hold out: the {noun} {listing(kept, 8)}.",
+            f"Not judged, for with fewer than {least} labels {'it spares' if len(spared) == 1 else 'they spare'} none "
+            f"to hold out: the {noun} {listing(spared, 8)}.",
             LeavenWarning,
             stacklevel=2,
         )
-    return pool.subset(~held), pool.subset(held)
+    return pool.subset(~held_out), pool.subset(held_out)
 
 
 def hold_out_classes(pool: Pool, fraction: float, seed: int = 0) -> tuple[Pool, Pool]:
@@ -137,14 +139,14 @@ def hold_out_classes(pool: Pool, fraction: float, seed: int = 0) -> tuple[Pool, 
     if len(there) < 2:
         raise LeavenError(f"{len(there)} of the classes has labelled items, expected two to hold one out; label more.")
     count = min(max(round(fraction * len(there)), 1), len(there) - 1)
-    held = np.zeros(pool.num_classes, dtype=bool)
-    held[np.random.default_rng(seed).permutation(there)[:count]] = True
-    of_held = (pool.labels >= 0) & held[pool.labels]
-    return _of_classes(pool, ~of_held, ~held), _of_classes(pool, of_held, held)
+    held_out = np.zeros(pool.num_classes, dtype=bool)
+    held_out[np.random.default_rng(seed).permutation(there)[:count]] = True
+    of_held = (pool.labels >= 0) & held_out[pool.labels]
+    return _of_classes(pool, ~of_held, ~held_out), _of_classes(pool, of_held, held_out)
 
 
 def _of_classes(pool: Pool, rows: np.ndarray, classes: np.ndarray) -> Pool:
     """A part of the rows, and of the classes, which are numbered anew."""
     part = pool.subset(rows)
     labels = np.where(part.labels >= 0, (np.cumsum(classes) - 1)[part.labels], -1)
-    return part.with_labels(labels, [name for name, kept in zip(pool.classes, classes, strict=True) if kept])
+    return part.with_labels(labels, [name for name, belongs in zip(pool.classes, classes, strict=True) if belongs])

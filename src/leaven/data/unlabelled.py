@@ -82,22 +82,22 @@ def as_text(value: Any) -> str:
 
 def without_points(names: Iterable[str]) -> dict[str, str]:
     """``"1"`` for ``"1.0"``, where all names are whole numbers: a column of integers with gaps, written as floats."""
-    found = {name: re.fullmatch(r"([+-]?[0-9]+)(?:\.0+)?", name) for name in names}
-    if not all(found.values()):
+    matches = {name: re.fullmatch(r"([+-]?[0-9]+)(?:\.0+)?", name) for name in names}
+    if not all(matches.values()):
         return {}
-    return {name: match[1] for name, match in found.items() if match and match[1] != name}
+    return {name: match[1] for name, match in matches.items() if match and match[1] != name}
 
 
 def say_words(values: Iterable[str], where: str) -> None:
     """Warn where labels were taken for none that could be names of classes."""
     from leaven.errors import LeavenWarning
 
-    found = Counter(value.strip() for value in values if value.strip() in WORDS)
-    if found:
-        noun = "label" if found.total() == 1 else "labels"
+    counts = Counter(value.strip() for value in values if value.strip() in WORDS)
+    if counts:
+        noun = "label" if counts.total() == 1 else "labels"
         warnings.warn(
-            f"{found.total()} {noun} of {where} ({listing(found)}) stand for no label; if that is a class, say so with "
-            "unlabelled='' (--unlabelled '').",
+            f"{counts.total()} {noun} of {where} ({listing(counts)}) stand for no label; if that is a class, say so "
+            "with unlabelled='' (--unlabelled '').",
             LeavenWarning,
             stacklevel=4,
         )

@@ -69,12 +69,12 @@ def _most_probable(votes: Mapping[str, Mapping[str, str]], classes: Sequence[str
 
     if not votes:
         return Consensus({}, [])
-    found = dawid_skene(votes, classes)
+    estimated = dawid_skene(votes, classes)
     labels, ties = {}, []
-    for item, of in zip(found.items, found.probabilities, strict=True):
+    for item, of in zip(estimated.items, estimated.probabilities, strict=True):
         best = int(of.argmax())
         if np.isclose(of, of[best], rtol=0, atol=CERTAIN).sum() > 1:
             ties.append(item)
         else:
-            labels[item] = found.classes[best]
-    return Consensus(labels, ties, found.accuracy)
+            labels[item] = estimated.classes[best]
+    return Consensus(labels, ties, estimated.accuracy)

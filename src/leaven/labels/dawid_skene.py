@@ -71,20 +71,20 @@ def dawid_skene(votes: Mapping[str, Mapping[str, str]], classes: Sequence[str]) 
     items = list(votes)
     annotators = sorted({annotator for given in votes.values() for annotator in given})
     row, of = {name: n for n, name in enumerate(annotators)}, {name: k for k, name in enumerate(names)}
-    said = np.array([(i, row[a], of[label]) for i, item in enumerate(items) for a, label in votes[item].items()])
-    probabilities, errors, shares = estimate(said, len(items), len(annotators), len(names))
+    answers = np.array([(i, row[a], of[label]) for i, item in enumerate(items) for a, label in votes[item].items()])
+    probabilities, errors, shares = estimate(answers, len(items), len(annotators), len(names))
     answered = np.zeros((len(annotators), len(names)))
-    np.add.at(answered, said[:, 1], probabilities[said[:, 0]])
+    np.add.at(answered, answers[:, 1], probabilities[answers[:, 0]])
     return DawidSkene(items, annotators, names, probabilities, errors, shares, _shares(answered))
 
 
-def estimate(said: np.ndarray, n: int, a: int, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def estimate(answers: np.ndarray, n: int, a: int, k: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Probabilities ``(n, k)``, errors ``(a, k, k)`` and shares ``(k,)`` from answers.
 
-    Each row of ``said`` is the number of an item, of an annotator and of a class. An annotator may have answered an
+    Each row of ``answers`` is the number of an item, of an annotator and of a class. An annotator may have answered an
     item several times, as in the paper's own example.
     """
-    item, annotator, label = said.T
+    item, annotator, label = answers.T
     probabilities = _shares(np.bincount(item * k + label, minlength=n * k).reshape(n, k))
     for _ in range(ITERATIONS):
         # M: equations 2.3 and 2.4; a class that no item has leaves its row of an annotator empty

@@ -148,12 +148,12 @@ def in_nfc(event: Event) -> Event:
     return replace(event, **changed) if changed else event  # type: ignore[arg-type]
 
 
-def same_event(kept: Event, asked: Event) -> bool:
+def same_event(stored: Event, asked: Event) -> bool:
     """Whether the event that is kept under an id says what is asked to be kept under it."""
     for name in NAMES:
         if name in SET_BY_STORE or (name == "item" and asked.kind == UNDO and not asked.item):
             continue
-        if getattr(kept, name) != getattr(asked, name):
+        if getattr(stored, name) != getattr(asked, name):
             return False
     return True
 

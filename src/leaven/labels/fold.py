@@ -178,14 +178,14 @@ class Fold:
         before = by[annotator].id if annotator in by else ""
         by = {who: event for who, event in by.items() if who != annotator}
         stack = self._stacks[pair]
-        seen = self._seen(stack[-1]) if stack else None
-        if seen is not None:
-            by[annotator] = seen
+        visible = self._seen(stack[-1]) if stack else None
+        if visible is not None:
+            by[annotator] = visible
         if by:
             self._answers[item] = by
         else:
             self._answers.pop(item, None)
-        after = "" if seen is None else seen.id
+        after = "" if visible is None else visible.id
         return {} if before == after else {pair: (before, after)}
 
     def _show_class(self, number: int) -> Change:
@@ -206,8 +206,8 @@ class Fold:
             return event if name == event.label else replace(event, label=name)
         if meant:  # of a mask that has classes
             size, runs = parse_mask(event.mask)
-            kept = {self._names[k]: runs[old] for old, k in zip(sorted(runs), meant, strict=True) if self._alive[k]}
-            return event if kept == runs else replace(event, mask=format_mask(size, kept))
+            alive = {self._names[k]: runs[old] for old, k in zip(sorted(runs), meant, strict=True) if self._alive[k]}
+            return event if alive == runs else replace(event, mask=format_mask(size, alive))
         return event
 
     def _last(self, annotator: str) -> Event | None:

@@ -41,7 +41,9 @@ class Pixels:
     like: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def said(cls, mask_values: str | None, background: str | None, like: Mapping[str, Any] | None = None) -> Pixels:
+    def from_options(
+        cls, mask_values: str | None, background: str | None, like: Mapping[str, Any] | None = None
+    ) -> Pixels:
         """What the options ``--mask-values`` and ``--background`` say.
 
         Raises
@@ -114,8 +116,8 @@ def meaning(path: PathLike, labels: str | Path | None, pixels: Pixels) -> dict[s
 
         return stored_values(labels)
     both = mask_folders(path, labels)
-    found = None if both is None else combine_values(both[1], pixels.values)
-    return None if found is None else found.as_json()
+    combined = None if both is None else combine_values(both[1], pixels.values)
+    return None if combined is None else combined.as_json()
 
 
 def read_data(
@@ -124,7 +126,7 @@ def read_data(
     *,
     use: Use = "training",
     pixels: Pixels | None = None,
-    told: bool = True,
+    announce: bool = True,
     **form: Any,
 ) -> Pool:
     """A folder of images, a CSV beside its images, or an ``.npz``.
@@ -143,7 +145,7 @@ def read_data(
         too.
     pixels : Pixels, optional
         How masks are read.
-    told : bool, optional
+    announce : bool, optional
         Whether classes of which no mask has a pixel are named.
     **form
         ``size``, ``channels``, ``white`` and ``strict`` of images; ``unlabelled``, what stands for no label;
@@ -163,13 +165,13 @@ def read_data(
         from leaven.data import read_masks
 
         images, masks = both
-        return read_masks(images, masks, told=told, **pixels.of(masks), **form)
+        return read_masks(images, masks, announce=announce, **pixels.of(masks), **form)
     if labels and is_store(labels):
         from leaven.labels.reading import read_stored
 
         pixels.require_no_values(without_password(labels))
         usual = pixels.like.get("background")
-        return read_stored(path, labels, use, background=pixels.background, usual=usual, told=told, **form)
+        return read_stored(path, labels, use, background=pixels.background, usual=usual, announce=announce, **form)
     if not labels or Path(labels).exists():  # else that it is missing is what is wrong
         pixels.require_none(without_password(labels or path))
     if path.is_dir():
@@ -184,10 +186,10 @@ def read_data(
     return read(path, **words, **precise)
 
 
-def marker(said: str | None, config: Mapping[str, Any]) -> str | None:
+def marker(stated: str | None, config: Mapping[str, Any]) -> str | None:
     """What stands for no label: as a user says, else as the run of this ``config`` was told; ``None``: the usual."""
-    told: str | None = (config.get("inputs") or {}).get("unlabelled") if said is None else said
-    return told
+    value: str | None = (config.get("inputs") or {}).get("unlabelled") if stated is None else stated
+    return value
 
 
 def read_like(
@@ -224,7 +226,7 @@ def read_like(
             raise LeavenError(f"{source} holds images, but the model takes feature vectors; give an .npz file.")
         form: dict[str, Any] = {"size": tuple(shape[:2]), "channels": shape[2], "white": white, "strict": strict}
         plain = classes is None and labels is None and not own_classes and source.is_dir()
-        pool = read_data(source, False if plain else labels, use=use, pixels=pixels, told=False, **form, **odd)
+        pool = read_data(source, False if plain else labels, use=use, pixels=pixels, announce=False, **form, **odd)
     else:
         pool = read_data(source, labels, use=use, pixels=pixels, precise=True, **odd)
     if tuple(pool.items.shape[1:]) != tuple(shape):

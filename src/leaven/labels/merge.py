@@ -12,12 +12,12 @@ from .state import State
 
 def merged_masks(state: State) -> dict[str, str]:
     """Item → mask that the annotators agree on, see `merged`."""
-    found = {}
+    combined = {}
     for item, given in state.answers.items():
         masks = [event.mask for _, event in sorted(given.items()) if event.kind == "mask"]
         if masks:
-            found[item] = merged(masks, state.classes, item)
-    return found
+            combined[item] = merged(masks, state.classes, item)
+    return combined
 
 
 def merged(masks: Sequence[str], classes: Sequence[str], item: str) -> str:

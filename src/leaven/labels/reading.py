@@ -29,7 +29,7 @@ def read_stored(
     *,
     background: str | None = None,
     usual: str | None = None,
-    told: bool = True,
+    announce: bool = True,
     **form: Any,
 ) -> Pool:
     """A folder of images or an ``.npz`` with the labels that a store's annotators agree on, or their masks.
@@ -48,7 +48,7 @@ def read_stored(
         Class of the pixels that nobody painted, of masks alone.
     usual : str, optional
         The same, where nobody says ``background``.
-    told : bool, optional
+    announce : bool, optional
         Whether classes of which no mask has a pixel are named.
     **form
         ``size``, ``channels``, ``white`` and ``strict`` of images.
@@ -63,7 +63,9 @@ def read_stored(
     if isinstance(labels, StoredMasks):
         if not path.is_dir():
             raise LeavenError(f"{name} holds masks, which are of images in a folder; give that in place of {path}.")
-        pool = read_painted(path, labels, background=usual if background is None else background, told=told, **form)
+        pool = read_painted(
+            path, labels, background=usual if background is None else background, announce=announce, **form
+        )
     elif background is not None:
         raise LeavenError(f"{name} holds no masks, so --background has no meaning; leave it out.")
     elif path.is_dir():

@@ -62,12 +62,12 @@ class StoredMasks:
         LeavenError
             No image has a mask.
         """
-        found = [file.name for file in files if to_nfc(file.name) in self._masks]
-        if not found:
+        matched = [file.name for file in files if to_nfc(file.name) in self._masks]
+        if not matched:
             raise LeavenError(
                 f"None of the {len(self._masks)} images of which {self.where} has masks is in {folder}; give theirs."
             )
-        there = {to_nfc(name) for name in [*found, *passed]}
+        there = {to_nfc(name) for name in [*matched, *passed]}
         if gone := sorted(set(self._masks) - there):
             warnings.warn(
                 f"{len(gone)} of the masks of {self.where} are of images that are not in {folder} ({listing(gone)}), "
@@ -75,7 +75,7 @@ class StoredMasks:
                 LeavenWarning,
                 stacklevel=3,
             )
-        return frozenset(found)
+        return frozenset(matched)
 
     def open(self, name: str, beside: PathLike) -> Image:
         """The classes' numbers.

@@ -48,7 +48,7 @@ class State:
 
         Nor is a label that stands for none, such as ``-1``, which older stores took for a class.
         """
-        found: dict[str, dict[str, str]] = {}
+        by_item: dict[str, dict[str, str]] = {}
         for item, by in self.answers.items():
             given = {
                 annotator: event.label
@@ -56,8 +56,8 @@ class State:
                 if event.kind == "label" and not never_a_class(event.label)
             }
             if given:
-                found[item] = given
-        return found
+                by_item[item] = given
+        return by_item
 
     def consensus(self, by: str = "majority") -> Consensus:
         """One class of each item, and which items the annotators are divided over.

@@ -167,9 +167,9 @@ class Store:
                 self._ahead = False
 
     def _catch_up(self, connection: Connection) -> None:
-        for kept in read_events(connection, self._fold.seq):
-            event = in_nfc(kept)
-            if event is not kept:
+        for stored in read_events(connection, self._fold.seq):
+            event = in_nfc(stored)
+            if event is not stored:
                 self._mixed = self._stale = True
             try:
                 self._fold.apply(self._fold.as_one(event) if self._mixed else event)
@@ -185,25 +185,25 @@ class Store:
 
     def _keep(self, connection: Connection, asked: Sequence[Event]) -> list[Event]:
         """Keep checked events in a transaction that writes and has caught up."""
-        known = find_events(connection, [event.id for event in asked])
-        kept, new = [], []
+        stored = find_events(connection, [event.id for event in asked])
+        answers, new = [], []
         changed: Change = {}
         at = datetime.now(UTC).isoformat(timespec="milliseconds")
         for event in asked:
-            if event.id not in known:
+            if event.id not in stored:
                 event = self._fold.completed(replace(event, at=event.at or at, seq=self._fold.seq + 1))
                 for pair, (before, after) in self._fold.apply(event).items():
                     changed[pair] = (changed[pair][0] if pair in changed else before, after)
                 self._ahead = True
-                known[event.id] = event
+                stored[event.id] = event
                 new.append(event)
-            elif not same_event(in_nfc(known[event.id]), event):
+            elif not same_event(in_nfc(stored[event.id]), event):
                 raise Conflict(f"The event id {event.id} is taken by another event: make a new id for every event.")
-            kept.append(known[event.id])
+            answers.append(stored[event.id])
         if new:
             add_events(connection, new)
             update_standing(connection, changed)
-        return kept
+        return answers
 
 
 def _make_way(path: Path, create: bool) -> None:

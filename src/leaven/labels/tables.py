@@ -76,10 +76,10 @@ def is_there(connection: Connection, where: str) -> bool:
         if names and connection.dialect.name == "sqlite":
             raise LeavenError(f"{where} is a database of another program, expected a label store: give another path.")
         return False
-    found = connection.execute(select(meta.c.value).where(meta.c.key == "version")).scalar()
-    if not str(found).isdecimal() or int(str(found)) > VERSION:
+    version = connection.execute(select(meta.c.value).where(meta.c.key == "version")).scalar()
+    if not str(version).isdecimal() or int(str(version)) > VERSION:
         raise LeavenError(
-            f"The label store {where} has version {found}, and this leaven knows versions up to {VERSION}: "
+            f"The label store {where} has version {version}, and this leaven knows versions up to {VERSION}: "
             "install a newer leaven."
         )
     return True

@@ -26,6 +26,6 @@ def get(name: str) -> type[Method]:
     LeavenError
         There is none.
     """
-    from leaven.methods.registry import get as found
+    from leaven.methods.registry import get as get_registered
 
-    return found(name)
+    return get_registered(name)

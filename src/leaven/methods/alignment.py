@@ -46,14 +46,14 @@ class Alignment(nn.Module):
 
     def forward(self, guess: Tensor, labels: Tensor) -> Tensor:
         """``guess`` ``(N, K)`` or ``(N, K, ...)`` aligned; ``labels`` are those of the labelled batch."""
-        seen = class_mean(guess)
+        current = class_mean(guess)
         if self.prior == "labels":
             wanted = self.wanted(label_shares(labels, guess.shape[1]))
         elif self.prior == "estimated":
             return self._by_expectation(guess)
         else:
             wanted = self.given
-        return align(guess, wanted, self.seen(seen))
+        return align(guess, wanted, self.seen(current))
 
     def _by_expectation(self, guess: Tensor) -> Tensor:
         """Guesses for the class distribution of the pool, which is their own mean (Saerens et al. 2002, eq. 2.9).

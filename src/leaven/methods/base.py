@@ -245,9 +245,9 @@ class Method(nn.Module):
     def hyperparameters(cls) -> dict[str, Hyperparameter]:
         """The keyword arguments with type, default, help and range, read from the signature."""
         hints = typing.get_type_hints(cls.__init__, include_extras=True)
-        found = {}
+        declared = {}
         for name, parameter in inspect.signature(cls.__init__).parameters.items():
             if parameter.kind is not parameter.KEYWORD_ONLY:
                 continue
-            found[name] = Hyperparameter.annotated(name, hints.get(name, Any), parameter.default)
-        return found
+            declared[name] = Hyperparameter.annotated(name, hints.get(name, Any), parameter.default)
+        return declared

@@ -94,11 +94,11 @@ def spread_classically(features: np.ndarray, labels: np.ndarray, classes: int) -
     return spread
 
 
-def pseudo_labels(spread: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def pseudo_labels(spread: np.ndarray, labels_given: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """argmax of each row of ``spread`` ``(N, K)``, and its certainty (Iscen et al. 2019, section 4.2).
 
     That is 1 − H / log K, over the largest of these as in the authors' code; 0 where nothing reached the item. Where
-    ``known`` ``(N,)`` is not negative, it is the label, with certainty 1.
+    ``labels_given`` ``(N,)`` is not negative, it is the label, with certainty 1.
     """
     total = spread.sum(1, keepdims=True)
     shares = spread / np.maximum(total, 1e-300)
@@ -106,6 +106,6 @@ def pseudo_labels(spread: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np
     certainty = np.where(total[:, 0] > 0, np.maximum(1 - entropy / np.log(spread.shape[1]), 0), 0)
     certainty /= max(certainty.max(), 1e-12)
     labels = spread.argmax(1)
-    given = known >= 0
-    labels[given], certainty[given] = known[given], 1
+    given = labels_given >= 0
+    labels[given], certainty[given] = labels_given[given], 1
     return labels, certainty

@@ -109,17 +109,17 @@ def divergence(mean: Tensor, log_variance: Tensor) -> Tensor:
     return 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(1)
 
 
-def with_hidden(known: Mapping[str, Stream], ratio: float) -> dict[str, Stream]:
+def with_hidden(streams: Mapping[str, Stream], ratio: float) -> dict[str, Stream]:
     """The baseline's streams, each seen plainly too, and ``ratio`` times as many unlabelled items."""
-    seen = {name: replace(stream, views=(*stream.views, "plain")) for name, stream in known.items()}
-    return seen | {"hidden": Stream("hidden", ratio, ("plain",), optional=True)}
+    with_plain = {name: replace(stream, views=(*stream.views, "plain")) for name, stream in streams.items()}
+    return with_plain | {"hidden": Stream("hidden", ratio, ("plain",), optional=True)}
 
 
 def plain_items(batch: Batch) -> tuple[Tensor, Tensor, Tensor | None]:
     """Plain views of the labelled items, their labels, and plain views of the unlabelled ones, if any are left."""
-    known = [batch[name] for name in NAMES if name in batch]
+    labelled = [batch[name] for name in NAMES if name in batch]
     unlabelled = batch["hidden"].plain if "hidden" in batch else None
-    return torch.cat([draw.plain for draw in known]), torch.cat([draw.labels for draw in known]), unlabelled
+    return torch.cat([draw.plain for draw in labelled]), torch.cat([draw.labels for draw in labelled]), unlabelled
 
 
 def domain_of_items(batch: Batch) -> Tensor | None:

@@ -128,14 +128,14 @@ class Source(dict[str, Any]):
 
     def above(self, kind: ast.ClassDef) -> list[tuple[Source, ast.ClassDef]]:
         """The classes of this room that a class is made of."""
-        found = []
+        bases = []
         for base in (base.id for base in kind.bases if isinstance(base, ast.Name)):
             module, name = self.imported.get(base, ("", ""))
             if base in self.classes:
-                found.append((self, self.classes[base]))
+                bases.append((self, self.classes[base]))
             elif module.startswith(ROOM):
-                found.append((_source(module), _source(module).classes[name]))
-        return found
+                bases.append((_source(module), _source(module).classes[name]))
+        return bases
 
     def is_method(self, kind: ast.ClassDef) -> bool:
         """Whether a class is one of the contract's."""

@@ -120,12 +120,12 @@ def label_shares(labels: Tensor, classes: int) -> Tensor:
     return counts / counts.sum().clamp(min=1e-12)
 
 
-def align(probabilities: Tensor, wanted: Tensor, seen: Tensor) -> Tensor:
+def align(probabilities: Tensor, wanted: Tensor, current: Tensor) -> Tensor:
     """Distribution alignment: normalise(p · wanted / seen) (ReMixMatch, section 3.1; AdaMatch, eq. 3).
 
-    ``probabilities`` is ``(N, K)`` or ``(N, K, ...)``; ``wanted`` and ``seen`` are distributions ``(K,)``.
+    ``probabilities`` is ``(N, K)`` or ``(N, K, ...)``; ``wanted`` and ``current`` are distributions ``(K,)``.
     """
-    ratio = (wanted + 1e-6) / (seen + 1e-6)
+    ratio = (wanted + 1e-6) / (current + 1e-6)
     scaled = probabilities * ratio.view((1, -1) + (1,) * (probabilities.ndim - 2))
     return scaled / scaled.sum(1, keepdim=True)
 

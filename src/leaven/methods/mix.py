@@ -104,8 +104,8 @@ def class_mix(labels: Tensor) -> Mix:
     classes = int(labels.max().clamp(min=0)) + 1
     there = torch.zeros(n, classes, device=labels.device)
     there.scatter_add_(1, labels.clamp(min=0).flatten(1), counted.flatten(1).float())
-    drawn = torch.rand(n, classes, device=labels.device).masked_fill(there == 0, 2.0)
-    rank = drawn.argsort(1).argsort(1)
+    noise = torch.rand(n, classes, device=labels.device).masked_fill(there == 0, 2.0)
+    rank = noise.argsort(1).argsort(1)
     half = ((there > 0).sum(1, keepdim=True) + 1) // 2
     stays = (rank < half).gather(1, labels.clamp(min=0).flatten(1)).view_as(labels) & counted
     return Mix(torch.randperm(n, device=labels.device), stays.float())

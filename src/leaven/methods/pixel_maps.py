@@ -20,13 +20,13 @@ class PixelMaps:
     ----------
     pixels : int
         Of a stored image, H · W.
-    known : mapping
+    makers : mapping
         (of, view) → a function that gives the map: of the stored image (``"image"``) to a view made of it, or of a view
         to one that is made of that very view.
     """
 
-    def __init__(self, pixels: int, known: Mapping[tuple[str, str], Callable[[], PixelMap]]):
-        self.pixels, self.known = pixels, known
+    def __init__(self, pixels: int, makers: Mapping[tuple[str, str], Callable[[], PixelMap]]):
+        self.pixels, self.makers = pixels, makers
         self._found: dict[tuple[str, str], PixelMap] = {}
 
     def between(self, of: str, view: str) -> PixelMap | None:
@@ -39,10 +39,10 @@ class PixelMaps:
         return self._found[of, view]
 
     def _made(self, of: str, view: str) -> PixelMap | None:
-        if (of, view) in self.known:
-            return self.known[of, view]()
+        if (of, view) in self.makers:
+            return self.makers[of, view]()
         if of == IMAGE:  # a view of a view
-            for first, last in self.known:
+            for first, last in self.makers:
                 if last == view and (beneath := self.between(IMAGE, first)) is not None:
                     over = self.between(first, view)
                     return None if over is None else moved(beneath, over, -1)
@@ -55,8 +55,8 @@ def moved(x: Tensor, places: PixelMap, fill: float) -> Tensor:
     """``x`` ``(B, H, W)`` or ``(B, K, H, W)`` as a view shows it; ``fill`` where that shows none of its pixels."""
     flat = x.flatten(-2).reshape(len(x), -1, x.shape[-2] * x.shape[-1])
     where = places.flatten(1)[:, None]
-    taken = flat.gather(2, where.clamp(min=0).expand(-1, flat.shape[1], -1)).masked_fill(where < 0, fill)
-    return taken.view(*x.shape[:-2], *places.shape[1:])
+    gathered = flat.gather(2, where.clamp(min=0).expand(-1, flat.shape[1], -1)).masked_fill(where < 0, fill)
+    return gathered.view(*x.shape[:-2], *places.shape[1:])
 
 
 def through(one: PixelMap, other: PixelMap, pixels: int) -> PixelMap:

@@ -42,7 +42,7 @@ def get(name: str) -> type[Method]:
     return _ours(name)
 
 
-def known(name: str) -> type[Method]:
+def find_class(name: str) -> type[Method]:
     """The class of a method, by the name that stands in a file, as `name_of` has it. Nothing of elsewhere is imported.
 
     Raises
@@ -71,15 +71,15 @@ def _imported(name: str) -> type[Method]:
 
     module, _, attribute = name.partition(":")
     try:
-        found = getattr(importlib.import_module(module), attribute)
+        imported = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, ValueError) as error:
         raise LeavenError(
             f"The method {name!r} cannot be imported ({error}); expected module:Class, and the module where Python "
             "finds it (PYTHONPATH)."
         ) from error
-    if not (inspect.isclass(found) and issubclass(found, Method)):
+    if not (inspect.isclass(imported) and issubclass(imported, Method)):
         raise LeavenError(f"{name} is not a method, which is a subclass of leaven.Method; name one.")
-    return found
+    return imported
 
 
 def module_of(name: str) -> str:
@@ -95,8 +95,8 @@ def module_of(name: str) -> str:
     key = plain.get(key.replace("_", ""), key)
     if key not in names():
         raise LeavenError(f"There is no method {name!r}; {_nearest(key, names())}.")
-    found = next(_ROOT.glob(f"*/{key}.py"))
-    return f"leaven.methods.{found.parent.name}.{key}"
+    path = next(_ROOT.glob(f"*/{key}.py"))
+    return f"leaven.methods.{path.parent.name}.{key}"
 
 
 def _ours(name: str) -> type[Method]:
@@ -123,17 +123,17 @@ def resolve(method: type[Method], given: dict[str, Any]) -> dict[str, Any]:
     """
     from leaven.methods.ranges import within, words
 
-    known = method.hyperparameters()
-    resolved = {name: h.default for name, h in known.items()}
+    declared = method.hyperparameters()
+    resolved = {name: h.default for name, h in declared.items()}
     for name, value in given.items():
         key = name.replace("-", "_")
-        if key not in known:
-            raise LeavenError(f"{method.__name__} has no hyper-parameter {name!r}; {_nearest(key, list(known))}.")
-        resolved[key] = _convert(value, known[key].type, f"{method.__name__}'s hyper-parameter {name!r}")
-        if not within(resolved[key], known[key].range):
+        if key not in declared:
+            raise LeavenError(f"{method.__name__} has no hyper-parameter {name!r}; {_nearest(key, list(declared))}.")
+        resolved[key] = _convert(value, declared[key].type, f"{method.__name__}'s hyper-parameter {name!r}")
+        if not within(resolved[key], declared[key].range):
             raise LeavenError(
                 f"{method.__name__}'s hyper-parameter {name!r} was given {value!r}, but "
-                f"{words(known[key].range) or 'a finite number'} was expected."
+                f"{words(declared[key].range) or 'a finite number'} was expected."
             )
     return resolved
 
@@ -144,9 +144,9 @@ def defaults_in(doc: str | None) -> str:
     return " ".join(next((p for p in paragraphs if p.startswith("Defaults: ")), "").split())
 
 
-def _nearest(name: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
-    return f"did you mean {close[0]!r}" if close else f"choose one of {', '.join(known) or 'none'}"
+def _nearest(name: str, choices: list[str]) -> str:
+    close = difflib.get_close_matches(name, choices, n=1, cutoff=0.5)
+    return f"did you mean {close[0]!r}" if close else f"choose one of {', '.join(choices) or 'none'}"
 
 
 def _convert(value: Any, kind: Any, what: str) -> Any:

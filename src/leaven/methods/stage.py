@@ -63,9 +63,9 @@ class Stage:
 def used(stages: Iterable[Stage], names: Iterable[str | None]) -> tuple[Stage, ...]:
     """Those of ``stages`` that the names call for, or that one of these calls for, in their order."""
     wanted = {name for name in names if name}
-    kept: list[Stage] = []
+    stages_used: list[Stage] = []
     for stage in reversed(tuple(stages)):
         if stage.name in wanted:
-            kept.insert(0, stage)
+            stages_used.insert(0, stage)
             wanted |= {name for name in (stage.start_from, stage.teacher) if name}
-    return tuple(kept)
+    return tuple(stages_used)

@@ -67,15 +67,15 @@ def build_backbone(spec: Spec, *, load: bool = True) -> nn.Module:
     if spec.name.startswith("wrn-"):
         from leaven.nn.backbones.wideresnet import WideResNet
 
-        found = re.fullmatch(r"wrn-(\d+)-(\d+)", spec.name)
-        if not found or (int(found[1]) - 4) % 6:
+        matched = re.fullmatch(r"wrn-(\d+)-(\d+)", spec.name)
+        if not matched or (int(matched[1]) - 4) % 6:
             raise LeavenError(f"{spec.name!r} is no Wide ResNet; expected wrn-D-W with depth D = 6 n + 4, as wrn-28-2.")
-        if int(found[1]) > MOST_DEPTH or not 1 <= int(found[2]) <= MOST_WIDTH:
+        if int(matched[1]) > MOST_DEPTH or not 1 <= int(matched[2]) <= MOST_WIDTH:
             raise LeavenError(
                 f"{spec.name!r} is larger than any Wide ResNet of use; expected a depth up to {MOST_DEPTH} and a width "
                 f"from 1 to {MOST_WIDTH}."
             )
-        return WideResNet(int(found[1]), int(found[2]), channels)
+        return WideResNet(int(matched[1]), int(matched[2]), channels)
     from leaven.nn.backbones.pretrained import timm_backbone
 
     backbone = timm_backbone(spec.name, pretrained=spec.pretrained and load, resolution=spec.resolution)
@@ -92,7 +92,7 @@ def build(spec: Spec, *, load: bool = True) -> Network:
 
 def _committee(spec: Spec, load: bool) -> Network:
     columns = halves(spec.shape[0]) if len(spec.shape) == 1 else None
-    shapes = [spec.shape] * spec.members if columns is None else [(len(own),) for own in columns]
+    shapes = [spec.shape] * spec.members if columns is None else [(len(subset),) for subset in columns]
     bodies = Bodies([build_backbone(replace(spec, shape=shape), load=load) for shape in shapes], columns)
     vote = Vote([_head(spec, size) for size in bodies.sizes], bodies.sizes)
     return Network(bodies, vote, spec.mean, spec.std, spec.precise)

@@ -24,8 +24,8 @@ class Bodies(nn.Module):
         super().__init__()
         self.members = nn.ModuleList(members)
         self.halves = columns is not None
-        for number, own in enumerate(columns or ()):
-            self.register_buffer(f"columns_{number}", own)
+        for number, subset in enumerate(columns or ()):
+            self.register_buffer(f"columns_{number}", subset)
         self.sizes = [int(member.num_features) for member in members]  # type: ignore[arg-type]
         self.num_features = sum(self.sizes)
 

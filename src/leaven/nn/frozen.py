@@ -59,20 +59,20 @@ def encode(
         Show a progress bar on a terminal.
     """
     store = cache_folder() / "features" / f"{_digest(spec, items, key, precision, backbone)}.npy"
-    kept = _kept(store, (len(items), len(views)))
-    if kept is not None:
-        return kept
+    stored = _kept(store, (len(items), len(views)))
+    if stored is not None:
+        return stored
     kind = torch.bfloat16 if precision == "bf16-mixed" else torch.float32
     network = encoder(spec, backbone).to(device).to(kind)
 
-    def look(x: Tensor) -> Tensor:
+    def encode_batch(x: Tensor) -> Tensor:
         return network((x.float() / 255).to(kind)).float().cpu()
 
     def images(start: int, stop: int) -> Tensor:
         return torch.from_numpy(np.array(items[start:stop])).to(device).permute(0, 3, 1, 2)
 
     lot = LOT.get(device, 64)
-    size = at_once(lambda n: look(images(0, n)), min(lot, len(items)), torch.device(device))
+    size = at_once(lambda n: encode_batch(images(0, n)), min(lot, len(items)), torch.device(device))
     features = np.zeros((0, len(views), 0), np.float32)
     with bar(len(items) * len(views), progress, "Encoding") as advance, torch.random.fork_rng(), torch.inference_mode():
         for start in range(0, len(items), lot):
@@ -80,11 +80,11 @@ def encode(
             for number, view in enumerate(views):
                 torch.manual_seed(start * len(views) + number)
                 for first, part in enumerate(view(x).split(size)):
-                    found = look(part)
+                    encoded = encode_batch(part)
                     if not features.size:
-                        features = room((len(items), len(views), found.shape[1]), np.dtype(np.float32))
+                        features = room((len(items), len(views), encoded.shape[1]), np.dtype(np.float32))
                     rows = start + first * size
-                    features[rows : rows + len(part), number] = found.numpy()
+                    features[rows : rows + len(part), number] = encoded.numpy()
                 advance(len(x))
             let_go(items)
     give_back()

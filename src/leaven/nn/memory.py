@@ -75,7 +75,7 @@ class _Alive(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
         given = {ref.cdata for ref, _ in _storages((args, kwargs))}
-        self._storages = {key: kept for key, kept in self._storages.items() if not kept[0].expired()}
+        self._storages = {key: entry for key, entry in self._storages.items() if not entry[0].expired()}
         self._storages |= {ref.cdata: (ref, size) for ref, size in _storages(result) if ref.cdata not in given}
         self.peak = max(self.peak, sum(size for _, size in self._storages.values()))
         return result

@@ -77,7 +77,7 @@ class Network(nn.Module):
         if layer not in self.layer_names:
             there = ", ".join(self.layer_names) or "none before its features"
             raise LeavenError(f"The network has no layer {layer!r}; its layers are {there}.")
-        with self.told(domain):
+        with self.with_domain(domain):
             return self.backbone.at_layer(self.normalised(x), layer)  # type: ignore[operator]
 
     def feature_map(self, x: Tensor, domain: Tensor | None = None, *, layer: str | None = None) -> Tensor:
@@ -94,7 +94,7 @@ class Network(nn.Module):
         if layer is not None:
             features = self.at_layer(x, layer, domain)
         elif hasattr(self.backbone, "feature_map"):
-            with self.told(domain):
+            with self.with_domain(domain):
                 features = self.backbone.feature_map(self.normalised(x))  # type: ignore[operator]
         if features is None or features.ndim != 4:
             kind = type(self.backbone).__name__
@@ -113,10 +113,10 @@ class Network(nn.Module):
         """
         if layer is not None:
             return pooled(self.at_layer(x, layer, domain))
-        with self.told(domain):
+        with self.with_domain(domain):
             return self.backbone(self.normalised(x))
 
-    def told(self, domain: Tensor | None) -> AbstractContextManager[None]:
+    def with_domain(self, domain: Tensor | None) -> AbstractContextManager[None]:
         """A pass through the backbone of which each row's domain is known, or of which it is not."""
         return nullcontext() if domain is None else of_domains(self, domain)
 
@@ -179,6 +179,6 @@ def member_scores(
 ) -> tuple[Tensor, ...]:
     """``joint``, by one member of a network that is a committee (``leaven.nn.committee``)."""
     x = network.normalised(together(*views))
-    with network.told(domain_of_all(domains)):
+    with network.with_domain(domain_of_all(domains)):
         features = network.backbone.of(number, x)  # type: ignore[operator]
     return network.head.members[number](features).float().split([len(v) for v in views])  # type: ignore[index,operator]

@@ -98,14 +98,14 @@ class BatchNorm(nn.BatchNorm1d):
 
     def _by_groups(self, x: Tensor, groups: Sequence[Tensor]) -> Tensor:
         """Each group by its own statistics; the running ones follow their mean over the groups of all processes."""
-        found = x.new_zeros(len(groups), 2, x.shape[1], dtype=torch.float32)  # mean and variance of each
+        statistics = x.new_zeros(len(groups), 2, x.shape[1], dtype=torch.float32)  # mean and variance of each
 
         def alone(number: int, part: Tensor) -> Tensor:
-            mean, variance = found[number]
+            mean, variance = statistics[number]
             return F.batch_norm(part, mean, variance, self.weight, self.bias, True, 1.0, self.eps)
 
         x = _in_parts(x, [(rows, partial(alone, number)) for number, rows in enumerate(groups)])
-        mean, variance = global_mean(found.mean(0))
+        mean, variance = global_mean(statistics.mean(0))
         assert self.running_mean is not None
         assert self.running_var is not None
         self.running_mean.lerp_(mean, self.momentum or 0.0)

@@ -61,11 +61,11 @@ class Encoder(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Of images ``(N, C, H, W)`` in 0..1 and their classes, int64 ``(N,)``."""
-        seen = self.first(2 * x - 1)
+        hidden = self.first(2 * x - 1)
         if self.of_class is not None:
             assert y is not None
-            seen = seen + self.of_class(F.one_hot(y, self.classes).to(x.dtype))[:, :, None, None]
-        mean, log_variance = self.code(self.layers(F.leaky_relu(seen, 0.2)).flatten(1)).float().chunk(2, 1)
+            hidden = hidden + self.of_class(F.one_hot(y, self.classes).to(x.dtype))[:, :, None, None]
+        mean, log_variance = self.code(self.layers(F.leaky_relu(hidden, 0.2)).flatten(1)).float().chunk(2, 1)
         return mean, log_variance.clamp(-10, 10)
 
 

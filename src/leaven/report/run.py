@@ -44,7 +44,7 @@ class Run:
         if self.config.get("title") or "method" not in self.config:
             return str(self.config.get("title") or name)
         try:
-            return registry.known(name).__name__
+            return registry.find_class(name).__name__
         except (LeavenError, ImportError):
             return name.rpartition(":")[2]
 

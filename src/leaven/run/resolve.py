@@ -18,7 +18,7 @@ from leaven.data import Pool
 from leaven.data.readers.white import UNKNOWN
 from leaven.errors import LeavenError
 from leaven.methods.base import Method
-from leaven.methods.registry import known, name_of, register, resolve
+from leaven.methods.registry import find_class, name_of, register, resolve
 from leaven.methods.stage import Stage
 from leaven.methods.tasks import CLASSIFICATION
 from leaven.nn.build import Spec, spec_for
@@ -67,7 +67,7 @@ def resolve_options(options: Options, pool: Pool) -> ResolvedOptions:
         A method, hyper-parameter or network is unknown, a value is out of range, or labels do not suffice.
     """
     method = options.method or ("adamatch" if pool.two_domains else "fixmatch")
-    kind = known(method) if isinstance(method, str) else method  # it may come from a file
+    kind = find_class(method) if isinstance(method, str) else method  # it may come from a file
     if not kind.__module__.startswith("leaven."):
         register(kind)  # so that its runs can be loaded in this process
     task = task_for(kind, pool)

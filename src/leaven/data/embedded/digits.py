@@ -63,14 +63,14 @@ def rendered_digits(n: int, seed: int = 0, size: int = 8) -> Pool:
         raise LeavenError(f"rendered_digits was asked for n={n} of size={size}, expected n >= 1 and size >= 4.")
     glyphs = glyph_maps()
     labels = np.arange(n, dtype=np.int64) % 10
-    drawn = np.random.default_rng([seed, 0]).random((n, 16), dtype=np.float32)
+    uniforms = np.random.default_rng([seed, 0]).random((n, 16), dtype=np.float32)
     grain = np.random.default_rng([seed, 1])
     over = max(2, -(-32 // size))  # 4 for 8-pixel images: each output pixel averages 4 x 4
     part = max(1, 2**20 // (size * over) ** 2)
     items = np.empty((n, size, size, 1), dtype=np.uint8)
     for start in range(0, n, part):
         rows = slice(start, min(start + part, n))
-        items[rows, :, :, 0] = _render(glyphs, labels[rows], drawn[rows], grain, size, over)
+        items[rows, :, :, 0] = _render(glyphs, labels[rows], uniforms[rows], grain, size, over)
     return Pool(items, labels, classes=CLASSES)
 
 
@@ -97,7 +97,7 @@ def glyph_maps() -> np.ndarray:
 def _render(
     glyphs: np.ndarray,
     labels: np.ndarray,
-    drawn: np.ndarray,
+    uniforms: np.ndarray,
     grain: np.random.Generator,
     size: int,
     over: int,
@@ -105,9 +105,9 @@ def _render(
     """Images ``(n, size, size)`` in 0..255 from uniform draws ``(n, 16)``."""
 
     def between(column: int, low: float, high: float) -> np.ndarray:
-        return (low + (high - low) * drawn[:, column])[:, None, None]
+        return (low + (high - low) * uniforms[:, column])[:, None, None]
 
-    fonts = np.minimum((drawn[:, 0] * len(glyphs)).astype(np.int64), len(glyphs) - 1)
+    fonts = np.minimum((uniforms[:, 0] * len(glyphs)).astype(np.int64), len(glyphs) - 1)
     height = between(1, 0.78, 1.02)  # of the glyph, in sides of the frame
     aspect = between(2, 0.65, 1.05)
     angle = np.deg2rad(between(3, -15, 15))

@@ -50,7 +50,7 @@ CAMERA = CLEAN | {
 }
 
 
-def streets(n: int, seed: int = 0, look: str = "clean", size: tuple[int, int] = (60, 80)) -> Pool:
+def streets(n: int, seed: int = 0, style: str = "clean", size: tuple[int, int] = (60, 80)) -> Pool:
     """Street scenes and the class of every pixel in them, for segmentation and for adaptation of it.
 
     Road, pavement, houses, trees, cars, people and poles in perspective, drawn anew for every scene. ``clean`` is as
@@ -65,7 +65,7 @@ def streets(n: int, seed: int = 0, look: str = "clean", size: tuple[int, int] = 
         Number of images.
     seed : int, optional
         Seed of the draws.
-    look : {"clean", "camera"}, optional
+    style : {"clean", "camera"}, optional
         As above.
     size : (int, int), optional
         Height and width in pixels, 16 or more each.
@@ -84,9 +84,9 @@ def streets(n: int, seed: int = 0, look: str = "clean", size: tuple[int, int] = 
     height, width = size
     if n < 1 or min(height, width) < 16:
         raise LeavenError(f"streets was asked for n={n} of size={size}, expected n >= 1 and sides of 16 or more.")
-    if look not in LOOKS:
-        raise LeavenError(f"streets was asked for the look {look!r}, expected {' or '.join(LOOKS)}.")
-    key = LOOKS.index(look)
+    if style not in LOOKS:
+        raise LeavenError(f"streets was asked for the look {style!r}, expected {' or '.join(LOOKS)}.")
+    key = LOOKS.index(style)
     table = np.random.default_rng([seed, key, 0]).random((n, DRAWS), dtype=np.float32)
     texture, noise = (np.random.default_rng([seed, key, k]) for k in (1, 2))
     images, masks = np.empty((n, height, width, 3), np.uint8), np.empty((n, height, width), np.uint8)
@@ -97,7 +97,7 @@ def streets(n: int, seed: int = 0, look: str = "clean", size: tuple[int, int] = 
         scene = Scene(draws, height, width)
         masks[rows] = scene.shown
         grain = texture.standard_normal(scene.tone.shape, dtype=np.float32)
-        if look == "clean":
+        if style == "clean":
             picture = _paint(scene, CLEAN, grain, 0.25)
         else:
             picture = _camera(scene, _paint(scene, CAMERA, grain, 1.0), noise)
@@ -110,9 +110,9 @@ def _paint(scene: Scene, colours: dict[str, tuple], grain: np.ndarray, rough: fl
     draws, n = scene.draws, len(scene.draws)
     palette = np.empty((n, len(PAINTS), 3), np.float32)
     for k, name in enumerate(PAINTS):
-        known = np.array(colours[name.rstrip("0123")], np.float32) / 255
-        first, second = (np.minimum(draws.row(1)[:, 0] * len(known), len(known) - 1).astype(int) for _ in range(2))
-        palette[:, k] = known[first] + (known[second] - known[first]) * draws.row(1, 0, 0.5)
+        shades = np.array(colours[name.rstrip("0123")], np.float32) / 255
+        first, second = (np.minimum(draws.row(1)[:, 0] * len(shades), len(shades) - 1).astype(int) for _ in range(2))
+        palette[:, k] = shades[first] + (shades[second] - shades[first]) * draws.row(1, 0, 0.5)
     depth = np.zeros(len(CLASSES), np.float32)
     depth[[BUILDING, ROAD, PAVEMENT, TREE]] = 0.06, 0.05, 0.05, 0.16
     tone = scene.tone * (1 + rough * depth[scene.shown] * grain)
@@ -125,20 +125,20 @@ def _camera(scene: Scene, picture: np.ndarray, noise: np.random.Generator) -> np
     """What a poor camera makes of it."""
     draws = scene.draws
 
-    def drawn(low: float, high: float) -> np.ndarray:
+    def uniform(low: float, high: float) -> np.ndarray:
         return draws.one(low, high)[..., None]
 
     # The shadow of one side's houses on the ground.
     dark = np.isin(scene.shown, (ROAD, PAVEMENT)) & (scene.x * draws.side() > draws.one(-3, 6))
-    picture = np.where(dark[..., None], picture * drawn(0.45, 0.8), picture)
-    haze = drawn(0.0, 0.45) * (1 - np.exp(-np.minimum(scene.depth, FAR) / 40))[..., None]
-    picture = picture + (drawn(0.55, 0.85) - picture) * haze
+    picture = np.where(dark[..., None], picture * uniform(0.45, 0.8), picture)
+    haze = uniform(0.0, 0.45) * (1 - np.exp(-np.minimum(scene.depth, FAR) / 40))[..., None]
+    picture = picture + (uniform(0.55, 0.85) - picture) * haze
     cast = draws.row(3, 0.87, 1.08)[:, None, None]
-    picture = np.clip(picture * cast * drawn(0.75, 1.2), 0, 1) ** drawn(0.75, 1.25)
+    picture = np.clip(picture * cast * uniform(0.75, 1.2), 0, 1) ** uniform(0.75, 1.25)
     far = (scene.down - 0.5) ** 2 + scene.across**2
-    picture = picture * (1 - drawn(0.2, 0.7) * far[..., None])
-    picture = picture + (_blurred(_blurred(picture)) - picture) * drawn(0.1, 0.8)
-    return picture + drawn(0.01, 0.035) * noise.standard_normal(picture.shape, dtype=np.float32)
+    picture = picture * (1 - uniform(0.2, 0.7) * far[..., None])
+    picture = picture + (_blurred(_blurred(picture)) - picture) * uniform(0.1, 0.8)
+    return picture + uniform(0.01, 0.035) * noise.standard_normal(picture.shape, dtype=np.float32)
 
 
 def _blurred(picture: np.ndarray) -> np.ndarray:

@@ -153,9 +153,9 @@ def _labels(
             "where it is unknown."
         )
     if y.dtype.kind == "O":
-        known = [value for value in y.tolist() if not is_unlabelled(value, unlabelled, names)]
-        numbers = all(isinstance(value, (int, float, np.number)) and not isinstance(value, bool) for value in known)
-        if not numbers or (names is not None and {as_text(value) for value in known} <= set(names)):
+        labels = [value for value in y.tolist() if not is_unlabelled(value, unlabelled, names)]
+        numbers = all(isinstance(value, (int, float, np.number)) and not isinstance(value, bool) for value in labels)
+        if not numbers or (names is not None and {as_text(value) for value in labels} <= set(names)):
             return number(y.tolist(), names, "y", unlabelled)
         gone = np.array([is_unlabelled(value, unlabelled) for value in y.tolist()], dtype=bool)
         y = np.array([0 if none else value for value, none in zip(y.tolist(), gone.tolist(), strict=True)])

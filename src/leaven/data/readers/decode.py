@@ -30,14 +30,14 @@ Convert = Callable[[Any, tuple[int, int], int], np.ndarray]  # opened image, (he
 class Decoded(NamedTuple):
     """Shape of the array written, and a line for every row that could not be filled.
 
-    ``deep``: whether there were images that are not of 8 bits; ``said``: what should be said of their range.
+    ``deep``: whether there were images that are not of 8 bits; ``message``: what should be said of their range.
     """
 
     shape: tuple[int, int, int, int]
     failed: dict[int, str]
     white: White = UNKNOWN
     deep: bool = False
-    said: str = ""
+    message: str = ""
 
 
 def decode(
@@ -105,17 +105,17 @@ def decode(
                     raise
 
         with reserve(path, (len(names), height, width, channels)) as items:
-            taken = white.over(FULL)
-            fill_all(range(len(names)), taken)
+            assumed = white.over(FULL)
+            fill_all(range(len(names)), assumed)
             read = {row: span for row, span in spans.items() if row not in failed}
             judged = judge(read, names, white, where)
             failed |= {row: f"{names[row]}: {why}" for row, why in judged.failed.items()}
-            final = judged.white.over(taken)
-            if again := [row for row, span in read.items() if final.of(span.kind) != taken.of(span.kind)]:
+            final = judged.white.over(assumed)
+            if again := [row for row, span in read.items() if final.of(span.kind) != assumed.of(span.kind)]:
                 fill_all(again, final)
     shape = (len(names), height, width, channels)
-    found = judged.white if spans else UNKNOWN
-    return Decoded(shape, dict(sorted(failed.items())), found, bool(spans), judged.said)
+    measured = judged.white if spans else UNKNOWN
+    return Decoded(shape, dict(sorted(failed.items())), measured, bool(spans), judged.message)
 
 
 def threads() -> int:

@@ -30,7 +30,7 @@ def kind(image: Image) -> Kind | None:
     return "integers" if image.mode.startswith("I") or ";16" in _raw(image) else None
 
 
-def eight_bits(image: Image, white: White = FULL, seen: Callable[[Span], None] | None = None) -> Image:
+def eight_bits(image: Image, white: White = FULL, record_span: Callable[[Span], None] | None = None) -> Image:
     """Load an opened image; the answer is itself, or where it is not of 8 bits another of the same form that is.
 
     Values from 0 to ``white`` become 0 to 255, and what is brighter is cut. Of colours of 16 bits Pillow reads the
@@ -42,7 +42,7 @@ def eight_bits(image: Image, white: White = FULL, seen: Callable[[Span], None] |
         An opened image.
     white : White, optional
         White as far as it is known; else the image's own values decide.
-    seen : callable, optional
+    record_span : callable, optional
         Is told the image's values, in place of checking that they are of a range with ``white``.
 
     Raises
@@ -50,17 +50,17 @@ def eight_bits(image: Image, white: White = FULL, seen: Callable[[Span], None] |
     ValueError
         The values are NaN or of no known range.
     """
-    held = kind(image)
-    colours = held is not None and image.mode != "F" and not image.mode.startswith("I")
+    value_kind = kind(image)
+    colours = value_kind is not None and image.mode != "F" and not image.mode.startswith("I")
     content = _content(image) if colours and white.integers != FULL.integers else b""
     image.load()
-    if held is None:
+    if value_kind is None:
         return _scaled(image, 2**16 - 1) if image.mode.startswith("I") else image
-    span = _span(image, held)
-    if seen is not None:
-        seen(span)
-    top = white.of(held)
-    if top is None or seen is None:
+    span = _span(image, value_kind)
+    if record_span is not None:
+        record_span(span)
+    top = white.of(value_kind)
+    if top is None or record_span is None:
         top = alone(span, white)
     if not colours:
         return _scaled(image, top)
@@ -95,13 +95,13 @@ def _boxes(image: Image) -> Iterator[tuple[int, int, int, int]]:
         yield 0, top, image.width, min(top + rows, image.height)
 
 
-def _span(image: Image, held: Kind) -> Span:
+def _span(image: Image, value_kind: Kind) -> Span:
     if image.mode == "F" or image.mode.startswith("I"):
         parts = (np.asarray(image.crop(box)) for box in _boxes(image))
         ends = np.array([(part.min(), part.max()) for part in parts], np.float64)
-        return Span(held, float(ends[:, 0].min()), float(ends[:, 1].max()))
+        return Span(value_kind, float(ends[:, 0].min()), float(ends[:, 1].max()))
     low, high = zip(*image.getextrema()[:3], strict=True)  # upper bytes, without what is transparent
-    return Span(held, 256 * min(low), 256 * max(high) + 255)
+    return Span(value_kind, 256 * min(low), 256 * max(high) + 255)
 
 
 def _in_bytes(values: np.ndarray, white: float) -> np.ndarray:

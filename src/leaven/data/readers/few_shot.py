@@ -55,15 +55,15 @@ def few_shot(root: str | os.PathLike[str], split: Split = "train", *, size: int 
     folder = Path(root)
     if split not in get_args(Split):
         raise LeavenError(f"few_shot was asked for split={split!r}, expected train, val or test.")
-    found = next((files for layout in (_tables, _folders, _lists, _birds) if (files := layout(folder, split))), None)
-    if found is None:
+    class_of = next((files for layout in (_tables, _folders, _lists, _birds) if (files := layout(folder, split))), None)
+    if class_of is None:
         raise LeavenError(
             f"{folder} has none of the layouts of few-shot data sets; expected {split}.csv beside images/, {split}/ "
             f"with a folder a class, data/ beside splits/bertinetto/{split}.txt, or images/001.NAME/ (CUB)."
         )
-    pool = read_files([folder / name for name in found], size=size, channels=3)
+    pool = read_files([folder / name for name in class_of], size=size, channels=3)
     ids = [Path(name).relative_to(folder).as_posix() for name in pool.ids.tolist()]
-    classes, labels = np.unique([found[name] for name in ids], return_inverse=True)
+    classes, labels = np.unique([class_of[name] for name in ids], return_inverse=True)
     return replace(pool, labels=labels, ids=np.array(ids), classes=tuple(classes.tolist()))
 
 

@@ -54,5 +54,5 @@ def read_files(
     images = decode_files(
         Path.cwd(), files, size=size, channels=channels, strict=strict, cache=None, progress=True, white=white
     )
-    ids = np.array(names)[images.kept]
+    ids = np.array(names)[images.readable]
     return Pool(images.items, np.full(len(ids), -1), ids, None, (), white=images.white)  # type: ignore[arg-type]

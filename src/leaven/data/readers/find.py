@@ -42,10 +42,10 @@ class Finder:
         plain = PurePosixPath(name).as_posix()
         if plain in self._files:
             return [self._files[plain]]
-        found = dict.fromkeys(path for path in self._elsewhere(plain) if path in self._files)
-        if not found and "/" not in plain:
-            found = dict.fromkeys(self._called.get(plain, ()))
-        return [self._files[path] for path in found]
+        matches = dict.fromkeys(path for path in self._elsewhere(plain) if path in self._files)
+        if not matches and "/" not in plain:
+            matches = dict.fromkeys(self._called.get(plain, ()))
+        return [self._files[path] for path in matches]
 
     def _elsewhere(self, name: str) -> Iterable[str]:
         wholes = [posixpath.normpath(posixpath.join(posixpath.dirname(table), name)) for table in self._beside]
@@ -55,9 +55,9 @@ class Finder:
                 if whole.startswith(root + "/"):
                     yield whole[len(root) + 1 :]
         parts = PurePosixPath(name).parts
-        own = {PurePosixPath(root).name for root in self._roots}
+        root_names = {PurePosixPath(root).name for root in self._roots}
         for at, part in enumerate(parts):
-            if part in own:
+            if part in root_names:
                 yield "/".join(parts[at + 1 :])
 
     @cached_property

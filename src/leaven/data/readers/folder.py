@@ -92,13 +92,13 @@ def read_folder(
         table = fitting(labels, folder, listed)
     elif labels is not None and labels is not False:
         table = read_table(labels, folder, listed)
-    found = select_images(folder, listed.values(), table or ())
-    if found.warning:
-        warnings.warn(found.warning, LeavenWarning, stacklevel=2)
-    names = [file.name for file in found.files]
+    selection = select_images(folder, listed.values(), table or ())
+    if selection.warning:
+        warnings.warn(selection.warning, LeavenWarning, stacklevel=2)
+    names = [file.name for file in selection.files]
     images = decode_files(
         folder,
-        found.files,
+        selection.files,
         size=size,
         channels=channels,
         white=white,
@@ -106,7 +106,7 @@ def read_folder(
         cache=cache,
         progress=progress,
     )
-    kept = images.kept
+    readable = images.readable
     if table is not None:
         texts = [table.get(name, "") for name in names]
     else:
@@ -114,7 +114,7 @@ def read_folder(
     if table is None and labels is not False:
         say_parts(folder, texts, "taken for classes")
     elif table is not None:
-        lost = [names[row] for row in np.setdiff1d(np.arange(len(names)), kept) if not is_unlabelled(texts[row])]
+        lost = [names[row] for row in np.setdiff1d(np.arange(len(names)), readable) if not is_unlabelled(texts[row])]
         if lost:
             noun = "label is" if len(lost) == 1 else "labels are"
             warnings.warn(
@@ -124,15 +124,15 @@ def read_folder(
             )
     where = "The labels" if isinstance(labels, Mapping) else str(labels or folder)
     numbers, classes = number(texts, classes, where, unlabelled)
-    return Pool(images.items, numbers[kept], np.array(names)[kept], None, classes, white=images.white)  # type: ignore[arg-type]
+    return Pool(images.items, numbers[readable], np.array(names)[readable], None, classes, white=images.white)  # type: ignore[arg-type]
 
 
-def say_parts(folder: Path, names: Iterable[str], taken: str) -> None:
-    """Warn where subfolders look like the parts of a data set, which were not ``taken`` for them."""
-    found = sorted({name for name in names if name.casefold() in PARTS})
-    if len(found) > 1:
+def say_parts(folder: Path, names: Iterable[str], reading: str) -> None:
+    """Warn where subfolders look like the parts of a data set, and ``reading`` says what they are instead."""
+    subfolders = sorted({name for name in names if name.casefold() in PARTS})
+    if len(subfolders) > 1:
         warnings.warn(
-            f"The subfolders {' and '.join(found)} of {folder} are {taken}; if they are parts of the data, "
+            f"The subfolders {' and '.join(subfolders)} of {folder} are {reading}; if they are parts of the data, "
             "give one of them to train on and another as --test.",
             LeavenWarning,
             stacklevel=3,

@@ -99,11 +99,11 @@ def read_huggingface(
 
     key = f"{dataset._fingerprint}-{image}" if dataset.cache_files else None
     options: dict[str, Any] = {"size": size, "channels": channels, "strict": strict, "cache": cache}
-    items, kept, taken = cached_rows(len(dataset), open_image, key, white=white, progress=progress, **options)
+    items, rows, judged_white = cached_rows(len(dataset), open_image, key, white=white, progress=progress, **options)
     labels, names = None, classes
     if label is not None:
-        labels = np.asarray(dataset[label][:], dtype=object)[kept]
+        labels = np.asarray(dataset[label][:], dtype=object)[rows]
         if classes is None and isinstance(dataset.features[label], datasets.ClassLabel):
             names = dataset.features[label].names
-    pool = replace(read_arrays(items, labels, names, kept, unlabelled), white=taken)
+    pool = replace(read_arrays(items, labels, names, rows, unlabelled), white=judged_white)
     return pool if classes is not None else without_unlabelled(pool, unlabelled)

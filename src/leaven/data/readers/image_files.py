@@ -74,15 +74,15 @@ def select_images(folder: Path, files: Iterable[File], named: Collection[str] = 
         There is no image among them.
     """
     every = sorted(files)
-    own = [file for file in every if is_image(file.name) or file.name in named]
-    known = {file.name for file in own}
-    passed = [file.name for file in every if file.name not in known and _needed(file.name)]
-    if not own:
-        found = f" ({_in_words(passed)})" if passed else ""
+    images = [file for file in every if is_image(file.name) or file.name in named]
+    image_names = {file.name for file in images}
+    passed = [file.name for file in every if file.name not in image_names and _needed(file.name)]
+    if not images:
+        listed = f" ({_in_words(passed)})" if passed else ""
         raise LeavenError(
-            f"The folder {folder} has no images{found}, expected files such as .png or .jpg in it: add some."
+            f"The folder {folder} has no images{listed}, expected files such as .png or .jpg in it: add some."
         )
-    return ImageFiles(own, passed, f"Passed over in {folder}: {_in_words(passed)}." if passed else "")
+    return ImageFiles(images, passed, f"Passed over in {folder}: {_in_words(passed)}." if passed else "")
 
 
 def _needed(name: str) -> str:
@@ -92,11 +92,11 @@ def _needed(name: str) -> str:
 
 
 def _in_words(names: Sequence[str]) -> str:
-    said = []
+    phrases = []
     for kind, needs in (("HEIC", HEIF_NEEDS), ("raw", RAW_NEEDS)):
-        if found := [name for name in names if _needed(name) == needs]:
-            said.append(f"{len(found)} {kind} file{'s' * (len(found) > 1)} ({listing(found)}), {needs}")
-    return "; ".join(said)
+        if such := [name for name in names if _needed(name) == needs]:
+            phrases.append(f"{len(such)} {kind} file{'s' * (len(such) > 1)} ({listing(such)}), {needs}")
+    return "; ".join(phrases)
 
 
 def decode_files(

@@ -37,7 +37,11 @@ def probe(image: Image) -> tuple[int, int, bool]:
 
 
 def standardise(
-    image: Image, size: tuple[int, int], channels: int, white: White = FULL, seen: Callable[[Span], None] | None = None
+    image: Image,
+    size: tuple[int, int],
+    channels: int,
+    white: White = FULL,
+    record_span: Callable[[Span], None] | None = None,
 ) -> np.ndarray:
     """Pixels of an opened image as uint8 ``(height, width, channels)``.
 
@@ -57,7 +61,7 @@ def standardise(
         1 (grey: ITU-R 601 luma) or 3 (RGB).
     white : White, optional
         As for `eight_bits`.
-    seen : callable, optional
+    record_span : callable, optional
         As for `eight_bits`.
 
     Raises
@@ -76,7 +80,7 @@ def standardise(
         most = 2 * max(height, width)
         image.draft("L" if channels == 1 else None, (most, most))
     with decoding(image, whole):
-        image = eight_bits(image, white, seen)
+        image = eight_bits(image, white, record_span)
         if image.width * image.height > PIXELS:
             image = averaged(image, mode, size)
         ImageOps.exif_transpose(image, in_place=True)

@@ -40,7 +40,7 @@ def pair(files: Sequence[File], root: Path, folder: Path, passed: Collection[str
     LeavenError
         None has one, a mask has no image, or two files would be one another's.
     """
-    found: dict[str, File] = {}
+    mask_of: dict[str, File] = {}
     lossy: list[str] = []
     unread = {os.path.splitext(to_nfc(name))[0] for name in passed}
     for mask in scan(root):
@@ -48,19 +48,19 @@ def pair(files: Sequence[File], root: Path, folder: Path, passed: Collection[str
         if end[1:].lower() in LOSSLESS:
             if stem in unread:
                 continue
-            if stem in found:
+            if stem in mask_of:
                 raise LeavenError(
-                    f"The folder {root} has two masks for one image, {found[stem].name} and {mask.name}: remove one."
+                    f"The folder {root} has two masks for one image, {mask_of[stem].name} and {mask.name}: remove one."
                 )
-            found[stem] = mask
+            mask_of[stem] = mask
         elif is_image(mask.name):
             lossy.append(mask.name)
     stems: dict[str, str] = {}
     for file in files:
         stem = os.path.splitext(to_nfc(file.name))[0]
-        if stem in stems and stem in found:
+        if stem in stems and stem in mask_of:
             raise LeavenError(
-                f"The images {stems[stem]} and {file.name} in {folder} share the mask {found[stem].name}: rename one."
+                f"The images {stems[stem]} and {file.name} in {folder} share the mask {mask_of[stem].name}: rename one."
             )
         stems[stem] = file.name
     if lossy:
@@ -70,8 +70,8 @@ def pair(files: Sequence[File], root: Path, folder: Path, passed: Collection[str
             LeavenWarning,
             stacklevel=3,
         )
-    alone = sorted(mask.name for stem, mask in found.items() if stem not in stems)
-    if not found or len(alone) == len(found):
+    alone = sorted(mask.name for stem, mask in mask_of.items() if stem not in stems)
+    if not mask_of or len(alone) == len(mask_of):
         raise LeavenError(
             f"No image in {folder} has a mask in {root}, expected files of the same names there, such as "
             f"{os.path.splitext(files[0].name)[0]}.png: check both folders."
@@ -81,7 +81,7 @@ def pair(files: Sequence[File], root: Path, folder: Path, passed: Collection[str
             f"The folder {root} has masks without an image in {folder} ({listing(alone)}), expected the same names in "
             "both: rename or remove them."
         )
-    return {stems[stem]: mask for stem, mask in found.items()}
+    return {stems[stem]: mask for stem, mask in mask_of.items()}
 
 
 def places(names: Iterable[str], root: Path) -> dict[str, Path]:
@@ -92,7 +92,7 @@ def places(names: Iterable[str], root: Path) -> dict[str, Path]:
     LeavenError
         Two would have one file, or one would lie outside of the folder: names come from files of others too.
     """
-    found: dict[str, Path] = {}
+    path_of: dict[str, Path] = {}
     of: dict[Path, str] = {}
     inside = root.resolve()
     for name in names:
@@ -101,8 +101,8 @@ def places(names: Iterable[str], root: Path) -> dict[str, Path]:
             raise LeavenError(f"The images {of[path]} and {name} would share the mask {path.name}: rename one.")
         if inside not in path.resolve().parents:
             raise LeavenError(f"The mask of {name} would lie outside {root}: rename the image.")
-        found[name], of[path] = path, name
-    return found
+        path_of[name], of[path] = path, name
+    return path_of
 
 
 class MaskReader:
@@ -171,10 +171,10 @@ class MaskReader:
         """Numbers of a mask that was saved with three equal channels."""
         rgb, unpainted = _colours(mask, path)
         if (rgb[..., :1] != rgb).any():
-            found = [hex_colour(int(colour)) for colour in np.unique(pack_colours(rgb))]
-            named = ",".join(f"{colour}=NAME" for colour in found[:3])
+            colours = [hex_colour(int(colour)) for colour in np.unique(pack_colours(rgb))]
+            named = ",".join(f"{colour}=NAME" for colour in colours[:3])
             raise LeavenError(
-                f"The mask {path} holds colours ({mask.mode}), such as {listing(found, 6)}, expected one channel of "
+                f"The mask {path} holds colours ({mask.mode}), such as {listing(colours, 6)}, expected one channel of "
                 f"class numbers: say which classes they are ({OPTION} '{named}'), or save it as a grey or palette PNG."
             )
         return np.where(unpainted, NO_CLASS, rgb[..., 0]).astype(np.uint8)
@@ -200,21 +200,21 @@ class MaskReader:
             values = np.asarray(mask).astype(np.int64)
             codes = self.table.numbers[values.clip(0, HIGHEST)]
             codes[(values < 0) | (values > HIGHEST)] = UNKNOWN
-            told: Callable[[int], str] = str
+            as_text: Callable[[int], str] = str
         elif self.table.values.by_colour:
             rgb, unpainted = _colours(mask, path)
-            values, told = pack_colours(rgb), hex_colour
+            values, as_text = pack_colours(rgb), hex_colour
             codes = np.where(unpainted, NO_CLASS, self.table.colours[values]).astype(np.uint8)
         else:
             values = self._grey(mask, path)
-            codes, told = self.table.numbers[values], str
+            codes, as_text = self.table.numbers[values], str
         lost = np.unique(values[codes == UNKNOWN]).tolist()
         if lost:
             raise LeavenError(
                 unnamed_values(
                     f"The mask {path} holds",
-                    map(told, np.unique(values).tolist()),
-                    list(map(told, lost)),
+                    map(as_text, np.unique(values).tolist()),
+                    list(map(as_text, lost)),
                     self.table.values.where,
                 )
             )

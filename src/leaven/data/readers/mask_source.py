@@ -94,12 +94,12 @@ def decode_masks(
     folder: Path,
     files: Sequence[File],
     masks: Masks,
-    known: Collection[str],
+    image_names: Collection[str],
     size: tuple[int, int],
     cache: str | os.PathLike[str] | None,
     progress: bool,
 ) -> np.ndarray:
-    """Numbers as ``masks`` gives them, uint8 ``(N, H, W)``; ``NO_CLASS`` where an image is not ``known`` to have one.
+    """Numbers as ``masks`` gives them, uint8 ``(N, H, W)``; ``NO_CLASS`` where an image is not in ``image_names``.
 
     Raises
     ------
@@ -110,7 +110,7 @@ def decode_masks(
 
     def open_mask(row: int) -> Image.Image:
         name = files[row].name
-        if name not in known:
+        if name not in image_names:
             return Image.new("L", size[::-1], NO_CLASS)
         return masks.open(name, folder / name)
 

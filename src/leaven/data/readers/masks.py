@@ -38,7 +38,7 @@ def read_masks(
     strict: bool = False,
     cache: str | os.PathLike[str] | None = None,
     progress: bool = True,
-    told: bool = True,
+    announce: bool = True,
 ) -> Pool:
     """Dense pool from a folder of images and a folder of masks.
 
@@ -78,7 +78,7 @@ def read_masks(
         As for `read_folder`.
     progress : bool, optional
         As for `read_folder`.
-    told : bool, optional
+    announce : bool, optional
         Name classes and numbers without a pixel in a `LeavenWarning`.
 
     Returns
@@ -105,7 +105,7 @@ def read_masks(
         named = combine_values(None, values, classes, ignore)
         return read_painted(images, None, classes=named.names if named else (), **form)
     source = FolderMasks(_folder(masks, "masks"), values, classes, ignore)
-    return read_painted(images, source, background=background, told=told, **form)
+    return read_painted(images, source, background=background, announce=announce, **form)
 
 
 def read_painted(
@@ -120,7 +120,7 @@ def read_painted(
     strict: bool = False,
     cache: str | os.PathLike[str] | None = None,
     progress: bool = True,
-    told: bool = True,
+    announce: bool = True,
 ) -> Pool:
     """`read_masks` with masks from wherever they are; ``classes`` are those where there are no masks at all.
 
@@ -130,39 +130,39 @@ def read_painted(
         As `read_masks` raises it.
     """
     folder = _folder(images, "images")
-    found = select_images(folder, scan(folder))
-    if found.warning:
-        warnings.warn(found.warning, LeavenWarning, stacklevel=3)
-    files = found.files
-    known_names = () if masks is None else masks.pair(files, folder, found.passed)
+    selection = select_images(folder, scan(folder))
+    if selection.warning:
+        warnings.warn(selection.warning, LeavenWarning, stacklevel=3)
+    files = selection.files
+    known_names = () if masks is None else masks.pair(files, folder, selection.passed)
     if masks is not None:
         say_parts(folder, [subfolder(file.name) for file in files], "read as one")
     size = _size(folder, files) if size is None else size
-    items, kept, taken = decode_files(
+    items, readable, judged_white = decode_files(
         folder, files, size=size, channels=channels, strict=strict, cache=cache, progress=progress, white=white
     )
-    files = [files[row] for row in kept]
+    files = [files[row] for row in readable]
     if masks is None:
         pixels = np.full(items.shape[:3], NO_CLASS, np.uint8)
     else:
         pixels = decode_masks(folder, files, masks, known_names, items.shape[1:3], cache, progress)
     labels = np.array([0 if file.name in known_names else -1 for file in files], np.int64)
-    known = labels >= 0
+    has_label = labels >= 0
     values = None if masks is None else masks.values
     names = tuple(values.names if values else classes)
-    if masks is not None and known.any():
-        counts = pixel_counts(pixels, known)
+    if masks is not None and has_label.any():
+        counts = pixel_counts(pixels, has_label)
         to, names, absent = numbering(counts, values, background, masks.where)
         painted = [name for k, name in enumerate(names) if counts[to == k].any()]
         unsaid = to[NO_CLASS] == NO_CLASS and NO_CLASS not in (values.of if values else ())
         if len(painted) < 2 and counts[NO_CLASS] and unsaid:
             raise LeavenError(one_class_message(masks.where, painted, numbers=masks.files))
-        if absent and told:
+        if absent and announce:
             warnings.warn(absent, LeavenWarning, stacklevel=3)
         if counts[to != np.arange(256)].any():
-            pixels = renumbered(pixels, known, to)
+            pixels = renumbered(pixels, has_label, to)
     ids = np.array([file.name for file in files])
-    return Pool(items, labels, ids, None, names, pixels, taken)  # type: ignore[arg-type]
+    return Pool(items, labels, ids, None, names, pixels, judged_white)  # type: ignore[arg-type]
 
 
 def _folder(path: str | os.PathLike[str], what: str) -> Path:
@@ -188,20 +188,20 @@ def _size(folder: Path, files: Sequence[File]) -> tuple[int, int]:
     return COMMON, COMMON
 
 
-def pixel_counts(masks: np.ndarray, known: np.ndarray) -> np.ndarray:
+def pixel_counts(masks: np.ndarray, has_label: np.ndarray) -> np.ndarray:
     """Pixels of each number, int64 ``(256,)``, in the masks that are known."""
     counts = np.zeros(256, np.int64)
     for start, stop in parts(len(masks), 8 * bytes_each(masks)):  # counting takes 8 bytes a pixel
-        counts += np.bincount(masks[start:stop][known[start:stop]].ravel(), minlength=256)
+        counts += np.bincount(masks[start:stop][has_label[start:stop]].ravel(), minlength=256)
         let_go(masks)
     return counts
 
 
-def renumbered(masks: np.ndarray, known: np.ndarray, to: np.ndarray) -> np.ndarray:
+def renumbered(masks: np.ndarray, has_label: np.ndarray, to: np.ndarray) -> np.ndarray:
     """The masks with each number changed to ``to`` ``(256,)``; of those that are not known all is `NO_CLASS`."""
     changed = room(masks.shape, masks.dtype)
     for start, stop in parts(len(masks), bytes_each(masks)):
         changed[start:stop] = to[masks[start:stop]]
-        changed[start:stop][~known[start:stop]] = NO_CLASS
+        changed[start:stop][~has_label[start:stop]] = NO_CLASS
         let_go(masks)
     return changed

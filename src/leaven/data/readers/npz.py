@@ -74,7 +74,7 @@ def _dense(X: np.ndarray, masks: np.ndarray, y: Any, classes: Sequence[object] |
     if classes is None:
         numbers = np.unique(masks[masks != NO_CLASS])
         classes = [str(number) for number in range(int(numbers.max(initial=-1)) + 1)]
-    known = np.zeros(len(pool), np.int64) if y is None else np.where(np.asarray(y) < 0, -1, 0)
+    labels = np.zeros(len(pool), np.int64) if y is None else np.where(np.asarray(y) < 0, -1, 0)
     names = tuple(str(name) for name in classes)
     top = int(masks[masks != NO_CLASS].max(initial=0)) if masks.dtype == np.uint8 else 0
     if top >= len(names):
@@ -82,4 +82,4 @@ def _dense(X: np.ndarray, masks: np.ndarray, y: Any, classes: Sequence[object] |
             f"masks holds the class number {top} and there are {len(names)} classes, expected numbers up to "
             f"{len(names) - 1}, or {NO_CLASS} where a pixel does not count."
         )
-    return Pool(pool.items, known, pool.ids, None, names, masks)  # type: ignore[arg-type]
+    return Pool(pool.items, labels, pool.ids, None, names, masks)  # type: ignore[arg-type]

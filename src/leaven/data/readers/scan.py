@@ -23,13 +23,13 @@ class File(NamedTuple):
 def scan(folder: Path) -> list[File]:
     """All files under a folder but hidden ones, symbolic links followed, nothing opened."""
     files: list[File] = []
-    seen: set[tuple[int, int]] = set()  # folders, so that a link to a parent ends
+    visited: set[tuple[int, int]] = set()  # folders, so that a link to a parent ends
 
     def visit(path: str, prefix: str) -> None:
         about = os.stat(path)
-        if (about.st_dev, about.st_ino) in seen:
+        if (about.st_dev, about.st_ino) in visited:
             return
-        seen.add((about.st_dev, about.st_ino))
+        visited.add((about.st_dev, about.st_ino))
         with os.scandir(path) as entries:
             for entry in entries:
                 if entry.name.startswith("."):
@@ -53,10 +53,10 @@ def scan(folder: Path) -> list[File]:
 
 def _require_different(folder: Path, files: Sequence[File]) -> None:
     """See that no two names are one name in two forms of Unicode, which nothing could tell apart."""
-    seen: dict[str, str] = {}
+    first_named: dict[str, str] = {}
     for file in files:
         if not file.name.isascii():
-            first = seen.setdefault(to_nfc(file.name), file.name)
+            first = first_named.setdefault(to_nfc(file.name), file.name)
             if first != file.name:
                 raise LeavenError(
                     f"The folder {folder} has two files {file.name} that differ in nothing but how the disk writes "

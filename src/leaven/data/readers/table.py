@@ -95,9 +95,9 @@ def fitting(labels: Mapping[str, str], folder: Path, files: Collection[str]) -> 
         There are labels, but of none of its files.
     """
     named = {to_nfc(name): name for name in files}
-    found = {named[to_nfc(name)]: label for name, label in labels.items() if to_nfc(name) in named}
+    matched = {named[to_nfc(name)]: label for name, label in labels.items() if to_nfc(name) in named}
     gone = [name for name in labels if to_nfc(name) not in named]
-    if gone and not found:
+    if gone and not matched:
         raise LeavenError(
             f"None of the {len(gone)} files that have labels ({listing(gone)}) is in {folder}, expected paths relative "
             "to that folder: give the folder that was labelled."
@@ -108,7 +108,7 @@ def fitting(labels: Mapping[str, str], folder: Path, files: Collection[str]) -> 
             LeavenWarning,
             stacklevel=3,
         )
-    return found
+    return matched
 
 
 def _columns(

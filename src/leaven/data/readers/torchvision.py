@@ -115,9 +115,9 @@ def _read(dataset: Any, names: Sequence[object] | None, unlabelled: Any, options
             File(Path(path).relative_to(root).as_posix(), stat.st_size, stat.st_mtime_ns)
             for (path, _), stat in zip(samples, stats, strict=True)
         ]
-        items, kept, white = decode_files(root, files, **options)
-        ids = np.array([file.name for file in files])[kept]
-        return replace(read_arrays(items, np.asarray(targets)[kept], names, ids, unlabelled), white=white)
+        items, readable, white = decode_files(root, files, **options)
+        ids = np.array([file.name for file in files])[readable]
+        return replace(read_arrays(items, np.asarray(targets)[readable], names, ids, unlabelled), white=white)
     return _read_items(dataset, names, unlabelled, options)
 
 
@@ -144,8 +144,8 @@ def _read_items(dataset: Any, names: Sequence[object] | None, unlabelled: Any, o
         targets[row] = target.item() if hasattr(target, "item") else target
         return _picture(picture)
 
-    items, kept, white = cached_rows(len(plain), open_image, None, **options)
-    return replace(read_arrays(items, targets[kept], names, kept, unlabelled), white=white)
+    items, readable, white = cached_rows(len(plain), open_image, None, **options)
+    return replace(read_arrays(items, targets[readable], names, readable, unlabelled), white=white)
 
 
 def _picture(value: Any) -> Any:

@@ -38,7 +38,7 @@ class White(NamedTuple):
 
     def over(self, other: White) -> White:
         """This, and the other where this knows nothing."""
-        return White(*(theirs if own is None else own for own, theirs in zip(self, other, strict=True)))
+        return White(*(theirs if mine is None else mine for mine, theirs in zip(self, other, strict=True)))
 
 
 UNKNOWN = White()
@@ -61,7 +61,7 @@ class Judged(NamedTuple):
 
     white: White
     failed: dict[int, str]
-    said: str
+    message: str
 
 
 def as_white(value: Any) -> White:
@@ -98,16 +98,16 @@ def alone(span: Span, white: White) -> float:
         judged = judge({0: span}, ["it"], white, "it")
     except LeavenError as error:
         raise ValueError(str(error).rstrip(".")) from None
-    found = judged.white.of(span.kind)
-    if found is None or judged.failed:
+    top = judged.white.of(span.kind)
+    if top is None or judged.failed:
         raise ValueError(judged.failed[0])
-    return found
+    return top
 
 
-def judge(spans: Mapping[int, Span], names: Sequence[str], known: White, where: str) -> Judged:
+def judge(spans: Mapping[int, Span], names: Sequence[str], stated: White, where: str) -> Judged:
     """White of a pool, by the spans of its images that are not of 8 bits.
 
-    Where it is ``known``, images that hold more are cut there, and it is said. Else the range in use decides: integers
+    Where it is ``stated``, images that hold more are cut there, and it is said. Else the range in use decides: integers
     are of 8, 10, 12, 14 or 16 bits, the fewest that hold all of them; floats are of 0..1 where all are, of 0..255 where
     the brightest is well above 1. Images of no such range are left out, if no other is of this kind.
 
@@ -117,7 +117,7 @@ def judge(spans: Mapping[int, Span], names: Sequence[str], known: White, where: 
         Spans by the number of the image.
     names : sequence of str
         Names of all images.
-    known : White
+    stated : White
         White as it was stated, as far as it was.
     where : str
         Where they come from, for messages.
@@ -127,11 +127,11 @@ def judge(spans: Mapping[int, Span], names: Sequence[str], known: White, where: 
     LeavenError
         The images of a kind contradict each other, or two readings are as likely.
     """
-    white, notes = known, list[str]()
+    white, notes = stated, list[str]()
     failed: dict[int, str] = {}
     for kind in KINDS:
         of = {row: span for row, span in sorted(spans.items()) if span.kind == kind}
-        top = known.of(kind)
+        top = stated.of(kind)
         if top is not None:
             failed |= {row: why for row, span in of.items() if (why := unfit(span, top))}
             if cut := [row for row, span in of.items() if row not in failed and span.high > top]:
@@ -182,11 +182,13 @@ def _in_use(kind: Kind, of: Mapping[int, Span], odd: Sequence[int], names: Seque
 
 
 def _taken(kind: Kind, top: int, count: int, where: str) -> str:
-    said = f"{count} images in {where} hold" if count > 1 else f"1 image in {where} holds"
+    subject = f"{count} images in {where} hold" if count > 1 else f"1 image in {where} holds"
     bits = f" ({top.bit_length()} bits)" if kind == "integers" else ""
-    return f"{said} {HELD[kind]}, taken as 0 to {top}{bits}, the range in use; {OPTION} states another."
+    return f"{subject} {HELD[kind]}, taken as 0 to {top}{bits}, the range in use; {OPTION} states another."
 
 
 def _cut(kind: Kind, top: float, cut: Sequence[int], of: Mapping[int, Span], names: Sequence[str], where: str) -> str:
-    said = f"{len(cut)} of the {len(of)} images of {HELD[kind]} in {where}"
-    return f"{said} go beyond {top:g}, which is white, and are cut there ({names[cut[0]]} goes to {of[cut[0]].high:g})."
+    subject = f"{len(cut)} of the {len(of)} images of {HELD[kind]} in {where}"
+    return (
+        f"{subject} go beyond {top:g}, which is white, and are cut there ({names[cut[0]]} goes to {of[cut[0]].high:g})."
+    )

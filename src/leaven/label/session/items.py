@@ -86,7 +86,7 @@ class ItemIndex:
             with suppress(Exception), self.open(self.ids[row]) as image:  # a damaged file raises whatever it may
                 if kind(image) is not None:
                     with decoding(image):
-                        eight_bits(image, seen=partial(spans.__setitem__, row))
+                        eight_bits(image, record_span=partial(spans.__setitem__, row))
         try:
             return judge(spans, self.names, UNKNOWN, str(self.data)).white
         except LeavenError:  # the pool's own reader says so

@@ -172,14 +172,14 @@ def _strategy(name: str) -> str:
 
 def _require_method(settings: Settings) -> None:
     """Found out before the page opens, not twenty labels later."""
-    from leaven.methods.registry import known, names, resolve
+    from leaven.methods.registry import find_class, names, resolve
 
     if ":" in settings.method:  # it stands in the run folder, which makes nobody import anything
         raise LeavenError(
             f"The labelling page trains leaven's own methods, not {settings.method}; choose one of "
             f"{', '.join(names())}."
         )
-    kind = known(settings.method)
+    kind = find_class(settings.method)
     resolve(kind, settings.hyperparameters)
     if not kind.tells_classes():
         raise LeavenError(

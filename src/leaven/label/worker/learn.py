@@ -20,7 +20,7 @@ from leaven.label.worker.cold_start import in_lots
 from leaven.label.worker.pools import judged, labelled, with_made
 from leaven.labels import State
 from leaven.methods.base import Method
-from leaven.methods.registry import known
+from leaven.methods.registry import find_class
 from leaven.query.copies import content
 from leaven.query.predictions import PoolPredictions
 from leaven.query.registry import find
@@ -188,7 +188,7 @@ def _options(run: Path, settings: Settings) -> Options:
             init = InitFrom(path=last, model=model)
             network.pop("pretrained", None)
     return Options(
-        known(settings.method),
+        find_class(settings.method),
         dict(settings.hyperparameters),
         plan=plan,
         baseline=False,

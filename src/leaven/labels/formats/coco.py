@@ -98,10 +98,10 @@ def read(
     if background is not None and not any(annotation.segmentation for annotation in file.annotations):
         raise LeavenError(f"{where} has no areas, so --background has no meaning; leave it out.")
     answers = []
-    for key, found in of.items():
-        if found or (background is not None and key not in missed):
+    for key, areas in of.items():
+        if areas or (background is not None and key not in missed):
             filled = None if key in missed else background
-            image = ImageReader(images[key], found, {k: one.name for k, one in names.items()}, where, size_of, left)
+            image = ImageReader(images[key], areas, {k: one.name for k, one in names.items()}, where, size_of, left)
             try:
                 answers += image.answers(name_of(images[key].file_name), annotator, filled)
             except AmbiguousAnswer as error:
@@ -119,16 +119,16 @@ def write(state: State, path: Path, by: str) -> int:
     annotations: list[dict[str, Any]] = []
     for key, item in enumerate(sorted(labels.keys() | masks.keys()), 1):
         image: dict[str, Any] = {"id": key, "file_name": item}
-        found: list[dict[str, Any]] = []
+        objects: list[dict[str, Any]] = []
         if item in masks:
             size, runs = parse_mask(masks[item])
             image["height"], image["width"] = size
             names = sorted(runs, key=number.__getitem__)
-            found = [{"category_id": number[name], **encode_area(runs[name], *size)} for name in names]
+            objects = [{"category_id": number[name], **encode_area(runs[name], *size)} for name in names]
         if item in labels:
-            found.append({"category_id": number[labels[item]]})
+            objects.append({"category_id": number[labels[item]]})
         images.append(image)
-        for one in found:
+        for one in objects:
             annotations.append({"id": len(annotations) + 1, "image_id": key, "iscrowd": 0, **one})
     categories = [{"id": k, "name": name, "supercategory": ""} for name, k in number.items()]
     content = {
@@ -143,9 +143,9 @@ def write(state: State, path: Path, by: str) -> int:
 
 
 def _by_id(listed: Sequence[T], where: str, what: str) -> dict[Key, T]:
-    found = {one.id: one for one in listed}
-    if len(found) < len(listed):
+    by_id = {one.id: one for one in listed}
+    if len(by_id) < len(listed):
         ids = [one.id for one in listed]
         twice = next(id_ for id_ in ids if ids.count(id_) > 1)
         raise LeavenError(f"{where} lists the {what} {twice} twice: keep one of them.")
-    return found
+    return by_id

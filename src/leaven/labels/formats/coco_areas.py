@@ -16,7 +16,7 @@ def run_lengths(text: str) -> list[int]:
     Five bits a character, the lowest first, a sixth says that more follow; from the fourth number on, what it differs
     by from the one two before (its maskApi.c, ``rleFrString``).
     """
-    found: list[int] = []
+    lengths: list[int] = []
     number = shift = 0
     for character in text:
         bits = ord(character) - 48
@@ -26,9 +26,9 @@ def run_lengths(text: str) -> list[int]:
         shift += 5
         if not bits & 32:
             number -= (bits & 16) << (shift - 4)
-            found.append(number + (found[-2] if len(found) > 2 else 0))
+            lengths.append(number + (lengths[-2] if len(lengths) > 2 else 0))
             number = shift = 0
-    return [] if shift else found
+    return [] if shift else lengths
 
 
 def polygons_to_mask(polygons: list[list[float]], height: int, width: int) -> np.ndarray:

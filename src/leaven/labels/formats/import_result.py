@@ -26,7 +26,7 @@ class ImportResult:
         How many answers were kept.
     replaced : int
         How many of them replaced another.
-    known : int
+    already_there : int
         How many the store had already, and were not kept again.
     classes : tuple of str
         Names of the classes that were new.
@@ -34,7 +34,7 @@ class ImportResult:
 
     answers: int
     replaced: int
-    known: int
+    already_there: int
     classes: tuple[str, ...]
 
 
@@ -54,15 +54,15 @@ def answer(item: str, annotator: str, kind: str = "label", **more: object) -> Ev
 
 def without_markers(answers: Sequence[Event]) -> list[Event]:
     """The answers without those labels, and those areas of masks, whose class stands for no label."""
-    kept = []
+    retained = []
     for event in answers:
         if event.kind == "mask":
             size, runs = parse_mask(event.mask)
             named = {name: of for name, of in runs.items() if not never_a_class(name)}
             event = event if len(named) == len(runs) else replace(event, mask=format_mask(size, named))
         if event.kind != "label" or not never_a_class(event.label):
-            kept.append(event)
-    return kept
+            retained.append(event)
+    return retained
 
 
 def require_one_each(answers: Sequence[Event], where: str) -> None:
@@ -73,12 +73,12 @@ def require_one_each(answers: Sequence[Event], where: str) -> None:
     LeavenError
         Somebody does.
     """
-    seen: set[tuple[str, str]] = set()
+    answered: set[tuple[str, str]] = set()
     for event in answers:
         pair = (event.annotator, event.item)
-        if pair in seen:
+        if pair in answered:
             raise LeavenError(f"{where} has two answers of {event.annotator} to {event.item}: keep one of them.")
-        seen.add(pair)
+        answered.add(pair)
 
 
 def add_answers(
@@ -110,11 +110,11 @@ def add_answers(
     state = store.state()
     taken_before = {event.id for event in store.events()}
     events: list[Event] = []
-    replaced = known = 0
+    replaced = already_there = 0
     for event in _with_ids(answers):
         stands = state.answers.get(event.item, {}).get(event.annotator)
         if (stands is not None and _says(stands) == _says(event)) or (event.id in taken_before and not replacing):
-            known += 1
+            already_there += 1
             continue
         if event.id in taken_before:
             event = replace(event, id=uuid4().hex)
@@ -134,7 +134,7 @@ def add_answers(
     new = [name for name in dict.fromkeys(named) if name not in state.classes]
     who = answers[0].annotator if answers else "import"
     store.add(*(Event(uuid4().hex, "class_add", who, label=name) for name in new), *events)
-    return ImportResult(len(events), replaced, known, tuple(new))
+    return ImportResult(len(events), replaced, already_there, tuple(new))
 
 
 def _with_ids(answers: Sequence[Event]) -> list[Event]:

@@ -53,10 +53,10 @@ def add_events(store: Store, given: Sequence[Event]) -> ImportResult:
     LeavenError
         They do not follow from what stands.
     """
-    there, known = set(store.state().classes), {event.id for event in store.events()}
-    events = [event for event in given if event.kind != "class_add" or event.id in known or event.label not in there]
+    there, present = set(store.state().classes), {event.id for event in store.events()}
+    events = [event for event in given if event.kind != "class_add" or event.id in present or event.label not in there]
     store.add(*events)
-    new = [event for event in events if event.id not in known]
+    new = [event for event in events if event.id not in present]
     classes = tuple(event.label for event in new if event.kind == "class_add")
     replaced = sum(bool(event.replaces) for event in new)
     return ImportResult(sum(event.kind in ANSWERS for event in new), replaced, len(given) - len(new), classes)

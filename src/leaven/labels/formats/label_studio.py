@@ -78,11 +78,11 @@ def read(
         given = task.completions if task.annotations is None else task.annotations
         for annotation in given or []:
             try:
-                found = AnnotationReader(annotation, item, where, at, size_of, left, background).event(annotator)
+                event = AnnotationReader(annotation, item, where, at, size_of, left, background).event(annotator)
             except AmbiguousAnswer as error:
                 left.add_answer(error)
                 continue
-            answers += [found] if found else []
+            answers += [event] if event else []
     if left.unclear and not answers:
         raise left.unclear
     return answers

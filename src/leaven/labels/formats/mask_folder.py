@@ -42,15 +42,15 @@ def read(
     for folder in (masks, images):
         if not folder.is_dir():
             raise LeavenError(f"The folder {folder} does not exist, expected masks and their images: check the path.")
-    found = select_images(images, scan(images))
-    if found.warning:
-        warnings.warn(found.warning, LeavenWarning, stacklevel=2)
-    of = pair(found.files, masks, images, found.passed)
-    said = combine_values(masks, values)
-    reader = MaskReader(said, by_number=bool(values))
+    selection = select_images(images, scan(images))
+    if selection.warning:
+        warnings.warn(selection.warning, LeavenWarning, stacklevel=2)
+    of = pair(selection.files, masks, images, selection.passed)
+    combined = combine_values(masks, values)
+    reader = MaskReader(combined, by_number=bool(values))
     maps = {item: np.asarray(reader.open(masks / file.name, images / item)) for item, file in of.items()}
     counts = sum((np.bincount(numbers.ravel(), minlength=256) for numbers in maps.values()), np.zeros(256, np.int64))
-    to, names, absent = numbering(counts, reader.coded or said, background, masks)
+    to, names, absent = numbering(counts, reader.coded or combined, background, masks)
     return [answer(item, annotator, "mask", mask=encode(to[m], names)) for item, m in maps.items()], list(names), absent
 
 

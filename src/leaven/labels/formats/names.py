@@ -22,10 +22,10 @@ def plain_name(name: str) -> str:
     LeavenError
         It names no file.
     """
-    found = _plain(name)
-    if found in (".", ".."):
+    plain = _plain(name)
+    if plain in (".", ".."):
         raise LeavenError(f"The name {name!r} is that of no file, expected a path or a URL: correct it.")
-    return found
+    return plain
 
 
 def _plain(name: str) -> str:

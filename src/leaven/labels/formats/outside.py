@@ -65,11 +65,11 @@ class LeftOut:
     def sentence(self) -> str:
         """For the message after an import; empty where nothing was left out."""
         parts = {what: f"{count} {what} (first in {self._first[what]})" for what, count in self.counts.items()}
-        said = [
+        reasons = [
             (why, [text for what, text in parts.items() if (what in self._answers) == whole])
             for why, whole in (("they say no class", False), ("they are not of one class, nor of areas", True))
         ]
-        return " ".join(f"Left out, for {why}: {', '.join(texts)}." for why, texts in said if texts)
+        return " ".join(f"Left out, for {why}: {', '.join(texts)}." for why, texts in reasons if texts)
 
 
 def validate(kind: type[T], content: Any, where: str, what: str, at: str = "") -> T:
@@ -99,10 +99,10 @@ def validate(kind: type[T], content: Any, where: str, what: str, at: str = "") -
         first = error.errors(include_url=False)[0]
         steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in first["loc"])
         place = (at + "".join(steps)).lstrip(".") or "the top"
-        found = repr(first["input"])
-        found = found if len(found) <= 40 else f"{found[:40]}..."
+        value = repr(first["input"])
+        value = value if len(value) <= 40 else f"{value[:40]}..."
         words = first["msg"][0].lower() + first["msg"][1:]
-        raise LeavenError(f"{where} is {what} (at {place}: {words}, found {found}): export it anew.") from None
+        raise LeavenError(f"{where} is {what} (at {place}: {words}, found {value}): export it anew.") from None
 
 
 def size_lookup(images: Path | None) -> SizeOf:
@@ -142,18 +142,18 @@ def resolve_size(stated: Size | None, size_of: SizeOf, item: str, where: str) ->
     LeavenError
         The two differ, neither is known, or it is of no size that an image has.
     """
-    own = size_of(item)
-    if own is None and stated is None:
+    image_size = size_of(item)
+    if image_size is None and stated is None:
         raise LeavenError(f"{where} says no height and width for {item}: name the folder of its image with --images.")
-    if own is not None and stated is not None and own != stated:
+    if image_size is not None and stated is not None and image_size != stated:
         raise LeavenError(
             f"{where} says that {item} is {stated[0]}×{stated[1]} pixels (height×width), but the image is "
-            f"{own[0]}×{own[1]}: give the images that were labelled."
+            f"{image_size[0]}×{image_size[1]}: give the images that were labelled."
         )
-    height, width = found = own or stated or (0, 0)
+    height, width = size = image_size or stated or (0, 0)
     if height < 1 or width < 1 or height * width > MOST_PIXELS:
         raise LeavenError(
             f"{where} says that {item} is {height}×{width} pixels (height×width), expected 1 to {MOST_PIXELS:,} in "
             "all: correct it."
         )
-    return found
+    return size

@@ -75,8 +75,8 @@ class VAAL(Supervised):
         """The classifier's cross-entropy; VAE and fooling (eq. 1 and 2); the sampler's cross-entropy (eq. 3)."""
         if batch.phase == "classifier":
             return super().forward(supervised_part(batch))
-        known, _, unlabelled = plain_items(batch)
-        items = Items(known if unlabelled is None else torch.cat([known, unlabelled]), None, len(known))
+        labelled, _, unlabelled = plain_items(batch)
+        items = Items(labelled if unlabelled is None else torch.cat([labelled, unlabelled]), None, len(labelled))
         return self.latent.play(items, batch.phase, self.beta, self.adversarial)
 
     def acquisition(self, x: Tensor) -> Tensor:

@@ -70,6 +70,6 @@ class DANN(Method):
             for of_views in (features[:2], features[2:])
         )
         self.log(domain_accuracy=0.5 * ((ours > 0).float().mean() + (theirs < 0).float().mean()))
-        told = F.binary_cross_entropy_with_logits(ours, torch.ones_like(ours))
-        told = told + F.binary_cross_entropy_with_logits(theirs, torch.zeros_like(theirs))
-        return {"source": classification_loss(self.network.head, features[:2], source), "domain": told}
+        domain_loss = F.binary_cross_entropy_with_logits(ours, torch.ones_like(ours))
+        domain_loss = domain_loss + F.binary_cross_entropy_with_logits(theirs, torch.zeros_like(theirs))
+        return {"source": classification_loss(self.network.head, features[:2], source), "domain": domain_loss}

@@ -31,7 +31,7 @@ class KNN(Method):
 
     def survey(self, survey: Survey) -> None:
         """Remember the labelled items."""
-        known = survey.labels >= 0
-        told = F.one_hot(torch.from_numpy(survey.labels[known]), survey.probabilities.shape[1])
+        has_label = survey.labels >= 0
+        one_hot = F.one_hot(torch.from_numpy(survey.labels[has_label]), survey.probabilities.shape[1])
         assert isinstance(self.network.head, NeighboursHead)
-        self.network.head.remember(torch.from_numpy(survey.features[known]), told, self.k)
+        self.network.head.remember(torch.from_numpy(survey.features[has_label]), one_hot, self.k)

@@ -44,6 +44,6 @@ class LabelSpreading(Method):
         x = survey.features
         k = min(self.k, len(x))
         fitted = Fit(kernel="knn", n_neighbors=k, alpha=self.alpha).fit(x, survey.labels)
-        told = np.nan_to_num(fitted.label_distributions_)  # of what no label reached: nothing
+        distributions = np.nan_to_num(fitted.label_distributions_)  # of what no label reached: nothing
         assert isinstance(self.network.head, NeighboursHead)
-        self.network.head.remember(torch.from_numpy(x), torch.from_numpy(told), k)
+        self.network.head.remember(torch.from_numpy(x), torch.from_numpy(distributions), k)

@@ -37,10 +37,10 @@ class LogisticRegression(Method):
         """Fit it, and set the head."""
         from sklearn.linear_model import LogisticRegression as Fit
 
-        known = survey.labels >= 0
+        has_label = survey.labels >= 0
         x, mean, std = standardised(survey.features)
         if survey.probabilities.shape[1] > 1:
-            fitted = Fit(C=self.strength, max_iter=1000).fit(x[known], survey.labels[known])
+            fitted = Fit(C=self.strength, max_iter=1000).fit(x[has_label], survey.labels[has_label])
             set_plane(self.network.head, fitted.coef_, fitted.intercept_, mean, std)
 
 

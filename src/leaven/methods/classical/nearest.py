@@ -41,7 +41,7 @@ class Nearest(Method):
 
     def survey(self, survey: Survey) -> None:
         """Set the head to the means of the labelled items."""
-        known = survey.labels >= 0
-        features, labels = torch.from_numpy(survey.features[known]), torch.from_numpy(survey.labels[known])
+        has_label = survey.labels >= 0
+        features, labels = torch.from_numpy(survey.features[has_label]), torch.from_numpy(survey.labels[has_label])
         assert isinstance(self.network.head, nn.Linear)
         set_to_means(self.network.head, class_means(features, labels, survey.probabilities.shape[1]), self.temperature)

@@ -77,8 +77,8 @@ class MAML(Method):
         losses, right = [], []
         with self._exactly(draw.plain):
             for support, query, labels, wanted in zip(*parts, strict=True):  # no vmap: it is wrong over batch norm
-                known = (support, labels, self.episode.ways)
-                weights = self._adapted(start, *known, self.inner_steps, create_graph=not self.first_order)
+                task = (support, labels, self.episode.ways)
+                weights = self._adapted(start, *task, self.inner_steps, create_graph=not self.first_order)
                 scores = functional_call(self.network, weights, (query,))
                 losses.append(F.cross_entropy(scores, wanted))
                 right.append((scores.argmax(1) == wanted).float().mean())

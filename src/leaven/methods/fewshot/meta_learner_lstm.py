@@ -69,8 +69,8 @@ class MetaLearner(nn.Module):
 
     def forward(self, loss: Tensor, gradient: Tensor, state: State) -> State:
         """c_t = σ(f)·c_{t−1} − σ(i)·∇ for the learner's loss, a number, and its gradient ``(n,)`` (eq. 2 and 3)."""
-        seen = torch.cat([preprocessed(loss.expand_as(gradient)), preprocessed(gradient)], 1)
-        hidden, inner = self.lstm(seen, (state.hidden, state.inner))
+        inputs = torch.cat([preprocessed(loss.expand_as(gradient)), preprocessed(gradient)], 1)
+        hidden, inner = self.lstm(inputs, (state.hidden, state.inner))
         forget = self.forget(torch.cat([hidden, state.cell, state.forget], 1))
         input_ = self.input(torch.cat([hidden, state.cell, state.input], 1))
         cell = forget.sigmoid() * state.cell - input_.sigmoid() * gradient[:, None]

@@ -88,11 +88,11 @@ class MoCo(Method):
         with torch.no_grad(), normalised_apart(self.key_network, across):
             self._trail()
             key = _encoded(self.key_network, self.key_projection, draw.cropped_2)
-        own = (query * key).sum(1, keepdim=True)
+        positives = (query * key).sum(1, keepdim=True)
         with torch.autocast(query.device.type, enabled=False):
             others = query @ self.queue.T.clone()  # the queue moves on before the backward pass
         others = others.masked_fill(draw.rows[:, None] == self.items, -math.inf)
-        scores = torch.cat([own, others], 1) / self.temperature
+        scores = torch.cat([positives, others], 1) / self.temperature
         self.log(accuracy=(scores.argmax(1) == 0).float().mean())
         self._enqueue(gathered(key), gathered(draw.rows))
         return {"contrast": F.cross_entropy(scores, torch.zeros_like(draw.rows))}

@@ -51,14 +51,15 @@ class CoTraining(Method):
         labelled, unlabelled = batch["labelled"], batch["unlabelled"]
         views = [(labelled.weak, unlabelled.weak), (labelled.weak_2, unlabelled.weak_2)]
         domains = [labelled.domain, unlabelled.domain]
-        scores = [member_scores(self.network, number, *seen, domains=domains) for number, seen in enumerate(views)]
+        scores = [member_scores(self.network, number, *pair, domains=domains) for number, pair in enumerate(views)]
         share = self.share * batch.progress
-        told = [confident(guessed(unknown), share) for _, unknown in scores]
-        own = [cross_entropy(known, labelled.labels) for known, _ in scores]
+        targets = [confident(guessed(unknown), share) for _, unknown in scores]
+        labelled_losses = [cross_entropy(of_labelled, labelled.labels) for of_labelled, _ in scores]
         each = [
-            masked_cross_entropy(unknown, *of_other) for (_, unknown), of_other in zip(scores, told[::-1], strict=True)
+            masked_cross_entropy(unknown, *of_other)
+            for (_, unknown), of_other in zip(scores, targets[::-1], strict=True)
         ]
-        return {"labelled": torch.stack(own).mean(), "unlabelled": self.weight * torch.stack(each).mean()}
+        return {"labelled": torch.stack(labelled_losses).mean(), "unlabelled": self.weight * torch.stack(each).mean()}
 
 
 def confident(probabilities: Tensor, share: float) -> tuple[Tensor, Tensor]:

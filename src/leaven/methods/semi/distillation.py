@@ -56,8 +56,8 @@ class Distillation(Method):
             (scores,), terms = joint(self.network, x, domains=[domain]), {}
         else:
             labelled = batch["labelled"]
-            own, scores = joint(self.network, labelled.weak, x, domains=[labelled.domain, domain])
-            terms = {"labelled": (1 - self.alpha) * cross_entropy(own, labelled.labels)}
+            of_labelled, scores = joint(self.network, labelled.weak, x, domains=[labelled.domain, domain])
+            terms = {"labelled": (1 - self.alpha) * cross_entropy(of_labelled, labelled.labels)}
         taught = -(target * (scores / self.temperature).log_softmax(1)).sum(1).mean()
         self.log(agreement=(scores.argmax(1) == target.argmax(1)).float().mean())
         return terms | {"taught": self.alpha * taught}

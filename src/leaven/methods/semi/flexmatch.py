@@ -72,12 +72,12 @@ class FlexMatch(Method):
         beta = learnt / most.clamp(min=1)
         return self.threshold * beta / (2 - beta)
 
-    def _learn(self, rows: Tensor, said: Tensor) -> None:
-        """Remember what was ``said`` of ``rows``, both ``(B,)``, by all processes; -1 changes nothing.
+    def _learn(self, rows: Tensor, predicted: Tensor) -> None:
+        """Remember what was ``predicted`` of ``rows``, both ``(B,)``, by all processes; -1 changes nothing.
 
         A row may be drawn twice in a batch: what was said of it last counts, on every device.
         """
-        rows, said = gathered(rows), gathered(said)
-        place = torch.where(said >= 0, torch.arange(len(said), device=said.device), -1)
+        rows, predicted = gathered(rows), gathered(predicted)
+        place = torch.where(predicted >= 0, torch.arange(len(predicted), device=predicted.device), -1)
         last = torch.full_like(self.learnt, -1).scatter_reduce_(0, rows, place, "amax")
-        self.learnt.copy_(torch.where(last >= 0, said[last.clamp(min=0)], self.learnt))
+        self.learnt.copy_(torch.where(last >= 0, predicted[last.clamp(min=0)], self.learnt))

@@ -94,8 +94,8 @@ def _likeness(strong: Tensor, mask: Tensor, wanted: Tensor) -> Tensor:
     """
     counts = strong.new_zeros(strong.shape[1]).scatter_add_(0, strong.argmax(1).flatten(), mask.flatten())
     counts = global_mean(counts)
-    found = _quotient(mean_learnt(strong, mask), counts)
-    return (wanted * torch.where(counts > 0, found.clamp(min=1e-12).log(), 0)).sum()
+    expected = _quotient(mean_learnt(strong, mask), counts)
+    return (wanted * torch.where(counts > 0, expected.clamp(min=1e-12).log(), 0)).sum()
 
 
 def mean_learnt(strong: Tensor, mask: Tensor) -> Tensor:

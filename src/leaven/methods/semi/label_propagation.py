@@ -68,17 +68,17 @@ class LabelPropagation(Method):
         labels, certainty = pseudo_labels(spread, survey.labels)
         sizes = np.bincount(labels[certainty > 0], minlength=spread.shape[1])
         balance = sizes.sum() / len(sizes) / np.maximum(sizes, 1)  # 1 in the mean over the items
-        for buffer, found in ((self.labels, labels), (self.certainty, certainty), (self.balance, balance)):
-            buffer.copy_(torch.from_numpy(found))
+        for buffer, values in ((self.labels, labels), (self.certainty, certainty), (self.balance, balance)):
+            buffer.copy_(torch.from_numpy(values))
 
     def _spread(self, survey: Survey) -> np.ndarray:
         """Z ``(N, K)``."""
         classes = survey.probabilities.shape[1]
         if self.classical:
             return spread_classically(survey.features, survey.labels, classes)
-        known = np.flatnonzero(survey.labels >= 0)
+        labelled_rows = np.flatnonzero(survey.labels >= 0)
         seeds = np.zeros((len(survey.labels), classes))
-        seeds[known, survey.labels[known]] = 1
+        seeds[labelled_rows, survey.labels[labelled_rows]] = 1
         seeds /= np.maximum(seeds.sum(0), 1)  # a class with more labels spreads no more than another
         return diffuse(neighbour_graph(survey.features, self.neighbours, self.gamma), seeds, self.alpha)
 

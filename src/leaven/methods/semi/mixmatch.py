@@ -54,11 +54,11 @@ class MixMatch(Method):
         views, domains = (unlabelled.weak, unlabelled.weak_2), [unlabelled.domain] * 2
         with torch.no_grad(), running_statistics_kept(self.network):
             guess = sharpen(mean_guess(joint(self.network, *views, domains=domains)), self.temperature)  # eq. 6, 7
-        known = F.one_hot(labelled.labels, guess.shape[1]).float()
+        one_hot = F.one_hot(labelled.labels, guess.shape[1]).float()
         items = together(labelled.weak, *views)
         mix = mix_up(len(items), self.alpha, items.device, nearer=True)
-        x, y = mix.images(items), mix.labels(torch.cat([known, guess, guess]))
-        sizes = [len(known), 2 * len(guess)]
+        x, y = mix.images(items), mix.labels(torch.cat([one_hot, guess, guess]))
+        sizes = [len(one_hot), 2 * len(guess)]
         # a mixed item is of the domain of the one that it is nearer to
         [scores] = joint(self.network, x, domains=[domain_of_all([labelled.domain, *domains])])
         mixed, mixed_unlabelled = scores.split(sizes)

@@ -70,9 +70,9 @@ class ReMixMatch(Method):
     @property
     def streams(self) -> dict[str, Stream]:
         """Labelled items seen strongly (weakly without anchoring); unlabelled ones weakly and K times strongly."""
-        seen = "strong" if self.anchoring else "weak"
+        view = "strong" if self.anchoring else "weak"
         return {
-            "labelled": Stream("labelled", views=(seen,)),
+            "labelled": Stream("labelled", views=(view,)),
             "unlabelled": Stream("unlabelled", self.ratio, self.views, alone=self.anchoring),
         }
 
@@ -89,12 +89,12 @@ class ReMixMatch(Method):
         labelled, unlabelled = batch["labelled"], batch["unlabelled"]
         guess = self._guess(unlabelled, labelled.labels)
         [known_view] = labelled.views.values()
-        known = F.one_hot(labelled.labels, guess.shape[1]).float()
+        one_hot = F.one_hot(labelled.labels, guess.shape[1]).float()
         views = list(unlabelled.views.values())
         items = together(known_view, *views)
         mix = mix_up(len(items), self.alpha, items.device, nearer=True)
-        x, y = mix.images(items), mix.labels(torch.cat([known, *[guess] * len(views)]))
-        sizes = [len(known), len(views) * len(guess)]
+        x, y = mix.images(items), mix.labels(torch.cat([one_hot, *[guess] * len(views)]))
+        sizes = [len(one_hot), len(views) * len(guess)]
         target, target_unlabelled = y.split(sizes)
         strong = views[1]
         turns = torch.arange(len(strong), device=strong.device) % TURNS

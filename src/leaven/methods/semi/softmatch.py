@@ -72,8 +72,8 @@ class SoftMatch(Method):
         guess = guessed(weak)
         pseudo = guess.argmax(1)
         if self.alignment:
-            seen = self.seen(class_mean(guess))
-            guess = align(guess, uniform(seen), seen)
+            current = self.seen(class_mean(guess))
+            guess = align(guess, uniform(current), current)
         share = self._share(guess.amax(1))
         self.log(mask_rate=share.mean())
         pseudo, share = unlabelled.to("strong", pseudo), unlabelled.to("strong", share)

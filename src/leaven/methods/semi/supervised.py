@@ -42,8 +42,8 @@ class Supervised(Method):
 
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """½ (H(y, p(weak)) + H(y, p(strong))); the mean of both domains."""
-        seen = [(draw, view) for draw in batch.draws.values() for view in draw.views]
-        domains = [draw.domain for draw, _ in seen]
-        scores = joint(self.network, *(draw.views[view] for draw, view in seen), domains=domains)
-        losses = [cross_entropy(s, draw.labels_of(view)) for s, (draw, view) in zip(scores, seen, strict=True)]
+        views = [(draw, view) for draw in batch.draws.values() for view in draw.views]
+        domains = [draw.domain for draw, _ in views]
+        scores = joint(self.network, *(draw.views[view] for draw, view in views), domains=domains)
+        losses = [cross_entropy(s, draw.labels_of(view)) for s, (draw, view) in zip(scores, views, strict=True)]
         return {"labelled": torch.stack(losses).mean()}

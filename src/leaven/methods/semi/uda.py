@@ -81,6 +81,6 @@ class UDA(Method):
         most = SCHEDULES[self.annealing](progress) * (1 - 1 / scores.shape[1]) + 1 / scores.shape[1]
         losses = F.cross_entropy(scores, labels, ignore_index=IGNORE, reduction="none")
         counts = (labels != IGNORE).to(torch.float32)
-        kept = (losses >= -math.log(most)) * counts
-        self.log(labelled_rate=kept.sum() / global_mean(counts.sum()).clamp(min=1e-6))
-        return (losses * kept).sum() / global_mean(kept.sum()).clamp(min=1e-6)
+        retained = (losses >= -math.log(most)) * counts
+        self.log(labelled_rate=retained.sum() / global_mean(counts.sum()).clamp(min=1e-6))
+        return (losses * retained).sum() / global_mean(retained.sum()).clamp(min=1e-6)

@@ -62,7 +62,7 @@ class VAT(Method):
         """H(y, p) + α · KL(p(u) ‖ p(u + r_adv)) + the entropy of p(u) (eq. 5, 8 and 20)."""
         labelled, x, domain = batch["labelled"], batch["unlabelled"].weak, batch["unlabelled"].domain
         scores, clean = joint(self.network, labelled.weak, x, domains=[labelled.domain, domain])
-        with running_statistics_kept(self.network), self.network.told(domain):
+        with running_statistics_kept(self.network), self.network.with_domain(domain):
             # normalised by the same items as what it is compared with, so that nothing but the step makes a difference
             with torch.no_grad():
                 target = self.network(x).float().softmax(1)

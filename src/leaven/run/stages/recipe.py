@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from leaven.errors import LeavenError
-from leaven.methods.registry import known, resolve
+from leaven.methods.registry import find_class, resolve
 from leaven.methods.stage import Stage
 from leaven.run.options import OF_A_TRAINING, Options, options_from
 from leaven.run.stages.staged import reference, require_order
@@ -69,7 +69,7 @@ def read_recipe(path: PathLike) -> tuple[Stage, ...]:
                 f"{path}: {misplaced[0]} is of the whole run, not of {stage.name}; give it beside --recipe."
             )
         from_python(given.plan, Plan, path, MEND)
-        resolve(known(stage.method), given.hyperparameters)
+        resolve(find_class(stage.method), given.hyperparameters)
     require_order(stages)
     return stages
 
@@ -90,7 +90,7 @@ def recipe_options(stages: tuple[Stage, ...], given: Options) -> Options:
     plan = {name: value for name, value in given.plan.items() if name not in OWN}
     said = {name: getattr(given, name) for name in OF_A_TRAINING if getattr(given, name) != getattr(default, name)}
     earlier = tuple(replace(stage, options={**stage.options, **said, **plan}) for stage in before)
-    last = options_from(known(own.method), {**own.options, **said, **given.plan})
+    last = options_from(find_class(own.method), {**own.options, **said, **given.plan})
     return replace(
         given,
         method=last.method,

@@ -12,7 +12,7 @@ import numpy as np
 from leaven.data import Pool
 from leaven.errors import LeavenError
 from leaven.methods.base import Method
-from leaven.methods.registry import known, names
+from leaven.methods.registry import find_class, names
 from leaven.methods.stage import Stage, used
 from leaven.run import folder
 from leaven.run.stages.init_from import InitFrom
@@ -101,7 +101,7 @@ def _start(init: str | Path | InitFrom, stages: Sequence[Stage]) -> InitFrom:
         return InitFrom(stage=str(init), network=_network(str(init), stages))
     if Path(init).exists():
         return InitFrom(path=Path(init), model=load_model(init))
-    learners = [name for name in names() if known(name).serves("representation") and not known(name).teacher]
+    learners = [name for name in names() if find_class(name).serves("representation") and not find_class(name).teacher]
     key = str(init).lower().replace("-", "_")
     if key not in learners:
         raise LeavenError(
@@ -125,7 +125,7 @@ def _teacher(method: type[Method], teacher: str | Path | InitFrom, stages: Seque
         raise LeavenError(
             f"There is no run, no stage and no method {teacher} to teach {method.__name__}; give one (--teacher)."
         )
-    kind = known(by_name[key].method if key in by_name else key)
+    kind = find_class(by_name[key].method if key in by_name else key)
     if method.teacher == "classes" and (not kind.tells_classes() or kind.teacher):
         raise LeavenError(
             f"{kind.__name__} learns {kind.learns()}"
@@ -167,7 +167,7 @@ def without_labels(start: InitFrom | None, stages: Sequence[Stage]) -> InitFrom 
     if start is None or start.stage is None:
         return start
     stage = next(one for one in stages if one.name == start.stage)
-    if known(stage.method).serves("representation"):
+    if find_class(stage.method).serves("representation"):
         return start
     return without_labels(_ahead(stage, stages, {})["init"], stages)
 
@@ -197,7 +197,7 @@ def options_of(stage: Stage, chosen: ResolvedOptions, options: Options) -> Optio
     """What a stage is trained with: its own words, and the run's for what it does not say."""
     from leaven.run.options import options_from
 
-    method = known(stage.method)
+    method = find_class(stage.method)
     plan: dict[str, Any] = {name: getattr(chosen.plan, name) for name in SHARED}
     if chosen.method.tells_classes() and "batch_size" in options.plan:  # elsewhere it counts episodes
         plan["batch_size"] = options.plan["batch_size"]
@@ -283,4 +283,4 @@ def _ahead(stage: Stage, stages: Sequence[Stage], models: Mapping[str, Model]) -
 
 def _shown(stage: Stage, pool: Pool) -> Pool:
     """What a stage sees of the pool: no label, where it learns features."""
-    return pool.with_labels(np.full(len(pool), -1)) if known(stage.method).serves("representation") else pool
+    return pool.with_labels(np.full(len(pool), -1)) if find_class(stage.method).serves("representation") else pool

@@ -13,7 +13,7 @@ from leaven.data import Pool
 from leaven.errors import LeavenError
 from leaven.labels.inputs import marker, read_like
 from leaven.methods.base import Method, RunInfo
-from leaven.methods.registry import known, resolve
+from leaven.methods.registry import find_class, resolve
 from leaven.nn.build import Spec, build
 from leaven.run import folder
 from leaven.run.trained.model import Model, load_model, require_size
@@ -138,7 +138,7 @@ def load_method(run: PathLike) -> Method:
     """The method of a finished run, with all that it learnt, in evaluation; its network is `load_model`'s.
 
     No code in the folder is ever run: a method of one's own must be known to this process, see
-    `leaven.methods.registry.known`.
+    `leaven.methods.registry.find_class`.
 
     Raises
     ------
@@ -148,7 +148,7 @@ def load_method(run: PathLike) -> Method:
     """
     config = folder.read_config(run)
     path = Path(run) / folder.CHECKPOINT
-    kind, spec = known(config["method"]), Spec.from_dict(config["network"])
+    kind, spec = find_class(config["method"]), Spec.from_dict(config["network"])
     if spec.frozen:
         raise LeavenError(f"The run {run} trained a head over a frozen backbone, so its method takes no images.")
     state = checkpoint.load_state(path) if path.exists() else None

@@ -16,7 +16,7 @@ from leaven.inference.copies import views_of, weak_copies
 from leaven.inference.items import ItemLoader, to_float
 from leaven.inference.predict import predict_with_features
 from leaven.methods.base import Method
-from leaven.methods.registry import known
+from leaven.methods.registry import find_class
 from leaven.nn.heads import class_means, set_to_means
 from leaven.nn.network import Network
 from leaven.run import folder
@@ -78,7 +78,7 @@ def solved(run: PathLike, model: Model, support: Pool) -> Model:
         raise LeavenError("The labelled items to go by have masks, expected a class each; leave the masks out.")
     require_trainable(support)
     support = support.subset(support.labels >= 0)
-    kind = known(config["method"])
+    kind = find_class(config["method"])
     spec = replace(model.spec, classes=support.num_classes)
     own = (kind.predict_episode, kind.predict_from_features)
     if own != (Method.predict_episode, Method.predict_from_features):
