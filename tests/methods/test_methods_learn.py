@@ -44,6 +44,7 @@ ELSEWHERE = {
     "mcc": ("test_adversarial", "test_mcc_comes_to_ignore_what_the_target_lacks"),
     "maml": ("test_maml", "test_it_learns_where_to_start_from"),
     "mann": ("test_mann", "test_it_learns_to_bind_items_to_labels"),
+    "matching": ("test_matching", "test_it_learns_which_directions_tell_classes_apart"),
     "meta_learner_lstm": ("test_meta_learner_lstm", "test_it_learns_how_to_learn"),
     "prototypical": ("test_prototypical", "test_it_learns_which_directions_tell_classes_apart"),
     "nearest": ("test_nearest", "test_one_label_a_class_is_enough"),

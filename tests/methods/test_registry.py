@@ -184,6 +184,7 @@ PAPERS = {
     "label_propagation": {"neighbours": 50, "alpha": 0.99, "gamma": 3.0, "classical": False},
     "maml": {"ways": 5, "shots": 1, "queries": 1, "inner_lr": 0.4, "inner_steps": 1, "first_order": False},
     "mann": {"ways": 5, "items": 10, "units": 200, "slots": 128, "width": 40, "heads": 4, "decay": 0.95},
+    "matching": {"ways": 20, "shots": 1, "full_context": False},
     "mcd": {"generator_steps": 4},
     "meta_learner_lstm": {"shots": 5, "queries": 15, "passes": 8, "units": 20, "norm_share": 0.95},
     "mixmatch": {"temperature": 0.5, "alpha": 0.75, "weight": 75.0},

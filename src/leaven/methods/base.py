@@ -145,6 +145,11 @@ class Method(nn.Module):
         """
         return {}
 
+    @property
+    def most_ways(self) -> int | None:
+        """How many classes a task that it solves may have; ``None``: any number."""
+        return None
+
     @classmethod
     def serves(cls, task: str) -> bool:
         """Whether it serves a task, see ``leaven.methods.tasks``."""

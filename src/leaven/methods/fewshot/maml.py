@@ -65,6 +65,11 @@ class MAML(Method):
         return int(hyperparameters["ways"])
 
     @property
+    def most_ways(self) -> int:
+        """As many as there are scores."""
+        return self.episode.ways
+
+    @property
     def streams(self) -> dict[str, Stream]:
         """Episodes of labelled items, seen as they are."""
         return {"episodes": Stream("labelled", views=("plain",), episode=self.episode)}

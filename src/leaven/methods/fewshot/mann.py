@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 from leaven.methods.base import Batch, Episode, Method, Stream
 from leaven.methods.ranges import COUNT, NOT_NEGATIVE, UNDER_ONE
+from leaven.methods.sequences import drawn_order, fixed_order, ordered
 from leaven.methods.ways import require_ways
 from leaven.nn.heads import wide
 from leaven.nn.network import Network
 
 START = 1e-6  # of every number of the memory, so that the first cosines exist
 LEAST = 1e-8  # the length that a vector of a cosine has at least
-ORDER = 0  # seed of the order in which the support of a task is shown
 
 
 class State(NamedTuple):
@@ -136,6 +136,11 @@ class MANN(Method):
         self.output = nn.Linear(units + heads * width, ways)
 
     @property
+    def most_ways(self) -> int:
+        """As many as there are scores."""
+        return self.episode.ways
+
+    @property
     def streams(self) -> dict[str, Stream]:
         """Sequences of labelled items, seen as they are."""
         return {"episodes": Stream("labelled", views=("plain",), episode=self.episode)}
@@ -145,10 +150,10 @@ class MANN(Method):
         draw = batch["episodes"]
         features = wide(self.network.features(draw.plain, draw.domain))
         features, labels = (x.unflatten(0, (-1, self.episode.items)) for x in (features, draw.labels))
-        order = torch.rand(*labels.shape, device=labels.device).argsort(1)
-        labels, each = labels.gather(1, order), torch.arange(len(order), device=order.device)[:, None]
+        order = drawn_order(labels)
+        labels = ordered(labels, order)
         with torch.autocast(features.device.type, enabled=False):  # an error would go through fifty steps
-            scores, _ = self._sequence(features[each, order], labels)
+            scores, _ = self._sequence(ordered(features, order), labels)
         self.log(**by_instance(scores, labels))
         return {"steps": F.cross_entropy(scores.flatten(0, 1), labels.flatten())}
 
@@ -163,7 +168,7 @@ class MANN(Method):
             The task has more ways.
         """
         ways = require_ways(type(self).__name__, self.episode.ways, labels)
-        order = _order(labels)
+        order = fixed_order(labels)
         shown = labels[order][None]
         _, state = self._sequence(support[order][None].float(), shown)
         state = State(*(x.expand(len(query), *x.shape[1:]) for x in state))
@@ -209,8 +214,3 @@ def by_instance(scores: Tensor, labels: Tensor) -> dict[str, Tensor]:
     right = (scores.argmax(2) == labels).float()
     times = F.one_hot(labels).cumsum(1).gather(2, labels[:, :, None])[:, :, 0]
     return {f"instance_{k}": right[times == k].mean() for k in range(1, int(times.max()) + 1)}
-
-
-def _order(labels: Tensor) -> Tensor:
-    """The order in which a task is shown, ``(S,)``: drawn once, for an answer depends on nothing but the task."""
-    return torch.randperm(len(labels), generator=torch.Generator().manual_seed(ORDER)).to(labels.device)

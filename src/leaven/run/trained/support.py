@@ -83,8 +83,7 @@ def solved(run: PathLike, model: Model, support: Pool) -> Model:
     own = (kind.predict_episode, kind.predict_from_features)
     if own != (Method.predict_episode, Method.predict_from_features):
         method = load_method(run)
-        ways = getattr(getattr(method, "episode", None), "ways", support.num_classes)
-        if ways < support.num_classes:
+        if (ways := method.most_ways) is not None and ways < support.num_classes:
             raise LeavenError(
                 f"{kind.__name__} in {run} has {ways} ways, but {support.num_classes} classes are to be told apart; "
                 f"train it with --ways {support.num_classes}, or start from it: leaven fit DATA --init {run} "
