@@ -105,7 +105,7 @@ def play(row: str, seed: int, args: argparse.Namespace) -> None:
         if line is None:
             few = pool.with_labels(np.where(known, pool.labels, -1))
             [fitted] = fit(few, None, options, test=test, progress=False)
-            found, asked = fitted.evaluations["test"], np.zeros(0, np.int64)
+            found, asked = fitted.classification("test"), np.zeros(0, np.int64)
             if number + 1 < args.rounds and row != "full":
                 p, features = predict_with_features(fitted.model.network, pool.items)
                 asks = (

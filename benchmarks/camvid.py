@@ -88,7 +88,7 @@ def sides(arguments: argparse.Namespace) -> tuple[int, int]:
 
 def row(task: str, runs: list[FitResult], steps: int) -> dict[str, Any]:
     """The figures of one method over the seeds."""
-    evaluations = [run.evaluations["test"] for run in runs]
+    evaluations = [run.segmentation("test") for run in runs]
     values = [evaluation.miou().value for evaluation in evaluations]
     at = mean_of_runs(values) if len(values) > 1 else evaluations[0].miou()
     per_class = np.array([[of.value for of in evaluation.per_class()] for evaluation in evaluations]).mean(0)

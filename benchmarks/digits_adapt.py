@@ -64,7 +64,7 @@ def accuracy(method: str, pool: Pool, test: Pool, plan: dict[str, Any]) -> tuple
     """Of one run, on the target's test set; and its seconds."""
     options = Options(method, plan={"probes": 0} | plan, baseline=False, validation=0.0)
     fitted = fit(pool, None, options, test=test, progress=False)[-1]
-    return fitted.evaluations["test"].accuracy().value, fitted.seconds
+    return fitted.classification("test").accuracy().value, fitted.seconds
 
 
 def row(name: str, source: str, target: str, found: list[tuple[float, float]], steps: int) -> dict[str, Any]:

@@ -74,14 +74,14 @@ def main() -> None:
             )
             for fitted in fit(pool, None, own, test=test, progress=False):
                 found.setdefault((name, fitted.method), []).append(fitted)
-                accuracy = fitted.evaluations["test"].accuracy()
+                accuracy = fitted.classification("test").accuracy()
                 print(f"seed {seed}, {name}, {fitted.method}: {accuracy}", file=sys.stderr, flush=True)
         network = found["half foreign, --outliers", "fixmatch"][-1].model.network
         weights = belonging(Survey(*predict_with_features(network, mixed.items), mixed.labels))
         told.append(float(roc_auc_score(np.arange(ITEMS) < ITEMS // 2, weights)))
     rows = []
     for (name, method), runs in found.items():
-        interval = mean_of_runs([run.evaluations["test"].accuracy().value for run in runs])
+        interval = mean_of_runs([run.classification("test").accuracy().value for run in runs])
         rows.append({"pool": name, "method": method, "labels": 10 * PER_CLASS, "seeds": len(runs)})
         rows[-1] |= {"accuracy": interval.value, "low": interval.low, "high": interval.high}
         rows[-1] |= {"seconds": round(sum(run.seconds for run in runs) / len(runs), 1)}

@@ -240,7 +240,7 @@ def minutes(accelerator: str, each: float, toy: bool) -> list[Row]:
         )
         [fitted] = fit(pool, None, options, test=test, progress=False)
         row = {"data": data, "labels": labels, "method": method, "seconds": fitted.seconds}
-        rows.append(row | {"accuracy": fitted.evaluations["test"].accuracy().value})
+        rows.append(row | {"accuracy": fitted.classification("test").accuracy().value})
     return rows
 
 

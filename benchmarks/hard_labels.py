@@ -48,7 +48,7 @@ def main() -> None:
             for form, hard in FORMS.items():
                 own = plan | {"seed": seed, "probes": 0}
                 options = Options("adamatch", {"hard": hard}, plan=own, baseline=False, validation=0.0)
-                accuracy = fit(pool, None, options, test=test, progress=False)[-1].evaluations["test"].accuracy()
+                accuracy = fit(pool, None, options, test=test, progress=False)[-1].classification("test").accuracy()
                 found.setdefault(name, {form: [] for form in FORMS})[form].append(accuracy.value)
                 print(f"seed {seed}, {name}, {form}: {accuracy}", file=sys.stderr, flush=True)
     rows = []

@@ -108,7 +108,7 @@ def trained(pool: Pool, test: Pool, method: str, seed: int, budget: float) -> di
     began = time.process_time()
     [fitted] = fit(pool, None, replace(options, plan=plan | {"steps": steps}), test=test, progress=False)
     used = before + time.process_time() - began
-    return {"steps": steps, "used": used, "accuracy": fitted.evaluations["test"].accuracy().value}
+    return {"steps": steps, "used": used, "accuracy": fitted.classification("test").accuracy().value}
 
 
 def _cost(job: TrainJob) -> float:

@@ -46,7 +46,7 @@ def main() -> None:
         plan = {"steps": options.steps, "batch_size": options.batch_size, "seed": seed, "probes": 0}
         start = time.perf_counter()
         fitted = fit(few, None, Options("fixmatch", plan=plan, baseline=False, validation=0.0), test=test)[-1]
-        found = fitted.evaluations["test"].accuracy()
+        found = fitted.classification("test").accuracy()
         runs.append(
             {"seed": seed}
             | found.asdict()

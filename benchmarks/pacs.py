@@ -80,8 +80,8 @@ def few(photo: Pool, seed: int, options: dict[str, Any], found: Figures) -> None
     for name, predicted in (
         ("logistic regression", logistic(train[known], pool.labels[known], held)),
         ("LabelSpreading", spread.predict(held)),
-        ("supervised", base.evaluations["test"].predicted),
-        ("fixmatch", ours.evaluations["test"].predicted),
+        ("supervised", base.classification("test").predicted),
+        ("fixmatch", ours.classification("test").predicted),
     ):
         found.setdefault(name, []).append(float((predicted == test.labels).mean()))
 
@@ -99,8 +99,8 @@ def adapt(photo: Pool, cartoon: Pool, seed: int, options: dict[str, Any], found:
             "logistic regression, domains standardised",
             logistic(unit(standard(source)), photo.labels, unit(standard(target))),
         ),
-        ("source only, same views", base.evaluations["test"].predicted),
-        ("adamatch", ours.evaluations["test"].predicted),
+        ("source only, same views", base.classification("test").predicted),
+        ("adamatch", ours.classification("test").predicted),
     ):
         found.setdefault(name, []).append(float((predicted == cartoon.labels).mean()))
 

@@ -93,7 +93,7 @@ def balance(run: Run) -> Section:
         predicted = _counts(run.held_out.predicted[known], run.held_out)
         alarms += [f"Held-out items. {w}" for w in warnings(predicted, labels, run.held_out.classes)]
         panels += _bars("Held-out items", run.held_out.classes, predicted, labels, "their labels")
-    pool = run.evaluations.get("unlabelled")
+    pool = run.unlabelled
     given = np.array(run.of("data", "labels_per_class") or [])
     if pool is not None and not pool.known.all():  # those with a label, which the methods draw too, are not meant
         predicted = _counts(pool.predicted[~pool.known], pool)

@@ -47,7 +47,7 @@ def errors(run: Run) -> Section:
 
 def label_next(run: Run) -> Section:
     """Thumbnails of the least certain items of the pool."""
-    pool = run.evaluations.get("unlabelled")
+    pool = run.unlabelled
     cards = uncertain_cards(pool) if pool is not None else []
     if not cards:
         return Section("next", "Label these next", notes=[words.no_pool()])

@@ -30,7 +30,7 @@ class Run:
     config: dict[str, Any]
     metrics: Columns
     curve: Columns
-    evaluations: dict[str, Any]  # Evaluation, or DenseEvaluation where pixels have classes
+    evaluations: dict[str, Evaluation | DenseEvaluation]
     baseline: Run | None = None
     result: list[dict[str, Any]] = field(default_factory=list)
     auto: dict[str, Any] = field(default_factory=dict)  # how the method was chosen, where it was chosen by evidence
@@ -83,6 +83,12 @@ class Run:
         """The baseline's predictions for the same split; ``None`` where there are none."""
         found = self.baseline.evaluations.get(str(self.split)) if self.baseline else None
         return found if found is not None and found.known.any() else None
+
+    @property
+    def unlabelled(self) -> Evaluation | None:
+        """Predictions for the items without a label; ``None`` where there are none, or where pixels have classes."""
+        predicted = self.evaluations.get("unlabelled")
+        return predicted if isinstance(predicted, Evaluation) else None
 
     def of(self, section: str, key: str) -> Any:
         """One value of a part of the configuration, ``None`` where it is absent."""

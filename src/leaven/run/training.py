@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import nn
 
 from leaven.data import Pool
+from leaven.evaluation.classification import Evaluation
+from leaven.evaluation.judged import Judged
+from leaven.evaluation.segmentation import DenseEvaluation
 from leaven.methods.base import Method
 from leaven.methods.registry import name_of
 from leaven.nn.build import Spec, build
@@ -28,6 +31,8 @@ from leaven.utils.devices import device_for
 from leaven.utils.files import save_whole
 from leaven.utils.reading import PathLike
 
+E = TypeVar("E")
+
 
 @dataclass(frozen=True)
 class FitResult:
@@ -41,12 +46,28 @@ class FitResult:
 
     method: str
     model: Model
-    evaluations: dict[str, Any]
+    evaluations: dict[str, Judged]
     seconds: float
     labels: dict[str, int] = field(default_factory=dict)
     trained: Method | None = None
     snapshots: list[dict[str, torch.Tensor]] = field(default_factory=list)
     beside: list[dict[str, Any]] = field(default_factory=list)
+
+    def classification(self, split: str) -> Evaluation:
+        """Predictions of one class an item, of a split.
+
+        Raises
+        ------
+        KeyError
+            It was not predicted.
+        TypeError
+            Its predictions are of pixels.
+        """
+        return _of(self.evaluations[split], Evaluation)
+
+    def segmentation(self, split: str) -> DenseEvaluation:
+        """Predictions of a class a pixel, of a split; raises as ``classification``."""
+        return _of(self.evaluations[split], DenseEvaluation)
 
     def figures(self) -> list[dict[str, Any]]:
         """Its rows of ``result.json``."""
@@ -58,6 +79,12 @@ class FitResult:
         self.model.save(run / folder.MODEL)
         for split, evaluation in self.evaluations.items():
             save_whole(run / folder.EVALUATIONS / f"{split}.npz", evaluation.save)
+
+
+def _of(evaluation: Judged, kind: type[E]) -> E:
+    if not isinstance(evaluation, kind):
+        raise TypeError(f"the predictions are a {type(evaluation).__name__}, no {kind.__name__}")
+    return evaluation
 
 
 class Trainings:

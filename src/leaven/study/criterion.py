@@ -46,7 +46,7 @@ class HiddenLabels:
 
     def note(self, fitted: FitResult) -> Record:
         """What it takes these items for."""
-        return {"predicted": fitted.evaluations["unlabelled"].predicted[self.rows].tolist()}
+        return {"predicted": fitted.classification("unlabelled").predicted[self.rows].tolist()}
 
     def score(self, record: Record) -> float:
         """How many it gets right."""

@@ -108,13 +108,13 @@ class Experiment:
         )
         results = fit(pool, run, options, test=self.test, source=data, overwrite=True)
         for name, fitted in zip(names, results, strict=True):
-            self._row(data, labels, name).add(fitted.evaluations["test"].predicted, self.test.labels, fitted.seconds)
+            self._row(data, labels, name).add(fitted.classification("test").predicted, self.test.labels, fitted.seconds)
 
     def _spread(self, pool: Pool, labels: int) -> None:
         options = Options("label_spreading", baseline=False, validation=0.0)
         [fitted] = fit(pool, None, options, test=self.test, progress=False)
         self._row(REAL, labels, "labelspreading").add(
-            fitted.evaluations["test"].predicted, self.test.labels, fitted.seconds
+            fitted.classification("test").predicted, self.test.labels, fitted.seconds
         )
 
     def _row(self, data: str, labels: int, method: str) -> Row:

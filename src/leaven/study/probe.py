@@ -112,7 +112,7 @@ def probe(
                 baseline=False,
             )
             [fitted] = fit(part, None, options, test=test, progress=progress)
-            runs.append(fitted.evaluations["test"].accuracy())
+            runs.append(fitted.classification("test").accuracy())
         accuracy = mean_of_runs([one.value for one in runs]) if seeds > 1 else runs[0]
         results.setdefault(TUNED, []).append((name, len(few[0]), seeds, accuracy))
     return [

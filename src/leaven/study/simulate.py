@@ -277,7 +277,7 @@ def _train(game: Game, labelled: np.ndarray, seed: int, progress: bool) -> Round
     assert isinstance(network, Network)
     device = device_for(resolve_options(options, game.pool).plan.accelerator)
     probabilities, features = predict_with_features(network, game.inputs, device=device)
-    evaluation = fitted.evaluations["test"]
+    evaluation = fitted.classification("test")
     assert fitted.trained is not None
     asked = predict_acquisition(fitted.trained, game.inputs, device=device) if fitted.trained.acquires else None
     right = int((evaluation.predicted == evaluation.labels).sum())

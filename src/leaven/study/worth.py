@@ -205,7 +205,7 @@ class Training:
         about: dict[str, Any] = trial.about
         pool, options = self.study.draw(about["labels"], about["seed"]), trial.asked(self.study.options[BASE])
         [fitted] = fit(pool, None, options, test=self.study.test, progress=self.progress)
-        evaluation = fitted.evaluations["test"]
+        evaluation = fitted.classification("test")
         right = evaluation.predicted == evaluation.labels
         yield about | {
             "seconds": round(fitted.seconds, 2),

@@ -199,7 +199,7 @@ class CellTraining:
         elif (where / CURVE).exists():
             tests = last_tests(where)
         else:
-            score = fitted.evaluations["test"].accuracy()
+            score = fitted.classification("test").accuracy()
             tests = {"accuracy": score.value, "n": score.n}
         passed = images(options, few, read_config(where)["plan"]["steps"])
         rate = passed / fitted.seconds if passed else None
