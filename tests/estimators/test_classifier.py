@@ -18,9 +18,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 import leaven
-from leaven import LeavenClassifier, Method
+from leaven import LeavenClassifier, Method, Pool
 from leaven.errors import LeavenError
 from leaven.methods.step import Stream
+from leaven.run.fit import fit
+from leaven.run.options import Options
 
 X, TRUTH = make_blobs(90, centers=3, cluster_std=0.6, random_state=0)
 Y = np.where(np.arange(90) < 30, TRUTH, -1)
@@ -80,6 +82,14 @@ def test_a_search_splits_the_domains_with_the_rows():
     domain = np.where(np.arange(90) % 2, 1, -1)
     search = GridSearchCV(LeavenClassifier("auto", **SMALL), {"batch_size": [16]}, cv=2, error_score="raise")
     assert search.fit(X, TRUTH, sample_domain=domain).best_score_ > 0.85
+
+
+def test_a_teacher_is_followed_where_no_label_says_otherwise(tmp_path):
+    """The teacher has learnt each class under the name of the next one, and so does who learns from it."""
+    wrong = Pool(X.astype(np.float32), (TRUTH + 1) % 3, classes=("0", "1", "2"))
+    fit(wrong, tmp_path / "teacher", Options("supervised", plan={"steps": 60}), progress=False)
+    taught = LeavenClassifier("distillation", teacher=tmp_path / "teacher", steps=60, random_state=0).fit(X, Y)
+    assert taught.score(X, (TRUTH + 1) % 3) > 0.85
 
 
 def test_entries_of_dictionaries_are_parameters():

@@ -7,6 +7,7 @@ import pytest
 
 from leaven.data import Pool, adaptation
 from leaven.errors import LeavenError
+from leaven.run.fit import fit
 from leaven.run.options import Options
 from leaven.study import simulate
 from leaven.study.curves import difference, figures, verdict, write_page
@@ -121,6 +122,12 @@ def test_a_stopped_game_goes_on_as_it_would_have(tmp_path, seen):
     (tmp_path / "rounds.jsonl").write_text("{}\n")
     with pytest.raises(LeavenError, match="damaged"):
         RoundLog(tmp_path / "rounds.jsonl")
+
+
+def test_a_teacher_stands_beside_every_training(tmp_path):
+    fit(pool_of(30, 2), tmp_path / "teacher", Options("supervised", plan=PLAN), progress=False)
+    taught = game(options=Options("distillation", plan=PLAN, teacher=tmp_path / "teacher"), strategies=("random",))
+    assert [line.labels for line in play(taught, 1, RoundLog(), progress=False)] == [5, 9, 11]
 
 
 def test_games_that_cannot_be_played():

@@ -291,6 +291,29 @@ def test_the_validation_part_serves_and_is_never_learnt_from(tmp_path):
     assert (len(study.pool), len(study.rows)) == (57, 9)
 
 
+def test_a_teacher_of_elsewhere_stands_beside_the_method_alone(run, tmp_path):
+    given, known, test = pools()
+    taught = Options("distillation", plan=PLAN, teacher=run, baseline=False)
+    fit(given, tmp_path / "taught", taught, test=test, progress=False)
+    study = study_of(tmp_path / "taught", given, known, test)
+    assert (study.options["supervised"].teacher, study.options["distillation"].teacher) == (None, str(run))
+    found = train_all(study, Lines(None, KEY), [3], 1)
+    assert [line["method"] for line in found] == ["supervised", "distillation"]
+
+
+def test_a_teacher_of_the_same_labels_cannot_be_weighed(tmp_path):
+    given, known, test = pools()
+    fit(
+        given,
+        tmp_path / "taught",
+        Options("distillation", plan=PLAN, teacher="fixmatch", baseline=False),
+        test=test,
+        progress=False,
+    )
+    with pytest.raises(LeavenError, match="was trained within it, from all of its labels"):
+        study_of(tmp_path / "taught", given, known, test)
+
+
 def test_what_cannot_be_weighed(run, tmp_path):
     given, known, test = pools()
     with pytest.raises(LeavenError, match="changed since it was made"):

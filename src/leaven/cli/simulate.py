@@ -31,6 +31,7 @@ BRIEF = ("strategy", "labels", "accuracy", "low", "high")  # what a person sees 
     "resolution",
     "dropout",
     "init",
+    "teacher",
     "method",
     "minutes",
     "steps",
@@ -39,6 +40,7 @@ BRIEF = ("strategy", "labels", "accuracy", "low", "high")  # what a person sees 
     "precision",
     "accelerator",
     init={"help": "Run folder whose backbone every training starts from."},
+    teacher={"help": "Run folder whose network teaches a method that asks for one."},
     minutes={"help": "Of all trainings together, in place of steps."},
     steps={"help": "Optimiser steps of each training (1000)."},
 )
@@ -144,11 +146,12 @@ def _game(given: dict[str, Any], asked: RunOptions, hyperparameters: dict[str, s
     method = asked.pop("method") or ("adamatch" if given["source"] else "fixmatch")
     if not get(method).tells_classes():
         raise LeavenError(f"{method} learns no classes, so its accuracy over labels cannot be told; choose another.")
-    if given["init"] is not None and not Path(given["init"]).exists():
-        raise LeavenError(
-            f"There is no run {given['init']} to start from; a simulation trains many times, so make one first with "
-            "`leaven fit`."
-        )
+    for name, what in (("init", "to start from"), ("teacher", "to learn from")):
+        if given[name] is not None and not Path(given[name]).exists():
+            raise LeavenError(
+                f"There is no run {given[name]} {what}; a simulation trains many times, so make one first with "
+                "`leaven fit`."
+            )
     options = options_from(method, asked | {"hyperparameters": hyperparameters})
     if given["resume"]:
         options = as_begun(options, Path(given["out"]))

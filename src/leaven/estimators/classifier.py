@@ -52,6 +52,9 @@ class LeavenClassifier(ClassifierMixin, BaseEstimator):
     init : path-like, default=None
         Where the backbone starts: the folder of a run, or ``"moco"`` or ``"rotation"``, which then learns from all
         rows first.
+    teacher : path-like, default=None
+        The network beside a method that learns from one (``"distillation"``), frozen: the folder of a run, or a method
+        that is trained first.
     steps : int, default=500
         Optimiser steps: enough for tables; images are worth a few thousand.
     minutes : float, default=None
@@ -117,6 +120,7 @@ class LeavenClassifier(ClassifierMixin, BaseEstimator):
         frozen: bool | None = None,
         resolution: int | None = None,
         init: str | Path | None = None,
+        teacher: str | Path | None = None,
         steps: int = 500,
         minutes: float | None = None,
         batch_size: int = 32,
@@ -135,6 +139,7 @@ class LeavenClassifier(ClassifierMixin, BaseEstimator):
         self.frozen = frozen
         self.resolution = resolution
         self.init = init
+        self.teacher = teacher
         self.steps = steps
         self.minutes = minutes
         self.batch_size = batch_size

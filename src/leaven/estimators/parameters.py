@@ -61,6 +61,7 @@ def options_of(estimator: LeavenClassifier, images: bool) -> Options:
         frozen=estimator.frozen,
         resolution=estimator.resolution,
         init=estimator.init,
+        teacher=estimator.teacher,
         plan={**plan, **(estimator.plan or {})},
         flip=estimator.flip,
         augment=estimator.augment,

@@ -119,6 +119,11 @@ def require_weighable(run: PathLike, config: Mapping[str, Any], test: bool) -> N
             f"The run {run} did not sort whole items with the help of unlabelled ones, so there is nothing to weigh; "
             "give a run of another method."
         )
+    if (config.get("teacher") or {}).get("stage"):
+        raise LeavenError(
+            f"The teacher of {run} was trained within it, from all of its labels, so fewer cannot be weighed beside "
+            "it; train the teacher as a run of its own and give that with --teacher."
+        )
     if not test and not config["validation"]:
         raise LeavenError(f"The run {run} held no labels out to judge by; give labelled items with --test.")
 
@@ -178,7 +183,8 @@ def study_of(run: PathLike, pool: Pool, whole: Pool, test: Pool | None) -> Worth
         init=start,
         dropout=network.get("dropout", 0.0),
     )
-    method = replace(base, method=config["method"], hyperparameters=config["hyperparameters"])
+    teacher = (config.get("teacher") or {}).get("path")
+    method = replace(base, method=config["method"], hyperparameters=config["hyperparameters"], teacher=teacher)
     study = WorthStudy(pool.subset(rows), whole.labels[rows], test, config, {BASE: base, config["method"]: method})
     if not len(study.rows):
         raise LeavenError(f"The run {run} had no labels of the target to count; give a run with some.")
@@ -242,6 +248,7 @@ def trainings(study: WorthStudy, counts: Sequence[int], seeds: int, *, method: b
             {
                 "method": options.method,
                 "hyperparameters": options.hyperparameters,
+                "teacher": options.teacher,
                 "plan": options.plan | {"seed": seed},
             },
         )
