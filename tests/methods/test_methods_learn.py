@@ -48,6 +48,11 @@ ELSEWHERE = {
     "meta_learner_lstm": ("test_meta_learner_lstm", "test_it_learns_how_to_learn"),
     "prototypical": ("test_prototypical", "test_it_learns_which_directions_tell_classes_apart"),
     "nearest": ("test_nearest", "test_one_label_a_class_is_enough"),
+    **dict.fromkeys(("cl2n", "cosine"), ("test_heads_of_tasks", "test_lengths_of_features_do_not_count")),
+    **dict.fromkeys(
+        ("laplacian", "tim", "alpha_tim", "soft_kmeans"),
+        ("test_heads_of_tasks", "test_queries_without_labels_help_where_they_are_even"),
+    ),
     "logistic_regression": ("test_classical", "test_it_says_what_scikit_learn_says"),
     "k_nn": ("test_classical", "test_it_says_what_scikit_learn_says"),
     "label_spreading": ("test_classical", "test_what_spreads_learns_from_what_nobody_labelled"),

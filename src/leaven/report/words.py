@@ -127,7 +127,9 @@ def no_baseline(run: Run) -> str:
 def no_curve(run: Run) -> str:
     """No accuracy on the way."""
     if run.config.get("closed"):
-        return f"{run.title} is a closed form: it was fitted at once, in no steps."
+        setting = run.config.get("setting", ())
+        by = " It is transductive: it goes by all unlabelled items together." if "transductive" in setting else ""
+        return f"{run.title} is a closed form: it was fitted at once, in no steps.{by}"
     return "No accuracy over the steps: there is no `curve.csv`, which `leaven fit --validation 0.2` writes."
 
 

@@ -171,6 +171,8 @@ def _training(chosen: ResolvedOptions, method: str, minutes: float | None) -> st
     plan = chosen.plan
     number = f"{plan.steps:,} steps" if minutes is None else f"{minutes:g} minutes of steps"
     steps = "no steps" if chosen.method.closed else f"{number} of {plan.batch_size}"
+    if chosen.method.transductive and chosen.method.closed:
+        steps += ", transductive (it goes by all unlabelled items together)"
     return f"Network {spec.name} ({start}{kept}); method {method}, {steps}"
 
 

@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import Any
 
 from leaven.data import Pool
-from leaven.methods.registry import get, names, resolve
+from leaven.methods.closed_form import forms
+from leaven.methods.registry import resolve
 from leaven.methods.tasks import CLASSIFICATION
 from leaven.nn.heads import find
 from leaven.run.resolve import ResolvedOptions
@@ -18,7 +19,8 @@ BEST = "best closed form"
 
 
 def closed_forms(chosen: ResolvedOptions, pool: Pool, width: int) -> list[ResolvedOptions]:
-    """Those of the registry that tell the run's classes by the features that it trains its head on.
+    """Those of the registry that tell the run's classes by the features that it trains its head on; those for few
+    labels alone are left out.
 
     Parameters
     ----------
@@ -32,7 +34,7 @@ def closed_forms(chosen: ResolvedOptions, pool: Pool, width: int) -> list[Resolv
     there = chosen.spec.frozen or pool.kind == "features"
     if not there or chosen.task.name != CLASSIFICATION or len(pool) > MOST_ITEMS or width > MOST_NUMBERS:
         return []
-    kinds = [get(name) for name in names() if get(name).closed and len(pool) <= SLOW.get(name, MOST_ITEMS)]
+    kinds = [kind for name, kind in forms(few=False).items() if len(pool) <= SLOW.get(name, MOST_ITEMS)]
     return [
         replace(
             chosen,

@@ -9,7 +9,7 @@ from typing import Any
 from leaven.data import Pool
 from leaven.errors import LeavenError
 from leaven.methods.base import Method
-from leaven.methods.registry import get, names
+from leaven.methods.closed_form import forms
 from leaven.run.options import Options
 from leaven.run.resolve import resolve_options
 from leaven.study.folds import ITEMS, label_counts
@@ -44,20 +44,17 @@ MOST_NUMBERS = 4096  # of an item that is its own feature
 FALLBACK = Candidate("nearest", "nearest")  # needs no more than one, and nothing that could be compared
 
 
-def closed_forms(pool: Pool, options: Options) -> list[Candidate]:
+def closed_forms(pool: Pool, options: Options, *, few: bool = False) -> list[Candidate]:
     """Those of the registry that fit the pool and the options, and cost next to nothing there.
 
     They share their features: those of the backbone that the options name, where it is pretrained or started from
     another run; vectors and small images as they are. None of them waits until a backbone is taught. Those that learn
-    from unlabelled items come first.
+    from unlabelled items come first. With ``few`` those too that are made for one to a few labels a class.
     """
     if len(pool) > MOST_ITEMS or label_counts(pool).sum() > ITEMS // 2:
         return []
     fitting: list[tuple[bool, str]] = []
-    for name in names():
-        kind = get(name)
-        if not kind.closed:
-            continue
+    for name, kind in forms(few=few).items():
         try:
             chosen = resolve_options(replace(options, method=name), pool)
         except LeavenError:  # it does not go with the options; what goes with none is told of the others

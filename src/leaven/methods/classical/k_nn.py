@@ -6,14 +6,16 @@ from typing import Annotated, ClassVar
 
 import torch
 import torch.nn.functional as F
+from torch import nn
 
-from leaven.methods.base import Method, Survey
+from leaven.methods.base import Survey
+from leaven.methods.closed_form import ClosedForm
 from leaven.methods.ranges import COUNT
 from leaven.nn.heads import NeighboursHead
 from leaven.nn.network import Network
 
 
-class KNN(Method):
+class KNN(ClosedForm):
     """An item is of the class that most of the k nearest labelled items have; features are as they are.
 
     Defaults: k is scikit-learn's.
@@ -21,7 +23,6 @@ class KNN(Method):
 
     settings = ("baseline",)
     paper = "Cover & Hart, Nearest Neighbor Pattern Classification, IEEE Trans. Inf. Theory 1967"
-    closed = True
     taught: ClassVar[bool] = False
     head = "neighbours"
 
@@ -29,9 +30,9 @@ class KNN(Method):
         super().__init__(network)
         self.k = k
 
-    def survey(self, survey: Survey) -> None:
+    def set_head(self, head: nn.Module, survey: Survey) -> None:
         """Remember the labelled items."""
         has_label = survey.labels >= 0
         one_hot = F.one_hot(torch.from_numpy(survey.labels[has_label]), survey.probabilities.shape[1])
-        assert isinstance(self.network.head, NeighboursHead)
-        self.network.head.remember(torch.from_numpy(survey.features[has_label]), one_hot, self.k)
+        assert isinstance(head, NeighboursHead)
+        head.remember(torch.from_numpy(survey.features[has_label]), one_hot, self.k)

@@ -6,14 +6,16 @@ from typing import Annotated, ClassVar
 
 import numpy as np
 import torch
+from torch import nn
 
-from leaven.methods.base import Method, Survey
+from leaven.methods.base import Survey
+from leaven.methods.closed_form import ClosedForm
 from leaven.methods.ranges import COUNT, INNER
 from leaven.nn.heads import NeighboursHead
 from leaven.nn.network import Network
 
 
-class LabelSpreading(Method):
+class LabelSpreading(ClosedForm):
     """F = (1 − α)(I − α S)⁻¹ Y over the k nearest neighbours, by scikit-learn; a new item is what its k nearest are.
 
     The whole pool is remembered, with what it was told of each item; features are as they are.
@@ -23,7 +25,7 @@ class LabelSpreading(Method):
 
     settings = ("semi-supervised",)
     paper = "Zhou et al., Learning with Local and Global Consistency, NIPS 2004"
-    closed = True
+    transductive: ClassVar[bool] = True
     taught: ClassVar[bool] = False
     head = "neighbours"
 
@@ -37,7 +39,7 @@ class LabelSpreading(Method):
         super().__init__(network)
         self.k, self.alpha = k, alpha
 
-    def survey(self, survey: Survey) -> None:
+    def set_head(self, head: nn.Module, survey: Survey) -> None:
         """Spread the labels, and remember what came of it."""
         from sklearn.semi_supervised import LabelSpreading as Fit
 
@@ -45,5 +47,5 @@ class LabelSpreading(Method):
         k = min(self.k, len(x))
         fitted = Fit(kernel="knn", n_neighbors=k, alpha=self.alpha).fit(x, survey.labels)
         distributions = np.nan_to_num(fitted.label_distributions_)  # of what no label reached: nothing
-        assert isinstance(self.network.head, NeighboursHead)
-        self.network.head.remember(torch.from_numpy(x), torch.from_numpy(distributions), k)
+        assert isinstance(head, NeighboursHead)
+        head.remember(torch.from_numpy(x), torch.from_numpy(distributions), k)

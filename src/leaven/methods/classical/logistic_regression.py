@@ -8,12 +8,13 @@ import numpy as np
 import torch
 from torch import nn
 
-from leaven.methods.base import Method, Survey
+from leaven.methods.base import Survey
+from leaven.methods.closed_form import ClosedForm
 from leaven.methods.ranges import POSITIVE
 from leaven.nn.network import Network
 
 
-class LogisticRegression(Method):
+class LogisticRegression(ClosedForm):
     """Multinomial logistic regression with an L2 penalty: what labels alone say of features that are as they are.
 
     scikit-learn fits it on features standardised over the whole pool; the head is its plane, so that the model is a
@@ -24,7 +25,6 @@ class LogisticRegression(Method):
 
     settings = ("baseline",)
     paper = "Cox, The Regression Analysis of Binary Sequences, JRSS B 1958"
-    closed = True
     taught: ClassVar[bool] = False
 
     def __init__(
@@ -33,7 +33,7 @@ class LogisticRegression(Method):
         super().__init__(network)
         self.strength = strength
 
-    def survey(self, survey: Survey) -> None:
+    def set_head(self, head: nn.Module, survey: Survey) -> None:
         """Fit it, and set the head."""
         from sklearn.linear_model import LogisticRegression as Fit
 
@@ -41,7 +41,7 @@ class LogisticRegression(Method):
         x, mean, std = standardised(survey.features)
         if survey.probabilities.shape[1] > 1:
             fitted = Fit(C=self.strength, max_iter=1000).fit(x[has_label], survey.labels[has_label])
-            set_plane(self.network.head, fitted.coef_, fitted.intercept_, mean, std)
+            set_plane(head, fitted.coef_, fitted.intercept_, mean, std)
 
 
 def standardised(features: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

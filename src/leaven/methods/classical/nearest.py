@@ -7,13 +7,14 @@ from typing import Annotated
 import torch
 from torch import nn
 
-from leaven.methods.base import Method, Survey
+from leaven.methods.base import Survey
+from leaven.methods.closed_form import ClosedForm
 from leaven.methods.ranges import POSITIVE
 from leaven.nn.heads import class_means, set_to_means
 from leaven.nn.network import Network
 
 
-class Nearest(Method):
+class Nearest(ClosedForm):
     """An item is of the class whose labelled items have the nearest mean feature: one label a class is enough.
 
     The distance is Euclidean and squared, as in Prototypical Networks (eq. 2), but nothing is trained: the backbone
@@ -26,7 +27,6 @@ class Nearest(Method):
 
     settings = ("few-shot",)
     paper = "Mensink et al., Distance-Based Image Classification, TPAMI 2013"
-    closed = True
 
     def __init__(
         self,
@@ -39,9 +39,9 @@ class Nearest(Method):
         super().__init__(network)
         self.temperature = temperature
 
-    def survey(self, survey: Survey) -> None:
+    def set_head(self, head: nn.Module, survey: Survey) -> None:
         """Set the head to the means of the labelled items."""
         has_label = survey.labels >= 0
         features, labels = torch.from_numpy(survey.features[has_label]), torch.from_numpy(survey.labels[has_label])
-        assert isinstance(self.network.head, nn.Linear)
-        set_to_means(self.network.head, class_means(features, labels, survey.probabilities.shape[1]), self.temperature)
+        assert isinstance(head, nn.Linear)
+        set_to_means(head, class_means(features, labels, survey.probabilities.shape[1]), self.temperature)

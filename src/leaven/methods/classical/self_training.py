@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-from leaven.methods.base import Method, Survey
+from torch import nn
+
+from leaven.methods.base import Survey
 from leaven.methods.classical.logistic_regression import set_plane, standardised
+from leaven.methods.closed_form import ClosedForm
 from leaven.methods.ranges import POSITIVE, SHARE
 from leaven.nn.network import Network
 
 
-class SelfTraining(Method):
+class SelfTraining(ClosedForm):
     """Fit, take what is confident for labelled, and fit again, until nothing new is: scikit-learn's
     ``SelfTrainingClassifier`` over logistic regression, on features that are as they are.
 
@@ -19,7 +22,7 @@ class SelfTraining(Method):
 
     settings = ("semi-supervised",)
     paper = "Yarowsky, Unsupervised Word Sense Disambiguation Rivaling Supervised Methods, ACL 1995"
-    closed = True
+    transductive: ClassVar[bool] = True
     taught: ClassVar[bool] = False
 
     def __init__(
@@ -32,7 +35,7 @@ class SelfTraining(Method):
         super().__init__(network)
         self.threshold, self.strength = threshold, strength
 
-    def survey(self, survey: Survey) -> None:
+    def set_head(self, head: nn.Module, survey: Survey) -> None:
         """Fit it, and set the head to what it ends with."""
         from sklearn.linear_model import LogisticRegression
         from sklearn.semi_supervised import SelfTrainingClassifier
@@ -41,4 +44,4 @@ class SelfTraining(Method):
         if survey.probabilities.shape[1] > 1:
             once = LogisticRegression(C=self.strength, max_iter=1000)
             last = SelfTrainingClassifier(once, threshold=self.threshold).fit(x, survey.labels).estimator_
-            set_plane(self.network.head, last.coef_, last.intercept_, mean, std)
+            set_plane(head, last.coef_, last.intercept_, mean, std)

@@ -8,11 +8,13 @@ from leaven.nn.heads.distances import (
     nearest_mean,
     prototypes,
     set_to_means,
+    spread_of_means,
     squared_distances,
     wide,
 )
 from leaven.nn.heads.nearest import NeighboursHead, neighbours
 from leaven.nn.heads.registry import Head, find, head
+from leaven.nn.heads.unit import SmoothedHead, UnitHead, smoothed, unit_points
 
 __all__ = [
     "CosineHead",
@@ -21,6 +23,8 @@ __all__ = [
     "NeighboursHead",
     "PrototypeHead",
     "ScaledCosineHead",
+    "SmoothedHead",
+    "UnitHead",
     "class_means",
     "cosine",
     "cosine_scaled",
@@ -33,7 +37,10 @@ __all__ = [
     "prototypes",
     "restarted",
     "set_to_means",
+    "smoothed",
+    "spread_of_means",
     "squared_distances",
     "start_linear",
+    "unit_points",
     "wide",
 ]

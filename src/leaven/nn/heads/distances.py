@@ -56,11 +56,16 @@ def set_to_means(head: nn.Linear, means: Tensor, temperature: float | None = Non
     apart = means - centre
     scale = 1.0
     if temperature is not None:
-        between = 2 * apart.square().sum() / max(1, len(means) - 1)  # mean over the pairs
-        scale = temperature * float(between) or 1.0  # all means alike: every class is as near
+        scale = temperature * spread_of_means(means) or 1.0  # all means alike: every class is as near
     with torch.no_grad():
         head.weight.copy_(2 * apart / scale)
         head.bias.copy_(-(2 * apart @ centre + apart.square().sum(1)) / scale)
+
+
+def spread_of_means(means: Tensor) -> float:
+    """The mean squared distance between two of the means ``(K, D)``, over the pairs."""
+    apart = means.double() - means.double().mean(0)
+    return float(2 * apart.square().sum() / max(1, len(means) - 1))
 
 
 class PrototypeHead(nn.Module):

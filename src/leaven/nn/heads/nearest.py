@@ -13,11 +13,10 @@ from leaven.nn.heads.registry import head
 LEAST = 1e-6  # of a class that no neighbour has, so that it has a logarithm
 
 
-class NeighboursHead(nn.Module):
-    """Scores ``(N, K)`` of features ``(N, D)``: the log of the mean, over the k nearest remembered items, of what is
-    known of their classes.
+class Remembering(nn.Module):
+    """A head that remembers items, and what is known of their classes.
 
-    How many items it remembers is in its buffers alone, so that weights of any number can be loaded into it.
+    How many is in its buffers alone, so that weights of any number can be loaded into it.
 
     Parameters
     ----------
@@ -42,6 +41,18 @@ class NeighboursHead(nn.Module):
         self.items, self.told = items.float(), distributions.float()
         self.k = torch.tensor(min(k, len(items)))
 
+    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
+        for name in ("items", "told"):
+            if (stored := state_dict.get(f"{prefix}{name}")) is not None:
+                setattr(self, name, torch.zeros_like(stored))
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
+
+class NeighboursHead(Remembering):
+    """Scores ``(N, K)`` of features ``(N, D)``: the log of the mean, over the k nearest remembered items, of what is
+    known of their classes.
+    """
+
     def forward(self, x: Tensor) -> Tensor:
         """The scores; all alike before anything is remembered."""
         if not len(self.items):
@@ -49,12 +60,6 @@ class NeighboursHead(nn.Module):
         _, nearest = squared_distances(x, self.items).topk(int(self.k), largest=False)
         shares = self.told[nearest].mean(1)
         return (shares / shares.sum(1, keepdim=True).clamp(min=LEAST)).clamp(min=LEAST).log()
-
-    def _load_from_state_dict(self, state_dict: dict[str, Any], prefix: str, *rest: Any) -> None:
-        for name in ("items", "told"):
-            if (stored := state_dict.get(f"{prefix}{name}")) is not None:
-                setattr(self, name, torch.zeros_like(stored))
-        super()._load_from_state_dict(state_dict, prefix, *rest)
 
 
 @head()
