@@ -88,6 +88,24 @@ def test_any_run_has_features(leaven, finished, tasks):
     assert json.loads(said.out)["rows"][0]["method"] == "fixmatch"
 
 
+@pytest.mark.parametrize("balance", ["balanced", "dirichlet"])
+def test_any_head_solves_the_tasks_of_any_run(leaven, finished, tasks, balance):
+    """By the run's features; nearest is what a run without a way of its own does by default."""
+    words = ("--ways", 3, "--shots", 2, "--queries", 2, "--episodes", 6, "--query-balance", balance, "--json")
+    plain = json.loads(leaven("episodes", finished, tasks / "new", *words).out)["rows"][0]
+    found = {}
+    for head in ("nearest", "cl2n", "laplacian", "logistic_regression"):
+        content = json.loads(leaven("episodes", finished, tasks / "new", *words, "--solve", head).out)
+        [found[head]] = content["rows"]
+        assert found[head]["transductive"] == ("LaplacianShot is transductive" in content.get("note", ""))
+    assert {row["method"] for row in found.values()} == {"fixmatch"}
+    assert [row["solved_by"] for row in found.values()] == list(found)
+    assert (plain["solved_by"], plain["accuracy"]) == ("fixmatch", found["nearest"]["accuracy"])
+    assert found["laplacian"]["transductive"]
+    said = leaven("episodes", tasks / "prototypical", tasks / "new", *words, "--solve", "soft_kmeans")
+    assert json.loads(said.out)["rows"][0]["solved_by"] == "soft_kmeans"
+
+
 @pytest.mark.parametrize(
     ("words", "says"),
     [
@@ -100,6 +118,8 @@ def test_any_run_has_features(leaven, finished, tasks):
         (("prototypical", "new", "--distractors", 1), "--unlabelled-items"),
         (("prototypical", "new", "--episodes", 1), "--episodes"),
         (("maml", "new", "--ways", 3, "--queries", 2), "MAML has 2 ways, but a task has 3"),
+        (("prototypical", "new", "--solve", "fixmatch"), "FixMatch is trained in steps, but tasks are solved at once"),
+        (("prototypical", "new", "--solve", "nearst"), "did you mean 'nearest'"),
         (("new", "new"), "not a run folder"),
         (("prototypical", "nowhere"), "nowhere"),
     ],

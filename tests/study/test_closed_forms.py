@@ -121,6 +121,57 @@ def test_of_two_domains_labels_of_both_are_learnt_from_and_the_targets_judged():
     assert evidence.tried[0].accuracy.value > 0.9
 
 
+HEADS = ["alpha_tim", "cl2n", "cosine", "k_nn", "label_spreading", "laplacian", "logistic_regression"]
+HEADS += ["self_training", "soft_kmeans", "tim", "nearest"]
+
+
+def by_angle(labelled: int, classes: int = 6) -> Pool:
+    """Classes lie in directions; how far out an item lies says nothing."""
+    rng = np.random.default_rng(3)
+    truth = np.arange(20 * classes) % classes
+    x = (np.eye(classes)[truth] + 0.15 * rng.normal(size=(len(truth), classes))) * rng.lognormal(
+        0, 1.5, (len(truth), 1)
+    )
+    known = np.arange(len(truth)) < labelled
+    return Pool(x.astype(np.float32), np.where(known, truth, -1), classes=tuple("abcdefgh"[:classes]))
+
+
+def test_heads_of_few_labels_that_fit():
+    """All, where the features are there; where a backbone is taught first, those that go by it."""
+    assert [one.name for one in candidates.heads(table(6), Options())] == HEADS
+    images = Pool(np.zeros((12, 8, 8, 1), np.uint8), np.arange(12) % 2, classes=("a", "b"))
+    named = [one.name for one in candidates.heads(images, Options())]
+    assert named == ["alpha_tim", "cl2n", "cosine", "laplacian", "soft_kmeans", "tim", "nearest"]
+
+
+def test_of_two_labels_a_class_heads_are_judged_by_the_one_they_were_not_shown(tmp_path, monkeypatch):
+    """Where items lie in directions the cosine is ahead of the nearest mean; and it is said what that rests on."""
+    tried = [Candidate(name, name) for name in ("k_nn", "cosine", "nearest")]
+    monkeypatch.setattr("leaven.study.auto.heads", lambda *_: tried)
+    pool, run = by_angle(12), tmp_path / "run"
+    fitted, evidence = fit_auto(pool, run, Options(plan=PLAN, baseline=False), progress=False)
+    assert (evidence.chosen, fitted[-1].method, evidence.folds, evidence.labels) == ("cosine", "cosine", 2, 12)
+    assert [one.name for one in evidence.tried] == ["k_nn", "cosine", "nearest"]
+    assert evidence.tried[1].accuracy.value > evidence.tried[2].accuracy.value
+    assert "each judged by one label of each class that it was not shown" in evidence.why
+    assert "cosine was chosen" in evidence.why
+    assert json.loads((run / "auto.json").read_text())["chosen"] == "cosine"
+    again = fit_auto(pool, run, Options(plan=PLAN, baseline=False), progress=False, resume=True)[1]
+    assert again.why == evidence.why
+    truth = np.arange(120) % 6
+    alone = fit(pool, None, Options("nearest", plan=PLAN, baseline=False), progress=False)[-1]
+    right = [(one.model.predict_proba(pool.items).argmax(1) == truth)[12:].mean() for one in (fitted[-1], alone)]
+    assert right[0] > right[1] + 0.1
+
+
+def test_of_equal_heads_it_is_the_nearest_mean(monkeypatch):
+    tried = [Candidate(name, name) for name in ("cosine", "cl2n", "nearest")]
+    monkeypatch.setattr("leaven.study.auto.heads", lambda *_: tried)
+    evidence = fit_auto(table(6, spread=0.05), None, Options(plan=PLAN, baseline=False), progress=False)[1]
+    assert {one.accuracy.value for one in evidence.tried} == {1.0}
+    assert (evidence.chosen, evidence.folds) == ("nearest", 2)
+
+
 def test_by_default_they_stand_before_the_baseline():
     assert CANDIDATES[-1] == SUPERVISED
     evidence = fit_auto(table(12), None, Options(plan=PLAN | {"steps": 1}, baseline=False), progress=False)[1]

@@ -35,6 +35,14 @@ def episodes(
     distractors: Annotated[int, typer.Option(min=0, help="Other classes, of which there are such items too.")] = 0,
     count: Annotated[int, typer.Option("--episodes", min=2, help="Tasks to solve.")] = 600,
     seed: Annotated[int, typer.Option(help="Of the tasks.")] = 0,
+    solve: Annotated[
+        str | None,
+        typer.Option(
+            help="Head that solves the tasks on the run's features, any closed form: nearest, cl2n, tim, ...; by "
+            "default as the run's method does.",
+            metavar="NAME",
+        ),
+    ] = None,
     curve: Annotated[
         bool, typer.Option("--curve", help="Also after each inner step (MAML), or by instance (MANN).")
     ] = False,
@@ -48,7 +56,9 @@ def episodes(
     from leaven.evaluation.episodes import evaluate_curve, evaluate_episodes, takes_unlabelled
     from leaven.labels.inputs import marker
     from leaven.methods.base import Method
+    from leaven.methods.closed_form import on_features_of
     from leaven.methods.episode import Episode
+    from leaven.methods.registry import name_of
     from leaven.run.folder import read_config
     from leaven.run.trained.model import load_model
     from leaven.run.trained.run import load_method
@@ -63,7 +73,8 @@ def episodes(
     episode = Episode(ways, most, queries, unlabelled_items, distractors)
     uneven = Uneven(fewest if fewest < most else None, BALANCES[query_balance])
     config = read_config(run)
-    model, trained = load_model(run), load_method(run)
+    model = load_model(run)
+    trained = load_method(run) if solve is None else on_features_of(model.network, solve)
     if curve and type(trained).episode_curve is Method.episode_curve:
         raise LeavenError(f"{type(trained).__name__} has no curve of how it solves a task; leave --curve out.")
     pool = _pool(data, labels, marker(unlabelled, config), model, strict)
@@ -72,6 +83,7 @@ def episodes(
     )
     row: dict[str, Any] = {
         "method": config["method"],
+        "solved_by": config["method"] if solve is None else name_of(type(trained)),
         "ways": ways,
         "shots": most if fewest == most else shots,
         "queries": queries,

@@ -8,9 +8,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from leaven.errors import LeavenError
 from leaven.methods.base import Method, Survey
 from leaven.methods.registry import get, names
 from leaven.nn.heads import class_means, find
+from leaven.nn.network import Network
 
 
 class ClosedForm(Method):
@@ -52,6 +54,22 @@ class ClosedForm(Method):
         self.set_head(head, Survey(np.zeros((len(features), ways), np.float32), features.numpy(), known))
         with torch.no_grad():
             return head(query.float().cpu()).to(query.device)
+
+
+def on_features_of(network: nn.Module, name: str) -> ClosedForm:
+    """A closed form, by the name that a person gave, to solve tasks by the features of a trained network.
+
+    Raises
+    ------
+    LeavenError
+        There is no such method, or it takes steps.
+    """
+    kind = get(name)
+    if not issubclass(kind, ClosedForm):
+        there = ", ".join(forms(few=True))
+        raise LeavenError(f"{kind.__name__} is trained in steps, but tasks are solved at once; choose one of {there}.")
+    assert isinstance(network, Network)
+    return kind(network).eval()
 
 
 def forms(*, few: bool) -> dict[str, type[ClosedForm]]:

@@ -8,8 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from leaven.data import Pool
 from leaven.errors import LeavenError
 from leaven.methods.base import Method
@@ -23,9 +21,18 @@ from leaven.run.resolve import as_begun, configuration, resolve_options
 from leaven.run.stages.init_from import InitFrom
 from leaven.run.stages.staged import train_stages
 from leaven.run.training import FitResult
-from leaven.study.candidates import CANDIDATES, FALLBACK, Candidate, closed_forms
+from leaven.study.candidates import CANDIDATES, FALLBACK, Candidate, closed_forms, heads
 from leaven.study.evidence import Evidence, judge, unseen
-from leaven.study.folds import CrossValidation, FoldLog, FoldTraining, assign, label_counts, sizes, unjudged
+from leaven.study.folds import (
+    FEW_ITEMS,
+    CrossValidation,
+    FoldLog,
+    FoldTraining,
+    assign,
+    label_counts,
+    sizes,
+    unjudged,
+)
 from leaven.study.race import numbers
 from leaven.utils.main_process import is_main_process
 from leaven.utils.reading import PathLike
@@ -34,8 +41,13 @@ AUTO = "auto"
 MINUTES = 15.0  # of all trainings together, where nobody asked otherwise and the steps would take longer
 FEW = 2  # labels of a class that are too few to train on some and be judged by the others
 FEW_LABELS = (
-    "Fewer than two classes have more than two labels, so methods cannot be compared: nearest, class means on "
-    "features, was taken without any evidence. Three labels of every class are the least that could tell."
+    "Fewer than two classes have two labels, so nothing could be compared: nearest, class means on features, was taken "
+    "without any evidence. Two labels of every class are the least that could tell."
+)
+HEADS_ALONE = (
+    "Fewer than two classes have more than two labels, too few to train on: heads without steps were compared on the "
+    "same features, each judged by one label of each class that it was not shown. Where another is no better, it is "
+    "nearest."
 )
 
 
@@ -62,8 +74,9 @@ def fit_auto(
 
     What is held out for validation or test chooses nothing. Parameters as for ``fit``; of ``options`` the method and
     the hyper-parameters are ours. ``candidates`` end with the baseline; by default `CANDIDATES` and `closed_forms`.
-    Where fewer than two classes of a pool of one domain have more than two labels, nothing can be compared: the nearest
-    class mean is taken.
+    Where fewer than two classes of a pool of one domain have more than two labels, only heads in closed form are
+    compared, by leaving out one label of each class; where fewer than two have even two, nothing can be compared, and
+    the nearest class mean is taken.
 
     Returns
     -------
@@ -83,7 +96,7 @@ def fit_auto(
     _require(pool, options)
     few = not pool.two_domains and (label_counts(pool) > FEW).sum() < 2
     if few:
-        candidates = (FALLBACK,)
+        candidates = heads(pool, options)
     elif candidates is None:
         candidates = (*CANDIDATES[:-1], *closed_forms(pool, options), CANDIDATES[-1])
     candidates = [one for one in candidates if pool.two_domains or not one.source]
@@ -93,8 +106,9 @@ def fit_auto(
     default = next(iter(resolved.values()))
     require_budget(options, default.stages)
     part = holdout.split(pool, default.held, default.plan.seed, default.spare)[0] if default.held else pool
-    folds = np.zeros(len(part), np.int64) if few else assign(part, default.plan.seed)
+    folds = assign(part, default.plan.seed)
     claimed = bool(folds.any())
+    trained = {name: one for name, one in asked.items() if name not in closed}
     record = (record or {}) | {AUTO: {"candidates": list(asked)}}
 
     def configured(name: str = "") -> dict[str, Any]:
@@ -114,8 +128,8 @@ def fit_auto(
         before = _before(writes, list(asked)) if resume else ""
         folder.check(writes, configured(before), resume=resume, overwrite=overwrite)
     time = ""
-    if claimed and not resume and not default.stages and (options.minutes is not None or worth_saying(default.plan)):
-        trained = {name: one for name, one in asked.items() if name not in closed}
+    timed = claimed and trained and not resume and not default.stages
+    if timed and (options.minutes is not None or worth_saying(default.plan)):
         seconds, steps = _seconds(part, trained, sizes(folds), options.baseline, progress), default.plan.steps
         if "steps" not in options.plan:
             within = steps_within(options.minutes or MINUTES, seconds)
@@ -128,7 +142,7 @@ def fit_auto(
         time = foretold_of_all(seconds, steps)
     if claimed:
         if announce and is_main_process():
-            method = _opening([name for name in asked if name not in closed], closed, sizes(folds))
+            method = _opening(list(trained), closed, sizes(folds))
             told = [*opening(default, pool, len(pool) - len(part), run, method), time]
             print("\n".join(filter(None, told)), file=sys.stderr, flush=True)
         log = FoldLog(run / folder.FOLDS if run is not None and resume else None, claim)
@@ -140,11 +154,14 @@ def fit_auto(
             models = train_stages(default, options, part, run, resume=resume, loggers=loggers, progress=progress)
             started = replace(options, init=InitFrom(model=models[default.stages[0].name]))
             asked = asked if run is not None else _asked(candidates, started)
-        quick = replace(started, plan=started.plan | {"probes": 0}, validation=0.0, baseline=False)
+        quick = replace(started, plan=started.plan | {"probes": 0}, validation=0.0, baseline=False, minutes=None)
         fields = {one.name: _fields(one, resolved[one.name].method) for one in candidates}
-        search = CrossValidation(FoldTraining(part, folds, quick, progress), fields, closed, log)
+        shown = FEW_ITEMS if few else None
+        search = CrossValidation(FoldTraining(part, folds, quick, progress), fields, closed, log, shown)
         search.run()
-        evidence = judge(search.tried(), search.count, unjudged(part, folds))
+        evidence = judge(search.tried(), search.count, unjudged(part, folds), base_wins=few)
+        if few:
+            evidence = replace(evidence, why=f"{HEADS_ALONE} {evidence.why}")
     else:
         evidence = Evidence(FALLBACK.name, FEW_LABELS) if few else unseen(next(iter(asked)), _nothing(part))
     record[AUTO] |= {"chosen": evidence.chosen, "why": evidence.why}
@@ -184,6 +201,8 @@ def _asked(candidates: Sequence[Candidate], options: Options) -> dict[str, Optio
 
 def _opening(trained: Sequence[str], closed: Sequence[str], hidden: Sequence[int]) -> str:
     """What is compared, and how many trainings that takes; ``hidden`` labels a fold."""
+    if not trained:
+        return f"{AUTO}, of {', '.join(closed)}, which need no steps"
     count = sum(numbers(len(trained) - 1, hidden)) + len(hidden)
     trainings = f"of {', '.join(trained)} ({count} trainings, and one of the one that is chosen)"
     others = f" and of {', '.join(closed)}, which need no steps" if closed else ""

@@ -70,8 +70,10 @@ class Evidence:
         return {"chosen": self.chosen, "why": self.why, "folds": self.folds, "labels": self.labels, "tried": rows}
 
 
-def judge(tried: Sequence[Tried], folds: int, unjudged: Sequence[str] = ()) -> Evidence:
+def judge(tried: Sequence[Tried], folds: int, unjudged: Sequence[str] = (), *, base_wins: bool = False) -> Evidence:
     """Choose the candidate of highest accuracy; of equal ones the earlier, and so the baseline, which is last, last.
+
+    With ``base_wins`` the baseline goes before its equals.
 
     Those that were left out on the way, and so judged on fewer labels than the baseline, are not chosen.
 
@@ -79,7 +81,8 @@ def judge(tried: Sequence[Tried], folds: int, unjudged: Sequence[str] = ()) -> E
     of; it is said.
     """
     finished = [one for one in tried if one.accuracy.n == tried[-1].accuracy.n]
-    best = max(finished, key=lambda one: one.accuracy.value)  # the first of equal ones
+    order = finished[::-1] if base_wins else finished
+    best = max(order, key=lambda one: one.accuracy.value)  # the first of equal ones
     why = _why(best, finished, folds, len(tried))
     left = [f"{one.name} ({one.accuracy.n} labels)" for one in tried if one not in finished]
     if left:

@@ -29,6 +29,7 @@ from leaven.utils.reading import PathLike
 
 MOST = 5  # folds
 ITEMS = 2000  # that a closed form is shown in a fold, those with a label among them
+FEW_ITEMS = 500  # the same, where some of the closed forms take seconds
 
 
 def assign(pool: Pool, seed: int) -> np.ndarray:
@@ -75,13 +76,14 @@ def unjudged(pool: Pool, folds: np.ndarray) -> list[str]:
     return [name for name, count in zip(pool.classes, there, strict=True) if not count]
 
 
-def part_for_closed_forms(pool: Pool, seed: int) -> np.ndarray:
+def part_for_closed_forms(pool: Pool, seed: int, most: int | None = None) -> np.ndarray:
     """Rows of the pool for a closed form to be judged by, sorted: all whose labels count, and at random as many others
-    as make it `ITEMS`. What such a form costs grows with the square of their number.
+    as make it ``most``, by default `ITEMS`. What such a form costs grows with the square of their number.
     """
+    most = ITEMS if most is None else most
     labelled = counted(pool)
     others = np.setdiff1d(np.arange(len(pool)), labelled)
-    count = min(len(others), max(0, ITEMS - len(labelled)))
+    count = min(len(others), max(0, most - len(labelled)))
     return np.sort(np.concatenate([labelled, np.random.default_rng(seed).choice(others, count, replace=False)]))
 
 
@@ -156,12 +158,15 @@ class CrossValidation:
         Names of those that are closed forms.
     log : Lines
         Log of what was said of each fold.
+    shown : int or None
+        Items that a closed form is shown in a fold; ``None``: `ITEMS`.
     """
 
     work: FoldTraining
     asked: Mapping[str, dict[str, Any]]
     closed: Sequence[str]
     log: Lines
+    shown: int | None = None
 
     @property
     def count(self) -> int:
@@ -176,7 +181,7 @@ class CrossValidation:
         LeavenError
             The log is of other labels, or as ``leaven.run.fit.fit`` raises it.
         """
-        rows = part_for_closed_forms(self.work.pool, int(self.work.shared.plan.get("seed", 0)))
+        rows = part_for_closed_forms(self.work.pool, int(self.work.shared.plan.get("seed", 0)), self.shown)
         work, folds = self.work, range(1, self.count + 1)
         part = FoldTraining(work.pool.subset(rows), work.folds[rows], work.shared, work.progress)
         self._make(part, [self._trial(name, fold) for fold in folds for name in self.closed])
@@ -186,6 +191,8 @@ class CrossValidation:
     def runners(self, fold: int) -> list[str]:
         """Who is trained in this fold, by what those before it said."""
         racing = [name for name in self.asked if name not in self.closed]
+        if not racing:
+            return []
         right: list[dict[str, float]] = []
         for done in range(1, fold):
             hidden = self.work.hidden(done)
