@@ -125,7 +125,7 @@ HEADS = ["alpha_tim", "cl2n", "cosine", "k_nn", "label_spreading", "laplacian", 
 HEADS += ["self_training", "soft_kmeans", "tim", "nearest"]
 
 
-def by_angle(labelled: int, classes: int = 6) -> Pool:
+def by_angle(labelled: int, classes: int = 10) -> Pool:
     """Classes lie in directions; how far out an item lies says nothing."""
     rng = np.random.default_rng(3)
     truth = np.arange(20 * classes) % classes
@@ -133,7 +133,7 @@ def by_angle(labelled: int, classes: int = 6) -> Pool:
         0, 1.5, (len(truth), 1)
     )
     known = np.arange(len(truth)) < labelled
-    return Pool(x.astype(np.float32), np.where(known, truth, -1), classes=tuple("abcdefgh"[:classes]))
+    return Pool(x.astype(np.float32), np.where(known, truth, -1), classes=tuple("abcdefghij"[:classes]))
 
 
 def test_heads_of_few_labels_that_fit():
@@ -148,9 +148,9 @@ def test_of_two_labels_a_class_heads_are_judged_by_the_one_they_were_not_shown(t
     """Where items lie in directions the cosine is ahead of the nearest mean; and it is said what that rests on."""
     tried = [Candidate(name, name) for name in ("k_nn", "cosine", "nearest")]
     monkeypatch.setattr("leaven.study.auto.heads", lambda *_: tried)
-    pool, run = by_angle(12), tmp_path / "run"
+    pool, run = by_angle(20), tmp_path / "run"
     fitted, evidence = fit_auto(pool, run, Options(plan=PLAN, baseline=False), progress=False)
-    assert (evidence.chosen, fitted[-1].method, evidence.folds, evidence.labels) == ("cosine", "cosine", 2, 12)
+    assert (evidence.chosen, fitted[-1].method, evidence.folds, evidence.labels) == ("cosine", "cosine", 2, 20)
     assert [one.name for one in evidence.tried] == ["k_nn", "cosine", "nearest"]
     assert evidence.tried[1].accuracy.value > evidence.tried[2].accuracy.value
     assert "each judged by one label of each class that it was not shown" in evidence.why
@@ -158,9 +158,9 @@ def test_of_two_labels_a_class_heads_are_judged_by_the_one_they_were_not_shown(t
     assert json.loads((run / "auto.json").read_text())["chosen"] == "cosine"
     again = fit_auto(pool, run, Options(plan=PLAN, baseline=False), progress=False, resume=True)[1]
     assert again.why == evidence.why
-    truth = np.arange(120) % 6
+    truth = np.arange(200) % 10
     alone = fit(pool, None, Options("nearest", plan=PLAN, baseline=False), progress=False)[-1]
-    right = [(one.model.predict_proba(pool.items).argmax(1) == truth)[12:].mean() for one in (fitted[-1], alone)]
+    right = [(one.model.predict_proba(pool.items).argmax(1) == truth)[20:].mean() for one in (fitted[-1], alone)]
     assert right[0] > right[1] + 0.1
 
 

@@ -46,8 +46,8 @@ FEW_LABELS = (
 )
 HEADS_ALONE = (
     "Fewer than two classes have more than two labels, too few to train on: heads without steps were compared on the "
-    "same features, each judged by one label of each class that it was not shown. Where another is no better, it is "
-    "nearest."
+    "same features, each judged by one label of each class that it was not shown. Where no other is better, it "
+    "is nearest."
 )
 
 

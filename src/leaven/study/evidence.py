@@ -114,7 +114,7 @@ def _why(best: Tried, tried: Sequence[Tried], folds: int, candidates: int) -> st
         near = max(others, key=lambda one: one.accuracy.value)
         assert near.difference is not None
         pair = near.difference
-        told = f"{judged}, and no method more; the nearest, {near.name}, {_points(pair)}. {best.name} was chosen."
+        told = f"{judged}, and no method more; the next, {near.name}, {_points(pair)}. {best.name} was chosen."
     reason = (
         "The interval of the difference includes 0"
         if pair.low <= 0 <= pair.high
