@@ -55,10 +55,10 @@ class LaplacianShot(ClosedForm):
         head.means.place(means, 1.0, centre)
         head.weight.fill_(self.weight)
         unit = F.normalize(others - centre, dim=1)
-        thought = means.new_zeros(0, len(means))
+        shares = means.new_zeros(0, len(means))
         if len(unit):
-            thought = smooth(-squared_distances(unit, means), neighbours(unit, self.k), self.weight, self.steps)
-        head.remember(unit, thought, self.k)
+            shares = smooth(-squared_distances(unit, means), neighbours(unit, self.k), self.weight, self.steps)
+        head.remember(unit, shares, self.k)
 
 
 def neighbours(unit: Tensor, k: int) -> Tensor:

@@ -70,7 +70,7 @@ def soft_step(means: Tensor, support: Tensor, labels: Tensor, others: Tensor, sc
     scale : float, optional
         What squared distances are divided by.
     """
-    told = F.one_hot(labels, len(means)).to(support.dtype)
-    thought = (-squared_distances(others, means) / scale).softmax(1)
-    total = told.sum(0) + thought.sum(0)
-    return (told.T @ support + thought.T @ others) / total.unsqueeze(1)
+    one_hot = F.one_hot(labels, len(means)).to(support.dtype)
+    shares = (-squared_distances(others, means) / scale).softmax(1)
+    total = one_hot.sum(0) + shares.sum(0)
+    return (one_hot.T @ support + shares.T @ others) / total.unsqueeze(1)

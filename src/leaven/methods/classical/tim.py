@@ -62,14 +62,14 @@ class TIM(ClosedForm):
 
     def descend(self, points: Tensor, support: Tensor, labels: Tensor, others: Tensor) -> Tensor:
         """The points ``(K, D)`` after all steps of Adam."""
-        told, shots = F.one_hot(labels, len(points)).to(points.dtype), len(labels) / len(points)
+        one_hot, shots = F.one_hot(labels, len(points)).to(points.dtype), len(labels) / len(points)
         items, points = torch.cat([support, others]), points.clone()
         optimizer = torch.optim.Adam([points], lr=self.rate, fused=points.device.type == "cpu")
         for _ in range(self.steps):
             shares = scores(items, points, self.temperature).softmax(1)
             of_support, of_others = shares[: len(support)], shares[len(support) :]
             by_scores = torch.cat(
-                [(of_support - told) / len(support), through_softmax(of_others, self.slope(of_others, shots))]
+                [(of_support - one_hot) / len(support), through_softmax(of_others, self.slope(of_others, shots))]
             )
             points.grad = through_scores(by_scores, items, points, self.temperature)
             optimizer.step()
