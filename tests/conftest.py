@@ -1,12 +1,14 @@
 import os
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-# what tests are made of: planted files, a server, a small disk
+# what tests are made of: forked processes, planted files, a server, a small disk
 sys.path.insert(0, str(Path(__file__).parent))
 sys.path.insert(0, str(Path(__file__).parent / "labels"))
+from forked import Forked, server
 from planted import plant
 from postgres_server import Missing, running
 from small_disk import NoDisk, small_disk
@@ -32,6 +34,30 @@ def planted(tmp_path_factory, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(("", os.environ.get("PYTHONPATH", ""))))  # empty: this folder too
     yield folder
     assert not mark.exists(), f"executed: {mark.read_text()}"
+
+
+@pytest.fixture(scope="session")
+def processes():
+    """Makes processes that have the libraries loaded already: importing them takes longer than a test."""
+    return server()
+
+
+@pytest.fixture
+def quick(processes, monkeypatch):
+    """The several processes of a training have the libraries loaded already.
+
+    Where how they are started matters (``planted``, what they say), they are started as users do.
+    """
+    import lightning_fabric.strategies as strategies
+
+    forked = partial(strategies.DDPStrategy, start_method="forkserver")
+    monkeypatch.setattr(strategies, "DDPStrategy", lambda start_method, **options: forked(**options))
+
+
+@pytest.fixture
+def forked(processes, monkeypatch):
+    """Processes that leaven starts for other work, a cell of a table or a labelling's worker, have them loaded too."""
+    monkeypatch.setattr("leaven.utils.children.start", partial(Forked, processes))
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,10 @@
 """Where a run may go: what lies there is untouched unless it is a run and was to be overwritten; full disks."""
 
 import os
-import subprocess
-import sys
+from functools import partial
 
 import pytest
+from forked import Forked
 from helpers_cli import FAST, snapshot
 
 
@@ -92,15 +92,18 @@ def test_a_loss_that_is_no_number(refused, place, tmp_path):
     assert not (out / "result.json").exists()
 
 
-def test_a_full_disk(tmp_path, place):
+def test_a_full_disk(processes, tmp_path, place):
     """A limit on the size of files stands for the disk; the command is a process of its own, for the limit stays."""
     out = tmp_path / "runs" / "x"
-    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (40000, 40000))"
+    resource = pytest.importorskip("resource")
+    limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (40000, 40000))
     words = ["fit", place / "photos", "--labels", place / "labels.csv", "-o", out, *FAST]
-    command = [sys.executable, "-c", f"{limit}; from leaven.cli import main; main()", *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (2, "")
-    *_, last = done.stderr.splitlines()  # after what is about to be trained
+    with open(tmp_path / "out", "w") as said, open(tmp_path / "err", "w") as errors:
+        done = Forked(processes, "leaven", *words, stdout=said, stderr=errors, before=limit)
+        assert done.wait(300) == 2
+    assert (tmp_path / "out").read_text() == ""
+    errors = (tmp_path / "err").read_text()
+    *_, last = errors.splitlines()  # after what is about to be trained
     assert last.startswith(f"leaven: The checkpoint {out}")
-    assert done.stderr.count("leaven: ") == 1
+    assert errors.count("leaven: ") == 1
     assert not list(out.glob("*.part"))

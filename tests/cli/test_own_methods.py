@@ -150,6 +150,7 @@ def own(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("devices", [1, 2])
 def test_a_layer_of_the_methods_own(leaven, own, monkeypatch, devices):
     """It is trained, averaged, brought back from other processes, kept with the run and rebuilt with it."""
@@ -193,6 +194,7 @@ def test_files_make_nobody_import_anything(leaven, own, monkeypatch):
         assert said.code in (0, 2)
 
 
+@pytest.mark.usefixtures("quick")
 def test_a_view_of_the_methods_own(leaven, own):
     """Weak views and negatives of the same images: their greys add up to white; on one process and on two."""
     for devices in (1, 2):
@@ -212,6 +214,7 @@ def test_a_view_of_the_methods_own(leaven, own):
     )
 
 
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("devices", [1, 2])
 def test_soft_labels_of_the_stored_images(leaven, own, devices):
     """Nothing else tells of classes: were a pixel's label left where the image had it, half of all would be wrong."""

@@ -2,13 +2,11 @@
 
 import json
 import signal
-import subprocess
-import sys
 import time
-from subprocess import PIPE
 
 import numpy as np
 import pytest
+from forked import Forked
 from helpers_cli import CLASSES, FAST, SHORT, make_folder, write_csv
 
 from leaven.evaluation.classification import Evaluation
@@ -130,18 +128,18 @@ def test_two_processes(leaven, place, tmp_path):
     assert (out / "report.html").is_file()
 
 
-def test_ctrl_c_and_resume(leaven, place, tmp_path):
+def test_ctrl_c_and_resume(leaven, processes, place, tmp_path):
     """The run ends between two steps, says how to go on, and ends bit for bit like one that was not stopped."""
     words = ("fit", place / "photos", "--labels", place / "labels.csv", *FAST, "--steps", "150")
-    command = [sys.executable, "-m", "leaven", *map(str, words), "-o", str(tmp_path / "cut")]
-    process = subprocess.Popen([*command, "--checkpoint-every", "0"], stdout=PIPE, stderr=PIPE, text=True)
+    stopped = ("leaven", *words, "-o", tmp_path / "cut", "--checkpoint-every", "0")
+    with open(tmp_path / "out", "w") as said, open(tmp_path / "err", "w") as errors:
+        process = Forked(processes, *stopped, stdout=said, stderr=errors)
     deadline = time.monotonic() + 60
     while not (tmp_path / "cut" / "checkpoint.pt").exists() and time.monotonic() < deadline:
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    said, err = process.communicate(timeout=60)
-    assert (process.returncode, said) == (130, "")
-    assert err.splitlines()[-1] == "leaven: stopped; the same command with --resume goes on."
+    assert (process.wait(60), (tmp_path / "out").read_text()) == (130, "")
+    assert (tmp_path / "err").read_text().splitlines()[-1] == "leaven: stopped; the same command with --resume goes on."
     assert not (tmp_path / "cut" / "model.safetensors").exists()
     assert leaven(*words, "-o", tmp_path / "cut", "--resume").code == 0
     assert leaven(*words, "-o", tmp_path / "whole").code == 0

@@ -88,6 +88,7 @@ def weights(run):
     return load(run).model.network.state_dict()
 
 
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("devices", [1, 2])
 def test_a_recipe_of_two_stages_with_a_teacher(leaven, own, devices):
     """The second begins with all of the first, and has it beside it as it was left."""

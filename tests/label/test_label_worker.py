@@ -221,6 +221,7 @@ def test_a_round_has_the_steps_that_its_minutes_allow(tmp_path, monkeypatch):
         open_session(tmp_path / "run", options={"minutes": 0.0})
 
 
+@pytest.mark.usefixtures("forked")
 def test_what_cannot_be_trained_is_a_sentence(tmp_path):
     names = sorted(write_digits(tmp_path / "images", 40))
     truth = {name: CLASSES[i % len(CLASSES)] for i, name in enumerate(names)}  # whatever is asked, of several classes
@@ -251,6 +252,7 @@ for i in range(10_000):
 
 
 @pytest.mark.skipif(os.name != "posix", reason="there is no SIGKILL")
+@pytest.mark.usefixtures("forked")
 def test_a_server_that_is_killed_takes_its_worker_along_and_loses_nothing(tmp_path):
     write_digits(tmp_path / "images", 300, ("0", "1"))
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parent)}
@@ -283,6 +285,7 @@ def _alive(pid):
         return False
 
 
+@pytest.mark.usefixtures("forked")
 def test_a_run_of_fit_suggests_at_once(tmp_path, monkeypatch):
     (tmp_path / "code").mkdir()
     (tmp_path / "code" / "own_way.py").write_text("from leaven.query.strategies.uncertainty import margin\n")

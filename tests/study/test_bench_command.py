@@ -2,16 +2,13 @@
 
 import csv
 import json
-import os
 import signal
 import statistics
-import subprocess
-import sys
 import time
-from functools import partial
 from pathlib import Path
 
 import pytest
+from forked import Forked
 
 from leaven.study.bench.suite import read
 
@@ -29,7 +26,7 @@ def test_the_suites_are_listed(leaven):
     assert [s["name"] for s in json.loads(leaven("bench", "--json").out)][-3:] == ["digits", "mnist-40", "omniglot"]
 
 
-@pytest.mark.usefixtures("planted")
+@pytest.mark.usefixtures("forked")
 def test_a_suite_from_end_to_end_and_again(leaven, suite, tmp_path):
     out = tmp_path / "out"
     asked = ("bench", suite, "-o", out, "--labels", 10, "--json")
@@ -83,6 +80,7 @@ def test_a_suite_from_end_to_end_and_again(leaven, suite, tmp_path):
     ]
 
 
+@pytest.mark.usefixtures("forked")
 def test_a_cell_that_fails_says_why_and_the_others_go_on(leaven, suite, tmp_path):
     out = tmp_path / "out"
     suite.write_text(suite.read_text().replace('"pseudo_label"', '"label_spredding"'))
@@ -114,17 +112,13 @@ def test_a_process_that_dies_is_a_note(suite, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_stopped_in_the_middle_it_goes_on_from_the_checkpoint(leaven, suite, tmp_path, number):
+@pytest.mark.usefixtures("forked")
+def test_stopped_in_the_middle_it_goes_on_from_the_checkpoint(leaven, processes, suite, tmp_path, number):
+    """The process of its cell is one as users have it, that of the command is forked."""
     asked = ("bench", suite, "--only", "supervised", "--labels", "10", "--seeds", "1", "--steps", "400")
     out, unbroken = tmp_path / "out", tmp_path / "unbroken"
-    command = [sys.executable, "-m", "leaven", *map(str, asked), "-o", str(out)]
-    process = subprocess.Popen(
-        command,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),  # a shell's background jobs ignore it
-    )
+    with open(tmp_path / "err", "w") as errors:
+        process = Forked(processes, "leaven", *asked, "-o", out, stderr=errors)
     [cell] = read(suite).narrowed(["supervised"], [10], 1, 400).cells()
     curve = out / "cells" / cell.name / "curve.csv"
     until = time.monotonic() + 300
@@ -133,10 +127,10 @@ def test_stopped_in_the_middle_it_goes_on_from_the_checkpoint(leaven, suite, tmp
         assert time.monotonic() < until
         time.sleep(0.02)
     process.send_signal(number)
-    _, words = process.communicate(timeout=60)
+    code = process.wait(60)
     if number == signal.SIGINT:
-        assert process.returncode == 130
-        assert "the same command with --resume goes on" in words
+        assert code == 130
+        assert "the same command with --resume goes on" in (tmp_path / "err").read_text()
     checkpoint = out / "cells" / cell.name / "checkpoint.pt"
     while not checkpoint.exists():
         assert time.monotonic() < until
@@ -175,8 +169,11 @@ def test_other_folders_are_left_alone(leaven, suite, tmp_path):
     assert leaven("bench", suite, "--labels", "ten").err.startswith("leaven: --labels holds 'ten'")
 
 
-def test_equal_minutes_for_every_method(leaven, suite, tmp_path, monkeypatch):
-    """As many steps as were measured when a training began; images a second are of these."""
+@pytest.mark.usefixtures("planted")
+def test_equal_minutes_for_every_method(leaven, suite, tmp_path):
+    """As many steps as were measured when a training began; images a second are of these. The process is started as
+    users do.
+    """
     out = tmp_path / "out"
     said = leaven("bench", suite, "-o", out, "--labels", 20, "--seeds", 1, "--minutes", 0.02, "--json")
     assert said.code == 0, said.err

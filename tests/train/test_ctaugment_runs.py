@@ -1,7 +1,5 @@
 """CTAugment through whole runs of the engine: what it learns, and that it is part of the run and of nothing else."""
 
-from functools import partial
-
 import numpy as np
 import pytest
 import torch
@@ -230,11 +228,8 @@ class Compared(CTAugment):
         self.alike += len(rates) == 2 and torch.equal(rates[0], rates[1]) and not torch.equal(drawn[0], drawn[1])
 
 
-def test_training_on_two_devices_keeps_one_set_of_rates(processes, tmp_path, monkeypatch):
-    import lightning_fabric.strategies as strategies
-
-    quick = partial(strategies.DDPStrategy, start_method="forkserver")
-    monkeypatch.setattr(strategies, "DDPStrategy", lambda start_method, **options: quick(**options))
+@pytest.mark.usefixtures("quick")
+def test_training_on_two_devices_keeps_one_set_of_rates(tmp_path):
     _, state = run("fixmatch", tmp_path / "run", Compared(), steps=4, batch_size=8, devices=2)
     assert state["views"]["alike"] == 4
     assert ((state["views"]["rates"] < 1).sum() > 30).item()

@@ -66,6 +66,7 @@ def test_hidden_rows_are_those_of_the_target_without_a_label():
     assert pool.rows("unlabelled").tolist() == [2, 3, 4]
 
 
+@pytest.mark.usefixtures("quick")
 def test_what_asks_comes_back_from_other_processes():
     """The autoencoder and the sampler, not the network alone, whoever trained them."""
     found = []

@@ -212,15 +212,6 @@ def test_policies_of_a_global_batch(policy, which, two):
         close(found[rank][4:], of_layer[2:])
 
 
-@pytest.fixture
-def quick(processes, monkeypatch):
-    """Fabric's processes have the libraries loaded already; the last test of this file starts them as users do."""
-    import lightning_fabric.strategies as strategies
-
-    forked = partial(strategies.DDPStrategy, start_method="forkserver")
-    monkeypatch.setattr(strategies, "DDPStrategy", lambda start_method, **options: forked(**options))
-
-
 @pytest.mark.parametrize(
     ("name", "hyperparameters", "plan"),
     [("fixmatch", {"threshold": 0.4, "alignment": True}, {}), ("mcd", {}, {"norm": "per_domain"})],
@@ -340,6 +331,7 @@ class AbortsAtTheEnd(get("supervised")):  # type: ignore[misc]
 
 @pytest.mark.usefixtures("planted")
 def test_a_process_that_has_answered_ends_quietly(capfd):
+    """Started as users do, without ``quick``."""
     pool = feature_pool()
     trained = train(job(AbortsAtTheEnd(network("linear", pool)), pool, devices=2, steps=2))
     assert trained.steps == 2
