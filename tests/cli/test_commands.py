@@ -43,8 +43,8 @@ def test_labels_that_were_not_given_are_not_known(finished):
     """The table names nine labels and one empty one: no file of the run knows another."""
     for folder in (finished, finished / "baseline"):
         found = Evaluation.load(folder / "evaluations" / "unlabelled.npz")
-        assert int(found.known.sum()) == 9
-        assert set(found.ids[found.known]) == {f"{i:03d}.png" for i in range(9)}
+        assert int(found.has_label.sum()) == 9
+        assert set(found.ids[found.has_label]) == {f"{i:03d}.png" for i in range(9)}
 
 
 def test_fit_says_that_there_is_no_figure(leaven, place, tmp_path):

@@ -25,7 +25,7 @@ def test_everything_with_one_class_folder_each(leaven, place, tmp_path):
     held = Evaluation.load(out / "evaluations" / "validation.npz")
     rest = Evaluation.load(out / "evaluations" / "unlabelled.npz")
     assert not set(held.ids) & set(rest.ids)
-    assert int(rest.known.sum()) == 9
+    assert int(rest.has_label.sum()) == 9
 
 
 def test_hyperparameters_stand_anywhere(leaven, place, tmp_path):

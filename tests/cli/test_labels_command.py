@@ -141,7 +141,7 @@ def test_fit_leaves_audit_items_and_ties_out_and_says_so(leaven, labels, place, 
     from leaven.evaluation.classification import Evaluation
 
     evaluation = Evaluation.load(run / "evaluations" / "unlabelled.npz")
-    assert evaluation.ids[evaluation.known].tolist() == list(TRUTH)[:9]
+    assert evaluation.ids[evaluation.has_label].tolist() == list(TRUTH)[:9]
 
 
 def test_a_model_is_judged_by_what_it_did_not_learn_from(leaven, refused, labels, place, run, tmp_path):

@@ -50,7 +50,7 @@ def test_fit(run):
     found = DenseEvaluation.load(out / "evaluations" / "test.npz")
     assert found.score().value == pytest.approx(rows[1]["accuracy"])
     unlabelled = DenseEvaluation.load(out / "evaluations" / "unlabelled.npz")
-    assert (len(unlabelled.ids), int(unlabelled.known.sum())) == (12, 4)
+    assert (len(unlabelled.ids), int(unlabelled.has_label.sum())) == (12, 4)
     config = json.loads((out / "config.json").read_text())
     assert config["data"]["dense"]
     assert "mIoU" in (out / "report.html").read_text()

@@ -33,7 +33,7 @@ def test_a_target_in_class_folders_leaks_no_label(leaven, two, tmp_path):
     for folder in (out, out / "baseline"):
         found = Evaluation.load(folder / "evaluations" / "unlabelled.npz")
         assert len(found.ids) == 12
-        assert not found.known.any()
+        assert not found.has_label.any()
     data = json.loads((out / "config.json").read_text())["data"]
     assert (data["labelled"], data["source"], data["unlabelled"]) == (12, 12, 12)
 
@@ -57,8 +57,8 @@ def test_labels_of_a_target(leaven, two, tmp_path):
     rest = Evaluation.load(out / "evaluations" / "unlabelled.npz")
     assert not any(name.startswith("source:") for name in held.ids)
     assert set(held.ids) <= set(names)
-    assert int(rest.known.sum()) == 3
-    assert set(rest.ids[rest.known]) <= set(names)
+    assert int(rest.has_label.sum()) == 3
+    assert set(rest.ids[rest.has_label]) <= set(names)
     shown = leaven(*words, "--per-class", "2", "--validation", "0.5", "--overwrite").out
     assert "3 + 12" in shown
 
@@ -73,7 +73,7 @@ def test_labels_of_some_of_the_sources_classes(leaven, two, tmp_path, method):
     assert [(r["method"], r["labels"], r["source_labels"]) for r in rows] == [(method, 2, 12)]
     assert json.loads((out / "config.json").read_text())["classes"] == list(CLASSES)
     found = Evaluation.load(out / "evaluations" / "unlabelled.npz")
-    assert found.labels[found.known].tolist() == [2, 2]
+    assert found.labels[found.has_label].tolist() == [2, 2]
     write_csv(table, {"dark/000.png": "grey"})
     said = leaven(*words, "--overwrite")
     assert said.code == 2

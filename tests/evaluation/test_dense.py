@@ -67,7 +67,7 @@ def test_a_class_that_does_not_occur_is_no_part_of_the_mean():
 
 def test_masks_that_may_not_be_looked_at():
     shown = evaluate_dense(Stub(3), dense_pool(GUESS, TRUTH, labels=[0, -1]))
-    assert shown.known.tolist() == [True, False]
+    assert shown.has_label.tolist() == [True, False]
     assert not shown.counts[1].any()
     assert shown.miou().value == pytest.approx((1 / 2 + 2 / 3 + 1) / 3)
     assert (shown.truth != 255).any()
@@ -244,12 +244,12 @@ def test_a_difference_is_of_the_same_images():
     assert gain.low > 0
     same = difference(one, one)
     assert (same.value, same.low, same.high) == (0, 0, 0)
-    part = DenseEvaluation(one.counts[10:], one.known[10:], one.ids[10:], one.classes)
+    part = DenseEvaluation(one.counts[10:], one.has_label[10:], one.ids[10:], one.classes)
     assert difference(one, part).n == 70
     assert difference(one, part).value == pytest.approx(0)
     hidden = DenseEvaluation(one.counts, np.zeros(80, bool), one.ids, one.classes)
     assert difference(one, hidden) is None
-    assert difference(one, DenseEvaluation(one.counts, one.known, one.ids, ("x", "y", "z"))) is None
+    assert difference(one, DenseEvaluation(one.counts, one.has_label, one.ids, ("x", "y", "z"))) is None
 
 
 def test_saved_and_read_again(tmp_path):
@@ -258,7 +258,7 @@ def test_saved_and_read_again(tmp_path):
         found.save(tmp_path / "deeper" / "deep" / "test.npz")
     again = DenseEvaluation.load(tmp_path / "deeper" / "deep" / "test.npz")
     assert again.classes == found.classes
-    for name in ("counts", "known", "ids", "picture_rows", "pictures", "predicted", "truth"):
+    for name in ("counts", "has_label", "ids", "picture_rows", "pictures", "predicted", "truth"):
         one, other = getattr(again, name), getattr(found, name)
         assert one.dtype == other.dtype
         assert (one == other).all()

@@ -47,13 +47,13 @@ class FakeSession:
         strategy = "margin" if suggestion else "audit"
         return Question(id_, name, strategy, suggestion=suggestion, confidence=confidence)
 
-    def questions(self, annotator, n, held=()):
+    def questions(self, annotator, n, in_page=()):
         answers = self.store.state().answers
         found = []
         with self.lock:
             for id_, name in zip(self.items.ids, self.items.names, strict=True):
                 if (
-                    id_ in held
+                    id_ in in_page
                     or id_ in self.unreadable
                     or name in answers
                     or self.holds.get(id_, annotator) != annotator
@@ -103,12 +103,12 @@ class FakeSession:
         self.holds[id_] = annotator
         return {"item": id_, "question": self.question(id_), "undone": last.label}
 
-    def grid(self, annotator, label, n, held=()):
+    def grid(self, annotator, label, n, in_page=()):
         answers = self.store.state().answers
         by: dict[str, list[Question]] = {}
         for id_, name in zip(self.items.ids, self.items.names, strict=True):
             question = self.question(id_)
-            if name not in answers and question.suggestion and id_ not in held:
+            if name not in answers and question.suggestion and id_ not in in_page:
                 by.setdefault(question.suggestion, []).append(question)
         label = label or max(by, key=lambda c: len(by[c]), default="")
         chosen = sorted(by.get(label, []), key=lambda q: -q.confidence)[:n]

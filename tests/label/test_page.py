@@ -248,7 +248,7 @@ def test_a_file_that_is_no_image_is_passed_over(served, visit, hand):
 def test_before_the_first_ranking_it_says_what_it_waits_for_and_goes_on_by_itself(served, visit, hand):
     server = served()
     server.session.extra = {"version": 1, "ranking": {"state": "running", "done": 3, "of": 12}}
-    asked, server.session.questions = server.session.questions, lambda annotator, n, held=(): []
+    asked, server.session.questions = server.session.questions, lambda annotator, n, in_page=(): []
     page = visit(server.url, ready="#done:not([hidden])")
     hand(page).settled(lambda: page.inner_text("#done-title") == "Looking at your images")
     assert page.eval_on_selector("progress", "bar => bar.value / bar.max") == 0.25

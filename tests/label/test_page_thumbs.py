@@ -30,7 +30,7 @@ def pictures(tmp_path):
 
 
 def opened(picture):
-    return Image.open(io.BytesIO(picture.body))
+    return Image.open(io.BytesIO(picture.content))
 
 
 def test_a_small_file_is_shown_byte_for_byte(pictures, tmp_path):
@@ -57,8 +57,8 @@ def test_a_photo_is_decoded_once_for_both_sizes_upright(pictures, tmp_path, monk
     grid = opened(thumbs.make(id_, GRID))
     assert grid.size == (168, 224)
     assert (
-        pictures().cached(id_, VIEW, thumbs.items.version(id_)).body
-        == thumbs.cached(id_, VIEW, thumbs.items.version(id_)).body
+        pictures().cached(id_, VIEW, thumbs.items.version(id_)).content
+        == thumbs.cached(id_, VIEW, thumbs.items.version(id_)).content
     )  # of another start of the server
 
 

@@ -33,7 +33,7 @@ def images(tmp_path):
 
 def shown(thumbs, name):
     picture = thumbs.make(thumbs.items.id(name), VIEW)
-    return int(np.asarray(Image.open(io.BytesIO(picture.body)).convert("L"))[20, 20])
+    return int(np.asarray(Image.open(io.BytesIO(picture.content)).convert("L"))[20, 20])
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ def test_pictures_show_the_range_in_use(images, thumbs_of):
     """A browser would show the file itself nearly black."""
     thumbs = thumbs_of(ItemIndex(images))
     assert [shown(thumbs, name) for name in ("a.png", "b.png")] == [255, 51]
-    whole = Image.open(io.BytesIO(thumbs.whole(thumbs.items.id("b.png")).body))
+    whole = Image.open(io.BytesIO(thumbs.whole(thumbs.items.id("b.png")).content))
     assert np.asarray(whole.convert("L"))[20, 20] == 51
 
 

@@ -32,11 +32,11 @@ def test_questions_are_held_and_not_repeated(session):
     others = session.questions("bob", 94)
     assert not {q.item for q in first} & {q.item for q in others}
     assert len(others) == 94
-    assert not session.questions("bob", 1, held=[q.item for q in others])
+    assert not session.questions("bob", 1, in_page=[q.item for q in others])
     receipt = say(session, "ann", first[0])
     assert receipt["item"] == first[0].item
     assert (receipt["label"], receipt["labelled"], receipt["seq"]) == ("cat", 1, session.store.state().seq)
-    again = session.questions("ann", 10, held=[q.item for q in first[1:3]])
+    again = session.questions("ann", 10, in_page=[q.item for q in first[1:3]])
     assert {q.item for q in again} == {q.item for q in first[3:]}
 
 
@@ -47,7 +47,7 @@ def test_a_hold_ends(tmp_path):
     mine = session.questions("ann", 3)
     assert not session.questions("bob", 1)
     now[0] = 500.0
-    session.questions("ann", 0, held=[mine[0].item])  # ann still has it
+    session.questions("ann", 0, in_page=[mine[0].item])  # ann still has it
     now[0] = 700.0
     assert {q.item for q in session.questions("bob", 3)} == {q.item for q in mine[1:]}
     session.close()
@@ -459,7 +459,7 @@ def test_closed_and_opened_again(tmp_path):
     assert not {q.item for q in session.questions("bob", 50)} & {session.items.id(name) for name in labels}
     session.close()
     session = open_session(tmp_path / "run", train=False)
-    session.questions("ann", 0, held=[q.item for q in held])  # the page stayed open: what it shows is still ann's
+    session.questions("ann", 0, in_page=[q.item for q in held])  # the page stayed open: what it shows is still ann's
     assert not {q.item for q in held} & {q.item for q in session.questions("bob", 50)}
     say(session, "ann", held[0])
     session.close()

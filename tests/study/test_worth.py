@@ -11,7 +11,7 @@ from leaven.run.fit import fit
 from leaven.run.options import Options
 from leaven.study import worth
 from leaven.study.power_law import Curves, fit_curves
-from leaven.study.weigh import rows, weigh
+from leaven.study.weigh import estimate_worth, rows
 from leaven.study.weighed import content, sentences, write_page
 from leaven.study.worth import packed, quotas, study_of, trainings, unpacked
 from leaven.utils.jsonl import Lines
@@ -101,7 +101,7 @@ def test_intervals_cover_what_is_true():
         hit, finite, ahead = [], [], []
         for _ in range(50):
             lines, right = draws(rng, p, 1000, 0.01, 0.9 - 1.2 * truth**-0.5)
-            found = weigh(lines, right, 40)
+            found = estimate_worth(lines, right, 40)
             at, low, high = found.equal
             hit.append(low <= truth <= high)
             finite.append(np.isfinite(at))
@@ -118,7 +118,7 @@ def test_intervals_are_as_wide_as_estimates_scatter():
     for _ in range(30):
         p = {m: 0.9 - 1.2 * m**-0.5 for m in (10, 20, 40, 80)}
         lines, right = draws(rng, p, 2000, 0.02, 0.9 - 1.2 * 50**-0.5)
-        value, low, high = np.log(weigh(lines, right, 40).equal)
+        value, low, high = np.log(estimate_worth(lines, right, 40).equal)
         at.append(value)
         widths.append(high - low)
     assert 0.7 < np.median(widths) / (2 * 1.96 * np.std(at)) < 1.7
@@ -127,7 +127,7 @@ def test_intervals_are_as_wide_as_estimates_scatter():
 def test_a_run_above_the_curve_is_more_than_was_measured():
     rng = np.random.default_rng(0)
     lines, right = draws(rng, {m: 0.7 - 0.8 * m**-0.8 for m in (10, 20, 40, 80)}, 2000, 0.005, 0.95)
-    found = weigh(lines, right, 40)
+    found = estimate_worth(lines, right, 40)
     assert found.equal == (np.inf, np.inf, np.inf)
     assert found.limit == 640
     said = " ".join(sentences(found, "FixMatch"))
@@ -140,13 +140,13 @@ def test_a_run_above_the_curve_is_more_than_was_measured():
 
 def test_a_run_below_the_curve_is_worth_nothing():
     lines, right = draws(np.random.default_rng(0), {10: 0.5, 20: 0.65, 40: 0.75}, 2000, 0.005, 0.55)
-    said = " ".join(sentences(weigh(lines, right, 40), "FixMatch"))
+    said = " ".join(sentences(estimate_worth(lines, right, 40), "FixMatch"))
     assert "worth nothing: with the same labels the baseline is ahead" in said
 
 
 def test_two_numbers_of_labels_settle_no_curve(tmp_path):
     lines, right = draws(np.random.default_rng(0), {20: 0.6, 40: 0.7}, 1000, 0.005, 0.75)
-    found = weigh(lines, right, 40)
+    found = estimate_worth(lines, right, 40)
     # through both points with the rate 1/2: a − b/√20 = 0.6, a − b/√40 = 0.7, read off with what was measured
     low, high = (np.mean([one["right"] / 1000 for one in lines if one["labels"] == m]) for m in (20, 40))
     b = (high - low) / (20**-0.5 - 40**-0.5)
@@ -154,19 +154,19 @@ def test_two_numbers_of_labels_settle_no_curve(tmp_path):
     said = " ".join(sentences(found, "FixMatch"))
     assert "Two numbers of labels cannot settle" in said
     with pytest.raises(LeavenError, match="needs two numbers of labels"):
-        weigh(lines[:3], right, 20)
+        estimate_worth(lines[:3], right, 20)
 
 
 def test_one_draw_is_told_to_be_too_few():
     lines, right = draws(np.random.default_rng(0), {10: 0.5, 20: 0.6, 40: 0.7}, 1000, 0.0, 0.72, seeds=1)
-    assert "give more --seeds" in " ".join(sentences(weigh(lines, right, 40), "FixMatch"))
+    assert "give more --seeds" in " ".join(sentences(estimate_worth(lines, right, 40), "FixMatch"))
 
 
 def test_the_methods_curve_ends_at_the_run(tmp_path):
     rng = np.random.default_rng(0)
     lines, right = draws(rng, {10: 0.5, 20: 0.6, 40: 0.7}, 1000, 0.005, 0.8)
     lines += [one | {"method": "fixmatch"} for one in draws(rng, {10: 0.6, 20: 0.72}, 1000, 0.005, 0)[0]]
-    found = weigh(lines, right, 40)
+    found = estimate_worth(lines, right, 40)
     assert found.curves["fixmatch"].labels.tolist() == [10, 20, 40]
     assert found.curves["fixmatch"].points[-1].value == right.mean()
     assert [(row["method"], row["labels"]) for row in found.forecasts()] == [

@@ -78,7 +78,7 @@ WEIGHTS = np.array([1.0, 0.0, 3.0, 0.5])
 
 def weighed(size: int = 50, seed: int = 0, stream: int = 0, rank: int = 0, processes: int = 1) -> Sampler:
     sampler = Sampler(ROWS, size, seed, stream, rank, processes)
-    sampler.weigh(WEIGHTS)
+    sampler.set_weights(WEIGHTS)
     return sampler
 
 
@@ -117,7 +117,7 @@ def test_unlabelled_items_alone_are_weighed():
     before = batches.at(0)
     weights = np.zeros(40)
     weights[[1, 30]] = 1
-    batches.weigh(weights)
+    batches.set_weights(weights)
     after = batches.at(0)
     assert set(after["unlabelled"].rows.tolist()) == {1, 30}
     for name in ("labelled", "any"):
@@ -130,7 +130,7 @@ def test_weights_stand_by_the_row_of_the_pool():
     batches = Batches(pool, {"unlabelled": Stream("unlabelled", 10)}, Same(), Plan(batch_size=12), torch.device("cpu"))
     weights = np.zeros(40)
     weights[[3, 22]] = 1  # row 3 is of the source
-    batches.weigh(weights)
+    batches.set_weights(weights)
     assert set(batches.at(0)["unlabelled"].rows.tolist()) == {22}
 
 

@@ -59,11 +59,11 @@ def bench(
     _claim(out, asked, resume, overwrite)
     log = Lines(out / LOG, ("fingerprint",), CellResult, mend=JsonlLog.mend)
     try:
-        found = _run(asked, log, root, out, jobs)
+        results = _run(asked, log, root, out, jobs)
     except KeyboardInterrupt:
         print("leaven: stopped; the same command with --resume goes on.", file=sys.stderr)
         raise typer.Exit(STOPPED) from None
-    rows = figures(asked, found)
+    rows = figures(asked, results)
     folder.write_json(out / folder.RESULT, rows)
     with whole(out / TABLE) as part:
         part.write_text(markdown(asked, rows))
@@ -73,10 +73,10 @@ def bench(
         emit(rows, True, note="\n".join(notes), report=out / TABLE)
     else:
         emit([brief(row) for row in rows], False, title, "\n".join(notes), report=out / TABLE)
-    failed = sum(bool(line.note) for line in found.values())
+    failed = sum(bool(line.note) for line in results.values())
     if failed:
         print(
-            f"leaven: {failed} of {len(found)} trainings failed, the table says why; the same command with --resume "
+            f"leaven: {failed} of {len(results)} trainings failed, the table says why; the same command with --resume "
             "tries them again.",
             file=sys.stderr,
         )
@@ -103,9 +103,9 @@ def _run(suite: Suite, log: Lines, root: Path, out: Path, jobs: int | None) -> d
 
 def _tell(record: Record, number: str) -> None:
     if number:
-        said = record.get("note") or f"{100 * record['accuracy']:.1f} % after {record['seconds']:.0f} s"
-        told = f"{number}: {record['title']}, {record['labels']} labels, seed {record['seed']}: {said}"
-        print(told, file=sys.stderr, flush=True)
+        outcome = record.get("note") or f"{100 * record['accuracy']:.1f} % after {record['seconds']:.0f} s"
+        text = f"{number}: {record['title']}, {record['labels']} labels, seed {record['seed']}: {outcome}"
+        print(text, file=sys.stderr, flush=True)
 
 
 def _claim(out: Path, suite: Suite, resume: bool, overwrite: bool) -> None:

@@ -78,7 +78,7 @@ def episodes(
     if curve and type(trained).episode_curve is Method.episode_curve:
         raise LeavenError(f"{type(trained).__name__} has no curve of how it solves a task; leave --curve out.")
     pool = _pool(data, labels, marker(unlabelled, config), model, strict)
-    found = evaluate_episodes(
+    accuracy = evaluate_episodes(
         trained, pool, episode, count, seed, uneven=uneven, flip=config["flip"], device=best_device()
     )
     row: dict[str, Any] = {
@@ -90,11 +90,11 @@ def episodes(
         "query_balance": query_balance,
         "unlabelled": unlabelled_items,
         "distractors": distractors,
-        "episodes": found.n,
+        "episodes": accuracy.n,
         "transductive": trained.transductive,
-        "accuracy": found.value,
-        "low": found.low,
-        "high": found.high,
+        "accuracy": accuracy.value,
+        "low": accuracy.low,
+        "high": accuracy.high,
     }
     words = [
         *_notes(trained, set(pool.classes) & set(config["classes"]), run),
@@ -103,9 +103,9 @@ def episodes(
     ]
     rows = [row]
     if curve:
-        told = evaluate_curve(trained, pool, episode, count, seed, uneven=uneven, device=best_device())
+        by_count = evaluate_curve(trained, pool, episode, count, seed, uneven=uneven, device=best_device())
         rows = [row | {"of": "queries"}]
-        rows += [row | {"of": name, "accuracy": v.value, "low": v.low, "high": v.high} for name, v in told.items()]
+        rows += [row | {"of": name, "accuracy": v.value, "low": v.low, "high": v.high} for name, v in by_count.items()]
     emit(rows, as_json, f"{run} on {data}", " ".join(words) or None)
 
 
@@ -135,13 +135,13 @@ def _pool(data: Path, labels: Path | None, word: str | None, model: Model, stric
     return pool
 
 
-def _notes(method: Method, seen: set[str], run: Path) -> list[str]:
+def _notes(method: Method, shared: set[str], run: Path) -> list[str]:
     """What must be known of the figure: a plain one is of classes never seen, and of one query at a time."""
     words = []
     if method.transductive:
         words.append(f"{type(method).__name__} is transductive: it looks at all queries of a task together.")
-    if seen:
-        words.append(f"{len(seen)} of the classes have the names of classes that {run} was trained on.")
+    if shared:
+        words.append(f"{len(shared)} of the classes have the names of classes that {run} was trained on.")
     return words
 
 

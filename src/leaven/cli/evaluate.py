@@ -63,14 +63,14 @@ def evaluate(
         raise LeavenError(f"{data} has {has}, but the model of {run} tells {wants}; give data of that kind.")
     if not (pool.labels >= 0).any():
         raise LeavenError(f"{data} has no labels to evaluate on; give a subfolder a class, or --labels.")
-    rows, found = [], {}
+    rows, evaluations = [], {}
     for where in (run / folder.BASELINE, run):
         if (where / folder.MODEL).exists():
-            found[where] = (model if where == run else load_model(where)).evaluate(pool, device=best_device())
+            evaluations[where] = (model if where == run else load_model(where)).evaluate(pool, device=best_device())
             method = folder.read_config(where)["method"]
             trained_on = learnt or config["data"].get("trained_on", {"labels": config["data"]["labelled"]})
-            rows += figures(method, {name: found[where]}, trained_on, _seconds(where / folder.METRICS))
-    for where, evaluation in found.items():
+            rows += figures(method, {name: evaluations[where]}, trained_on, _seconds(where / folder.METRICS))
+    for where, evaluation in evaluations.items():
         save_whole(where / folder.EVALUATIONS / f"{name}.npz", evaluation.save)
     folder.write_json(run / folder.RESULT, [row for row in before if row["split"] != name] + rows)
     emit(rows, as_json, f"{run} on {data}", report=write_report(run))

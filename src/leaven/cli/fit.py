@@ -102,8 +102,8 @@ def _fit(given: dict[str, Any], asked: RunOptions, hyperparameters: dict[str, st
     Plan(**{**kind.plan, **options.plan})
     if stages:
         options = recipe_options(stages, options)
-    said = Pixels.from_options(given["mask_values"], given["background"])
-    given = given | {"mask_values": said.values}
+    pixels = Pixels.from_options(given["mask_values"], given["background"])
+    given = given | {"mask_values": pixels.values}
     pool, where = pool_of(given)
     record = {"inputs": inputs_of(given)}
     out, test = _run_folder(given), None
@@ -113,7 +113,7 @@ def _fit(given: dict[str, Any], asked: RunOptions, hyperparameters: dict[str, st
             pool.items.shape[1:],
             pool.classes,
             strict=given["strict"],
-            pixels=replace(said, like=record["inputs"]),
+            pixels=replace(pixels, like=record["inputs"]),
             unlabelled=given["unlabelled"],
             white=pool.white,
         )
@@ -210,22 +210,24 @@ def _note(fitted: Sequence[FitResult], rows: list[dict[str, Any]], out: Path, ki
         )
     chance = [
         split
-        for split, found in fitted[-1].evaluations.items()
-        if split != "unlabelled" and isinstance(found, Evaluation) and found.at_chance
+        for split, evaluation in fitted[-1].evaluations.items()
+        if split != "unlabelled" and isinstance(evaluation, Evaluation) and evaluation.at_chance
     ]
-    said = [not_learnt(type(fitted[-1].trained).__name__).replace("`", "")] if chance else []
+    sentences = [not_learnt(type(fitted[-1].trained).__name__).replace("`", "")] if chance else []
     best = {row["split"]: row for row in sorted(rows, key=lambda row: row["accuracy"])}
     behind = [split for split, row in best.items() if row["method"] == "supervised"]
     if behind and rows[-1]["method"] != "supervised":
-        said.append(
+        sentences.append(
             f"The supervised baseline is ahead on {', '.join(behind)}: train longer, or use the model in "
             f"{out}/baseline."
         )
     closed = {split: row["method"] for split, row in best.items() if row["method"].startswith(BEST)}
     for split, name in closed.items():
         form = name.removeprefix(BEST).strip(" ()")
-        said.append(f"On {split} a closed form on the same features is ahead, which takes seconds: --method {form}.")
-    return _together(*said)
+        sentences.append(
+            f"On {split} a closed form on the same features is ahead, which takes seconds: --method {form}."
+        )
+    return _together(*sentences)
 
 
 def _together(*notes: str | None) -> str | None:

@@ -22,18 +22,18 @@ class FitCommand(TyperCommand):
         """Take the hyper-parameters out; the rest is as for every command."""
         flags = {name: bool(getattr(p, "is_flag", False)) for p in self.params for name in (*p.opts, *p.secondary_opts)}
         flags |= dict.fromkeys(ctx.help_option_names, True)
-        own, others = separate(args, flags)
-        if "--help" in own and any(word.partition("=")[0] == "--method" for word in own):
-            ctx.meta[HELP_OF] = method_of(own)
-        elif others and "--help" not in own:
+        ours, others = separate(args, flags)
+        if "--help" in ours and any(word.partition("=")[0] == "--method" for word in ours):
+            ctx.meta[HELP_OF] = method_of(ours)
+        elif others and "--help" not in ours:
             from leaven.methods.registry import get
 
-            method = method_of(own)  # that of auto is not known yet, so it has no hyper-parameters
-            known = {} if method == "auto" else get(method).hyperparameters()
-            truths = {name: h.type is bool for name, h in known.items()}
+            method = method_of(ours)  # that of auto is not known yet, so it has no hyper-parameters
+            declared = {} if method == "auto" else get(method).hyperparameters()
+            truths = {name: h.type is bool for name, h in declared.items()}
             ctx.meta[GIVEN], rest = hyperparameters(others, truths, list(flags))
-            own += rest
-        return super().parse_args(ctx, own)
+            ours += rest
+        return super().parse_args(ctx, ours)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """The command's help, and the hyper-parameters of the method that it was asked with."""
@@ -69,25 +69,25 @@ def separate(args: Sequence[str], flags: Mapping[str, bool]) -> tuple[list[str],
 
     ``flags`` says of each known option whether it stands alone.
     """
-    own: list[str] = []
+    ours: list[str] = []
     others: list[str] = []
     words = list(args)
     while words:
         word = words.pop(0)
         if word == "--":
-            return [*own, word, *words], others
+            return [*ours, word, *words], others
         name = word.partition("=")[0]
-        known = not word.startswith("--") or name in flags
-        into = own if known else others
+        is_ours = not word.startswith("--") or name in flags
+        into = ours if is_ours else others
         into.append(word)
-        follows = not flags[name] if name in flags else not known
-        if follows and "=" not in word and words and (known or not words[0].startswith("--")):
+        follows = not flags[name] if name in flags else not is_ours
+        if follows and "=" not in word and words and (is_ours or not words[0].startswith("--")):
             into.append(words.pop(0))
-    return own, others
+    return ours, others
 
 
 def hyperparameters(
-    words: Sequence[str], truths: Mapping[str, bool], known: Collection[str]
+    words: Sequence[str], truths: Mapping[str, bool], options: Collection[str]
 ) -> tuple[dict[str, str], list[str]]:
     """``--name value``, ``--name=value``, ``--name`` and ``--no-name``; and the words that belong to none of them.
 
@@ -97,7 +97,7 @@ def hyperparameters(
         Options that are not the command's own, each with the word after it.
     truths : mapping of str to bool
         Whether each hyper-parameter is true or false, by name.
-    known : collection of str
+    options : collection of str
         The command's own options.
 
     Raises
@@ -105,7 +105,7 @@ def hyperparameters(
     LeavenError
         A name is neither a hyper-parameter nor an option; the nearest is suggested.
     """
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     rest: list[str] = []
     for position, word in enumerate(words):
         if not word.startswith("--"):
@@ -114,23 +114,23 @@ def hyperparameters(
         key, after = name.replace("-", "_"), words[position + 1 : position + 2]
         follows = after if after and not after[0].startswith("--") and not equals else []
         if truths.get(key.removeprefix("no_")) and key not in truths and not equals:
-            found[key.removeprefix("no_")] = "false"
+            values[key.removeprefix("no_")] = "false"
             rest += follows
         elif key not in truths:
-            raise LeavenError(f"There is no option or hyper-parameter --{name}; {_hint(name, truths, known)}.")
+            raise LeavenError(f"There is no option or hyper-parameter --{name}; {_hint(name, truths, options)}.")
         elif equals:
-            found[key] = value
+            values[key] = value
         elif truths[key] and not (follows and follows[0].lower() in TRUTHS):
-            found[key] = "true"
+            values[key] = "true"
             rest += follows
         elif not follows:
             raise LeavenError(f"The hyper-parameter --{name} was given no value; write --{name}=VALUE.")
         else:
-            found[key] = follows[0]
-    return found, rest
+            values[key] = follows[0]
+    return values, rest
 
 
-def _hint(name: str, truths: Mapping[str, bool], known: Collection[str]) -> str:
-    names = [f"--{n.replace('_', '-')}" for n in truths] + [n for n in known if n.startswith("--")]
+def _hint(name: str, truths: Mapping[str, bool], options: Collection[str]) -> str:
+    names = [f"--{n.replace('_', '-')}" for n in truths] + [n for n in options if n.startswith("--")]
     close = difflib.get_close_matches(f"--{name}", names, n=1, cutoff=0.6)
     return f"did you mean {close[0]}" if close else "`leaven methods` lists those of each method"

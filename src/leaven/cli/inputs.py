@@ -70,14 +70,15 @@ def pool_of(given: dict[str, Any]) -> tuple[Any, str]:
     target = read_data(data, labels or (False if data.is_dir() else None), pixels=Pixels(like=like), **form)
     if target.dense:  # of which some classes may have no pixel
         target = match_classes(target, source.classes, "The target")
-    known = int((target.labels >= 0).sum())
+    labelled = int((target.labels >= 0).sum())
     if per_class is not None:
-        if not known:
+        if not labelled:
             raise LeavenError(f"--per-class hides labels of the target, but {data} comes with none; leave it out.")
         target = few_labels(target, per_class, given["seed"] or 0)
-    elif known and labels is None:
+    elif labelled and labels is None:
         warnings.warn(
-            f"The target {data} comes with {known} labels, which are learnt from; leave y out of it to learn without.",
+            f"The target {data} comes with {labelled} labels, which are learnt from; leave y out of it to "
+            "learn without.",
             LeavenWarning,
             stacklevel=2,
         )

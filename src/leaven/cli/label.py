@@ -78,11 +78,11 @@ def _label(given: dict[str, Any], options: RunOptions, hyperparameters: dict[str
     from leaven.label.web.server import serve
     from leaven.train.plan import Plan
 
-    told = {name: value for name, value in options.items() if value is not None}
-    plan = {one.name: told[one.name] for one in fields(Plan) if one.name in told and one.name != "seed"}
+    stated = {name: value for name, value in options.items() if value is not None}
+    plan = {one.name: stated[one.name] for one in fields(Plan) if one.name in stated and one.name != "seed"}
     asked = {
         **{name: given[name] for name in PLAIN},
-        "network": {one.name: told[one.name] for one in fields(Network) if one.name in told} or None,
+        "network": {one.name: stated[one.name] for one in fields(Network) if one.name in stated} or None,
         "form": {name: given[name] for name in ("size", "channels", "white") if given[name] is not None} or None,
         "plan": ({"probes": 0} | plan) if plan else None,
         "hyperparameters": hyperparameters or None,

@@ -191,7 +191,7 @@ def _content(state: State) -> dict[str, Any]:
     from leaven.labels.agreement import agreement
 
     events = [event for given in state.answers.values() for event in given.values()]
-    agreed, found = state.consensus(), agreement(state.votes)
+    agreed, agreed_on = state.consensus(), agreement(state.votes)
     by_class = Counter(agreed.labels.values())
     kinds = Counter((event.annotator, event.kind) for event in events)
     content: dict[str, Any] = {
@@ -206,15 +206,17 @@ def _content(state: State) -> dict[str, Any]:
             for who in sorted({event.annotator for event in events})
         },
         "agreement": {
-            "items": found.items,
-            "observed": found.observed,
-            "fleiss": found.fleiss,
-            "krippendorff": found.krippendorff,
-            "pairs": [dict(zip(("a", "b", "items", "observed", "cohen"), pair, strict=True)) for pair in found.pairs],
+            "items": agreed_on.items,
+            "observed": agreed_on.observed,
+            "fleiss": agreed_on.fleiss,
+            "krippendorff": agreed_on.krippendorff,
+            "pairs": [
+                dict(zip(("a", "b", "items", "observed", "cohen"), pair, strict=True)) for pair in agreed_on.pairs
+            ],
         },
         "conflicts": {item: dict(state.votes[item]) for item in agreed.ties},
     }
-    if found.items:
+    if agreed_on.items:
         content["estimated_accuracy"] = state.consensus("dawid_skene").accuracy
     return content
 
@@ -230,13 +232,13 @@ def _print(content: dict[str, Any]) -> None:
         accuracy = content.get("estimated_accuracy", {}).get(who)
         right = "" if accuracy is None else f"; right in about {100 * accuracy:.0f} % (Dawid-Skene)"
         print(f"{who}: {', '.join(f'{n} {kind}' for kind, n in kinds.items() if n)}{right}")
-    found = content["agreement"]
-    if found["items"]:
-        figures = [f"observed {100 * found['observed']:.1f} %"]
+    agreed_on = content["agreement"]
+    if agreed_on["items"]:
+        figures = [f"observed {100 * agreed_on['observed']:.1f} %"]
         names = {"fleiss": "Fleiss' kappa", "krippendorff": "Krippendorff's alpha"}
-        figures += [f"{names[key]} {found[key]:.3f}" for key in names if found[key] is not None]
-        print(f"Agreement on {found['items']} items with several labels: {', '.join(figures)}")
-    for pair in found["pairs"]:
+        figures += [f"{names[key]} {agreed_on[key]:.3f}" for key in names if agreed_on[key] is not None]
+        print(f"Agreement on {agreed_on['items']} items with several labels: {', '.join(figures)}")
+    for pair in agreed_on["pairs"]:
         kappa = "" if pair["cohen"] is None else f", Cohen's kappa {pair['cohen']:.3f}"
         print(f"  {pair['a']} and {pair['b']}: {100 * pair['observed']:.1f} % of {pair['items']}{kappa}")
     conflicts = list(content["conflicts"].items())

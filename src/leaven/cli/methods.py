@@ -64,11 +64,11 @@ def hyperparameter_table(rows: list[dict[str, Any]]) -> Any:
 
 def _by_setting(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     """Each method under the setting that it names first."""
-    found: dict[str, list[dict[str, Any]]] = {}
+    by_setting: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
-        found.setdefault(row["settings"][0], []).append(row)
-    order = [s for s in SETTINGS if s in found]
-    return {setting: found[setting] for setting in [*order, *(s for s in found if s not in order)]}
+        by_setting.setdefault(row["settings"][0], []).append(row)
+    order = [s for s in SETTINGS if s in by_setting]
+    return {setting: by_setting[setting] for setting in [*order, *(s for s in by_setting if s not in order)]}
 
 
 def _row(method: Listing) -> dict[str, Any]:

@@ -57,8 +57,8 @@ def predict(
             {"id": name, "label": label, "confidence": round(float(sure), 4)}
             for name, label, sure in zip(pool.ids.tolist(), labels, confidence, strict=True)
         ]
-        said = "\n".join(f"{row['id']}: {row['label']}, {100 * row['confidence']:.1f} %" for row in rows)
-        return tell({"rows": rows}, as_json, said)
+        lines = "\n".join(f"{row['id']}: {row['label']}, {100 * row['confidence']:.1f} %" for row in rows)
+        return tell({"rows": rows}, as_json, lines)
     columns: dict[str, Any] = {
         "id": list(pool.ids),
         "label": labels,
@@ -76,8 +76,8 @@ def _named(data: Sequence[Path]) -> list[Path]:
         if str(path) == "-":
             names += [Path(line.rstrip("\r\n")) for line in sys.stdin if line.strip()]
         else:
-            found = [] if path.exists() else sorted(glob.glob(str(path), recursive=True))
-            names += [Path(name) for name in found] or [path]
+            matches = [] if path.exists() else sorted(glob.glob(str(path), recursive=True))
+            names += [Path(name) for name in matches] or [path]
     if not names:
         raise LeavenError("Standard input named no image; give one name a line.")
     return names

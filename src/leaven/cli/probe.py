@@ -50,20 +50,20 @@ def probe(
     pool = read_like(data, shape, labels=labels, strict=strict, own_classes=True, unlabelled=word, white=model.white)
     note = NOTE
     if test is None:
-        known = pool.ids[learnt(run, data, pool) & (pool.labels >= 0) & classifies]
-        if len(known):
+        learnt_from = pool.ids[learnt(run, data, pool) & (pool.labels >= 0) & classifies]
+        if len(learnt_from):
             raise LeavenError(
-                f"{len(known)} of the labelled items of {data} are files that {run} learnt from ({listing(known)}), so "
-                "it would be judged by what it knows; name others with --test."
+                f"{len(learnt_from)} of the labelled items of {data} are files that {run} learnt from "
+                f"({listing(learnt_from)}), so it would be judged by what it knows; name others with --test."
             )
-        pool, held = hold_out(pool, HELD)
-        note += f" {len(held)} of the labelled items of {data} were held out; --test names others."
+        pool, test_pool = hold_out(pool, HELD)
+        note += f" {len(test_pool)} of the labelled items of {data} were held out; --test names others."
     else:
-        held = read_like(test, shape, pool.classes, strict=strict, unlabelled=word, white=pool.white)
-        known = held.ids[learnt(run, test, held) & (held.labels >= 0) & classifies]
-        if len(known):
-            note += f" {len(known)} of the test items are files that {run} learnt from ({listing(known)})."
-    rows: list[dict[str, Any]] = probe(run, pool, held, per_class=per_class, seeds=seeds, steps=steps, layer=layer)
+        test_pool = read_like(test, shape, pool.classes, strict=strict, unlabelled=word, white=pool.white)
+        learnt_from = test_pool.ids[learnt(run, test, test_pool) & (test_pool.labels >= 0) & classifies]
+        if len(learnt_from):
+            note += f" {len(learnt_from)} of the test items are files that {run} learnt from ({listing(learnt_from)})."
+    rows: list[dict[str, Any]] = probe(run, pool, test_pool, per_class=per_class, seeds=seeds, steps=steps, layer=layer)
     if as_json:
         return emit(rows, True, note=note)
     brief = [{"data": row["evaluation"]} | {name: row[name] for name in BRIEF} for row in rows]

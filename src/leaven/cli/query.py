@@ -107,8 +107,8 @@ def query(
     form: dict[str, Any] = {"unlabelled": marker(unlabelled, config), "white": model.white}
     pool = read_like(data, model.spec.shape, labels=labels, use="all", strict=strict, **form)
     pool = pool.subset(pool.ids.argsort())  # so that the batches are the same whatever order an .npz has
-    known = _known(pool, data, labels, run, config)
-    if known.all():
+    labelled = _known(pool, data, labels, run, config)
+    if labelled.all():
         raise LeavenError(f"Every one of the {len(pool)} items of {data} has a label already; give unlabelled ones.")
     probabilities, features = predict_with_features(model.network, pool.items, device=best_device())
     acquisition = None
@@ -118,15 +118,15 @@ def query(
     if not classifies:
         probabilities = np.ones((len(pool), 1), np.float32)  # what the network ends with are no classes
     votes = None if ask is None else ask(pool, features, seed, data)
-    said = PoolPredictions(probabilities, features, pool.ids, known, votes, acquisition, content(pool.items))
-    rows = select(name, said, n, seed)
+    predictions = PoolPredictions(probabilities, features, pool.ids, labelled, votes, acquisition, content(pool.items))
+    rows = select(name, predictions, n, seed)
     columns: dict[str, Any] = dict.fromkeys(COLUMNS, [""] * len(rows))
     columns |= {"file": pool.ids[rows].tolist(), "strategy": [name] * len(rows)}
     if classifies:
         columns["predicted"] = [model.classes[k] for k in probabilities[rows].argmax(1)]
         columns["confidence"] = [f"{p:.4f}" for p in probabilities[rows].max(1)]
     write_table(out, columns)
-    left, done = len(pool) - int(known.sum()), int(known.sum())
+    left, done = len(pool) - int(labelled.sum()), int(labelled.sum())
     fewer = (
         ""
         if len(rows) == min(n, left)
@@ -162,8 +162,8 @@ def _voters(strategy: Strategy, run: Path, model: Model, committee: list[Path]) 
             votes = [committee_votes([model.network], pool.items, device=best_device())]
             for other, order in zip(others, columns, strict=True):
                 alike = (other.spec.shape, other.white) == (model.spec.shape, model.white)
-                own = pool if alike else read_like(data, other.spec.shape, white=other.white)
-                items = own.items if alike else own.subset(own.ids.argsort()).items
+                other_pool = pool if alike else read_like(data, other.spec.shape, white=other.white)
+                items = other_pool.items if alike else other_pool.subset(other_pool.ids.argsort()).items
                 if len(items) != len(pool):
                     raise LeavenError(f"The items of {data} changed while they were read; try again.")
                 votes.append(committee_votes([other.network], items, device=best_device())[:, :, order])
@@ -183,17 +183,17 @@ def _known(pool: Pool, data: Path, labels: Path | None, run: Path, config: dict[
     from leaven.labels.location import is_store
     from leaven.labels.reading import answered
 
-    known = pool.labels >= 0
+    labelled = pool.labels >= 0
     if labels and is_store(labels):
-        return known | np.isin(pool.ids, answered(labels))
+        return labelled | np.isin(pool.ids, answered(labels))
     two_domains = bool(config["data"].get("source"))  # then subfolders of the target are no labels
     if labels is None and data.is_dir() and not two_domains:
         classes = set(config["classes"])
-        known |= np.array([name.partition("/")[0] in classes and "/" in name for name in pool.ids], dtype=bool)
-    own = config["data"]["path"].rpartition(" → ")[2]
-    if labels is None and own and Path(own).resolve() == data.resolve():
-        known |= np.isin(pool.ids, _learnt(run))
-    return known
+        labelled |= np.array([name.partition("/")[0] in classes and "/" in name for name in pool.ids], dtype=bool)
+    trained_on = config["data"]["path"].rpartition(" → ")[2]
+    if labels is None and trained_on and Path(trained_on).resolve() == data.resolve():
+        labelled |= np.isin(pool.ids, _learnt(run))
+    return labelled
 
 
 def _learnt(run: Path) -> np.ndarray:
@@ -207,6 +207,6 @@ def _learnt(run: Path) -> np.ndarray:
     for split in ("unlabelled", "validation"):
         path = run / EVALUATIONS / f"{split}.npz"
         if path.exists():
-            found = Evaluation.load(path)
-            ids.append(found.ids[found.known])
+            evaluation = Evaluation.load(path)
+            ids.append(evaluation.ids[evaluation.has_label])
     return np.concatenate(ids) if ids else np.zeros(0, str)

@@ -32,7 +32,7 @@ def of_a_run() -> dict[str, tuple[Field, Option]]:
     return {field.name: (field, option) for field, option in sorted(shown, key=lambda one: PANELS.index(one[1].panel))}
 
 
-def takes(*names: str, unset: bool = False, **told: dict[str, Any]) -> Callable[[Command], Command]:
+def takes(*names: str, unset: bool = False, **settings: dict[str, Any]) -> Callable[[Command], Command]:
     """Give a command options of a run; it has a parameter of the type `RunOptions`, in whose place they stand.
 
     Parameters
@@ -46,7 +46,7 @@ def takes(*names: str, unset: bool = False, **told: dict[str, Any]) -> Callable[
     """
     options = of_a_run()
     chosen = [one for name, one in options.items() if name in (names or options)]
-    made = {field.name: _parameter(field, option, unset, told.get(field.name, {})) for field, option in chosen}
+    made = {field.name: _parameter(field, option, unset, settings.get(field.name, {})) for field, option in chosen}
 
     def decorate(command: Command) -> Command:
         signature = inspect.signature(command, eval_str=True)
@@ -63,14 +63,14 @@ def takes(*names: str, unset: bool = False, **told: dict[str, Any]) -> Callable[
     return decorate
 
 
-def _parameter(field: Field, option: Option, unset: bool, told: dict[str, Any]) -> inspect.Parameter:
+def _parameter(field: Field, option: Option, unset: bool, settings: dict[str, Any]) -> inspect.Parameter:
     default = None if unset or field.name in annotated(Plan) else field.default
     kinds = get_args(field.type) if isinstance(field.type, UnionType) else (field.type,)
     kind: Any = next((kind for kind in kinds if kind in (bool, int, float)), str)
     if default is None:
         kind = kind | None
     names = (option.names,) if option.names else ()
-    shown = typer.Option(*names, **({"help": field.help, "rich_help_panel": option.panel} | told))
+    shown = typer.Option(*names, **({"help": field.help, "rich_help_panel": option.panel} | settings))
     return inspect.Parameter(
         field.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, shown]
     )

@@ -101,8 +101,8 @@ def _simulate(given: dict[str, Any], options: RunOptions, hyperparameters: dict[
         for line in play(game, seeds, book):
             lines.append(line)
             number = "" if book.key(line) in there else f"{countdown.one_more()}: "
-            told = f"{number}seed {line.seed + 1} of {seeds}, {line.strategy}, {line.labels} labels"
-            print(f"{told}: {100 * line.accuracy:.1f} %", file=sys.stderr, flush=True)
+            text = f"{number}seed {line.seed + 1} of {seeds}, {line.strategy}, {line.labels} labels"
+            print(f"{text}: {100 * line.accuracy:.1f} %", file=sys.stderr, flush=True)
     except KeyboardInterrupt:
         print("leaven: stopped; the same command with --resume goes on.", file=sys.stderr)
         return STOPPED
@@ -172,18 +172,18 @@ def _pools(given: dict[str, Any]) -> tuple[Pool, Pool]:
     if source is not None and source.kind == "images" and given["data"].suffix.lower() != ".npz":
         form["size"] = source.items.shape[1:3]
     pool = read_data(given["data"], given["labels"], **form)
-    known = pool.labels >= 0
-    if not known.any():
+    has_label = pool.labels >= 0
+    if not has_label.any():
         raise LeavenError(
             f"None of the items of {given['data']} has a label to hide and reveal; give --labels, or a folder a class."
         )
-    if not known.all():
+    if not has_label.all():
         warnings.warn(
-            f"{(~known).sum()} items of {given['data']} have no label that could be asked for, and are left out.",
+            f"{(~has_label).sum()} items of {given['data']} have no label that could be asked for, and are left out.",
             LeavenWarning,
             stacklevel=2,
         )
-        pool = pool.subset(known)
+        pool = pool.subset(has_label)
     if given["test"] is None:
         pool, test = hold_out(pool, given["test_share"], seed=0)
     else:

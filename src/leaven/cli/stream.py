@@ -71,7 +71,7 @@ def _item(path: Path, model: Model) -> np.ndarray:
     from leaven.data.readers.images import standardise
     from leaven.data.readers.white import unfit
 
-    def look(span: Span) -> None:
+    def check(span: Span) -> None:
         white = model.white.of(span.kind)
         if white is None:  # then the image's own values decide
             return
@@ -82,7 +82,7 @@ def _item(path: Path, model: Model) -> np.ndarray:
 
     height, width, channels = model.spec.shape
     with Image.open(path) as image:
-        return standardise(image, (height, width), channels, model.white, look)[None]
+        return standardise(image, (height, width), channels, model.white, check)[None]
 
 
 def _go_on(asker: StreamQuery, path: Path) -> None:

@@ -30,10 +30,10 @@ def telling(
         return model, {}
     if support is not None:
         form: dict[str, Any] = {"unlabelled": marker(None, config), "white": model.white}
-        known = read_like(support, model.spec.shape, strict=strict, own_classes=True, **form)
+        support_pool = read_like(support, model.spec.shape, strict=strict, own_classes=True, **form)
     elif config["task"] == EPISODES and config.get("inputs"):
-        seen = {} if model.white == UNKNOWN else {"white": model.white}  # an .npz, which is as it is, has none
-        known = read_pool(config["inputs"] | seen)
+        white = {} if model.white == UNKNOWN else {"white": model.white}  # an .npz, which is as it is, has none
+        support_pool = read_pool(config["inputs"] | white)
     else:
         model.require_classes(run)
-    return solved(run, model, known), {"labels": int((known.labels >= 0).sum())}
+    return solved(run, model, support_pool), {"labels": int((support_pool.labels >= 0).sum())}

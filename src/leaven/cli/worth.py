@@ -42,8 +42,8 @@ def worth(
     """What the unlabelled items were worth to a run, in labels; and what more labels would be worth."""
     from leaven.cli import STOPPED
     from leaven.run import folder
+    from leaven.study.weigh import estimate_worth
     from leaven.study.weigh import rows as table
-    from leaven.study.weigh import weigh
     from leaven.study.weighed import content, sentences, write_page
     from leaven.study.worth import require_curve, train_all
     from leaven.train.plan import require_minutes
@@ -60,34 +60,34 @@ def worth(
     counts = study.counts(most)
     require_curve(counts, len(study.rows))
     right = _right(run, study)
-    kept = Lines(run / folder.WORTH_LINES, ("method", "labels", "seed", "test"), Training)
-    seeds, trials = _timed(study, counts, seeds, minutes, method_curve, kept)
+    log = Lines(run / folder.WORTH_LINES, ("method", "labels", "seed", "test"), Training)
+    seeds, trials = _timed(study, counts, seeds, minutes, method_curve, log)
 
     def tell(record: Record, number: str) -> None:
-        told = f"{record['method']}, {record['labels']} labels, draw {record['seed'] + 1} of {seeds}"
+        text = f"{record['method']}, {record['labels']} labels, draw {record['seed'] + 1} of {seeds}"
         share = f"{100 * record['right'] / record['n']:.1f} %"
-        print(f"{number}{': ' if number else ''}{told}: {share}", file=sys.stderr, flush=True)
+        print(f"{number}{': ' if number else ''}{text}: {share}", file=sys.stderr, flush=True)
 
     try:
-        lines = train_all(study, kept, trials, tell=tell)
+        lines = train_all(study, log, trials, tell=tell)
     except KeyboardInterrupt:
         print("leaven: stopped; the same command goes on.", file=sys.stderr)
         raise typer.Exit(STOPPED) from None
     title = study.config["title"]
-    found = weigh(lines, right, len(study.rows))
-    measured, said = table(found, lines, study.method, len(study.test)), sentences(found, title)
-    answer = content(found, said, measured)
+    estimate = estimate_worth(lines, right, len(study.rows))
+    measured, findings = table(estimate, lines, study.method, len(study.test)), sentences(estimate, title)
+    answer = content(estimate, findings, measured)
     folder.write_json(run / folder.WORTH, answer)
-    page = write_page(run, found, title, said, measured)
+    page = write_page(run, estimate, title, findings, measured)
     if as_json:
         print_json(answer | {"report": str(page)})
     else:
         brief: list[dict[str, Any]] = [{k: row[k] for k in BRIEF} for row in measured]
-        emit(brief, False, f"{title} in {run}, {len(study.test):,} test items", "\n".join(said), report=page)
+        emit(brief, False, f"{title} in {run}, {len(study.test):,} test items", "\n".join(findings), report=page)
 
 
 def _timed(
-    study: WorthStudy, counts: Sequence[int], seeds: int | None, minutes: float | None, method_curve: bool, kept: Lines
+    study: WorthStudy, counts: Sequence[int], seeds: int | None, minutes: float | None, method_curve: bool, log: Lines
 ) -> tuple[int, list[Trial]]:
     """How many draws there are, and all trainings; says how long those that are missing take where it takes long."""
     from leaven.run.budget import FOR_STEPS, WORTH_SAYING, foretold_of_all
@@ -101,7 +101,7 @@ def _timed(
         seeds = max(1, int(60 * minutes * FOR_STEPS / a_draw))
     seeds = DRAWS if seeds is None else seeds
     trials = trainings(study, counts, seeds, method=method_curve)
-    missing = [str(trial.about["method"]) for trial in trials if logged(kept, trial) is None]
+    missing = [str(trial.about["method"]) for trial in trials if logged(log, trial) is None]
     if missing and steps >= WORTH_SAYING:
         each = each or seconds(study)
     if missing and each:
@@ -121,7 +121,7 @@ def _study(run: Path, test: Path | None, strict: bool) -> WorthStudy:
         raise LeavenError(f"The run {run} does not say how its data were read; make it again with `leaven fit`.")
     require_weighable(run, config, test is not None or bool(inputs["test"]))
     pool: Pool = read_pool(inputs)
-    known = pool if inputs["per_class"] is None else read_pool(inputs | {"per_class": None})
+    all_labels = pool if inputs["per_class"] is None else read_pool(inputs | {"per_class": None})
     where = test or (Path(inputs["test"]) if inputs["test"] else None)
     judged = None
     if where is not None:
@@ -130,7 +130,7 @@ def _study(run: Path, test: Path | None, strict: bool) -> WorthStudy:
         judged = judged.subset(judged.labels >= 0)
         if not len(judged):
             raise LeavenError(f"The test data {where} have no labels; give a subfolder a class, or an .npz.")
-    return study_of(run, pool, known, judged)
+    return study_of(run, pool, all_labels, judged)
 
 
 def _right(run: Path, study: WorthStudy) -> np.ndarray:
@@ -138,5 +138,5 @@ def _right(run: Path, study: WorthStudy) -> np.ndarray:
     from leaven.run.trained.model import load_model
     from leaven.utils.devices import best_device
 
-    found = load_model(run).evaluate(study.test, device=best_device())
-    return found.predicted == found.labels
+    evaluation = load_model(run).evaluate(study.test, device=best_device())
+    return evaluation.predicted == evaluation.labels

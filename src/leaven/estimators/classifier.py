@@ -189,11 +189,11 @@ class LeavenClassifier(ClassifierMixin, BaseEstimator):
     def _fit(self, X: Any, y: Any, sample_domain: Any) -> LeavenClassifier:
         items = validate_items(self, X, reset=True)
         options = options_of(self, images=self.image_shape_ is not None)
-        y, known = labelled(y, self.unlabelled)
+        y, has_label = labelled(y, self.unlabelled)
         check_consistent_length(items, y)
-        self.classes_, numbers = classes_of(y[known], self.unlabelled)
+        self.classes_, numbers = classes_of(y[has_label], self.unlabelled)
         labels = np.full(len(y), -1, dtype=np.int64)
-        labels[known] = numbers
+        labels[has_label] = numbers
         domain = domains(sample_domain, len(y))
         pool = Pool(items, labels, domain=domain, classes=tuple(map(as_text, self.classes_.tolist())))  # type: ignore[arg-type]
         with one_fit_at_a_time(threads=1 if self.image_shape_ is None else None):
@@ -227,15 +227,15 @@ class LeavenClassifier(ClassifierMixin, BaseEstimator):
             No row is labelled.
         """
         predicted = self.predict(X)
-        y, known = labelled(y, self.unlabelled)
+        y, has_label = labelled(y, self.unlabelled)
         check_consistent_length(predicted, y, sample_weight)
-        if not known.any():
+        if not has_label.any():
             raise LeavenError("No row of y is labelled, so there is nothing to score; hold labelled rows out.")
-        targets = y[known]
+        targets = y[has_label]
         if targets.dtype == object and self.classes_.dtype != object:
             targets = np.asarray(targets.tolist())
-        weight = None if sample_weight is None else np.asarray(sample_weight)[known]
-        return float(accuracy_score(targets, predicted[known], sample_weight=weight))
+        weight = None if sample_weight is None else np.asarray(sample_weight)[has_label]
+        return float(accuracy_score(targets, predicted[has_label], sample_weight=weight))
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The parameters; with ``deep``, entries of ``hyperparameters`` and ``plan`` too, as ``plan__clip``."""

@@ -55,7 +55,7 @@ def labelled(y: Any, marker: Any = -1) -> tuple[np.ndarray, np.ndarray]:
     return y, ~missing
 
 
-def classes_of(known: np.ndarray, marker: Any = -1) -> tuple[np.ndarray, np.ndarray]:
+def classes_of(labels: np.ndarray, marker: Any = -1) -> tuple[np.ndarray, np.ndarray]:
     """The classes among known labels, in order, and the number of each label's class.
 
     Raises
@@ -63,14 +63,14 @@ def classes_of(known: np.ndarray, marker: Any = -1) -> tuple[np.ndarray, np.ndar
     LeavenError or ValueError
         There is no label, they name one class only, or they are no classes.
     """
-    if not len(known):
+    if not len(labels):
         raise LeavenError(f"No row of y is labelled ({_marked(marker)}); give some labels of each of two classes.")
-    if known.dtype == object and not all(isinstance(value, str) for value in known):
-        if any(isinstance(value, str) for value in known):
+    if labels.dtype == object and not all(isinstance(value, str) for value in labels):
+        if any(isinstance(value, str) for value in labels):
             raise LeavenError("y mixes text and numbers as class labels; give one kind of both.")
-        known = np.asarray(known.tolist())
-    check_classification_targets(check_array(known, dtype=None, ensure_2d=False, input_name="y"))
-    classes, numbers = np.unique(known, return_inverse=True)
+        labels = np.asarray(labels.tolist())
+    check_classification_targets(check_array(labels, dtype=None, ensure_2d=False, input_name="y"))
+    classes, numbers = np.unique(labels, return_inverse=True)
     if len(classes) < 2:
         raise LeavenError(
             f"The labels in y name one class only, {classes[0]!s} ({_marked(marker)}); label some rows of another "

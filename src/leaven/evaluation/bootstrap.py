@@ -31,16 +31,16 @@ def resampled(table: np.ndarray) -> np.ndarray:
 def of_sums(
     statistic: Callable[[np.ndarray], np.ndarray],
     table: np.ndarray,
-    drawn: np.ndarray,
+    samples: np.ndarray,
     least: float = 0.0,
     most: float = 1.0,
 ) -> Interval:
     """A statistic of the sum over the rows of ``table`` ``(n, ...)`` with its 95 % interval.
 
-    ``statistic`` maps sums ``(..., *)`` to ``(...)``; ``drawn`` is what ``resampled`` gives for it, ``least`` and
+    ``statistic`` maps sums ``(..., *)`` to ``(...)``; ``samples`` is what ``resampled`` gives for it, ``least`` and
     ``most`` are the statistic's own bounds.
     """
-    low, high = bounds(statistic(drawn), len(table), least, most)
+    low, high = bounds(statistic(samples), len(table), least, most)
     return Interval(float(statistic(table.sum(0))), low, high, len(table))
 
 

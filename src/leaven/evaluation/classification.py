@@ -57,19 +57,19 @@ class Evaluation:
         return self.probabilities.max(1)
 
     @property
-    def known(self) -> np.ndarray:
+    def has_label(self) -> np.ndarray:
         """Which items have a label, bool ``(N,)``."""
         return self.labels >= 0
 
     @property
     def unjudged(self) -> tuple[str, ...]:
         """Names of the classes that no item's label names, so that nothing here speaks of them."""
-        there = np.bincount(self.labels[self.known], minlength=len(self.classes))
+        there = np.bincount(self.labels[self.has_label], minlength=len(self.classes))
         return tuple(name for name, count in zip(self.classes, there, strict=True) if not count)
 
     def accuracy(self, among: np.ndarray | None = None) -> Interval:
         """Share of right predictions among the items with a label (and in the mask ``among``)."""
-        chosen = self.known if among is None else self.known & among
+        chosen = self.has_label if among is None else self.has_label & among
         return proportion(int((self.predicted == self.labels)[chosen].sum()), int(chosen.sum()))
 
     def score(self) -> Interval:
@@ -79,7 +79,7 @@ class Evaluation:
     @property
     def at_chance(self) -> bool:
         """Whether its accuracy cannot be told from what always naming the commonest label would have."""
-        labels = self.labels[self.known]
+        labels = self.labels[self.has_label]
         return bool(len(labels) and self.accuracy().low <= np.bincount(labels).max() / len(labels))
 
     def per_class(self) -> list[Interval]:
@@ -88,20 +88,20 @@ class Evaluation:
 
     def confusion(self) -> np.ndarray:
         """Counts ``(K, K)``: row the label, column the prediction."""
-        known, k = self.known, len(self.classes)
-        return np.bincount(self.labels[known] * k + self.predicted[known], minlength=k * k).reshape(k, k)
+        labelled, k = self.has_label, len(self.classes)
+        return np.bincount(self.labels[labelled] * k + self.predicted[labelled], minlength=k * k).reshape(k, k)
 
     def calibration_error(self, bins: int = 15) -> float:
         """Expected calibration error (Guo et al. 2017, eq. 3), bins of equal width."""
-        known = self.known
-        confidence, right = self.confidence[known], (self.predicted == self.labels)[known]
+        labelled = self.has_label
+        confidence, right = self.confidence[labelled], (self.predicted == self.labels)[labelled]
         which = np.minimum((confidence * bins).astype(int), bins - 1)
         gaps = [abs(confidence[which == b].sum() - right[which == b].sum()) for b in range(bins)]
         return float(sum(gaps) / max(1, len(right)))
 
     def worst(self, count: int = PICTURES) -> np.ndarray:
         """Rows of the wrong predictions of highest confidence, most confident first."""
-        wrong = np.flatnonzero(self.known & (self.predicted != self.labels))
+        wrong = np.flatnonzero(self.has_label & (self.predicted != self.labels))
         return wrong[np.argsort(-self.confidence[wrong], kind="stable")][:count]
 
     def least_certain(self, count: int = PICTURES) -> np.ndarray:

@@ -17,7 +17,7 @@ class Judged(Protocol):
     """Name of what ``score`` gives."""
 
     @property
-    def known(self) -> np.ndarray:
+    def has_label(self) -> np.ndarray:
         """Whether each item's label is known, bool ``(N,)``."""
 
     def score(self) -> Interval:

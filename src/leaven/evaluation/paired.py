@@ -61,8 +61,8 @@ def paired(first: Evaluation, second: Evaluation) -> Paired | None:
     if first.classes != second.classes:
         return None
     _, i, j = np.intersect1d(first.ids, second.ids, return_indices=True)
-    known = (first.labels[i] >= 0) & (first.labels[i] == second.labels[j])
-    i, j = i[known], j[known]
+    labelled = (first.labels[i] >= 0) & (first.labels[i] == second.labels[j])
+    i, j = i[labelled], j[labelled]
     if not len(i):
         return None
     right, other = first.predicted[i] == first.labels[i], second.predicted[j] == second.labels[j]

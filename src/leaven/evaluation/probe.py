@@ -40,22 +40,22 @@ def features(
     """
     where = ready(network, device)
 
-    def look(x: Tensor) -> Tensor:
+    def encode(x: Tensor) -> Tensor:
         return pooled(network.features(x, layer=layer)).float().cpu()
 
     if has_no_statistics(network):
         first = items[: batch_size or FIRST]
-        _keep_statistics(network, look, first, where, batch_size or fitting(look, first, where))
-    return np.concatenate([part.numpy() for _, part in pool_pass(look, items, where, batch_size)])
+        _keep_statistics(network, encode, first, where, batch_size or fitting(encode, first, where))
+    return np.concatenate([part.numpy() for _, part in pool_pass(encode, items, where, batch_size)])
 
 
 def _keep_statistics(
-    network: Network, look: Callable[[Tensor], Tensor], items: np.ndarray, where: torch.device, size: int
+    network: Network, encode: Callable[[Tensor], Tensor], items: np.ndarray, where: torch.device, size: int
 ) -> None:
     """Let batch norm keep the statistics of ``items``: the mean of those of equal batches, ``size`` items at most."""
     batches = -(-len(items) // max(1, size))
     set_momentum(network.train(), 1.0)
-    for number, _ in enumerate(pool_pass(look, items, where, -(-len(items) // max(1, batches)))):
+    for number, _ in enumerate(pool_pass(encode, items, where, -(-len(items) // max(1, batches)))):
         set_momentum(network, 1 / (number + 2))
     network.eval()
 

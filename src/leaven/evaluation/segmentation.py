@@ -22,6 +22,7 @@ from leaven.inference.predict import pool_pass, ready
 from leaven.utils.archive import read_archive, require_form, require_within
 from leaven.utils.reading import PathLike
 
+IN_FILES = {"has_label": "known"}  # an array's name in files, where that is another
 PICTURES = 8  # kept for the report
 SIDE = 256  # pixels; larger pictures are thinned
 TRUE, EITHER, LABELLED = range(3)  # pixels of a class: predicted rightly; labelled or predicted; labelled
@@ -39,7 +40,7 @@ class DenseEvaluation:
     counts : ndarray of int64, shape (N, K, K)
         Pixels of each image: row the mask's class, column the prediction; those that do not count are left out, and all
         of an image without a mask.
-    known : ndarray of bool, shape (N,)
+    has_label : ndarray of bool, shape (N,)
         Which images have a mask.
     ids : ndarray of str, shape (N,)
         Names of the items.
@@ -54,7 +55,7 @@ class DenseEvaluation:
     """
 
     counts: np.ndarray
-    known: np.ndarray
+    has_label: np.ndarray
     ids: np.ndarray
     classes: tuple[str, ...]
     picture_rows: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))
@@ -82,12 +83,12 @@ class DenseEvaluation:
 
     def confusion(self) -> np.ndarray:
         """Counts of pixels ``(K, K)``: row the mask's class, column the prediction."""
-        return self.counts[self.known].sum(0)
+        return self.counts[self.has_label].sum(0)
 
     @cached_property
     def sums(self) -> np.ndarray:
         """Of the images with a mask, float64 ``(n, K, 3)``: `TRUE`, `EITHER` and `LABELLED` pixels of each class."""
-        counts = self.counts[self.known].astype(np.float64)
+        counts = self.counts[self.has_label].astype(np.float64)
         true, labelled, predicted = np.einsum("nkk->nk", counts), counts.sum(2), counts.sum(1)
         return np.stack([true, labelled + predicted - true, labelled], 2)
 
@@ -106,7 +107,7 @@ class DenseEvaluation:
     def save(self, path: PathLike) -> None:
         """Write to an ``.npz`` file."""
         Path(path).parent.mkdir(parents=True, exist_ok=True)
-        columns = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        columns = {IN_FILES.get(name, name): getattr(self, name) for name in self.__dataclass_fields__}
         np.savez_compressed(path, **columns | {"classes": np.array(self.classes)})
 
     @classmethod
@@ -118,7 +119,7 @@ class DenseEvaluation:
         LeavenError
             The file is damaged, or holds something else.
         """
-        z = read_archive(path, cls.__dataclass_fields__, AGAIN)
+        z = read_archive(path, [IN_FILES.get(name, name) for name in cls.__dataclass_fields__], AGAIN)
         n, k, shown = len(z["known"]), len(z["classes"]), len(z["picture_rows"])
         size = (shown, *z["pictures"].shape[1:3])
         require_form(
@@ -137,7 +138,7 @@ class DenseEvaluation:
         require_within(path, AGAIN, "predicted", z["predicted"], 0, k - 1)
         require_within(path, AGAIN, "picture_rows", z["picture_rows"], 0, n - 1)
         classes = tuple(z.pop("classes").tolist())
-        return cls(classes=classes, **z)
+        return cls(classes=classes, has_label=z.pop("known"), **z)
 
 
 def difference(first: DenseEvaluation, second: DenseEvaluation) -> Interval | None:
@@ -145,7 +146,7 @@ def difference(first: DenseEvaluation, second: DenseEvaluation) -> Interval | No
 
     Both are resampled alike, so that what is hard about an image counts for neither.
     """
-    _, i, j = np.intersect1d(first.ids[first.known], second.ids[second.known], return_indices=True)
+    _, i, j = np.intersect1d(first.ids[first.has_label], second.ids[second.has_label], return_indices=True)
     if first.classes != second.classes or not len(i):
         return None
     both = np.stack([first.sums[i], second.sums[j]], 1)  # (n, 2, K, 3)
@@ -203,7 +204,7 @@ def predicted_masks(
     """
     where = ready(network, device)
 
-    def look(x: Tensor) -> Tensor:
+    def classes_of(x: Tensor) -> Tensor:
         scores = network(x)
         if classes is not None and scores.shape[1] != classes:
             raise LeavenError(
@@ -211,7 +212,7 @@ def predicted_masks(
             )
         return scores.argmax(1).to(torch.uint8).cpu()
 
-    for rows, guess in pool_pass(look, items, where, batch_size, precision):
+    for rows, guess in pool_pass(classes_of, items, where, batch_size, precision):
         yield rows, guess.numpy()
 
 
@@ -243,23 +244,28 @@ def evaluate_dense(network: nn.Module, pool: Pool, **options: Any) -> DenseEvalu
     if pool.masks is None:
         raise LeavenError("The pool has no masks, but its pixels were to be evaluated; read it with read_masks.")
     n, k, (height, width) = len(pool), pool.num_classes, pool.items.shape[1:3]
-    known, thin = pool.labels >= 0, -(-max(height, width) // SIDE)
-    shown = _shown(known)
+    has_label, thin = pool.labels >= 0, -(-max(height, width) // SIDE)
+    shown = _shown(has_label)
     counts, guessed = np.zeros((n, k, k), np.int64), np.zeros((len(shown), height, width), np.uint8)
     for rows, guess in predicted_masks(network, pool.items, k, **options):
         for row, one in zip(range(n)[rows], guess, strict=True):
-            if known[row]:
+            if has_label[row]:
                 counts[row] = _counted(pool.masks[row], one, k)
         mine = np.flatnonzero((shown >= rows.start) & (shown < rows.stop))
         guessed[mine] = guess[shown[mine] - rows.start]
-    truth_shown = np.where(known[shown, None, None], pool.masks[shown], NO_CLASS).astype(np.uint8)
+    truth_shown = np.where(has_label[shown, None, None], pool.masks[shown], NO_CLASS).astype(np.uint8)
     pictures = (np.asarray(pool.items[shown]), guessed, truth_shown)
     return DenseEvaluation(
-        counts, known, pool.ids, pool.classes, shown, *(np.ascontiguousarray(x[:, ::thin, ::thin]) for x in pictures)
+        counts,
+        has_label,
+        pool.ids,
+        pool.classes,
+        shown,
+        *(np.ascontiguousarray(x[:, ::thin, ::thin]) for x in pictures),
     )
 
 
-def _shown(known: np.ndarray) -> np.ndarray:
+def _shown(has_label: np.ndarray) -> np.ndarray:
     """Rows evenly spread over those with a mask, or over all where there is none: chosen by no result."""
-    rows = np.flatnonzero(known) if known.any() else np.arange(len(known))
+    rows = np.flatnonzero(has_label) if has_label.any() else np.arange(len(has_label))
     return rows[np.unique(np.linspace(0, len(rows) - 1, min(PICTURES, len(rows))).round().astype(int))]

@@ -22,17 +22,17 @@ T = TypeVar("T")
 
 
 def pool_pass(
-    look: Callable[[Tensor], T],
+    compute: Callable[[Tensor], T],
     items: np.ndarray,
     where: torch.device,
     batch_size: int | None = None,
     precision: str = "32-true",
 ) -> Iterator[tuple[slice, T]]:
-    """Rows of ``items`` and what ``look`` makes of them, a batch at a time: the one way of a pool through a network.
+    """Rows of ``items`` and what ``compute`` makes of them, a batch at a time: the one way of a pool through a network.
 
     Parameters
     ----------
-    look : callable
+    compute : callable
         A function of floats ``(B, C, H, W)`` in 0..1 or ``(B, D)`` on the device; an item's answer depends on no other
         one.
     items : ndarray
@@ -44,8 +44,8 @@ def pool_pass(
     precision : str, optional
         ``32-true`` or ``bf16-mixed``.
     """
-    see = _seen_by(look, items, where, precision)
-    size = batch_size or fitting(look, items, where, precision)
+    see = _seen_by(compute, items, where, precision)
+    size = batch_size or fitting(compute, items, where, precision)
     for start in range(0, len(items), max(1, size)):
         stop = min(start + size, len(items))
         yield slice(start, stop), see(start, stop)
@@ -53,21 +53,21 @@ def pool_pass(
     give_back()
 
 
-def fitting(look: Callable[[Tensor], T], items: np.ndarray, where: torch.device, precision: str = "32-true") -> int:
+def fitting(compute: Callable[[Tensor], T], items: np.ndarray, where: torch.device, precision: str = "32-true") -> int:
     """How many of ``items`` may be looked at together; see ``pool_pass`` and ``leaven.nn.memory.at_once``."""
-    see = _seen_by(look, items, where, precision)
+    see = _seen_by(compute, items, where, precision)
     return at_once(lambda n: see(0, n), len(items), where)
 
 
 def _seen_by(
-    look: Callable[[Tensor], T], items: np.ndarray, where: torch.device, precision: str
+    compute: Callable[[Tensor], T], items: np.ndarray, where: torch.device, precision: str
 ) -> Callable[[int, int], T]:
-    """What ``look`` makes of the rows from one number to another."""
+    """What ``compute`` makes of the rows from one number to another."""
     gather = ItemLoader(items[:, 0] if items.ndim == 3 else items, where)
 
     def see(start: int, stop: int) -> T:
         with torch.inference_mode(), torch.autocast(where.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
-            return look(to_float(gather[np.arange(start, stop)]))
+            return compute(to_float(gather[np.arange(start, stop)]))
 
     return see
 
@@ -106,10 +106,10 @@ def predict(
     """
     where = ready(network, device)
 
-    def look(x: Tensor) -> Tensor:
+    def probabilities_of(x: Tensor) -> Tensor:
         return network(x).float().softmax(1).cpu()
 
-    parts = [part.numpy() for _, part in pool_pass(look, items, where, batch_size, precision)]
+    parts = [part.numpy() for _, part in pool_pass(probabilities_of, items, where, batch_size, precision)]
     return np.concatenate(parts) if parts else np.zeros((0, 0), np.float32)
 
 
@@ -151,12 +151,12 @@ def features_and_probabilities(
     layer sees. Parameters as for ``predict``.
     """
 
-    def look(x: Tensor) -> tuple[Tensor, Tensor]:
+    def outputs_of(x: Tensor) -> tuple[Tensor, Tensor]:
         features, scores = _last(network, x)
         return features.float().cpu(), scores.float().softmax(1).cpu()
 
     where = ready(network, device)
-    for rows, (features, probabilities) in pool_pass(look, items, where, batch_size, precision):
+    for rows, (features, probabilities) in pool_pass(outputs_of, items, where, batch_size, precision):
         yield rows, features, probabilities
 
 

@@ -11,19 +11,21 @@ from leaven.query.keys import smallest
 from leaven.query.predictions import PoolPredictions
 
 
-def most(measure: Callable[[np.ndarray], np.ndarray], said: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
+def most(
+    measure: Callable[[np.ndarray], np.ndarray], predictions: PoolPredictions, n: int, keys: np.ndarray
+) -> np.ndarray:
     """Rows of the ``n`` unlabelled items of the largest ``measure``, which maps votes ``(M, B, K)`` to ``(B,)``."""
-    rows = said.unlabelled
-    return rows[smallest(-measured(measure, said)[rows], keys[rows], n)]
+    rows = predictions.unlabelled
+    return rows[smallest(-measured(measure, predictions)[rows], keys[rows], n)]
 
 
-def measured(measure: Callable[[np.ndarray], np.ndarray], said: PoolPredictions) -> np.ndarray:
+def measured(measure: Callable[[np.ndarray], np.ndarray], predictions: PoolPredictions) -> np.ndarray:
     """``measure`` of the votes on every item, float64 ``(N,)``."""
-    assert said.votes is not None
-    found = np.empty(len(said))
-    for start, stop in parts(len(said)):
-        found[start:stop] = measure(np.asarray(said.votes[:, start:stop], np.float64))
-    return found
+    assert predictions.votes is not None
+    values = np.empty(len(predictions))
+    for start, stop in parts(len(predictions)):
+        values[start:stop] = measure(np.asarray(predictions.votes[:, start:stop], np.float64))
+    return values
 
 
 def information(votes: np.ndarray) -> np.ndarray:

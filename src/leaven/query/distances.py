@@ -17,13 +17,13 @@ SMALL = 1024  # rows a part where memory bandwidth is all: it stays in the proce
 
 def to_point(features: np.ndarray, point: np.ndarray) -> np.ndarray:
     """Squared Euclidean distance of every row of ``(N, D)`` to one point ``(D,)``, float32 ``(N,)``; 0 for its like."""
-    found = np.empty(len(features), np.float32)
+    squared = np.empty(len(features), np.float32)
     room = np.empty((SMALL, features.shape[1]), np.float32)
     for start in range(0, len(features), SMALL):
         part = features[start : start + SMALL]
         difference = np.subtract(part, point, out=room[: len(part)], casting="same_kind")
-        np.einsum("nd,nd->n", difference, difference, out=found[start : start + SMALL])
-    return found
+        np.einsum("nd,nd->n", difference, difference, out=squared[start : start + SMALL])
+    return squared
 
 
 def to_nearest(features: np.ndarray, order: np.ndarray, centres: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -49,8 +49,8 @@ def to_nearest(features: np.ndarray, order: np.ndarray, centres: np.ndarray) -> 
             some = moved[first : first + CENTRES]
             squared = (some * some).sum(1) - 2 * (part @ some.T)  # |x|² is added to the least of them
             nearest = squared.argmin(1)
-            found = squared[np.arange(len(part)), nearest]
-            nearer = found < least[start:stop]
-            least[start:stop][nearer], which[start:stop][nearer] = found[nearer], nearest[nearer] + first
+            distance = squared[np.arange(len(part)), nearest]
+            nearer = distance < least[start:stop]
+            least[start:stop][nearer], which[start:stop][nearer] = distance[nearer], nearest[nearer] + first
         least[start:stop] += (part * part).sum(1)
     return np.maximum(least, 0), which

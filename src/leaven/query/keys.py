@@ -24,13 +24,13 @@ def keys(ids: np.ndarray, seed: int) -> np.ndarray:
     total = np.zeros(len(ids), np.uint64)
     for place in range(letters.shape[1]):
         total += letters[:, place] * times[place]
-    found = _mix(total)
-    order = np.argsort(found)
-    alike = np.flatnonzero(np.diff(found[order]) == 0)
+    mixed = _mix(total)
+    order = np.argsort(mixed)
+    alike = np.flatnonzero(np.diff(mixed[order]) == 0)
     here, there = ids[order[alike]], ids[order[alike + 1]]
     for name in here[here == there]:  # and not two whose numbers met by chance
         raise LeavenError(f"The id {name} stands twice in the pool, expected one for each item.")
-    return found
+    return mixed
 
 
 def exponential(keys: np.ndarray, draw: int) -> np.ndarray:

@@ -101,10 +101,10 @@ class PoolPredictions:
 
         votes = self.votes
         if votes is not None:
-            kept = room((len(votes), len(rows), votes.shape[2]), votes.dtype)
-            for member, into in zip(votes, kept, strict=True):
+            selected = room((len(votes), len(rows), votes.shape[2]), votes.dtype)
+            for member, into in zip(votes, selected, strict=True):
                 into[:] = member[rows]
-            votes = kept
+            votes = selected
         return PoolPredictions(
             gather(self.probabilities, rows),
             gather(self.features, rows),

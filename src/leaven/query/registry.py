@@ -99,13 +99,13 @@ def _ours() -> tuple[Strategy, ...]:
     package = importlib.import_module("leaven.query.strategies")
     for module in pkgutil.iter_modules(package.__path__, "leaven.query.strategies."):
         importlib.import_module(module.name)
-    ours = [known for known in _KNOWN.values() if known.choose.__module__.startswith("leaven.")]
-    return tuple(sorted(ours, key=lambda known: get_args(Family).index(known.family)))
+    ours = [entry for entry in _KNOWN.values() if entry.choose.__module__.startswith("leaven.")]
+    return tuple(sorted(ours, key=lambda entry: get_args(Family).index(entry.family)))
 
 
 def names(*needs: Needs) -> list[str]:
     """Of all strategies, or of those that need one of these."""
-    return [known.name for known in strategies() if not needs or known.needs in needs]
+    return [entry.name for entry in strategies() if not needs or entry.needs in needs]
 
 
 def find(name: str) -> Strategy:
@@ -120,11 +120,11 @@ def find(name: str) -> Strategy:
     """
     if ":" in name:
         choose = _imported(name)
-        found = _KNOWN.get(choose.__name__)
-        needs: Needs = found.needs if found is not None and found.choose is choose else "classifier"
+        registered = _KNOWN.get(choose.__name__)
+        needs: Needs = registered.needs if registered is not None and registered.choose is choose else "classifier"
         return Strategy(name, None, needs, name, choose)
-    by_name = {known.name: known for known in strategies()}
-    plain = {known.replace("_", ""): known for known in by_name}
+    by_name = {entry.name: entry for entry in strategies()}
+    plain = {key.replace("_", ""): key for key in by_name}
     key = name.strip().lower().replace("-", "_")
     key = plain.get(key.replace("_", ""), key)
     if key not in by_name:
@@ -137,10 +137,10 @@ def find(name: str) -> Strategy:
 def _imported(name: str) -> Choose:
     module, _, function = name.partition(":")
     try:
-        found: Choose = getattr(importlib.import_module(module), function)
+        imported: Choose = getattr(importlib.import_module(module), function)
     except (ImportError, AttributeError, ValueError) as error:
         raise LeavenError(
             f"The query strategy {name!r} cannot be imported ({error}); expected module:function, and the module where "
             "Python finds it (PYTHONPATH)."
         ) from error
-    return found
+    return imported

@@ -55,14 +55,14 @@ def dropout_votes(
     masks = torch.from_numpy(np.stack([_mask(features.shape[1], rate, seed, number) for number in range(draws)]))
     masks = masks.to(where)
 
-    def look(x: Tensor) -> Tensor:
+    def sample(x: Tensor) -> Tensor:
         return torch.stack([head(x * mask).float().softmax(1) for mask in masks]).cpu()
 
     votes = np.zeros((draws, 0, 0), np.float32)
-    for rows, found in pool_pass(look, features, where):
+    for rows, sampled in pool_pass(sample, features, where):
         if not rows.start:
-            votes = room((draws, len(features), found.shape[2]), np.dtype(np.float32))
-        votes[:, rows] = found.numpy()
+            votes = room((draws, len(features), sampled.shape[2]), np.dtype(np.float32))
+        votes[:, rows] = sampled.numpy()
     return votes
 
 
@@ -97,18 +97,18 @@ def snapshot_votes(
     device : str, optional
         Where to compute; by default where the network is.
     """
-    own: nn.Module = network
+    member: nn.Module = network
     if beneath:
-        items, own = _beneath(network, items, device), network.head
-    own = copy.deepcopy(own)
+        items, member = _beneath(network, items, device), network.head
+    member = copy.deepcopy(member)
 
     def each() -> Iterator[np.ndarray]:
         for weights in snapshots:
             try:
-                own.load_state_dict(weights)
+                member.load_state_dict(weights)
             except RuntimeError as error:
                 raise LeavenError("A snapshot is of another network than the model; train the run again.") from error
-            yield predict(own, items, device=device)
+            yield predict(member, items, device=device)
 
     return _together(len(snapshots), each())
 
@@ -172,9 +172,9 @@ def _last_layer(network: nn.Module) -> nn.Module:
 def _beneath(network: Network, items: np.ndarray, device: str | None) -> np.ndarray:
     """What the head of a composed network is given, float32 ``(N, D)``."""
     where = ready(network, device)
-    found = np.zeros((0, 0), np.float32)
+    encoded = np.zeros((0, 0), np.float32)
     for rows, features in pool_pass(lambda x: network.features(x).float().cpu(), items, where):
         if not rows.start:
-            found = room((len(items), features.shape[1]), np.dtype(np.float32))
-        found[rows] = features.numpy()
-    return found
+            encoded = room((len(items), features.shape[1]), np.dtype(np.float32))
+        encoded[rows] = features.numpy()
+    return encoded

@@ -31,13 +31,15 @@ def warnings(predicted: np.ndarray, expected: np.ndarray, classes: Sequence[str]
     never = np.flatnonzero((predicted == 0) & (due * predicted.sum() >= EXPECTED)).tolist()
     odds, odds_due = share / np.maximum(1e-12, 1 - share), due / np.maximum(1e-12, 1 - due)
     much = np.flatnonzero((odds >= ODDS * odds_due) & (share - due >= POINTS)).tolist()
-    said = []
+    sentences = []
     if never:
-        said.append(f"Never predicted although there are labels: {_some([classes[k] for k in never])}.")
+        sentences.append(f"Never predicted although there are labels: {_some([classes[k] for k in never])}.")
     if much:
-        told = [f"{classes[k]} ({percent(share[k])} of the predictions, {percent(due[k])} of the labels)" for k in much]
-        said.append(f"Predicted far more often than its share of the labels: {_some(told)}.")
-    return said
+        named = [
+            f"{classes[k]} ({percent(share[k])} of the predictions, {percent(due[k])} of the labels)" for k in much
+        ]
+        sentences.append(f"Predicted far more often than its share of the labels: {_some(named)}.")
+    return sentences
 
 
 def _some(names: Sequence[str], most: int = 8) -> str:

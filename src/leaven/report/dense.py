@@ -30,8 +30,8 @@ COVER = 0.5  # how much of an overlay is the mask
 
 def content(run: Run) -> dict[str, Any]:
     """Headline, verdict, tiles and sections."""
-    own, other = run.held_out, run.held_out_baseline
-    gain = difference(own, other) if own is not None and other is not None else None
+    held_out, other = run.held_out, run.held_out_baseline
+    gain = difference(held_out, other) if held_out is not None and other is not None else None
     return {
         "headline": _headline(run),
         "verdict": _verdict(run, gain),
@@ -45,89 +45,92 @@ def _headline(run: Run) -> str:
     with_ = f" with {labelled:,} labelled {words.plural(labelled, 'image')}" if isinstance(labelled, int) else ""
     if run.held_out is None:
         return f"{run.title}{with_}: how good it is cannot be said"
-    own = run.held_out.score()
-    said = f"{run.title}{with_}: mIoU {words.interval(own)} on {own.n:,} held-out {words.plural(own.n, 'image')}"
+    score = run.held_out.score()
+    text = f"{run.title}{with_}: mIoU {words.interval(score)} on {score.n:,} held-out {words.plural(score.n, 'image')}"
     if run.baseline is None or run.held_out_baseline is None:
-        return f"{said}."
+        return f"{text}."
     other = run.held_out_baseline.score()
-    return f"{said}; the supervised baseline {words.same_budget(run, run.baseline)}: {percent(other.value)}."
+    return f"{text}; the supervised baseline {words.same_budget(run, run.baseline)}: {percent(other.value)}."
 
 
 def _verdict(run: Run, gain: Interval | None) -> list[str]:
     if run.held_out is None:
         return [words.no_labels(run)]
-    said = [
+    sentences = [
         "mIoU: the mean over the classes of the pixels that are rightly found, out of those that are of the class or "
         f"taken for it. Of all pixels {words.interval(run.held_out.pixel_accuracy())} are right."
     ]
     if gain is not None:
         proven = gain.low > 0 or gain.high < 0
-        said.append(
+        sentences.append(
             f"On the same {gain.n:,} images {run.title} differs from the baseline by {_points(gain)}"
             + ("." if proven else ", so the difference is not proven.")
             + (" The supervised baseline is the better model." if gain.high < 0 else "")
         )
     elif not run.supervised:
-        said.append(words.no_baseline(run))
-    said.append(
+        sentences.append(words.no_baseline(run))
+    sentences.append(
         "The intervals tell how far chance in which images were held out can reach (bootstrap over images); other "
         "labels or another seed can move the figures further."
     )
-    return said
+    return sentences
 
 
 def _points(gain: Interval) -> str:
-    said = f"{100 * gain.value:+.1f}\u00a0points (95\u00a0% interval {100 * gain.low:+.1f} to {100 * gain.high:+.1f})"
-    return said.replace("-", "−")
+    text = f"{100 * gain.value:+.1f}\u00a0points (95\u00a0% interval {100 * gain.low:+.1f} to {100 * gain.high:+.1f})"
+    return text.replace("-", "−")
 
 
 def _tiles(run: Run, gain: Interval | None) -> list[Tile]:
-    found = []
+    made = []
     if run.held_out is not None:
-        own = run.held_out.score()
-        note = f"{100 * own.low:.1f} to {100 * own.high:.1f}, {own.n:,} {run.split} images"
-        found.append(Tile(percent(own.value), run.metric, note))
+        score = run.held_out.score()
+        note = f"{100 * score.low:.1f} to {100 * score.high:.1f}, {score.n:,} {run.split} images"
+        made.append(Tile(percent(score.value), run.metric, note))
     if gain is not None:
         note = f"{100 * gain.low:+.1f} to {100 * gain.high:+.1f}" + ("" if gain.low > 0 else ", not proven")
         value = f"{100 * gain.value:+.1f}"
-        found.append(Tile(value.replace("-", "−"), "points over the baseline", note.replace("-", "−")))
-    return found + figures.of_training(run)
+        made.append(Tile(value.replace("-", "−"), "points over the baseline", note.replace("-", "−")))
+    return made + figures.of_training(run)
 
 
 def _classes(run: Run) -> Section:
     title = "Intersection over union of each class"
-    own, other = run.held_out, run.held_out_baseline
-    if own is None:
+    held_out, other = run.held_out, run.held_out_baseline
+    if held_out is None:
         return Section("classes", title, notes=[words.no_labels(run)])
-    series = [(run.title, "a", own.per_class())]
+    series = [(run.title, "a", held_out.per_class())]
     series += [(words.BASELINE, "b", other.per_class())] if other is not None else []
     lead = (
         "Pixels that are rightly found, out of those that are of the class or taken for it; with 95 % intervals over "
         "images."
     )
-    chart = interval_rows(own.classes, series, title)
-    counts = own.confusion()
-    alarms = warnings(counts.sum(0), counts.sum(1), own.classes)
+    chart = interval_rows(held_out.classes, series, title)
+    counts = held_out.confusion()
+    alarms = warnings(counts.sum(0), counts.sum(1), held_out.classes)
     return Section("classes", title, lead, [Panel("", chart, [s[:2] for s in series], wide=True)], alarms=alarms)
 
 
 def _examples(run: Run) -> Section:
     """Some images with what their pixels are, and what they are taken for."""
-    own, other = run.held_out, run.held_out_baseline
+    evaluation, other = run.held_out, run.held_out_baseline
     lead = "Evenly spread over the held-out images, chosen by no result."
-    if own is None:
-        own, lead = run.evaluations.get("unlabelled"), "Evenly spread over the images, of which none was held out."
-    if own is None or not len(own.picture_rows):
+    if evaluation is None:
+        evaluation, lead = (
+            run.evaluations.get("unlabelled"),
+            "Evenly spread over the images, of which none was held out.",
+        )
+    if evaluation is None or not len(evaluation.picture_rows):
         return Section("examples", "Examples", notes=[words.no_labels(run)])
-    columns = [("image", [data_uri(picture, SIDE) for picture in own.pictures])]
-    columns.append(("mask", [mask_uri(mask) for mask in own.truth]))
-    shown = own.ids[own.picture_rows]
+    columns = [("image", [data_uri(picture, SIDE) for picture in evaluation.pictures])]
+    columns.append(("mask", [mask_uri(mask) for mask in evaluation.truth]))
+    shown = evaluation.ids[evaluation.picture_rows]
     if other is not None and np.array_equal(other.ids[other.picture_rows], shown):
         columns.append((words.BASELINE, [mask_uri(mask) for mask in other.predicted]))
-    columns.append((run.title, [mask_uri(mask) for mask in own.predicted]))
-    over = [overlaid(picture, mask) for picture, mask in zip(own.pictures, own.predicted, strict=True)]
+    columns.append((run.title, [mask_uri(mask) for mask in evaluation.predicted]))
+    over = [overlaid(picture, mask) for picture, mask in zip(evaluation.pictures, evaluation.predicted, strict=True)]
     columns.append((f"{run.title}, over the image", [data_uri(picture, SIDE) for picture in over]))
-    return Section("examples", "Examples", lead, [Panel("", _key(own) + _grid(columns, shown), wide=True)])
+    return Section("examples", "Examples", lead, [Panel("", _key(evaluation) + _grid(columns, shown), wide=True)])
 
 
 def _grid(columns: list[tuple[str, list[str]]], ids: np.ndarray) -> Markup:

@@ -80,8 +80,8 @@ def table(rows: Sequence[dict[str, Any]]) -> Table | None:
 
 
 def _interval(row: dict[str, Any]) -> Interval | None:
-    found = [row.get(k) for k in ("accuracy", "low", "high")]
-    numbers = [float(v) for v in found if isinstance(v, int | float) and math.isfinite(v)]
+    values = [row.get(k) for k in ("accuracy", "low", "high")]
+    numbers = [float(v) for v in values if isinstance(v, int | float) and math.isfinite(v)]
     if len(numbers) != 3:
         return None
     return Interval(numbers[0], numbers[1], numbers[2], int(row.get("n") or row.get("seeds") or 0))
@@ -106,43 +106,43 @@ def _cell(column: str, value: Any) -> str:
 
 def tiles(run: Run, pair: Paired | None) -> list[Tile]:
     """The four figures that one looks for first."""
-    found = []
+    made = []
     if run.held_out is not None:
-        own = run.held_out.accuracy()
-        found.append(
+        accuracy = run.held_out.accuracy()
+        made.append(
             Tile(
-                percent(own.value),
+                percent(accuracy.value),
                 "accuracy",
-                f"{100 * own.low:.1f} to {100 * own.high:.1f}, {own.n:,} {run.split} items",
+                f"{100 * accuracy.low:.1f} to {100 * accuracy.high:.1f}, {accuracy.n:,} {run.split} items",
             )
         )
         if pair:
             note = "" if pair.proven else ", not proven"
             value = f"{100 * pair.difference:+.1f}".replace("-", "−")
-            found.append(
+            made.append(
                 Tile(
                     value,
                     "points over the baseline",
                     f"{100 * pair.low:+.1f} to {100 * pair.high:+.1f}{note}".replace("-", "−"),
                 )
             )
-    return found + of_training(run)
+    return made + of_training(run)
 
 
 def of_training(run: Run) -> list[Tile]:
     """What the figures cost: labels and time."""
-    found = []
+    made = []
     given, items = run.of("data", "labelled"), run.of("data", "items")
     if (learnt := run.learnt) is not None:
         notes = [] if run.source_learnt is None else [f"and {run.source_learnt:,} of the source"]
-        held = (given if isinstance(given, int) else learnt) - learnt - (run.source_learnt or 0)
-        notes += [f"{held:,} more were held out"] if held > 0 else []
+        held_out = (given if isinstance(given, int) else learnt) - learnt - (run.source_learnt or 0)
+        notes += [f"{held_out:,} more were held out"] if held_out > 0 else []
         notes += [f"of {items:,} items"] if isinstance(items, int) else []
-        found.append(Tile(f"{learnt:,}", "labels learnt from", "; ".join(notes)))
+        made.append(Tile(f"{learnt:,}", "labels learnt from", "; ".join(notes)))
     if not math.isnan(run.seconds):
         steps = run.of("plan", "steps")
-        found.append(Tile(duration(run.seconds), "of training", f"{steps:,} steps" if isinstance(steps, int) else ""))
-    return found
+        made.append(Tile(duration(run.seconds), "of training", f"{steps:,} steps" if isinstance(steps, int) else ""))
+    return made
 
 
 def configuration(run: Run) -> list[tuple[str, str]]:

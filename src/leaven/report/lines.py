@@ -84,9 +84,9 @@ def _hits(series: Sequence[Series], x: Scale, shares: bool, unit: str) -> list[M
     ]
     strips = []
     for step, left, right in zip(steps, edges, edges[1:], strict=False):
-        told = [f"{unit} {step:,.0f}"]
+        lines = [f"{unit} {step:,.0f}"]
         for s in series:
-            told += [
+            lines += [
                 f"{s.name}: {_told(s, int(i), shares)}" for i in np.flatnonzero(s.x == step) if math.isfinite(s.y[i])
             ]
         at = x(float(step))
@@ -95,7 +95,7 @@ def _hits(series: Sequence[Series], x: Scale, shares: bool, unit: str) -> list[M
                 "g",
                 tag("line", x1=at, x2=at, y1=TOP, y2=HEIGHT - BOTTOM, class_="cross"),
                 tag("rect", x=left, y=TOP, width=right - left, height=HEIGHT - BOTTOM - TOP),
-                title="\n".join(told),
+                title="\n".join(lines),
                 class_="hit",
             )
         )

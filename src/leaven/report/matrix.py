@@ -104,7 +104,7 @@ def heat_map(counts: np.ndarray, classes: Sequence[str], label: str) -> Markup:
 
 
 def _cell(count: int, share: float, right: bool, x: float, y: float, size: Size, label: str, predicted: str) -> Markup:
-    told = f"label {label}, predicted {predicted}\n{count:,} items, {percent(share)} of label {label}"
+    hint = f"label {label}, predicted {predicted}\n{count:,} items, {percent(share)} of label {label}"
     style, strength = "right" if right else "wrong", size.faintest + (1 - size.faintest) * float(share) ** 0.6
     gap = 0.5 if size.cell < 20 else 1.0
     inside = [
@@ -144,7 +144,7 @@ def _cell(count: int, share: float, right: bool, x: float, y: float, size: Size,
                 text_anchor="middle",
             )
         )
-    return tag("g", *inside, title=told, class_="tell")
+    return tag("g", *inside, title=hint, class_="tell")
 
 
 def confusions(counts: np.ndarray, count: int = 10) -> list[tuple[int, int]]:

@@ -58,8 +58,8 @@ def render(run: Run) -> str:
 
 def content(run: Run) -> dict[str, Any]:
     """Headline, verdict, tiles and sections for a run that sorts whole items."""
-    own, other = run.held_out, run.held_out_baseline
-    pair = paired(own, other) if own is not None and other is not None else None
+    held_out, other = run.held_out, run.held_out_baseline
+    pair = paired(held_out, other) if held_out is not None and other is not None else None
     return {
         "headline": words.headline(run),
         "verdict": words.verdict(run, pair),

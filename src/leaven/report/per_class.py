@@ -26,13 +26,13 @@ def classes(run: Run) -> Section:
     title = "Accuracy of each class"
     if run.held_out is None:
         return Section("classes", title, notes=[words.no_labels(run)])
-    own, other = run.held_out.per_class(), run.held_out_baseline
-    series = [(run.title, "a", own)] + ([(words.BASELINE, "b", other.per_class())] if other else [])
+    of_run, other = run.held_out.per_class(), run.held_out_baseline
+    series = [(run.title, "a", of_run)] + ([(words.BASELINE, "b", other.per_class())] if other else [])
     names = run.held_out.classes
     order = list(range(len(names)))
     lead = "Share of the items of a class that are recognised, with 95 % intervals"
     if len(names) > 12:
-        order.sort(key=lambda k: (own[k].value if own[k].n else 2.0, k))
+        order.sort(key=lambda k: (of_run[k].value if of_run[k].n else 2.0, k))
         lead += "; the weakest class first"
     panels = [
         Panel(
@@ -52,10 +52,10 @@ def classes(run: Run) -> Section:
 def mistakes(run: Run) -> Section:
     """The confusion matrices."""
     title = "Confusion matrix"
-    own, other = run.held_out, run.held_out_baseline
-    if own is None:
+    held_out, other = run.held_out, run.held_out_baseline
+    if held_out is None:
         return Section("confusion", title, notes=[words.no_labels(run)])
-    counts, names = own.confusion(), own.classes
+    counts, names = held_out.confusion(), held_out.classes
     wide = len(names) > SIDE_BY_SIDE
     panels = [Panel(run.title, heat_map(counts, names, f"Confusion matrix of {run.title}"), wide=wide)]
     theirs = other.confusion() if other is not None else None
@@ -88,15 +88,15 @@ def balance(run: Run) -> Section:
     panels: list[Panel] = []
     alarms: list[str] = []
     if run.held_out is not None:
-        known = run.held_out.known
-        labels = _counts(run.held_out.labels[known], run.held_out)
-        predicted = _counts(run.held_out.predicted[known], run.held_out)
+        labelled = run.held_out.has_label
+        labels = _counts(run.held_out.labels[labelled], run.held_out)
+        predicted = _counts(run.held_out.predicted[labelled], run.held_out)
         alarms += [f"Held-out items. {w}" for w in warnings(predicted, labels, run.held_out.classes)]
         panels += _bars("Held-out items", run.held_out.classes, predicted, labels, "their labels")
     pool = run.unlabelled
     given = np.array(run.of("data", "labels_per_class") or [])
-    if pool is not None and not pool.known.all():  # those with a label, which the methods draw too, are not meant
-        predicted = _counts(pool.predicted[~pool.known], pool)
+    if pool is not None and not pool.has_label.all():  # those with a label, which the methods draw too, are not meant
+        predicted = _counts(pool.predicted[~pool.has_label], pool)
         labels = given if given.shape == predicted.shape else np.zeros_like(predicted)
         alarms += [f"Unlabelled items. {w}" for w in warnings(predicted, labels, pool.classes)]
         panels += _bars("Unlabelled items", pool.classes, predicted, labels, "labels given")

@@ -26,8 +26,8 @@ class Bin:
 
 def bins(evaluation: Evaluation, count: int = BINS) -> list[Bin]:
     """Bins of equal width over the items with a label; empty ones are left out."""
-    known = evaluation.known
-    confidence, right = evaluation.confidence[known], (evaluation.predicted == evaluation.labels)[known]
+    labelled = evaluation.has_label
+    confidence, right = evaluation.confidence[labelled], (evaluation.predicted == evaluation.labels)[labelled]
     which = np.minimum((confidence * count).astype(int), count - 1)
     return [
         Bin(
@@ -43,21 +43,21 @@ def bins(evaluation: Evaluation, count: int = BINS) -> list[Bin]:
 
 def reliability_diagram(evaluation: Evaluation, style: str, label: str) -> Markup:
     """Accuracy over confidence with intervals, a histogram of the confidences below it."""
-    found = bins(evaluation)
-    total = sum(b.accuracy.n for b in found)
+    filled = bins(evaluation)
+    total = sum(b.accuracy.n for b in filled)
     plot, gap, floor = 270.0, 12.0, 62.0
     x = Scale(0.0, 1.0, LEFT, WIDTH - RIGHT)
     y = Scale(0.0, 1.0, TOP + plot, TOP)
     base = TOP + plot + gap + floor
-    fill = Scale(0.0, max(b.accuracy.n for b in found) / total, base, base - floor)
+    fill = Scale(0.0, max(b.accuracy.n for b in filled) / total, base, base - floor)
     fifths = [0, 0.2, 0.4, 0.6, 0.8, 1]
     texts = [percent(v, 0) for v in fifths]
     marks = []
-    for b in found:
+    for b in filled:
         at, a = x(b.confidence), b.accuracy
         share, left, wide = a.n / total, x(b.low), x(b.high) - x(b.low)
         top = fill(share)
-        told = (
+        hint = (
             f"confidence {percent(b.low, 0)} to {percent(b.high, 0)}: {a.n:,} items ({percent(share)})\n"
             f"mean confidence {percent(b.confidence)}\naccuracy {a}"
         )
@@ -68,7 +68,7 @@ def reliability_diagram(evaluation: Evaluation, style: str, label: str) -> Marku
                 tag("line", x1=at, x2=at, y1=y(a.low), y2=y(a.high), class_=f"whisker {style}"),
                 tag("circle", cx=at, cy=y(a.value), r=2.5 + 3.5 * share**0.5, class_=f"dot {style}"),
                 tag("rect", x=left, y=TOP, width=wide, height=base - TOP, class_="over"),
-                title=told,
+                title=hint,
                 class_="hit",
             )
         )

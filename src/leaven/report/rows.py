@@ -21,15 +21,15 @@ def interval_rows(names: Sequence[str], series: Sequence[tuple[str, str, Sequenc
     bottom = TOP + ROW * len(names)
     marks = []
     for i, name in enumerate(names):
-        told = [name]
+        lines = [name]
         for j, (who, style, intervals) in enumerate(series):
             at = intervals[i]
             y = TOP + ROW * (i + 0.5) + 7.0 * (j - (len(series) - 1) / 2)
-            told.append(f"{who}: {at}" if at.n else f"{who}: no label of this class")
+            lines.append(f"{who}: {at}" if at.n else f"{who}: no label of this class")
             if at.n:
                 marks.append(tag("line", x1=x(at.low), x2=x(at.high), y1=y, y2=y, class_=f"whisker {style}"))
                 marks.append(tag("circle", cx=x(at.value), cy=y, r=3.6, class_=f"dot {style}"))
-        marks.append(_hit(i, "\n".join(told)))
+        marks.append(_hit(i, "\n".join(lines)))
     return drawing(WIDTH, bottom + 24, label, _frame(names, x, bottom, ticks(x.low, x.high)), *marks)
 
 
@@ -45,15 +45,15 @@ def bar_rows(
     bottom = TOP + ROW * len(names)
     marks = []
     for i, name in enumerate(names):
-        told = [name]
+        lines = [name]
         for j, (who, style, counts) in enumerate(series):
             share = counts[i] / max(1, totals[j])
             y = TOP + ROW * i + 3 + 9 * j
-            told.append(f"{who}: {counts[i]:,} ({percent(share)})")
+            lines.append(f"{who}: {counts[i]:,} ({percent(share)})")
             marks.append(tag("rect", x=x.start, y=y, width=x(share) - x.start, height=8, class_=f"bar {style}"))
         end = x(max(counts[i] / max(1, total) for (_, _, counts), total in zip(series, totals, strict=True)))
         marks.append(tag("text", f"{series[0][2][i]:,}", x=end + 5, y=TOP + ROW * i + 15, class_="count"))
-        marks.append(_hit(i, "\n".join(told)))
+        marks.append(_hit(i, "\n".join(lines)))
     return drawing(WIDTH, bottom + 24, label, _frame(names, x, bottom, ticks(0, x.high, 4)), *marks)
 
 
@@ -74,8 +74,8 @@ def _frame(names: Sequence[str], x: Scale, bottom: float, at: Sequence[float]) -
     return Markup("").join([*lines, x_axis(x, bottom, at, [percent(v, digits) for v in at]), *texts])
 
 
-def _hit(i: int, told: str) -> Markup:
-    return tag("g", tag("rect", x=0, y=TOP + ROW * i, width=WIDTH, height=ROW), title=told, class_="hit row")
+def _hit(i: int, hint: str) -> Markup:
+    return tag("g", tag("rect", x=0, y=TOP + ROW * i, width=WIDTH, height=ROW), title=hint, class_="hit row")
 
 
 def whisker(at: Interval, low: float, style: str) -> Markup:

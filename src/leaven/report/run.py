@@ -71,7 +71,7 @@ class Run:
     @property
     def split(self) -> str | None:
         """The held-out split that the page is about: test before validation, if it has labels."""
-        return next((s for s in HELD_OUT if s in self.evaluations and self.evaluations[s].known.any()), None)
+        return next((s for s in HELD_OUT if s in self.evaluations and self.evaluations[s].has_label.any()), None)
 
     @property
     def held_out(self) -> Any:
@@ -81,8 +81,8 @@ class Run:
     @property
     def held_out_baseline(self) -> Any:
         """The baseline's predictions for the same split; ``None`` where there are none."""
-        found = self.baseline.evaluations.get(str(self.split)) if self.baseline else None
-        return found if found is not None and found.known.any() else None
+        evaluation = self.baseline.evaluations.get(str(self.split)) if self.baseline else None
+        return evaluation if evaluation is not None and evaluation.has_label.any() else None
 
     @property
     def unlabelled(self) -> Evaluation | None:
@@ -98,14 +98,14 @@ class Run:
     @property
     def learnt(self) -> int | None:
         """Labels that it learnt from, those of a source apart; ``None`` where nothing says."""
-        found = (self.of("data", "trained_on") or {}).get("labels", self.of("data", "labelled"))
-        return found if isinstance(found, int) else None
+        labels = (self.of("data", "trained_on") or {}).get("labels", self.of("data", "labelled"))
+        return labels if isinstance(labels, int) else None
 
     @property
     def source_learnt(self) -> int | None:
         """Labels of the source that it learnt from; ``None`` where there is no source."""
-        found = (self.of("data", "trained_on") or {}).get("source_labels")
-        return found if isinstance(found, int) else None
+        labels = (self.of("data", "trained_on") or {}).get("source_labels")
+        return labels if isinstance(labels, int) else None
 
     @property
     def seconds(self) -> float:
@@ -116,7 +116,7 @@ class Run:
     @cached_property
     def accuracies(self) -> dict[str, Interval]:
         """Accuracy (of pixels, mIoU) on each split that has labels."""
-        return {s: e.score() for s, e in sorted(self.evaluations.items()) if s != "unlabelled" and e.known.any()}
+        return {s: e.score() for s, e in sorted(self.evaluations.items()) if s != "unlabelled" and e.has_label.any()}
 
 
 def read_run(path: PathLike) -> Run:

@@ -17,8 +17,8 @@ def stages(run: Run) -> list[Section]:
     for number, stage in enumerate(before, 1):
         folder = f"stages/{number}-{stage['name']}"
         rows.append([*_words(stage), f"{folder}/report.html"])
-    own = {"name": "the run", "method": run.title, **_begun(run)}
-    rows.append([*_words(own), ""])
+    last = {"name": "the run", "method": run.title, **_begun(run)}
+    rows.append([*_words(last), ""])
     many = "each in a folder" if len(before) > 1 else "in a folder"
     lead = f"{len(before)} {plural(len(before), 'training')} came before the run's own, {many} inside of it."
     columns = ["stage", "method", "begins with", "taught by", "its report, in the run's folder"]

@@ -37,13 +37,13 @@ def pseudo_labels(run: Run) -> Section:
     """How many items a method learns from, and how right it is about them."""
     if run.supervised:
         return Section("pseudo", "Pseudo-labels", notes=[words.no_pseudo_labels(run)])
-    quantity, quality, said = [], [], []
+    quantity, quality, sentences = [], [], []
     rate = run.metrics.get("mask_rate")
     if rate is not None and len(rate):
         what = "unlabelled pixels" if run.dense else "unlabelled items"
         quantity.append(Series(f"{what} learnt from", run.metrics["step"], rate, "c"))
         lower = run.of("hyperparameters", "threshold") is not None
-        said.append(
+        sentences.append(
             f"In the last steps {percent(float(rate[-1]))} of the {what} passed the threshold."
             if rate[-1] > 0
             else f"In the last steps none of the {what} passed the threshold, so nothing was learnt from them: train "
@@ -61,7 +61,7 @@ def pseudo_labels(run: Run) -> Section:
         quality.append(
             Series("right among the held-out items of 95 % confidence", curve["step"], value, "d", low, high)
         )
-        said.append(
+        sentences.append(
             f"At the end {percent(float(curve['confident'][-1]))} of the held-out items have a confidence of "
             f"95 % or more, and {percent(float(value[-1]))} of these are right."
         )
@@ -73,7 +73,9 @@ def pseudo_labels(run: Run) -> Section:
         chart = line_chart(quality, "Quality of the pseudo-labels over the steps of training")
         text = "A rising quantity of falling quality is a method that teaches itself its errors."
         panels.append(Panel("Quality", chart, _legend(quality), text))
-    return Section("pseudo", "Pseudo-labels", " ".join(said), panels, [] if panels else [words.no_pseudo_labels(run)])
+    return Section(
+        "pseudo", "Pseudo-labels", " ".join(sentences), panels, [] if panels else [words.no_pseudo_labels(run)]
+    )
 
 
 def _held_out(curve: Columns) -> Columns:
@@ -93,18 +95,18 @@ def _accuracy(run: Run | None, name: str, style: str) -> Series | None:
 
 
 def _losses(run: Run) -> list[Series]:
-    found = []
+    curves = []
     if len(run.metrics.get("loss", ())):
         terms = [n for n in run.metrics if n.startswith("loss/")]
-        found.append(Series("all terms" if len(terms) > 1 else "loss", run.metrics["step"], run.metrics["loss"], "a"))
+        curves.append(Series("all terms" if len(terms) > 1 else "loss", run.metrics["step"], run.metrics["loss"], "a"))
         if len(terms) > 1:
-            found += [
+            curves += [
                 Series(n.removeprefix("loss/"), run.metrics["step"], run.metrics[n], style)
                 for n, style in zip(terms, ("c", "d", "e", "f"), strict=False)
             ]
     if run.baseline and len(run.baseline.metrics.get("loss", ())):
-        found.append(Series(words.BASELINE, run.baseline.metrics["step"], run.baseline.metrics["loss"], "b"))
-    return found
+        curves.append(Series(words.BASELINE, run.baseline.metrics["step"], run.baseline.metrics["loss"], "b"))
+    return curves
 
 
 def _legend(series: Sequence[Series]) -> list[tuple[str, str]]:

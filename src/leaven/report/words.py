@@ -20,12 +20,12 @@ def headline(run: Run) -> str:
     with_labels = f"{run.title}{_labels(run)}"
     if run.held_out is None:
         return f"{with_labels}: how accurate it is cannot be said"
-    own = run.held_out.accuracy()
-    said = f"{with_labels}: {interval(own)} on {own.n:,} held-out {plural(own.n, 'item')}"
+    accuracy = run.held_out.accuracy()
+    text = f"{with_labels}: {interval(accuracy)} on {accuracy.n:,} held-out {plural(accuracy.n, 'item')}"
     other = run.baseline.accuracies.get(str(run.split)) if run.baseline else None
     if run.baseline is None or other is None:
-        return f"{said}."
-    return f"{said}; the supervised baseline {same_budget(run, run.baseline)}: {percent(other.value)}."
+        return f"{text}."
+    return f"{text}; the supervised baseline {same_budget(run, run.baseline)}: {percent(other.value)}."
 
 
 def interval(at: Interval) -> str:
@@ -38,25 +38,27 @@ def verdict(run: Run, pair: Paired | None) -> list[str]:
     if run.held_out is None:
         return [no_labels(run)]
     other = run.baseline.accuracies.get(str(run.split)) if run.baseline else None
-    said = [not_learnt(run.title)] if run.held_out.at_chance else []
+    sentences = [not_learnt(run.title)] if run.held_out.at_chance else []
     if other is None:
-        said += [no_baseline(run)] if not run.supervised else []
+        sentences += [no_baseline(run)] if not run.supervised else []
     elif pair is None:
-        own = run.held_out.accuracy()
-        if own.low <= other.high and other.low <= own.high:
-            said.append("The two intervals overlap, so the difference is not proven.")
+        accuracy = run.held_out.accuracy()
+        if accuracy.low <= other.high and other.low <= accuracy.high:
+            sentences.append("The two intervals overlap, so the difference is not proven.")
         else:
-            said.append("The two intervals do not overlap.")
-        said.append("The two were not evaluated on the same items, so they cannot be compared item by item.")
+            sentences.append("The two intervals do not overlap.")
+        sentences.append("The two were not evaluated on the same items, so they cannot be compared item by item.")
     else:
-        said.append(_compare(run, pair))
+        sentences.append(_compare(run, pair))
     if unjudged := getattr(run.held_out, "unjudged", ()):
-        said.append(f"No {run.split} item is of the {one_or_many('class', unjudged)}, which the figures do not judge.")
-    said.append(
+        sentences.append(
+            f"No {run.split} item is of the {one_or_many('class', unjudged)}, which the figures do not judge."
+        )
+    sentences.append(
         "The intervals tell how far chance in which items were held out can reach; "
         "other labels or another seed can move the figures further."
     )
-    return said
+    return sentences
 
 
 def _compare(run: Run, pair: Paired) -> str:
@@ -86,11 +88,11 @@ def same_budget(run: Run, baseline: Run) -> str:
         "steps": ("plan", "steps"),
     }
     pairs = {what: (run.of(*key), baseline.of(*key)) for what, key in values.items()}
-    same = [what for what, (own, other) in pairs.items() if own is not None and own == other]
-    differ = [what for what, (own, other) in pairs.items() if None not in (own, other) and own != other]
-    said = [f"with the same {_list(same)}"] if same else []
-    said += [f"with other {_list(differ)}"] if differ else []
-    return " but ".join(said)
+    same = [what for what, (ours, other) in pairs.items() if ours is not None and ours == other]
+    differ = [what for what, (ours, other) in pairs.items() if None not in (ours, other) and ours != other]
+    parts = [f"with the same {_list(same)}"] if same else []
+    parts += [f"with other {_list(differ)}"] if differ else []
+    return " but ".join(parts)
 
 
 def no_labels(run: Run) -> str:

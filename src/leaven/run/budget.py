@@ -76,9 +76,9 @@ def worth_saying(plan: Plan) -> bool:
 
 
 def _said(seconds: Sequence[float], steps: int) -> str:
-    own, *rest = (duration(steps * each).replace("\u00a0", " ") for each in seconds)
+    first, *rest = (duration(steps * each).replace("\u00a0", " ") for each in seconds)
     after = f", then the supervised baseline about {rest[0]}" if rest else ""
-    return f"{steps:,} {plural(steps, 'step')} of {_short(seconds[0])} take about {own} here{after}."
+    return f"{steps:,} {plural(steps, 'step')} of {_short(seconds[0])} take about {first} here{after}."
 
 
 def steps_within(minutes: float, seconds: Sequence[float]) -> int:
@@ -101,7 +101,12 @@ def _short(seconds: float) -> str:
 
 
 def opening(
-    chosen: ResolvedOptions, pool: Pool, held: int, run: PathLike | None, method: str = "", minutes: float | None = None
+    chosen: ResolvedOptions,
+    pool: Pool,
+    held_out: int,
+    run: PathLike | None,
+    method: str = "",
+    minutes: float | None = None,
 ) -> list[str]:
     """The data and their labels; network, method and steps; and of images, whether they are mirrored.
 
@@ -111,7 +116,7 @@ def opening(
         The run's options.
     pool : Pool
         What was given, what is held out of it included.
-    held : int
+    held_out : int
         How many labelled items of it are held out.
     run : path-like or None
         The folder that it is written to.
@@ -121,21 +126,21 @@ def opening(
         The minutes that decide how many steps there will be.
     """
     run = None if run is None else Path(run)
-    said = [
-        _data(pool, held),
+    lines = [
+        _data(pool, held_out),
         f"{_training(chosen, method or chosen.method.__name__, minutes)}{f', into {run}' if run else ''}.",
     ]
     if line := _before(chosen):
-        said.insert(1, line)
+        lines.insert(1, line)
     if pool.kind == "images":
-        said.append(_mirrored(chosen.flip, mirrors(pool)))
-    return said
+        lines.append(_mirrored(chosen.flip, mirrors(pool)))
+    return lines
 
 
 def _before(chosen: ResolvedOptions) -> str:
     """The stages before it, and who teaches it; nothing where one of them only teaches the backbone, as is said."""
-    own = chosen.start.stage if chosen.start is not None else None
-    if chosen.teacher is None and [stage.name for stage in chosen.stages] in ([], [own]):
+    first = chosen.start.stage if chosen.start is not None else None
+    if chosen.teacher is None and [stage.name for stage in chosen.stages] in ([], [first]):
         return ""
     names = [stage.name if stage.name == stage.method else f"{stage.name} ({stage.method})" for stage in chosen.stages]
     before = f"Trained before it: {', then '.join(names)}. " if names else ""
@@ -143,13 +148,13 @@ def _before(chosen: ResolvedOptions) -> str:
     return f"{before}{f'Its teacher is {teacher}.' if teacher else ''}".strip()
 
 
-def _data(pool: Pool, held: int) -> str:
+def _data(pool: Pool, held_out: int) -> str:
     if pool.kind == "images":
         height, width, channels = pool.items.shape[1:]
         form = f"images of {width} x {height} pixels, {channels} channel{'s' if channels > 1 else ''}"
     else:
         form = f"feature vectors of {pool.items.shape[-1]} numbers"
-    labels = counted(pool, held)
+    labels = counted(pool, held_out)
     classes = f", {pool.num_classes} classes" if pool.num_classes else ""
     return f"{len(pool):,} {form}{classes}; {labels}."
 
@@ -167,13 +172,13 @@ def _training(chosen: ResolvedOptions, method: str, minutes: float | None) -> st
         if chosen.method.closed
         else "from random weights"
     )
-    kept = ", frozen" if spec.frozen else ""
+    frozen = ", frozen" if spec.frozen else ""
     plan = chosen.plan
     number = f"{plan.steps:,} steps" if minutes is None else f"{minutes:g} minutes of steps"
     steps = "no steps" if chosen.method.closed else f"{number} of {plan.batch_size}"
     if chosen.method.transductive and chosen.method.closed:
         steps += ", transductive (it goes by all unlabelled items together)"
-    return f"Network {spec.name} ({start}{kept}); method {method}, {steps}"
+    return f"Network {spec.name} ({start}{frozen}); method {method}, {steps}"
 
 
 def _mirrored(flip: bool, default: bool) -> str:

@@ -64,7 +64,7 @@ def best_rows(trained: list[FitResult]) -> list[dict[str, Any]]:
 
 def closed_rows(trainings: Trainings, chosen: ResolvedOptions) -> list[dict[str, Any]]:
     """Fit them, and keep what they reach."""
-    if not trainings.held:
+    if not trainings.held_out:
         return []
     pool = trainings.prepared.pool
     forms = closed_forms(chosen, trainings.pool, int(pool.items.shape[-1]))

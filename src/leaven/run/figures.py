@@ -27,16 +27,16 @@ def trained_on(pool: Pool) -> dict[str, int]:
     return {"labels": target, "source_labels": source} if pool.two_domains else {"labels": source}
 
 
-def counted(pool: Pool, held: int) -> str:
-    """How many labels were given, and what becomes of them, in words; ``held`` of them judge the model."""
+def counted(pool: Pool, held_out: int) -> str:
+    """How many labels were given, and what becomes of them, in words; ``held_out`` of them judge the model."""
     there = pool.rows("target_labelled" if pool.two_domains else "labelled")
     what = "mask" if pool.dense else "label"
-    said = f"{len(there):,} {what}{'' if len(there) == 1 else 's'}" + (" of the target" if pool.two_domains else "")
-    if held:
-        said += f", of which {len(there) - held:,} are learnt from and {held:,} judge the model"
+    text = f"{len(there):,} {what}{'' if len(there) == 1 else 's'}" + (" of the target" if pool.two_domains else "")
+    if held_out:
+        text += f", of which {len(there) - held_out:,} are learnt from and {held_out:,} judge the model"
     if pool.two_domains:
-        said += f"; {len(pool.rows('source')):,} of the source"
-    return said
+        text += f"; {len(pool.rows('source')):,} of the source"
+    return text
 
 
 def figures(
@@ -45,17 +45,17 @@ def figures(
     """A row for each part that has labels; ``seconds`` of training."""
     rows = []
     for split, evaluation in evaluations.items():
-        if split == "unlabelled" or not evaluation.known.any():
+        if split == "unlabelled" or not evaluation.has_label.any():
             continue
-        found = evaluation.score()
+        score = evaluation.score()
         row = {
             "method": method,
             "split": split,
             **labels,
-            "accuracy": found.value,
-            "low": found.low,
-            "high": found.high,
-            "n": found.n,
+            "accuracy": score.value,
+            "low": score.low,
+            "high": score.high,
+            "n": score.n,
             "seconds": round(seconds, 2),
         }
         if isinstance(evaluation, Evaluation):
@@ -96,11 +96,11 @@ class Curve:
             options: dict[str, Any] = {"flip": self.flip, "progress": False}
             score = evaluate_episodes(averages.trained(), pool, self.episode, EPISODES, **options)
             return _numbers(score)
-        found = evaluate_pool(averages.network, pool)
-        row = _numbers(found.score())
-        if isinstance(found, Evaluation):
-            sure = found.confidence >= CONFIDENT
-            row |= {"confident": float(sure.mean()), "confident_accuracy": found.accuracy(sure).value}
+        evaluation = evaluate_pool(averages.network, pool)
+        row = _numbers(evaluation.score())
+        if isinstance(evaluation, Evaluation):
+            sure = evaluation.confidence >= CONFIDENT
+            row |= {"confident": float(sure.mean()), "confident_accuracy": evaluation.accuracy(sure).value}
         return row
 
 

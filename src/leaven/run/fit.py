@@ -93,8 +93,8 @@ def fit(
     build(replace(chosen.spec, pretrained=False))  # what cannot be built is found out before a folder is made
     parts: dict[str, Pool] = {}
     whole_pool = pool
-    if chosen.held:
-        pool, parts["validation"] = chosen.task.split(pool, chosen.held, chosen.plan.seed, chosen.spare)
+    if chosen.validation:
+        pool, parts["validation"] = chosen.task.split(pool, chosen.validation, chosen.plan.seed, chosen.spare)
     if test is not None:
         parts["test"] = test
     labels = trained_on(pool)
@@ -108,8 +108,8 @@ def fit(
         folder.check(writes, configured(chosen), resume=resume, overwrite=overwrite)
     earlier = resolved_stages(chosen, options, pool)  # what cannot be trained is found out before anything is written
     if announce and is_main_process():
-        said = opening(chosen, whole_pool, len(parts.get("validation", ())), run, minutes=options.minutes)
-        print("\n".join(said), file=sys.stderr, flush=True)
+        lines = opening(chosen, whole_pool, len(parts.get("validation", ())), run, minutes=options.minutes)
+        print("\n".join(lines), file=sys.stderr, flush=True)
     if chosen.stages and writes is not None:
         folder.claim(writes, configured(chosen), resume=resume, overwrite=overwrite)
     models = train_stages(chosen, options, pool, run, resume=resume, loggers=loggers, progress=progress)
@@ -125,7 +125,7 @@ def fit(
             folder=where,
             resume=resume,
             loggers=loggers,
-            probe=Curve(trainings.taken, where, episode, one.flip) if parts else None,
+            probe=Curve(trainings.evaluated, where, episode, one.flip) if parts else None,
             label=name_of(one.method) if one is chosen else folder.BASELINE,
         )
         rehearse(job)
@@ -160,8 +160,8 @@ def fit(
 
 def rows_of(fitted: list[FitResult]) -> list[dict[str, Any]]:
     """All figures of a run, its own last."""
-    *others, own = fitted
-    return [row for one in others for row in one.figures()] + own.beside + own.figures()
+    *others, last = fitted
+    return [row for one in others for row in one.figures()] + last.beside + last.figures()
 
 
 def seconds_a_step(pool: Pool, options: Options, *, progress: bool = True) -> float:
@@ -182,7 +182,7 @@ def _nothing_to_say(chosen: ResolvedOptions) -> str:
     method = chosen.method
     return (
         f"{method.__name__} learns {method.learns()}, not the classes of its pool, so it has nothing to say of test "
-        f"data; train without, and look at the run with `leaven {chosen.task.look}`."
+        f"data; train without, and look at the run with `leaven {chosen.task.command}`."
     )
 
 

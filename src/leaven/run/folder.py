@@ -168,10 +168,10 @@ def _config(path: Path) -> dict[str, Any] | None:
         What is there is damaged.
     """
     try:
-        found = schemas.read_object(path / CONFIG)
+        config = schemas.read_object(path / CONFIG)
     except FileNotFoundError:
         return None
-    return found if "leaven" in found else None
+    return config if "leaven" in config else None
 
 
 def _require_ours(path: Path, error: LeavenError, overwrite: bool) -> None:
@@ -239,12 +239,12 @@ def read_config(path: PathLike) -> dict[str, Any]:
         There is no run, its configuration is damaged, or it is the folder of the demo, which holds several.
     """
     path = Path(path)
-    found = _config(path)
-    if found is None:
+    config = _config(path)
+    if config is None:
         raise LeavenError(f"{path} is not a run folder: it has no {CONFIG} of leaven's; leaven fit makes one.")
-    if found.get("simulation"):
+    if config.get("simulation"):
         raise LeavenError(f"{path} holds a simulation, which keeps no model; leaven fit makes a run with one.")
-    if any(found.get(kind) for kind in KINDS):
+    if any(config.get(kind) for kind in KINDS):
         inner = sorted(str(f.parent) for f in path.glob(f"*/*/{CONFIG}") if f.parent.name != BASELINE)
         raise LeavenError(f"{path} holds several runs; give one of them, such as {(inner or ['its first'])[0]}.")
     return schemas.read_config(path / CONFIG)

@@ -46,9 +46,9 @@ def split(pool: Pool, fraction: float, seed: int, least: int = 2) -> tuple[Pool,
     """
     rows = np.arange(len(pool))
     stand_in = Pool(rows[:, None].astype(np.float32), _countable(pool), rows.astype(str), pool.domain, pool.classes)
-    _, held = hold_out(stand_in, fraction, seed, 2 if pool.dense else least)
+    _, held_out = hold_out(stand_in, fraction, seed, 2 if pool.dense else least)
     mask = np.zeros(len(pool), bool)
-    mask[held.ids.astype(int)] = True
+    mask[held_out.ids.astype(int)] = True
     return pool.subset(~mask), pool.subset(mask)
 
 

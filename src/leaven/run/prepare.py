@@ -59,9 +59,9 @@ def prepare(
     """
     if pool.kind == "features" or not spec.frozen:
         return Prepared(pool, views_of(pool.items, flip, CTAugment() if augment == "ctaugment" else None), spec)
-    drawn = 0 if plain else STRONG
-    views = [_plain, *([_mirrored] if flip and not plain else []), *([ImageViews(flip=flip).strong] * drawn)]
-    key = "plain" if plain else f"weak {len(views) - drawn} strong {drawn}"
+    strong = 0 if plain else STRONG
+    views = [_plain, *([_mirrored] if flip and not plain else []), *([ImageViews(flip=flip).strong] * strong)]
+    key = "plain" if plain else f"weak {len(views) - strong} strong {strong}"
     features = _encode(spec, pool.items, views, key, plan, backbone, progress)
     features, mean, std = match_moments(features, pool.domain)
     head = Spec(
@@ -74,8 +74,8 @@ def prepare(
         members=spec.members,
         dropout=spec.dropout,
     )
-    seen = FeatureViews(torch.tensor(std), 0.0, 0.0, 0.2, torch.tensor(mean), weak_views=len(views) - drawn)
-    return Prepared(pool.with_items(features), seen, head)
+    feature_views = FeatureViews(torch.tensor(std), 0.0, 0.0, 0.2, torch.tensor(mean), weak_views=len(views) - strong)
+    return Prepared(pool.with_items(features), feature_views, head)
 
 
 def match_moments(features: np.ndarray, domain: np.ndarray) -> tuple[np.ndarray, tuple[float, ...], tuple[float, ...]]:

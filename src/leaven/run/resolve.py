@@ -41,7 +41,7 @@ FIRST = "moco"  # what teaches a backbone that a method in closed form would els
 class ResolvedOptions:
     """Options with every choice made for one pool.
 
-    ``held`` is the share of labels to hold out, of the classes that have ``spare`` labels.
+    ``validation`` is the share of labels to hold out, of the classes that have ``spare`` labels.
     """
 
     method: type[Method]
@@ -49,7 +49,7 @@ class ResolvedOptions:
     spec: Spec
     plan: Plan
     flip: bool
-    held: float
+    validation: float
     spare: int
     start: InitFrom | None = None
     augment: str = "randaugment"
@@ -209,7 +209,7 @@ def configuration(chosen: ResolvedOptions, pool: Pool, labels: dict[str, int], s
         "plan": chosen.plan.asdict(),
         "flip": chosen.flip,
         "augment": chosen.augment,
-        "validation": chosen.held,
+        "validation": chosen.validation,
         "validation_least": chosen.spare,
         "task": chosen.task.name,
         "closed": chosen.method.closed,

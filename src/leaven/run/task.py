@@ -22,7 +22,7 @@ WAYS, QUERIES = 5, 15  # of the tasks of a curve
 class Task:
     """A task that learns no classes of its pool, so that nothing is held out of it and nothing said of its items."""
 
-    look = "probe"  # the command that says what such a run is worth
+    command = "probe"  # the command that says what such a run is worth
 
     def __init__(self, name: str):
         self.name = name
@@ -44,7 +44,7 @@ class Task:
         """What is learnt from, and what is held out, see `leaven.run.holdout`."""
         return holdout.split(pool, share, seed, least)
 
-    def episode(self, method: Method, held: Pool) -> Episode | None:
+    def episode(self, method: Method, held_out: Pool) -> Episode | None:
         """The tasks that a curve is of, where it is of such."""
         return None
 
@@ -72,7 +72,7 @@ class Task:
 class Classification(Task):
     """Which class each item is of."""
 
-    look = "evaluate"
+    command = "evaluate"
 
     def require(self, pool: Pool) -> None:
         """Two classes, and a label of each."""
@@ -88,8 +88,8 @@ class Classification(Task):
 
     def evaluate(self, network: nn.Module, pool: Pool, items: np.ndarray | None = None, **options: Any) -> Any:
         """An ``Evaluation``."""
-        taken = pool.items if items is None else items
-        probabilities = predict(network, taken, **options)
+        inputs = pool.items if items is None else items
+        probabilities = predict(network, inputs, **options)
         return Evaluation(probabilities, pool.labels, pool.ids, pool.classes).with_pictures(pool.items)
 
 
@@ -106,7 +106,7 @@ class Segmentation(Classification):
 class Episodes(Task):
     """How a new task of few labels is solved; whole classes are held out, if a share of them is asked for."""
 
-    look = "episodes"
+    command = "episodes"
 
     def share(self, pool: Pool, asked: float | None) -> float:
         """The share of classes that is asked for."""
@@ -118,7 +118,7 @@ class Episodes(Task):
         """Base classes, and those of validation: none is in both."""
         return hold_out_classes(pool, share, seed)
 
-    def episode(self, method: Method, held: Pool) -> Episode:
+    def episode(self, method: Method, held_out: Pool) -> Episode:
         """Tasks of the method's shots, five ways and 15 queries, or as many as the method and the classes have.
 
         Raises
@@ -126,14 +126,14 @@ class Episodes(Task):
         LeavenError
             The classes that are held out are too few, or too small.
         """
-        own = getattr(method, "episode", None)
-        shots, ways = (1, WAYS) if own is None else (own.shots, min(WAYS, own.ways))
-        sizes = np.sort(np.bincount(held.labels[held.labels >= 0]))[::-1]
+        trained_on = getattr(method, "episode", None)
+        shots, ways = (1, WAYS) if trained_on is None else (trained_on.shots, min(WAYS, trained_on.ways))
+        sizes = np.sort(np.bincount(held_out.labels[held_out.labels >= 0]))[::-1]
         ways = min(ways, int((sizes > shots).sum()))
         if ways < 2:
             raise LeavenError(
-                f"A curve needs two held-out classes of {shots + 1} items or more, but {ways} of {held.num_classes} "
-                "have them; hold out a larger share (validation, --validation), or none."
+                f"A curve needs two held-out classes of {shots + 1} items or more, but {ways} of "
+                f"{held_out.num_classes} have them; hold out a larger share (validation, --validation), or none."
             )
         return Episode(ways, shots, min(QUERIES, int(sizes[ways - 1]) - shots))
 

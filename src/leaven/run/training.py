@@ -96,7 +96,7 @@ class Trainings:
         Of the run's own method.
     pool : Pool
         What is learnt from.
-    held : Mapping
+    held_out : Mapping
         Held-out pools by split.
     models : Mapping
         What the stages before have trained, by name.
@@ -110,13 +110,13 @@ class Trainings:
         self,
         chosen: ResolvedOptions,
         pool: Pool,
-        held: Mapping[str, Pool],
+        held_out: Mapping[str, Pool],
         models: Mapping[str, Model],
         *,
         plain: bool,
         progress: bool,
     ):
-        self.pool, self.held, self.progress = pool, held, progress
+        self.pool, self.held_out, self.progress = pool, held_out, progress
         self._models = models
         self.backbone = self._frozen_backbone(chosen)
         self.prepared = prepare(
@@ -129,7 +129,7 @@ class Trainings:
             plain=plain,
             progress=progress,
         )
-        self.taken = {split: self._as_taken(chosen, part) for split, part in held.items()}
+        self.evaluated = {split: self._as_taken(chosen, part) for split, part in held_out.items()}
 
     def job(self, chosen: ResolvedOptions) -> TrainJob:
         """One of them, ready to be trained."""
@@ -146,7 +146,7 @@ class Trainings:
         evaluations = {}
         if chosen.method.tells_classes():
             rows = self.pool.rows("unlabelled")
-            parts = {split: (part, self.taken[split].items) for split, part in self.held.items()}
+            parts = {split: (part, self.evaluated[split].items) for split, part in self.held_out.items()}
             parts["unlabelled"] = (self.pool.subset(rows), _rows(job.pool.items, rows))
             for split, (part, items) in parts.items():
                 if len(part):
@@ -179,8 +179,10 @@ class Trainings:
 
     def _method(self, chosen: ResolvedOptions) -> Method:
         """The method with its network; what is random in it follows the run's seed too."""
-        own = chosen.spec
-        spec = replace(self.prepared.spec, head=own.head, members=own.members, dropout=own.dropout)
+        spec_of_run = chosen.spec
+        spec = replace(
+            self.prepared.spec, head=spec_of_run.head, members=spec_of_run.members, dropout=spec_of_run.dropout
+        )
         network = untrained(spec, chosen.plan.seed)
         if chosen.start is not None:
             self._with_model(chosen.start).begin(network, frozen=chosen.spec.frozen)

@@ -105,7 +105,7 @@ def fit_auto(
     closed = [name for name, one in resolved.items() if one.method.closed]
     default = next(iter(resolved.values()))
     require_budget(options, default.stages)
-    part = holdout.split(pool, default.held, default.plan.seed, default.spare)[0] if default.held else pool
+    part = holdout.split(pool, default.validation, default.plan.seed, default.spare)[0] if default.validation else pool
     folds = assign(part, default.plan.seed)
     claimed = bool(folds.any())
     trained = {name: one for name, one in asked.items() if name not in closed}
@@ -143,8 +143,8 @@ def fit_auto(
     if claimed:
         if announce and is_main_process():
             method = _opening(list(trained), closed, sizes(folds))
-            told = [*opening(default, pool, len(pool) - len(part), run, method), time]
-            print("\n".join(filter(None, told)), file=sys.stderr, flush=True)
+            lines = [*opening(default, pool, len(pool) - len(part), run, method), time]
+            print("\n".join(filter(None, lines)), file=sys.stderr, flush=True)
         log = FoldLog(run / folder.FOLDS if run is not None and resume else None, claim)
         if writes is None:  # another process writes
             log.path = None

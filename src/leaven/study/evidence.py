@@ -105,7 +105,7 @@ def _why(best: Tried, tried: Sequence[Tried], folds: int, candidates: int) -> st
     accuracy, base = best.accuracy, tried[-1]
     judged = f"{folds}-fold cross-validation over {accuracy.n} labels: {best.name} gets {_percent(accuracy)} right"
     if best.difference is not None:
-        told = f"{judged}, {base.name} {_percent(base.accuracy)}: {_points(best.difference)}. {best.name} was chosen."
+        text = f"{judged}, {base.name} {_percent(base.accuracy)}: {_points(best.difference)}. {best.name} was chosen."
         pair = best.difference
     else:
         others = [one for one in tried if one.difference is not None]
@@ -114,7 +114,7 @@ def _why(best: Tried, tried: Sequence[Tried], folds: int, candidates: int) -> st
         near = max(others, key=lambda one: one.accuracy.value)
         assert near.difference is not None
         pair = near.difference
-        told = f"{judged}, and no method more; the next, {near.name}, {_points(pair)}. {best.name} was chosen."
+        text = f"{judged}, and no method more; the next, {near.name}, {_points(pair)}. {best.name} was chosen."
     reason = (
         "The interval of the difference includes 0"
         if pair.low <= 0 <= pair.high
@@ -124,7 +124,7 @@ def _why(best: Tried, tried: Sequence[Tried], folds: int, candidates: int) -> st
     )
     proof = f" {reason}: these labels do not prove which of the two is better." if reason else ""
     return (
-        f"{told}{proof} A fold trains on {folds - 1} of {folds} parts of the labels, and the best of {candidates} "
+        f"{text}{proof} A fold trains on {folds - 1} of {folds} parts of the labels, and the best of {candidates} "
         "looks a little better than it is."
     )
 

@@ -234,5 +234,5 @@ class CrossValidation:
     def _tell(self, record: Record, number: str) -> None:
         if number and self.work.progress and is_main_process():
             right, labels = int(self.work.hidden(record["fold"]).score(record)), len(record["predicted"])
-            told = f"auto: fold {record['fold']} of {self.count}, {record['candidate']}: {right} of {labels} right"
-            print(told, file=sys.stderr)
+            text = f"auto: fold {record['fold']} of {self.count}, {record['candidate']}: {right} of {labels} right"
+            print(text, file=sys.stderr)

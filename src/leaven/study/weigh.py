@@ -75,7 +75,7 @@ class Weighed:
         ]
 
 
-def weigh(lines: Sequence[Record], right: np.ndarray, labels: int, seed: int = 0) -> Weighed:
+def estimate_worth(lines: Sequence[Record], right: np.ndarray, labels: int, seed: int = 0) -> Weighed:
     """Fit the curves, and find where on the baseline's the run lies.
 
     The intervals come from 1000 resamples. In each, the test items are drawn with replacement, the same for all; and
@@ -150,9 +150,9 @@ def _numbers(at: Interval) -> dict[str, float]:
 
 def rows(weighed: Weighed, lines: Sequence[Record], method: str, items: int) -> list[dict[str, Any]]:
     """The figures as a table: what was measured, the run among it."""
-    drawn = [(line["method"], line["labels"]) for line in lines]
+    trained = [(line["method"], line["labels"]) for line in lines]
     measured = [
-        {"method": name, "labels": int(count), "seeds": drawn.count((name, count)), "n": items} | _numbers(point)
+        {"method": name, "labels": int(count), "seeds": trained.count((name, count)), "n": items} | _numbers(point)
         for name, curve in weighed.curves.items()
         for count, point in zip(curve.labels, curve.points, strict=True)
         if name == BASE or count < weighed.labels

@@ -24,40 +24,40 @@ DRAWN = 60  # points of a curve
 def sentences(weighed: Weighed, title: str) -> list[str]:
     """The answer first, what is not proven, the forecast, and what the intervals cover."""
     n, (at, low, high) = weighed.labels, weighed.equal
-    told = [
+    texts = [
         f"{title} with {n:,} labels gets {_percent(weighed.accuracy)} of {weighed.accuracy.n:,} test items right; "
         f"supervised training needs {_range(weighed.equal, weighed.limit)} for that."
     ]
     if high <= n:
-        told.append("The unlabelled items were worth nothing: with the same labels the baseline is ahead.")
+        texts.append("The unlabelled items were worth nothing: with the same labels the baseline is ahead.")
     elif at <= n:
-        told.append("That the unlabelled items were worth any label is not proven.")
+        texts.append("That the unlabelled items were worth any label is not proven.")
     else:
         worth = [max(0.0, v - n) for v in weighed.equal]
-        told.append(f"So the unlabelled items were worth {_range(worth, weighed.limit - n)}.")
+        texts.append(f"So the unlabelled items were worth {_range(worth, weighed.limit - n)}.")
         if low <= n:
-            told.append("The interval includes 0: that they were worth anything is not proven.")
+            texts.append("The interval includes 0: that they were worth anything is not proven.")
     ahead = [
         f"{row['method']} with {row['labels']:,} labels {100 * row['accuracy']:.1f} % ({100 * row['low']:.1f} to "
         f"{100 * row['high']:.1f})"
         for row in weighed.forecasts()
     ]
-    told.append(f"An extrapolation, right only if the curves go on as power laws: {'; '.join(ahead)}.")
-    told.append(
+    texts.append(f"An extrapolation, right only if the curves go on as power laws: {'; '.join(ahead)}.")
+    texts.append(
         "The 95 % intervals cover chance in the test items and in the draws of labels, not another seed of the run "
         "itself."
     )
     if weighed.seeds < 2:
-        told.append("One draw cannot tell how far draws differ, so the intervals are too narrow: give more --seeds.")
+        texts.append("One draw cannot tell how far draws differ, so the intervals are too narrow: give more --seeds.")
     if min(len(curve.labels) for curve in weighed.curves.values()) < ENOUGH:
-        told.append(
+        texts.append(
             "Two numbers of labels cannot settle a curve of three parameters; its rate was taken as 0.5, and as "
             "anything from 0 to 1 in the intervals."
         )
-    return told
+    return texts
 
 
-def content(weighed: Weighed, told: Sequence[str], rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
+def content(weighed: Weighed, texts: Sequence[str], rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """Of ``worth.json``; a number of labels is ``null`` where it is more than ``limit``."""
     at, low, high = (None if math.isinf(v) else round(v, 1) for v in weighed.equal)
     accuracy = weighed.accuracy.asdict()
@@ -73,12 +73,12 @@ def content(weighed: Weighed, told: Sequence[str], rows: Sequence[dict[str, Any]
         "measured": list(rows),
         "forecast": weighed.forecasts(),
         "curves": {name: curve.asdict() for name, curve in weighed.curves.items()},
-        "said": list(told),
+        "said": list(texts),
     }
 
 
 def write_page(
-    run: PathLike, weighed: Weighed, title: str, told: Sequence[str], rows: Sequence[dict[str, Any]]
+    run: PathLike, weighed: Weighed, title: str, texts: Sequence[str], rows: Sequence[dict[str, Any]]
 ) -> Path:
     """Write ``worth.html``: the baseline's curve with the run's point, the method's curve, and the table."""
     run = Path(run)
@@ -121,7 +121,7 @@ def write_page(
     ]
     heading = f"What the unlabelled items were worth to {title}"
     tables = [("Measured", list(rows)), ("Forecast", weighed.forecasts())]
-    return write_summary(run, heading, " ".join(told), tables, [], [], panels, name=folder.WORTH_PAGE)
+    return write_summary(run, heading, " ".join(texts), tables, [], [], panels, name=folder.WORTH_PAGE)
 
 
 def _smooth(name: str, weighed: Weighed, most: int, style: str) -> Series:

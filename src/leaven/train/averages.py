@@ -45,10 +45,10 @@ class Averages:
     @torch.no_grad()
     def restart(self, weights: Iterable[nn.Parameter]) -> None:
         """Begin the averages of these at what they are now: they were drawn anew."""
-        drawn = {id(weight) for weight in weights}
+        renewed = {id(weight) for weight in weights}
         averages = {f"network.{name}": average for name, average in self.network.named_parameters()} | self.beside
         for name, weight in self.method.named_parameters():
-            if id(weight) in drawn:
+            if id(weight) in renewed:
                 averages[name].copy_(weight)
 
     def trained(self) -> Method:

@@ -35,7 +35,7 @@ def samplers(
     LeavenError
         A stream that is not optional has no rows to draw from, or too few for its episodes.
     """
-    found: dict[str, Sampler | EpisodeSampler] = {}
+    by_stream: dict[str, Sampler | EpisodeSampler] = {}
     for number, (name, stream) in enumerate(streams.items()):
         rows = pool.rows(stream.role)
         size = max(1, round(plan.batch_size / processes * stream.ratio))
@@ -49,14 +49,14 @@ def samplers(
             )
         key = (plan.seed, number, rank, processes)
         if stream.episode is None:
-            found[name] = Sampler(rows, size, *key)
+            by_stream[name] = Sampler(rows, size, *key)
             continue
         try:
-            found[name] = EpisodeSampler(pool.labels, rows, stream.episode, size, *key)
+            by_stream[name] = EpisodeSampler(pool.labels, rows, stream.episode, size, *key)
         except LeavenError as error:
             hint = "nearest (leaven fit --method nearest) needs one labelled item of each class, and no episodes"
             raise LeavenError(f"{str(error).removesuffix('.')}; or take another method: {hint}.") from error
-    return found
+    return by_stream
 
 
 class Batches:
@@ -80,7 +80,7 @@ class Batches:
         How many share the batch.
     reader : str, optional
         Who draws, for the message.
-    own : mapping of str to View, optional
+    method_views : mapping of str to View, optional
         Views that the method brings, by name.
 
     Raises
@@ -99,9 +99,9 @@ class Batches:
         rank: int = 0,
         processes: int = 1,
         reader: str = "The method",
-        own: Mapping[str, View] | None = None,
+        method_views: Mapping[str, View] | None = None,
     ):
-        self.streams, self.views = dict(streams), Views(views, own or {})
+        self.streams, self.views = dict(streams), Views(views, method_views or {})
         self.steps, self.device = plan.steps, device
         self.items, self.domain = ItemLoader(pool.items, device), torch.from_numpy(pool.domain)
         self.labels = torch.from_numpy(pool.labels).to(device)
@@ -117,11 +117,11 @@ class Batches:
                 )
             self.probed = Sampler(rows, size, plan.seed, len(self.streams), rank, processes)
 
-    def weigh(self, weights: np.ndarray) -> None:
+    def set_weights(self, weights: np.ndarray) -> None:
         """From now on draw unlabelled items in proportion to these numbers, ``(N,)`` over the pool."""
         for name, sampler in self.samplers.items():
             if isinstance(sampler, Sampler) and self.streams[name].role == "unlabelled":
-                sampler.weigh(weights[sampler.rows])
+                sampler.set_weights(weights[sampler.rows])
 
     def at(self, step: int) -> Batch:
         """Draw the rows of every stream, and see them as it wants."""
@@ -134,9 +134,9 @@ class Batches:
                 rows[name] = sampler.at(step)
         items = {name: self.items[r] for name, r in rows.items()}
         see = see_together if self.masks is None else see_pixels
-        seen = see(self.views, items, {name: self.streams[name].views for name in rows})
+        viewed = see(self.views, items, {name: self.streams[name].views for name in rows})
         return Batch(
-            {name: self._draw(name, rows[name], seen[name], labels.get(name)) for name in rows}, step / self.steps
+            {name: self._draw(name, rows[name], viewed[name], labels.get(name)) for name in rows}, step / self.steps
         )
 
     def probe(self, step: int) -> StreamBatch:
@@ -147,9 +147,9 @@ class Batches:
         view = to_float(self.views.of_pixels.probe(self.items[rows]))
         return StreamBatch(index, {"probe": view}, self.labels.index_select(0, index))
 
-    def _draw(self, name: str, rows: np.ndarray, seen: Seen, labels: Tensor | None) -> StreamBatch:
+    def _draw(self, name: str, rows: np.ndarray, viewed: Seen, labels: Tensor | None) -> StreamBatch:
         on_host = torch.from_numpy(rows)
         index = on_host.to(self.device, non_blocking=True)
         if labels is None and self.streams[name].role not in UNSEEN:
-            labels = self.labels.index_select(0, index) if self.masks is None else seen.mask(self.masks[rows])
-        return StreamBatch(index, seen.views, labels, seen.maps, self.domain[on_host])  # type: ignore[arg-type]
+            labels = self.labels.index_select(0, index) if self.masks is None else viewed.mask(self.masks[rows])
+        return StreamBatch(index, viewed.views, labels, viewed.maps, self.domain[on_host])  # type: ignore[arg-type]

@@ -109,12 +109,12 @@ def load_weights(path: PathLike, mend: str) -> dict[str, torch.Tensor]:
 
 def digest(weights: Mapping[str, torch.Tensor]) -> str:
     """Of weights, for safetensors has no checksum: a flipped bit would give another network without a word."""
-    found = hashlib.blake2b(digest_size=8)
+    hasher = hashlib.blake2b(digest_size=8)
     for name in sorted(weights):
         tensor = weights[name].detach().cpu().contiguous()
-        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
-        found.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
-    return found.hexdigest()
+        hasher.update(f"{name} {tensor.dtype} {tuple(tensor.shape)} ".encode())
+        hasher.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return hasher.hexdigest()
 
 
 def require_digest(written: str, weights: Mapping[str, torch.Tensor]) -> None:
@@ -137,9 +137,9 @@ def _write(path: PathLike, dump: Callable[[BinaryIO], object]) -> None:
             file.flush()
             os.fsync(file.fileno())
     except (OSError, RuntimeError) as error:  # torch reports a short write as RuntimeError
-        kept = "the one before it is kept" if path.exists() else "there is none before it"
+        earlier = "the one before it is kept" if path.exists() else "there is none before it"
         why, do = unwritten(path, error, "go on with --resume")
-        raise LeavenError(f"The checkpoint {path} could not be written ({why}), {kept}; {do}.") from error
+        raise LeavenError(f"The checkpoint {path} could not be written ({why}), {earlier}; {do}.") from error
 
 
 def load(path: PathLike) -> dict[str, Any]:
@@ -173,7 +173,7 @@ def load_state(path: PathLike) -> State:
     LeavenError
         As ``load``, or it holds something else.
     """
-    found = load(path)
+    content = load(path)
     names = {one.name for one in fields(State)}
-    state: State = from_python({name: value for name, value in found.items() if name in names}, State, path, AGAIN)
+    state: State = from_python({name: value for name, value in content.items() if name in names}, State, path, AGAIN)
     return state

@@ -107,8 +107,8 @@ class EpisodeSampler:
         # Floyd's subset (Bentley & Floyd 1987) of all classes at once: the cost does not grow with their sizes
         for i in range(len(chosen)):
             last = sizes - items + i
-            drawn = rng.integers(0, last + 1)
-            chosen[i] = np.where((chosen[:i] == drawn).any(0), last, drawn)
+            candidate = rng.integers(0, last + 1)
+            chosen[i] = np.where((chosen[:i] == candidate).any(0), last, candidate)
         chosen[np.arange(len(chosen))[:, None] >= items] = -1  # of classes with fewer items than others
         chosen = rng.permuted(chosen, axis=0).T  # which of them are the support must not depend on their numbers
         return self.rows[(self.starts[classes][:, None] + chosen)[chosen >= 0]], counts

@@ -53,7 +53,7 @@ class Field:
 @cache
 def annotated(kind: Any) -> dict[str, Field]:
     """The annotated fields of a dataclass, whose annotations are no strings."""
-    found = {}
+    declared = {}
     for field in fields(kind):
         type_, notes = notes_of(field.type)
         if not notes:
@@ -62,8 +62,8 @@ def annotated(kind: Any) -> dict[str, Field]:
         line, *more = (note.replace("{default}", default) for note in notes if isinstance(note, str))
         range_, option = first(notes, Interval, None), first(notes, Option, None)
         choices = first(notes, Choices, Choices())
-        found[field.name] = Field(field.name, type_, field.default, line, " ".join(more), range_, choices, option)
-    return found
+        declared[field.name] = Field(field.name, type_, field.default, line, " ".join(more), range_, choices, option)
+    return declared
 
 
 def require_allowed(settings: Any) -> None:

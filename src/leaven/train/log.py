@@ -39,12 +39,12 @@ class CsvLog:
 
     def __init__(self, path: PathLike, after: int = 0):
         self.path = path = Path(path)
-        kept = [row for row in read_table(path) if int(row["step"]) <= after]
-        self.columns = list(kept[0]) if kept else []
-        if kept:
+        earlier = [row for row in read_table(path) if int(row["step"]) <= after]
+        self.columns = list(earlier[0]) if earlier else []
+        if earlier:
             with replacing(path) as part:
                 part.unlink(missing_ok=True)
-                self._append(part, kept, header=True)
+                self._append(part, earlier, header=True)
         else:
             path.unlink(missing_ok=True)
 
@@ -92,11 +92,11 @@ def read_table(path: PathLike) -> list[dict[str, str]]:
             warnings.warn(f"{path} is damaged (its first line) and counts as empty.", LeavenWarning, stacklevel=2)
         return []
     rows = [_row(columns, line) for line in lines[1:] if line.strip()]
-    kept = [row for row in rows if row is not None]
-    if lost := len(rows) - len(kept):
-        said = "A damaged line is" if lost == 1 else f"{lost} damaged lines are"
-        warnings.warn(f"{said} left out of {path}.", LeavenWarning, stacklevel=2)
-    return kept
+    whole = [row for row in rows if row is not None]
+    if lost := len(rows) - len(whole):
+        subject = "A damaged line is" if lost == 1 else f"{lost} damaged lines are"
+        warnings.warn(f"{subject} left out of {path}.", LeavenWarning, stacklevel=2)
+    return whole
 
 
 def _fields(line: bytes) -> list[str] | None:

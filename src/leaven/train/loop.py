@@ -112,8 +112,8 @@ class Loop:
     def _survey(self, step: int) -> None:
         """Look at the whole pool, where it is time for it: for the method, and for what does not belong there."""
         method, pool = self.job.method, self.job.pool
-        drawn = any(stream.role == "unlabelled" for stream in self.batches.streams.values())
-        wanted = {"method": method.surveys, "outliers": SURVEYS if self.plan.outliers and drawn else 0}
+        unlabelled = any(stream.role == "unlabelled" for stream in self.batches.streams.values())
+        wanted = {"method": method.surveys, "outliers": SURVEYS if self.plan.outliers and unlabelled else 0}
         due = [name for name, times in wanted.items() if times and step * times % self.plan.steps < times]
         if not due:
             return
@@ -124,14 +124,14 @@ class Loop:
             self._forget()
         if "outliers" in due:
             self.belonging = belonging(survey)
-            self.batches.weigh(self.belonging)
+            self.batches.set_weights(self.belonging)
 
     def _forget(self) -> None:
         """Whatever was summed up of weights that the method has drawn anew."""
-        if drawn := self.job.method.forgotten:
-            forget(self.optimizer, drawn)
-            self.ema.restart(drawn)
-            drawn.clear()
+        if renewed := self.job.method.forgotten:
+            forget(self.optimizer, renewed)
+            self.ema.restart(renewed)
+            renewed.clear()
 
     @torch.no_grad()
     def _teach(self, learner: Learner, step: int) -> None:

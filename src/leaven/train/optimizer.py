@@ -71,8 +71,8 @@ def build_optimizer(method: Method, plan: Plan) -> tuple[torch.optim.Optimizer, 
     groups: dict[str, list[dict[str, Any]]] = {}  # by kind
     rates: dict[str, list[Rate]] = {}
     for group, weights in _weights_of(method):
-        own = {name: getattr(group, name) for name in ("optimizer", "lr", "momentum", "weight_decay", "schedule")}
-        whole = plan.with_(**own)
+        settings = {name: getattr(group, name) for name in ("optimizer", "lr", "momentum", "weight_decay", "schedule")}
+        whole = plan.with_(**settings)
         made = list(_torch_groups(weights, whole, group.beta2))
         groups.setdefault(whole.optimizer, []).extend(made)
         rates.setdefault(whole.optimizer, []).extend([Rate(whole, group.factor)] * len(made))
@@ -109,8 +109,8 @@ def restore_optimizer(optimizer: torch.optim.Optimizer, state: dict[str, Any]) -
     """
     settings = [{k: v for k, v in group.items() if k != "params"} for group in optimizer.param_groups]
     optimizer.load_state_dict(state)
-    for group, own in zip(optimizer.param_groups, settings, strict=True):
-        group.update(own)
+    for group, stored in zip(optimizer.param_groups, settings, strict=True):
+        group.update(stored)
     for weight, sums in optimizer.state.items():
         for name, value in sums.items():
             if value is not None and (not torch.is_tensor(value) or value.shape not in ((), weight.shape)):
@@ -131,8 +131,8 @@ def _weights_of(method: Method) -> list[tuple[ParamGroup, list[nn.Parameter]]]:
     for name, weight in method.named_parameters():
         if weight.requires_grad:
             weights[max((prefix for prefix in groups if name.startswith(prefix)), key=len)].append(weight)
-    found = [(groups[prefix], members) for prefix, members in weights.items() if members]
-    return found or [(ParamGroup(), [])]
+    filled = [(groups[prefix], members) for prefix, members in weights.items() if members]
+    return filled or [(ParamGroup(), [])]
 
 
 def _torch_groups(weights: Sequence[nn.Parameter], plan: Plan, beta2: float) -> Iterable[dict[str, Any]]:

@@ -21,15 +21,15 @@ def belonging(survey: Survey) -> np.ndarray:
     """
     from sklearn.mixture import GaussianMixture
 
-    known = survey.labels >= 0
-    if (~known).sum() < FEW or not known.any():
-        return np.ones(len(known))
-    seeds = np.stack([known / known.sum(), np.full(len(known), 1 / len(known))], 1)
+    has_label = survey.labels >= 0
+    if (~has_label).sum() < FEW or not has_label.any():
+        return np.ones(len(has_label))
+    seeds = np.stack([has_label / has_label.sum(), np.full(len(has_label), 1 / len(has_label))], 1)
     reached, everywhere = diffuse(neighbour_graph(survey.features), seeds, iterations=50).T
     ratio = np.log((reached + 1e-9) / (everywhere + 1e-9)).reshape(-1, 1)
-    unknown = ratio[~known]
+    unknown = ratio[~has_label]
     one, two = (GaussianMixture(k, random_state=0, n_init=3).fit(unknown) for k in (1, 2))
-    weights = np.ones(len(known))
+    weights = np.ones(len(has_label))
     if two.bic(unknown) < one.bic(unknown):
-        weights[~known] = two.predict_proba(unknown)[:, two.means_.argmax()]
+        weights[~has_label] = two.predict_proba(unknown)[:, two.means_.argmax()]
     return np.maximum(weights, LEAST)

@@ -31,7 +31,7 @@ def step_seconds(job: TrainJob) -> float:
     plan = job.plan
     share = plan.batch_size // (plan.devices * plan.nodes)
     alone = plan.with_(devices=1, nodes=1, batch_size=share, compile=False, outliers=False, snapshots=0)
-    seconds = paces.kept(job, alone)
+    seconds = paces.measured(job, alone)
     if seconds is None:
         seconds, quiet = _measured(job, alone)
         if quiet:  # else it is another one next time

@@ -23,7 +23,7 @@ FOLDER = "paces"
 OF_A_STEP = ("batch_size", "optimizer", "clip", "clip_value", "norm", "precision", "accelerator")
 
 
-def kept(job: TrainJob, plan: Plan) -> float | None:
+def measured(job: TrainJob, plan: Plan) -> float | None:
     """Seconds of such a step, where they were measured before; ``plan`` is of one process."""
     try:
         seconds = read_json(_place(job, plan), float, "remove it")

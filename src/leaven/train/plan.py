@@ -185,10 +185,10 @@ class Plan:
 
     def with_(self, **changes: Any) -> Self:
         """A copy with some fields changed; ``None`` leaves a field as it is."""
-        known = {f.name for f in fields(self)}
-        unknown = sorted(set(changes) - known)
+        names = {f.name for f in fields(self)}
+        unknown = sorted(set(changes) - names)
         if unknown:
-            raise LeavenError(f"A plan has no {unknown[0]!r}; it has {', '.join(sorted(known))}.")
+            raise LeavenError(f"A plan has no {unknown[0]!r}; it has {', '.join(sorted(names))}.")
         return replace(self, **{k: v for k, v in changes.items() if v is not None})
 
 

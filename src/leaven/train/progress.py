@@ -25,7 +25,7 @@ class Bar(AbstractContextManager):
         self.label, self.steps = label, steps
         self.started, self.first = time.monotonic(), done
         self.lines = shown and not console.is_terminal
-        self.said = self.started
+        self.printed_at = self.started
         self.progress = Progress(
             TextColumn("{task.description}", table_column=Column(no_wrap=True)),
             BarColumn(bar_width=16),
@@ -55,8 +55,8 @@ class Bar(AbstractContextManager):
         names = [n for n in row if n not in ("step", "seconds", "lr")]
         words = [f"{rate:.3g}/s", *(f"{n.removeprefix('loss/')} {row[n]:.3g}" for n in names)]
         self.progress.update(self.task, numbers="  ".join(words))
-        if self.lines and time.monotonic() - self.said >= EVERY:
-            self.said = time.monotonic()
+        if self.lines and time.monotonic() - self.printed_at >= EVERY:
+            self.printed_at = time.monotonic()
             rest = (self.steps - row["step"]) / max(1e-9, rate)
             head = f"{self.label}: step {row['step']} of {self.steps}, {left(rest)}"
             print(f"{head}, {', '.join(words)}", file=sys.stderr, flush=True)

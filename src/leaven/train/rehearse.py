@@ -37,9 +37,9 @@ def rehearse(job: TrainJob) -> None:
     require_optimizers(method, plan)
     drawn_views = (view for stream in method.streams.values() for view in stream.views)
     Views(job.views, method.own_views).require(drawn_views, reader)
-    drawn = samplers(job.pool, method.streams, plan, 0, plan.devices * plan.nodes, reader)
+    by_stream = samplers(job.pool, method.streams, plan, 0, plan.devices * plan.nodes, reader)
     passes, together = [], 0
-    for name, sampler in drawn.items():
+    for name, sampler in by_stream.items():
         stream = method.streams[name]
         if isinstance(sampler, EpisodeSampler):
             return  # of one episode there are two items at least

@@ -41,7 +41,7 @@ class Sampler:
         self._key = (seed, stream)
         self._total: np.ndarray | None = None
 
-    def weigh(self, weights: np.ndarray) -> None:
+    def set_weights(self, weights: np.ndarray) -> None:
         """From now on draw each of the rows in proportion to its weight ``(M,)``, with replacement."""
         self._total = np.cumsum(weights, dtype=np.float64)
 
@@ -49,8 +49,8 @@ class Sampler:
         """Rows ``(size,)`` of ``step`` for this process."""
         if self._total is not None:
             places = np.random.default_rng((*self._key, step)).random(self.size * self.processes) * self._total[-1]
-            drawn = self.rows[np.minimum(np.searchsorted(self._total, places, "right"), len(self.rows) - 1)]
-            return drawn[self.rank * self.size : (self.rank + 1) * self.size]
+            rows = self.rows[np.minimum(np.searchsorted(self._total, places, "right"), len(self.rows) - 1)]
+            return rows[self.rank * self.size : (self.rank + 1) * self.size]
         start = (step * self.processes + self.rank) * self.size
         parts: list[np.ndarray] = []
         missing = self.size

@@ -226,10 +226,10 @@ def read_config(path: PathLike) -> dict[str, Any]:
     """
     text = read_bytes(path, AGAIN)
     checked(text, Config, path, AGAIN)
-    found = from_json(text)
-    data = {"dense": False} | found["data"]
-    task = found.get("task") or task_of(found.get("learns", "classes"), data["dense"])
-    return OPTIONAL | found | {"data": data, "task": task}
+    config = from_json(text)
+    data = {"dense": False} | config["data"]
+    task = config.get("task") or task_of(config.get("learns", "classes"), data["dense"])
+    return OPTIONAL | config | {"data": data, "task": task}
 
 
 def read_object(path: PathLike) -> dict[str, Any]:
@@ -242,8 +242,8 @@ def read_object(path: PathLike) -> dict[str, Any]:
     FileNotFoundError
         Nothing is there.
     """
-    found: dict[str, Any] = read_json(path, dict[str, Any], AGAIN)
-    return found
+    content: dict[str, Any] = read_json(path, dict[str, Any], AGAIN)
+    return content
 
 
 def read_rows(path: PathLike) -> list[dict[str, Any]]:

@@ -29,12 +29,12 @@ class Views:
     ----------
     usual : ItemViews
         The run's views, see ``leaven.augment``.
-    own : mapping of str to View
+    of_method : mapping of str to View
         The method's views by name, see ``leaven.augment.view``.
     """
 
     usual: ItemViews
-    own: Mapping[str, View]
+    of_method: Mapping[str, View]
 
     def require(self, names: Iterable[str], reader: str) -> None:
         """Find out before anything is trained whether somebody makes these views.
@@ -46,8 +46,8 @@ class Views:
         """
         for name in names:
             kind = kind_of(name)
-            if kind not in self.own and not hasattr(self.usual, kind):
-                there = ", ".join([*KINDS, *self.own])
+            if kind not in self.of_method and not hasattr(self.usual, kind):
+                there = ", ".join([*KINDS, *self.of_method])
                 raise LeavenError(
                     f"{reader} draws the view {name!r}, which nobody makes; there are {there}, each with a number for "
                     "one more, and what a method brings in `own_views`."
@@ -61,8 +61,8 @@ class Views:
     def see(self, name: str, x: Tensor) -> Tensor:
         """One view of items; ``strong_2`` is one more draw of ``strong``."""
         kind = kind_of(name)
-        if kind in self.own:
-            return self.own[kind].draw(x).image(x)
+        if kind in self.of_method:
+            return self.of_method[kind].draw(x).image(x)
         made: Tensor = getattr(self.usual, kind)(x)
         return made
 
@@ -71,9 +71,9 @@ class Views:
         where that is known.
         """
         kind = kind_of(name)
-        if kind in self.own:
-            drawn = self.own[kind].draw(x)
-            return drawn.image(x), getattr(drawn, "mask", None)
+        if kind in self.of_method:
+            view = self.of_method[kind].draw(x)
+            return view.image(x), getattr(view, "mask", None)
         if kind == "weak":
             shift = self.of_pixels.draw_weak(x)
             return shifted(shift, x), lambda mask, fill: shift.mask(mask)
@@ -110,14 +110,14 @@ class Seen:
 
 def see_together(views: Views, items: Mapping[str, Tensor], wanted: Mapping[str, Collection[str]]) -> dict[str, Seen]:
     """Make each kind of view of all the items that want it at once."""
-    found: dict[str, dict[str, Tensor]] = {name: {} for name in items}
+    images: dict[str, dict[str, Tensor]] = {name: {} for name in items}
     for kind in dict.fromkeys(("plain", "weak", "strong", *(kind for name in items for kind in wanted[name]))):
         wanting = [name for name in items if kind in wanted[name]]
         if wanting:
             view = to_float(views.see(kind, torch.cat([items[name] for name in wanting])))
             for name, part in zip(wanting, view.split([len(items[name]) for name in wanting]), strict=True):
-                found[name][kind] = part
-    return {name: Seen({kind: found[name][kind] for kind in wanted[name]}) for name in items}
+                images[name][kind] = part
+    return {name: Seen({kind: images[name][kind] for kind in wanted[name]}) for name in items}
 
 
 def see_pixels(views: Views, items: Mapping[str, Tensor], wanted: Mapping[str, Collection[str]]) -> dict[str, Seen]:
@@ -130,21 +130,21 @@ def see_pixels(views: Views, items: Mapping[str, Tensor], wanted: Mapping[str, C
 def _see_pixels(views: Views, x: Tensor, wanted: tuple[str, ...]) -> Seen:
     strong = [kind for kind in wanted if kind_of(kind) in OF_WEAK]
     made: dict[str, Tensor] = {}
-    known: dict[tuple[str, str], Callable[[], Tensor]] = {}
+    maps: dict[tuple[str, str], Callable[[], Tensor]] = {}
     pixels = torch.arange(x[0, 0].numel(), device=x.device).view(1, *x.shape[2:]).expand(len(x), -1, -1)
     for kind in (k for k in wanted if k != "weak" and k not in strong):
         made[kind], mask = views.draw(kind, x)
         if mask is not None:
-            known[IMAGE, kind] = partial(mask, pixels, -1)
+            maps[IMAGE, kind] = partial(mask, pixels, -1)
     if reference(wanted) == "weak":
         shift = views.of_pixels.draw_weak(x)
         made["weak"] = shifted(shift, x)
-        known[IMAGE, "weak"] = partial(shift.mask, pixels)
+        maps[IMAGE, "weak"] = partial(shift.mask, pixels)
         for kind in strong:
             of_weak = getattr(views.usual, f"draw_{kind_of(kind)}")(x, shift)
             made[kind] = of_weak.image(x)
-            known["weak", kind] = partial(of_weak.places, len(x), *x.shape[2:])
-    return Seen({kind: to_float(made[kind]) for kind in wanted}, PixelMaps(pixels[0].numel(), known))
+            maps["weak", kind] = partial(of_weak.places, len(x), *x.shape[2:])
+    return Seen({kind: to_float(made[kind]) for kind in wanted}, PixelMaps(pixels[0].numel(), maps))
 
 
 def shifted(shift: Shift, x: Tensor) -> Tensor:

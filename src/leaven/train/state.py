@@ -48,7 +48,7 @@ def restore(loop: Loop, state: State) -> None:
             loop.learner.load_state_dict(state.views)
         if state.belonging is not None:
             loop.belonging = state.belonging.numpy().reshape(len(loop.job.pool))
-            loop.batches.weigh(loop.belonging)
+            loop.batches.set_weights(loop.belonging)
         loop.meter.restore(state.sums, state.count)
         if state.step > loop.plan.steps:
             raise ValueError(f"{state.step} steps of {loop.plan.steps}")

@@ -28,8 +28,8 @@ def read_archive(path: PathLike, names: Iterable[str], mend: str) -> dict[str, n
         with zipfile.ZipFile(path) as archive:
             for name in names:
                 _require_there(archive, f"{name}.npy", size)
-        with np.load(path, allow_pickle=False) as found:
-            return {name: found[name] for name in names}
+        with np.load(path, allow_pickle=False) as arrays:
+            return {name: arrays[name] for name in names}
     except FileNotFoundError:
         raise
     except Exception as error:  # a damaged file raises whatever its parsers trip over

@@ -41,9 +41,9 @@ class JsonlLog(ABC, Generic[L]):
         for number, text in enumerate(texts, 1):
             self._keep(self.made(from_json(text, self.form, f"Line {number} of {path}", self.mend)))
 
-    def made(self, found: Any) -> L:
+    def made(self, parsed: Any) -> L:
         """A line from what its schema made of it."""
-        line: L = found
+        line: L = parsed
         return line
 
     def written(self, line: L) -> dict[str, Any]:
@@ -85,11 +85,11 @@ class Lines(JsonlLog[Line]):
         self.names, self.form, self.mend = names, form, mend
         super().__init__(path)
 
-    def made(self, found: Any) -> Line:
+    def made(self, parsed: Any) -> Line:
         """Its entries, where the schema is a model or a dataclass."""
-        if is_dataclass(found) and not isinstance(found, type):
-            return asdict(found)
-        return found if isinstance(found, dict) else found.model_dump()
+        if is_dataclass(parsed) and not isinstance(parsed, type):
+            return asdict(parsed)
+        return parsed if isinstance(parsed, dict) else parsed.model_dump()
 
     def written(self, line: Line) -> Line:
         """Itself."""

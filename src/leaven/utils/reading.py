@@ -44,15 +44,15 @@ def require_regular(path: PathLike, mend: str) -> int:
         Nothing is there.
     """
     try:
-        found = os.stat(path)
+        status = os.stat(path)
     except FileNotFoundError:
         raise
     except OSError as error:
         raise LeavenError(f"{path} cannot be read ({error.strerror or error}); {mend}.") from error
-    if not stat.S_ISREG(found.st_mode):
-        kind = next((name for is_, name in KINDS if is_(found.st_mode)), "a device")
+    if not stat.S_ISREG(status.st_mode):
+        kind = next((name for is_, name in KINDS if is_(status.st_mode)), "a device")
         raise LeavenError(f"{path} is {kind}, but a file was expected; {mend}.")
-    return found.st_size
+    return status.st_size
 
 
 def read_bytes(path: PathLike, mend: str) -> bytes:
@@ -152,9 +152,9 @@ def words(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_context=False, include_input=False)[0]
     steps = (f"[{step}]" if isinstance(step, int) else f".{step}" for step in first["loc"])
     place = "".join(steps).lstrip(".")
-    said = first["msg"].removeprefix("Value error, ")
-    said = said[0].lower() + said[1:] if first["type"] != "value_error" else said
-    return f"{place}: {said}" if place else said
+    message = first["msg"].removeprefix("Value error, ")
+    message = message[0].lower() + message[1:] if first["type"] != "value_error" else message
+    return f"{place}: {message}" if place else message
 
 
 @cache

@@ -72,8 +72,8 @@ class AnswerIndex:
         """The annotator's standing answers that were accepted in one with this one, the oldest first."""
         if event.strategy != GRID:
             return [event]
-        found = [self.events[id_] for id_ in self._accepted[_acceptance(self.events[event.id])]]
-        return [now for other in found if (now := self.find_standing(other.id)) is not None]
+        events = [self.events[id_] for id_ in self._accepted[_acceptance(self.events[event.id])]]
+        return [now for other in events if (now := self.find_standing(other.id)) is not None]
 
     def per_class(self) -> dict[str, int]:
         """How many labels there are to learn from, by class; of those from before one for each class."""
@@ -103,8 +103,8 @@ class AnswerIndex:
 
     def find_standing(self, id_: str) -> Event | None:
         """The answer of this id, where it stands."""
-        kept = self.events.get(id_)
-        now = None if kept is None else self.state.answers.get(kept.item, {}).get(kept.annotator)
+        stored = self.events.get(id_)
+        now = None if stored is None else self.state.answers.get(stored.item, {}).get(stored.annotator)
         return now if now is not None and now.id == id_ else None
 
     def _put(self, row: int, by: Mapping[str, Event]) -> None:
@@ -139,5 +139,5 @@ def _acceptance(event: Event) -> tuple[str, str, str]:
 
 def plain_numbers(order: Sequence[int] | np.ndarray) -> list[int]:
     """Plain numbers, which are quicker to walk through than an array."""
-    found: list[int] = np.asarray(order).tolist()
-    return found
+    numbers: list[int] = np.asarray(order).tolist()
+    return numbers

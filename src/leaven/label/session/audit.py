@@ -37,10 +37,10 @@ def correct(predicted: Mapping[str, str | None], true: Mapping[str, str]) -> np.
     return np.array([predicted.get(name) == label for name, label in true.items()], dtype=bool)
 
 
-def rename_predictions(found: Mapping[str, Any], renames: Renames) -> dict[str, str | None]:
+def rename_predictions(predictions: Mapping[str, Any], renames: Renames) -> dict[str, str | None]:
     """A round's predictions of the audit items, by the present names of its classes."""
-    classes = renames.current_names(found["classes"], found["seq"])
-    return {name: classes[k] for name, k in found["predicted"].items()}
+    classes = renames.current_names(predictions["classes"], predictions["seq"])
+    return {name: classes[k] for name, k in predictions["predicted"].items()}
 
 
 def figures(hits: np.ndarray) -> dict[str, Any]:

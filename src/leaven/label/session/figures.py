@@ -55,12 +55,12 @@ class Figures:
 
     def read_rounds(self, run: Path) -> list[dict[str, Any]]:
         """What was kept of every round."""
-        found = []
+        predicted = []
         for number in rounds.finished(run):
             with contextlib.suppress(LeavenError, FileNotFoundError):
                 path = rounds.path(run, number) / rounds.PREDICTED
-                found.append(asdict(read_json(path, Predicted, "its round is not drawn")))
-        return found
+                predicted.append(asdict(read_json(path, Predicted, "its round is not drawn")))
+        return predicted
 
     def compute(self, trains: bool, training: bool) -> dict[str, Any]:
         """``audit``, ``curve`` and ``sentence`` of the status.
@@ -80,15 +80,13 @@ class Figures:
         true = audit.agreed_labels(
             {name: votes[name] for row in index.audited if (name := self.items.names[row]) in votes}
         )
-        hits = [audit.correct(audit.rename_predictions(found, index.renames), true) for found in self.rounds]
+        hits = [audit.correct(audit.rename_predictions(one, index.renames), true) for one in self.rounds]
         curve = [
-            {"labels": found["labelled"]} | {k: v for k, v in audit.figures(right).items() if k not in ("n", "right")}
-            for found, right in zip(self.rounds, hits, strict=True)
+            {"labels": one["labelled"]} | {k: v for k, v in audit.figures(right).items() if k not in ("n", "right")}
+            for one, right in zip(self.rounds, hits, strict=True)
         ]
         if hits:
-            text = accuracy_sentence(
-                [found["labelled"] for found in self.rounds], np.stack(hits), self.settings.audit > 0
-            )
+            text = accuracy_sentence([one["labelled"] for one in self.rounds], np.stack(hits), self.settings.audit > 0)
         elif not trains:
             text = NO_TRAINING
         else:

@@ -42,14 +42,14 @@ class Grid:
     ):
         self.folder, self.items, self.store, self.picker, self.recorder = folder, items, store, picker, recorder
 
-    def offer(self, annotator: str, label: str | None, n: int, held: Iterable[str]) -> dict[str, Any]:
+    def offer(self, annotator: str, label: str | None, n: int, in_page: Iterable[str]) -> dict[str, Any]:
         """As `leaven.label.session.session.Session.grid`; the session has the lock."""
         live = self.picker.live
         if live is None or not live.by_class:
             return {"label": label or "", "questions": [], "choices": []}
         guess, _ = live.guesses
         open_ = self.picker.unanswered(annotator)
-        open_[[*live.left_out, *self.items.rows_of(held)]] = False
+        open_[[*live.left_out, *self.items.rows_of(in_page)]] = False
         counts = np.bincount(guess[open_ & (guess >= 0)], minlength=len(live.classes))
         order = sorted((k for k in live.by_class if counts[k]), key=lambda k: -counts[k])
         choices = [{"label": live.classes[k], "count": int(counts[k])} for k in order]
@@ -86,8 +86,8 @@ class Grid:
                     require_same(stored, self.recorder.event(annotator, row, answer))
                     receipts.append(self.recorder.receipt(stored))
                 elif standing is None or standing.kind == "skip":
-                    held = self.picker.held(row, annotator)
-                    if held is None or held.strategy != GRID:
+                    question = self.picker.held_question(row, annotator)
+                    if question is None or question.strategy != GRID:
                         self.picker.ask(row, annotator, GRID)
                     with suppress(Changed):
                         self.recorder.require_current(annotator, row, answer.version)

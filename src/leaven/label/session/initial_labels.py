@@ -61,13 +61,13 @@ def _learnt(run: Path) -> dict[str, str]:
     where = rounds.path(run, 0)
     where = where if (where / folder.CONFIG).exists() else run
     classes = tuple(folder.read_config(where)["classes"])
-    found: dict[str, str] = {}
+    labels: dict[str, str] = {}
     for split in ("unlabelled", "validation"):
         path = where / folder.EVALUATIONS / f"{split}.npz"
         if path.exists():
             one = Evaluation.load(path)
-            found |= _named(one.ids, one.labels, classes)
-    return found
+            labels |= _named(one.ids, one.labels, classes)
+    return labels
 
 
 def _named(ids: np.ndarray, labels: np.ndarray, classes: tuple[str, ...]) -> dict[str, str]:

@@ -66,12 +66,12 @@ class ItemIndex:
         self._files: dict[str, str] = {}  # names as the disk has them, where these are other ones
         self.passed = ""
         self._stamp = b""  # of an .npz, when it was read
-        own = self._read_npz() if self.data.suffix.lower() == ".npz" and not self.data.is_dir() else self._list()
-        self.count = len(own)  # of them lie in ``data``; the others were made
-        known = set(own)
+        listed = self._read_npz() if self.data.suffix.lower() == ".npz" and not self.data.is_dir() else self._list()
+        self.count = len(listed)  # of them lie in ``data``; the others were made
+        in_data = set(listed)
         there = scan(self.made) if self.made and self.made.is_dir() else []
         new = [f"{MADE}/{name}" for name in self._named([file for file in there if is_image(file.name)])]
-        self.names: list[str] = own + [name for name in new if name not in known]
+        self.names: list[str] = listed + [name for name in new if name not in in_data]
 
     @cached_property
     def white(self) -> White:
@@ -203,9 +203,9 @@ class ItemIndex:
         if not self.data.is_dir():
             what = "is a file" if self.data.exists() else "does not exist"
             raise LeavenError(f"{self.data} {what}, expected a folder of images, an .npz, or a run: check the path.")
-        found = select_images(self.data, scan(self.data))
-        self.passed = found.warning
-        return self._named(found.files)
+        selection = select_images(self.data, scan(self.data))
+        self.passed = selection.warning
+        return self._named(selection.files)
 
     def _read_npz(self) -> list[str]:
         from leaven.data import read_npz

@@ -41,10 +41,10 @@ def save(run: Path, ranking: Ranking, items: Mapping[str, str]) -> None:
 def load(run: Path, ranking: Ranking) -> dict[str, str]:
     """What was left out of the guesses of this very model; nothing where the file is of another, gone or damaged."""
     try:
-        found: LeftOut = read_json(run / FILE, LeftOut, AGAIN)
+        stored: LeftOut = read_json(run / FILE, LeftOut, AGAIN)
     except FileNotFoundError:
         return {}
     except LeavenError as error:
         warnings.warn(str(error), LeavenWarning, stacklevel=2)
         return {}
-    return found.items if (found.model, found.seq) == (ranking.model, ranking.seq) else {}
+    return stored.items if (stored.model, stored.seq) == (ranking.model, ranking.seq) else {}

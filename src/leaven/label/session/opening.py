@@ -66,15 +66,15 @@ def open_session(
         warnings.warn(items.passed, LeavenWarning, stacklevel=2)
     if not settings.labels:
         settings = replace(settings, labels=initial_labels.default(items, settings.unlabelled))
-    found = initial_labels.read_initial_labels(settings, items, run)
+    initial = initial_labels.read_initial_labels(settings, items, run)
     require_writable(run / FILE)
     run.mkdir(parents=True, exist_ok=True)
     if store and not _plain(store):
         Path(store).parent.mkdir(parents=True, exist_ok=True)
     settings.save(run)
-    session = Session(run, items=items, initial_labels=found, store=store, strategy=settings.strategy, train=False)
+    session = Session(run, items=items, initial_labels=initial, store=store, strategy=settings.strategy, train=False)
     try:
-        wanted = [*classes, *(name for name in _in_order(found.values()))]
+        wanted = [*classes, *(name for name in _in_order(initial.values()))]
         if wanted:
             session.add_classes(annotator or "leaven", [name.strip() for name in wanted if name.strip()])
     except BaseException:

@@ -72,11 +72,11 @@ class QuestionPicker:
         for row in mine:
             self._renew(row, annotator)
         rows = set(mine)
-        found: list[Question] = []
-        while len(found) < n and (question := self._next(annotator, rows, early)) is not None:
+        picked: list[Question] = []
+        while len(picked) < n and (question := self._next(annotator, rows, early)) is not None:
             rows.add(self.items.row(question.item))
-            found.append(question)
-        return found
+            picked.append(question)
+        return picked
 
     def _next(self, annotator: str, mine: Collection[int], early: bool) -> Question | None:
         """The annotator's next question, held."""
@@ -144,11 +144,11 @@ class QuestionPicker:
 
     def asked(self, row: int, annotator: str) -> Question:
         """The question that an answer is to: the one that the annotator was given, or what it would be now."""
-        return self.held(row, annotator) or self.question(row, self.strategy(row))
+        return self.held_question(row, annotator) or self.question(row, self.strategy(row))
 
-    def held(self, row: int, annotator: str) -> Question | None:
+    def held_question(self, row: int, annotator: str) -> Question | None:
         """The question that the annotator was given."""
-        return self.queue.held(row, annotator)
+        return self.queue.held_question(row, annotator)
 
     def hold(self, row: int, annotator: str, question: Question) -> Question:
         """Keep a question for an annotator."""
@@ -176,7 +176,7 @@ class QuestionPicker:
 
     def _renew(self, row: int, annotator: str) -> None:
         """The browser says that it has this question: hold it on, or again where the server was started anew."""
-        if self.queue.held(row, annotator):
+        if self.queue.held_question(row, annotator):
             self.queue.renew(row, annotator)
         elif self.queue.free(row, annotator):
             self.ask(row, annotator)

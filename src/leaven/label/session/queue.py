@@ -142,16 +142,16 @@ class Queue:
         self.holds.setdefault(row, {})[annotator] = Hold(self.clock() + HOLD, question)
         return question
 
-    def held(self, row: int, annotator: str) -> Question | None:
+    def held_question(self, row: int, annotator: str) -> Question | None:
         """The question that the person was given, even where it is anybody's by now."""
-        found = self.holds.get(row, {}).get(annotator)
-        return None if found is None else found.question
+        hold = self.holds.get(row, {}).get(annotator)
+        return None if hold is None else hold.question
 
     def renew(self, row: int, annotator: str) -> None:
         """The person still has it."""
-        found = self.holds.get(row, {}).get(annotator)
-        if found is not None:
-            found.until = self.clock() + HOLD
+        hold = self.holds.get(row, {}).get(annotator)
+        if hold is not None:
+            hold.until = self.clock() + HOLD
 
     def release(self, row: int, annotator: str) -> None:
         """It was answered."""

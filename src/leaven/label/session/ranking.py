@@ -77,17 +77,17 @@ class Ranking:
     def load(cls, where: Path) -> Ranking | None:
         """What was saved there; ``None`` where nothing whole is: a labelling goes on without, and says so."""
         folder = where / FOLDER
-        found = about(where)
-        if found is None:
+        content = about(where)
+        if content is None:
             return None
         path = folder / "probabilities.npy"
-        if found["model"] and not path.exists():
+        if content["model"] and not path.exists():
             return None  # an old round, of which only the figures were kept
         try:
             arrays = {name: _array(folder / f"{name}.npy") for name in ("names", "ranking")}
             if path.exists():
                 arrays["probabilities"] = _array(path, mmap_mode="r")
-            ranking = cls(**found | arrays | {"classes": tuple(found["classes"])})
+            ranking = cls(**content | arrays | {"classes": tuple(content["classes"])})
             _require_whole(folder, ranking)
         except (LeavenError, FileNotFoundError) as error:
             warnings.warn(f"A ranking is passed over: {error}", LeavenWarning, stacklevel=2)
@@ -124,11 +124,11 @@ def _array(path: Path, **options: Any) -> np.ndarray:
     """
     require_regular(path, AGAIN)
     try:
-        found: np.ndarray = np.load(path, allow_pickle=False, **options)
-        found.shape  # noqa: B018 - an archive has none
+        array: np.ndarray = np.load(path, allow_pickle=False, **options)
+        array.shape  # noqa: B018 - an archive has none
     except Exception as error:  # a damaged header raises whatever Python's parser trips over
         raise damaged(path, error, AGAIN) from error
-    return found
+    return array
 
 
 def _require_whole(folder: Path, saved: Ranking) -> None:

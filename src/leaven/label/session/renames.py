@@ -40,11 +40,11 @@ class Renames:
 
     def current_names(self, classes: Sequence[str], seq: int) -> list[str | None]:
         """Present names of classes that were called so after event ``seq``; ``None`` for those that were removed."""
-        found: list[str | None] = list(classes)
+        current: list[str | None] = list(classes)
         for when, name, new in self._changes:
             if when > seq:
-                found = [new if old == name and old is not None else old for old in found]
-        return found
+                current = [new if old == name and old is not None else old for old in current]
+        return current
 
 
 def rename_labels(labels: Mapping[str, str], events: Iterable[Event]) -> dict[str, str | None]:

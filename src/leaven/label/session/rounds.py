@@ -32,16 +32,16 @@ def cold(run: Path) -> Path:
 
 def finished(run: Path) -> list[int]:
     """Numbers of the rounds that were finished, ascending; 0 is the model that the labelling began with."""
-    found = [p for p in (run / ROUNDS).glob("[0-9]*") if p.name.isdigit() and ranking.about(p) is not None]
-    return sorted(int(p.name) for p in found)
+    folders = [p for p in (run / ROUNDS).glob("[0-9]*") if p.name.isdigit() and ranking.about(p) is not None]
+    return sorted(int(p.name) for p in folders)
 
 
 def newest(run: Path) -> ranking.Ranking | None:
     """What the newest model says; else the ranking without one; ``None`` where there is neither."""
     for number in reversed(finished(run)):
-        found = ranking.Ranking.load(path(run, number))
-        if found is not None:
-            return found
+        loaded = ranking.Ranking.load(path(run, number))
+        if loaded is not None:
+            return loaded
     return ranking.Ranking.load(cold(run))
 
 

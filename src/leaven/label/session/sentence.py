@@ -79,13 +79,13 @@ def gain(labels: np.ndarray, right: np.ndarray, ahead: int = AHEAD) -> tuple[flo
     round); that of the form of the curve is not in it.
     """
     n = right.shape[1]
-    drawn = np.random.default_rng(0).integers(0, n, (DRAWS, n))
-    accuracies = np.concatenate([right.mean(1)[None], right[:, drawn].mean(2).T])  # (1 + DRAWS, R)
+    resampled = np.random.default_rng(0).integers(0, n, (DRAWS, n))
+    accuracies = np.concatenate([right.mean(1)[None], right[:, resampled].mean(2).T])  # (1 + DRAWS, R)
     p = (right.sum(1) + 1) / (n + 2)  # of no miss the variance would be 0
     curves = fit_curves(labels, accuracies, p * (1 - p) / n)
-    found = curves.at(labels[-1] + ahead) - curves.at(labels[-1])
-    low, high = np.quantile(found[1:], (0.025, 0.975))
-    return float(found[0]), float(low), float(high)
+    gains = curves.at(labels[-1] + ahead) - curves.at(labels[-1])
+    low, high = np.quantile(gains[1:], (0.025, 0.975))
+    return float(gains[0]), float(low), float(high)
 
 
 def _last(labels: np.ndarray, right: np.ndarray) -> str:
@@ -106,9 +106,9 @@ def _last(labels: np.ndarray, right: np.ndarray) -> str:
 def _distinct(labels: Sequence[int], right: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Of rounds with the same number of labels the last one."""
     at = np.asarray(labels)
-    kept = np.array([not (at[i + 1 :] == at[i]).any() for i in range(len(at))])
-    order = np.argsort(at[kept], kind="stable")
-    return at[kept][order], right[kept][order]
+    last = np.array([not (at[i + 1 :] == at[i]).any() for i in range(len(at))])
+    order = np.argsort(at[last], kind="stable")
+    return at[last][order], right[last][order]
 
 
 def _count(n: int, noun: str) -> str:

@@ -95,16 +95,16 @@ class Session:
             self._client.try_refresh()
             return self._index.state.classes
 
-    def questions(self, annotator: str, n: int, held: Collection[str] = ()) -> list[Question]:
+    def questions(self, annotator: str, n: int, in_page: Collection[str] = ()) -> list[Question]:
         """The next ``n`` questions, or as many as there are at the moment.
 
-        Never about what the annotator answered, nor about what stands in ``held`` (ids of items that the browser has
+        Never about what the annotator answered, nor about what stands in ``in_page`` (ids of items that the browser has
         already), nor about what somebody else has or answered, unless the overlap asks for it. What was skipped comes
         back to whoever skipped it when nothing else is left.
         """
         with self._lock:
             self._client.try_refresh()
-            return self._picker.questions(annotator, n, self.items.rows_of(held), self._scheduler.awaits_ranking)
+            return self._picker.questions(annotator, n, self.items.rows_of(in_page), self._scheduler.awaits_ranking)
 
     def answer(
         self,
@@ -167,16 +167,16 @@ class Session:
         """
         return self._history.undo(annotator, event, undoes)
 
-    def grid(self, annotator: str, label: str | None, n: int, held: Collection[str] = ()) -> dict[str, Any]:
+    def grid(self, annotator: str, label: str | None, n: int, in_page: Collection[str] = ()) -> dict[str, Any]:
         """Items that the model takes for the same class, the surest first, to be accepted together.
 
         Without ``label``, and where nothing is left of it, it is the class that most open items are taken for. Audit
         items are never among them, nor what was left out before by this model's guess, nor what others have before
-        them, nor ``held``, ids of items whose answers are on their way.
+        them, nor ``in_page``, ids of items whose answers are on their way.
         """
         with self._lock:
             self._client.try_refresh()
-            return self._grid.offer(annotator, label, n, held)
+            return self._grid.offer(annotator, label, n, in_page)
 
     def accept(
         self,

@@ -132,10 +132,10 @@ class WorkerClient:
         if self._closing or self._process is not process:
             return
         how, peak = children.ended(code), children.peak_of_children()
-        held = f", at most {peak / 1e9:.1f} GB held" if peak else ""
-        self._log(f"{how}{held}, while {self.training['state']}")
+        memory = f", at most {peak / 1e9:.1f} GB held" if peak else ""
+        self._log(f"{how}{memory}, while {self.training['state']}")
         error = (
-            f"The worker {how}{held}; {self.run / LOG} says more. Labels are kept, and the next training starts it "
+            f"The worker {how}{memory}; {self.run / LOG} says more. Labels are kept, and the next training starts it "
             "again."
         )
         self.training = {"state": "failed", "error": error, "round": self.training.get("round", 0)}

@@ -35,7 +35,7 @@ class Writer:
 
     def _write(self, together: list[tuple[tuple[Event, ...], Future[list[Event]]]]) -> None:
         try:
-            kept = iter(self.store.add(*(event for events, _ in together for event in events)))
+            stored = iter(self.store.add(*(event for events, _ in together for event in events)))
         except LeavenError as error:
             if len(together) == 1 or isinstance(error, Unavailable):  # one by one each would wait as long again
                 for _, done in together:
@@ -48,4 +48,4 @@ class Writer:
                 done.set_exception(error)
         else:
             for events, done in together:
-                done.set_result([next(kept) for _ in events])
+                done.set_result([next(stored) for _ in events])

@@ -76,8 +76,8 @@ def create_app(
         return Response(files["index.html"][1], media_type="text/html")
 
     async def static(request: Request) -> Response:
-        found = files.get(request.path_params["name"])
-        return Response(found[1], media_type=found[0]) if found else _error(404, "There is no such file.")
+        file = files.get(request.path_params["name"])
+        return Response(file[1], media_type=file[0]) if file else _error(404, "There is no such file.")
 
     async def image(request: Request) -> Response:
         id_, kind = request.path_params["id"], request.path_params["kind"]
@@ -94,7 +94,7 @@ def create_app(
             await run_in_threadpool(session.broken, id_, str(error))  # nobody is asked about it again
             raise
         headers = {"Cache-Control": "private, max-age=86400, immutable"} if version else {}
-        return Response(picture.body, media_type=picture.type, headers=headers)
+        return Response(picture.content, media_type=picture.type, headers=headers)
 
     async def opened(request: Request) -> Response:
         who = annotator_name(unquote(request.headers.get("x-annotator", "")) or annotator)
@@ -109,18 +109,18 @@ def create_app(
         return JSONResponse(await run_in_threadpool(session.status, _who(request, annotator)))
 
     async def questions(request: Request) -> Response:
-        body = await read_json(request)
-        who, n = _who(request, annotator), whole_number(body, "n", 1, 64)
-        found = await run_in_threadpool(session.questions, who, n, ids(body, "held", 256))
-        return JSONResponse({"questions": [asdict(question) for question in found]})
+        message = await read_json(request)
+        who, n = _who(request, annotator), whole_number(message, "n", 1, 64)
+        picked = await run_in_threadpool(session.questions, who, n, ids(message, "held", 256))
+        return JSONResponse({"questions": [asdict(question) for question in picked]})
 
     async def grid(request: Request) -> Response:
-        body = await read_json(request)
-        who, n = _who(request, annotator), whole_number(body, "n", 1, 200)
-        label = text(body, "label", 200) or None
-        found = dict(await run_in_threadpool(session.grid, who, label, n, ids(body, "held", 3000)))
-        found["questions"] = [asdict(question) for question in found["questions"]]
-        return JSONResponse(found)
+        message = await read_json(request)
+        who, n = _who(request, annotator), whole_number(message, "n", 1, 200)
+        label = text(message, "label", 200) or None
+        offered = dict(await run_in_threadpool(session.grid, who, label, n, ids(message, "held", 3000)))
+        offered["questions"] = [asdict(question) for question in offered["questions"]]
+        return JSONResponse(offered)
 
     async def send(request: Request) -> Response:
         entries = read_entries(await read_json(request))

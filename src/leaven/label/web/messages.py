@@ -28,17 +28,17 @@ class BadRequest(LeavenError):
 async def read_json(request: Request) -> dict[str, Any]:
     """The body, a JSON object."""
     try:
-        body = json.loads(await request.body())
+        message = json.loads(await request.body())
     except (ValueError, RecursionError):
         raise BadRequest("The request is no JSON.") from None
-    if not isinstance(body, dict):
+    if not isinstance(message, dict):
         raise BadRequest("The request is no JSON object.")
-    return body
+    return message
 
 
-def text(body: Mapping[str, Any], name: str, longest: int, needed: bool = False) -> str:
+def text(message: Mapping[str, Any], name: str, longest: int, needed: bool = False) -> str:
     """A string without control characters; empty where it is left out."""
-    value = body.get(name, "")
+    value = message.get(name, "")
     if not isinstance(value, str) or len(value) > longest or any(c < " " or c == "\x7f" for c in value):
         raise BadRequest(f"{name} is not a text of at most {longest} characters.")
     if needed and not value.strip():
@@ -55,17 +55,17 @@ def annotator_name(value: str) -> str:
     return text({"annotator": value.strip()}, "annotator", NAME, needed=True)
 
 
-def whole_number(body: Mapping[str, Any], name: str, least: int, most: int) -> int:
+def whole_number(message: Mapping[str, Any], name: str, least: int, most: int) -> int:
     """A whole number of a range."""
-    value = body.get(name)
+    value = message.get(name)
     if type(value) is not int or not least <= value <= most:
         raise BadRequest(f"{name} is not a whole number from {least} to {most}.")
     return value
 
 
-def ids(body: Mapping[str, Any], name: str, most: int) -> list[str]:
+def ids(message: Mapping[str, Any], name: str, most: int) -> list[str]:
     """Ids of items."""
-    value = body.get(name, [])
+    value = message.get(name, [])
     if (
         not isinstance(value, list)
         or len(value) > most
@@ -75,9 +75,9 @@ def ids(body: Mapping[str, Any], name: str, most: int) -> list[str]:
     return value
 
 
-def read_entries(body: Mapping[str, Any]) -> list[dict[str, Any]]:
+def read_entries(message: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What was done, in its order, as keyword arguments of the session's methods, with ``type`` and ``annotator``."""
-    entries = body.get("entries")
+    entries = message.get("entries")
     if not isinstance(entries, list) or not 1 <= len(entries) <= ENTRIES:
         raise BadRequest(f"entries is not a list of 1 to {ENTRIES} entries.")
     return [_entry(entry) for entry in entries]

@@ -21,7 +21,7 @@ class Picture(NamedTuple):
     """An encoded image and its media type."""
 
     type: str
-    body: bytes
+    content: bytes
 
 
 def scaled(image: Image, side: int, white: White = FULL) -> Image:

@@ -88,7 +88,7 @@ class Guard:
                 await send({"type": "websocket.close", "code": 1008})
             return
 
-        async def told(message: Message) -> None:
+        async def send_guarded(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in ALWAYS.items():
@@ -100,11 +100,11 @@ class Guard:
         answer = self._refused(scope, headers) or self._entered(scope, headers) or self._unknown(scope, headers)
         if answer is not None:
             answer.headers["Connection"] = "close"  # who has no key takes up no connection
-            await answer(scope, receive, told)
+            await answer(scope, receive, send_guarded)
         elif scope["method"] == "POST":
-            await self._read(scope, headers, receive, told)
+            await self._read(scope, headers, receive, send_guarded)
         else:
-            await self.app(scope, receive, told)
+            await self.app(scope, receive, send_guarded)
 
     def _refused(self, scope: Scope, headers: Headers) -> Response | None:
         """Not to this server, or not from its page."""
@@ -148,10 +148,10 @@ class Guard:
     def _unknown(self, scope: Scope, headers: Headers) -> Response | None:
         """No key."""
         try:
-            kept = SimpleCookie(headers.get("cookie", "")).get(self.cookie)
+            morsel = SimpleCookie(headers.get("cookie", "")).get(self.cookie)
         except CookieError:
-            kept = None
-        if kept is not None and self._is_token(kept.value):
+            morsel = None
+        if morsel is not None and self._is_token(morsel.value):
             return None
         if scope["path"] == "/static/style.css":
             return None  # of the page that says what is missing
@@ -165,7 +165,7 @@ class Guard:
         if not length.isdigit() or int(length) > MOST:
             await _no(413, f"More than {MOST} bytes are not taken at once.")(scope, receive, send)
             return
-        body, more = b"", True
+        content, more = b"", True
         while more:
             try:
                 message = await asyncio.wait_for(receive(), PATIENCE)
@@ -176,9 +176,9 @@ class Guard:
                 return
             if message["type"] == "http.disconnect":
                 return
-            body += message.get("body", b"")
+            content += message.get("body", b"")
             more = message.get("more_body", False)
-            if len(body) > MOST:
+            if len(content) > MOST:
                 await _no(413, f"More than {MOST} bytes are not taken at once.")(scope, receive, send)
                 return
         given = False
@@ -188,7 +188,7 @@ class Guard:
             if given:
                 return await receive()
             given = True
-            return {"type": "http.request", "body": body, "more_body": False}
+            return {"type": "http.request", "body": content, "more_body": False}
 
         await self.app(scope, again, send)
 

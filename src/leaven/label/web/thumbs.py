@@ -195,12 +195,12 @@ class Thumbs:
                 if form is None or max(image.size) > SMALL or kind(image) is not None:  # a browser takes it as 16 bits
                     return None
                 image.load()  # a file that breaks off is no image
-            body, _ = self.items.original(id_)
+            content, _ = self.items.original(id_)
         except KeyError:
             raise
         except Exception as error:
             raise Unreadable(reason(error)) from None
-        return Picture(form, body) if len(body) <= SMALL_BYTES else None
+        return Picture(form, content) if len(content) <= SMALL_BYTES else None
 
     def _keep(self, id_: str, version: str, pictures: Mapping[int, Picture]) -> None:
         """Keep them in place of those of other versions."""

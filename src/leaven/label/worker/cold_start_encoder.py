@@ -41,7 +41,7 @@ def encoded(
             return None
     plan = Plan().with_(**{name: settings.plan[name] for name in ("precision", "accelerator") if name in settings.plan})
     end = time.monotonic() + SECONDS
-    kept: list[str] = []
+    encoded_names: list[str] = []
     features: list[np.ndarray] = []
     for start in range(0, min(MOST, len(names)), LOT):
         lot = list(names[start : start + LOT])
@@ -57,10 +57,10 @@ def encoded(
         if not spec.frozen or not spec.pretrained or stop():
             return None
         features.append(encode_plain(spec, pixels, plan, progress=False))
-        kept += lot
+        encoded_names += lot
         if time.monotonic() > end:
             break
-    return kept, np.concatenate(features)
+    return encoded_names, np.concatenate(features)
 
 
 def _pixels(items: ItemIndex, name: str, pair: tuple[int, int]) -> np.ndarray:

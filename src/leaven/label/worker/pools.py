@@ -46,10 +46,10 @@ def with_made(pool: Pool, items: ItemIndex, names: list[str]) -> Pool:
 def labelled(pool: Pool, labels: Mapping[str, str]) -> Pool:
     """The pool with these labels, by id; its classes are those that occur, in natural order."""
     there = {name: row for row, name in enumerate(pool.ids.tolist())}
-    found = {there[name]: label for name, label in labels.items() if name in there}
-    classes = sorted(set(found.values()), key=natural_key)
+    matched = {there[name]: label for name, label in labels.items() if name in there}
+    classes = sorted(set(matched.values()), key=natural_key)
     numbers = np.full(len(pool), -1)
-    numbers[list(found)] = [classes.index(label) for label in found.values()]
+    numbers[list(matched)] = [classes.index(label) for label in matched.values()]
     return pool.with_labels(numbers, classes)
 
 

@@ -156,8 +156,8 @@ class Worker:
         from leaven.query.registry import find
 
         names = [name for name in self.items.names[: self.items.count] if name not in self.initial_labels]
-        drawn = audit.draw_sample(names, self.settings.audit, self.settings.seed).tolist()
-        sample = Sample(self.items, {names[i] for i in drawn} | set(self.initial_labels), self.settings.seed)
+        sampled = audit.draw_sample(names, self.settings.audit, self.settings.seed).tolist()
+        sample = Sample(self.items, {names[i] for i in sampled} | set(self.initial_labels), self.settings.seed)
         of = min(sample.of, STAGES[-1][0])
         strategy = self.settings.strategy if find(self.settings.strategy).needs == "features" else TYPICAL
         for most, seconds in STAGES:
@@ -173,9 +173,9 @@ class Worker:
             if not more:
                 break
         if self.settings.train and sample.names and self._orders.empty():
-            found = encoded(self.items, sample.names, self.settings, lambda: not self._orders.empty())
-            if found is not None:
-                self._first(found[0], partial(rank, *found), strategy)
+            features = encoded(self.items, sample.names, self.settings, lambda: not self._orders.empty())
+            if features is not None:
+                self._first(features[0], partial(rank, *features), strategy)
                 self.tell(ranked="cold")
         self.tell(ranking={"state": "done", "done": len(sample.names), "of": len(sample.names)})
 

@@ -17,7 +17,7 @@ NEVER, LAST = np.inf, np.finfo(np.float64).max  # in the race: labelled or chose
     "classifier",
     "BADGE (Ash et al., ICLR 2020, arXiv 1906.03671, algorithm 1): diverse, uncertain gradients",
 )
-def badge(said: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
+def badge(predictions: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
     """Items drawn by k-means++ (Arthur & Vassilvitskii 2007) on gradient embeddings.
 
     The embedding of an item is the gradient that the last layer would get if its likeliest class were its label:
@@ -27,36 +27,37 @@ def badge(said: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
 
     O(n·N·(D + K)) time, O(N) memory beside features and probabilities.
     """
-    squares = inner(said, None)
-    distance = np.full(len(said), np.inf)
-    closed = said.labelled.copy()
+    squares = inner(predictions, None)
+    distance = np.full(len(predictions), np.inf)
+    closed = predictions.labelled.copy()
     chosen = np.zeros(n, np.int64)
     for i in range(n):
         race = exponential(keys, i) / np.maximum(distance, 1e-300) if i else -squares
         race = np.where(closed, NEVER, np.where(distance > 0, np.minimum(race, LAST), LAST))
         row = chosen[i] = least(race, keys)
         closed[row] = True
-        distance = np.minimum(distance, gradient_distances(said, squares, row))
+        distance = np.minimum(distance, gradient_distances(predictions, squares, row))
     return chosen
 
 
-def gradient_distances(said: PoolPredictions, squares: np.ndarray, row: int) -> np.ndarray:
+def gradient_distances(predictions: PoolPredictions, squares: np.ndarray, row: int) -> np.ndarray:
     """Squared distance of every item's gradient to that of ``row``, ``(N,)``; ``squares`` are all |g|²."""
-    return np.maximum(squares + squares[row] - 2 * inner(said, row), 0)
+    return np.maximum(squares + squares[row] - 2 * inner(predictions, row), 0)
 
 
-def inner(said: PoolPredictions, row: int | None) -> np.ndarray:
+def inner(predictions: PoolPredictions, row: int | None) -> np.ndarray:
     """⟨g, g_row⟩ of every item's gradient with that of ``row``, or where that is ``None`` with itself, float64."""
-    found = np.empty(len(said))
-    other = None if row is None else (residuals(said.probabilities[row : row + 1]), said.features[row : row + 1])
-    for start in range(0, len(said), SMALL):
+    products = np.empty(len(predictions))
+    probabilities, features = predictions.probabilities, predictions.features
+    other = None if row is None else (residuals(probabilities[row : row + 1]), features[row : row + 1])
+    for start in range(0, len(predictions), SMALL):
         part = slice(start, start + SMALL)
-        a, h = residuals(said.probabilities[part]), said.features[part]
+        a, h = residuals(probabilities[part]), features[part]
         b, k = (a, h) if other is None else other
-        found[part] = np.einsum("nk,nk->n", a, np.broadcast_to(b, a.shape)) * np.einsum(
+        products[part] = np.einsum("nk,nk->n", a, np.broadcast_to(b, a.shape)) * np.einsum(
             "nd,nd->n", h, np.broadcast_to(k, h.shape), dtype=np.float32
         )
-    return found
+    return products
 
 
 def residuals(probabilities: np.ndarray) -> np.ndarray:

@@ -21,7 +21,7 @@ BLOCKS = 2**25  # numbers of all blocks together: beyond, features are projected
     "classifier",
     'BAIT (Ash et al., NeurIPS 2021, "Gone Fishing", arXiv 2106.09675, algorithm 1), a block of the Fisher a class',
 )
-def bait(said: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
+def bait(predictions: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
     """Items whose labels would lower the variance of the last layer the most: the least tr((M + Σ I(x))⁻¹ I_pool).
 
     I(x) is the Fisher matrix of the layer, Σ_y p_y gg ᵀ = (diag p − ppᵀ) ⊗ hhᵀ, and M that of the labelled items and
@@ -42,14 +42,14 @@ def bait(said: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
 
     For C candidates O(C·K·D²) time to begin, O(n·C·K·D) then; O(K·D² + C·D) memory.
     """
-    rows = said.unlabelled
-    most = min(CANDIDATES, TABLE // said.probabilities.shape[1])
+    rows = predictions.unlabelled
+    most = min(CANDIDATES, TABLE // predictions.probabilities.shape[1])
     order = rows[np.argsort(keys[rows])][: max(most, TWICE * n)]
-    known = np.flatnonzero(said.labelled)
-    known = known[np.argsort(keys[known])]
-    view = _view(said.features[order].astype(np.float64), said.probabilities.shape[1])
-    h, w = said.features[order] @ view, _weights(said.probabilities[order])
-    state = _State(h, w, _fisher_of_labelled(said, known, view))
+    labelled_rows = np.flatnonzero(predictions.labelled)
+    labelled_rows = labelled_rows[np.argsort(keys[labelled_rows])]
+    view = _view(predictions.features[order].astype(np.float64), predictions.probabilities.shape[1])
+    h, w = predictions.features[order] @ view, _weights(predictions.probabilities[order])
+    state = _State(h, w, _fisher_of_labelled(predictions, labelled_rows, view))
     chosen: list[int] = []
     for _ in range(min(TWICE * n, len(order))):
         gain = state.gain()
@@ -67,10 +67,10 @@ def bait(said: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
 class _State:
     """Of every candidate i and class k: q = hᵀM⁻¹h and t = hᵀM⁻¹FM⁻¹h, as items come to M and leave it."""
 
-    def __init__(self, h: np.ndarray, w: np.ndarray, known: np.ndarray):
+    def __init__(self, h: np.ndarray, w: np.ndarray, fisher: np.ndarray):
         self.h, self.w = h, w
         pool = _fisher(h, w) / len(h)
-        self.inverse = np.linalg.inv(known)  # (K, D, D)
+        self.inverse = np.linalg.inv(fisher)  # (K, D, D)
         self.middle = self.inverse @ pool @ self.inverse
         self.q, self.t = (np.empty(w.shape) for _ in range(2))
         for k in range(w.shape[1]):
@@ -110,13 +110,13 @@ def _fisher(h: np.ndarray, w: np.ndarray) -> np.ndarray:
     return np.stack([(h * w[:, k : k + 1]).T @ h for k in range(w.shape[1])])
 
 
-def _fisher_of_labelled(said: PoolPredictions, known: np.ndarray, view: np.ndarray) -> np.ndarray:
-    classes, size = said.probabilities.shape[1], view.shape[1]
-    found = np.broadcast_to(RIDGE * np.eye(size), (classes, size, size)).copy()
-    for start, stop in parts(len(known)):
-        some = known[start:stop]
-        found += _fisher(said.features[some] @ view, _weights(said.probabilities[some]))
-    return found
+def _fisher_of_labelled(predictions: PoolPredictions, labelled_rows: np.ndarray, view: np.ndarray) -> np.ndarray:
+    classes, size = predictions.probabilities.shape[1], view.shape[1]
+    fisher = np.broadcast_to(RIDGE * np.eye(size), (classes, size, size)).copy()
+    for start, stop in parts(len(labelled_rows)):
+        some = labelled_rows[start:stop]
+        fisher += _fisher(predictions.features[some] @ view, _weights(predictions.probabilities[some]))
+    return fisher
 
 
 def _view(h: np.ndarray, classes: int) -> np.ndarray:

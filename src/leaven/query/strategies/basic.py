@@ -12,9 +12,9 @@ from leaven.query.strategies.typiclust import typiclust
 
 
 @strategy("control", "features", "Random items: the control that every other strategy is shown beside")
-def random(said: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
+def random(predictions: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
     """Items drawn uniformly without replacement: those of the smallest keys. O(N) time and memory."""
-    rows = said.unlabelled
+    rows = predictions.unlabelled
     return rows[smallest(keys[rows], keys[rows], n)]
 
 
@@ -23,11 +23,11 @@ def random(said: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
     "method",
     "What a trained method itself wants labelled: VAAL (Sinha et al. 2019), ARAL (Mottaghi & Yeung 2019)",
 )
-def learned(said: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
+def learned(predictions: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
     """Items that the method wants the most. O(N) time and memory."""
-    assert said.acquisition is not None
-    rows = said.unlabelled
-    return rows[smallest(-said.acquisition[rows].astype(np.float64), keys[rows], n)]
+    assert predictions.acquisition is not None
+    rows = predictions.unlabelled
+    return rows[smallest(-predictions.acquisition[rows].astype(np.float64), keys[rows], n)]
 
 
 FEW = 10  # labels a class, below which they are few
@@ -38,7 +38,7 @@ FEW = 10  # labels a class, below which they are few
     "features",
     "What to ask for where nobody chose a strategy: typical items while labels are few, then uncertain, varied ones",
 )
-def default(said: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
+def default(predictions: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
     """TypiClust with fewer than 10 labels a class on average, BADGE from there on.
 
     Hacohen, Dekel & Weinshall (ICML 2022, arXiv 2202.02794, section 2) find a phase transition: typical items pay while
@@ -48,6 +48,6 @@ def default(said: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
     Without a classifier (K is 1, or nothing is labelled) it is TypiClust whatever the number of labels, so that it
     serves from the very first question on. Time and memory are those of the one that is played.
     """
-    classes = said.probabilities.shape[1]
-    few = said.labelled.sum() < FEW * classes
-    return (typiclust if few or classes == 1 else badge)(said, n, keys)
+    classes = predictions.probabilities.shape[1]
+    few = predictions.labelled.sum() < FEW * classes
+    return (typiclust if few or classes == 1 else badge)(predictions, n, keys)

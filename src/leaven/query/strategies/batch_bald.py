@@ -22,7 +22,7 @@ NOTHING = 1e-5  # nats, about the rounding of float32
     "dropout",
     "BatchBALD (Kirsch, van Amersfoort & Gal, NeurIPS 2019, arXiv 1906.08158): what a whole batch tells of the weights",
 )
-def batch_bald(said: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
+def batch_bald(predictions: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
     """The batch whose labels together tell the most about which of M draws of the weights is right, greedily.
 
     Two like items are worth little more than one, which ``bald`` does not see. The joint information I(y₁…y_b; ω)
@@ -37,10 +37,10 @@ def batch_bald(said: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
 
     O(M·N·K) time to begin, O(n·2,000·1,024·M·K) at worst then; 32 MB beside the votes of the candidates.
     """
-    assert said.votes is not None
-    rows, alone = said.unlabelled, measured(information, said)
+    assert predictions.votes is not None
+    rows, alone = predictions.unlabelled, measured(information, predictions)
     rows = rows[smallest(-alone[rows], keys[rows], min(max(CANDIDATES, n), len(rows)))]  # by what they tell, then key
-    votes = np.asarray(said.votes[:, rows], np.float32)
+    votes = np.asarray(predictions.votes[:, rows], np.float32)
     noise, bound = entropies(votes), alone[rows].copy()  # (M, C), (C,)
     rng = np.random.default_rng(int(keys.min()))
     joint = Joint.of(len(votes))
@@ -74,7 +74,7 @@ class Joint:
 
     share: np.ndarray
     members: np.ndarray
-    drawn: bool = False
+    sampled: bool = False
 
     @classmethod
     def of(cls, members: int) -> Joint:
@@ -87,23 +87,23 @@ class Joint:
         Both entropies are of the same configurations, so it is never negative, and 0 once a member is certain.
         """
         members, count, classes = votes.shape
-        told = self.members @ votes.reshape(members, count * classes)
-        return self.share @ entropies(told.reshape(-1, count, classes)) - (self.share @ self.members) @ noise
+        joint = self.members @ votes.reshape(members, count * classes)
+        return self.share @ entropies(joint.reshape(-1, count, classes)) - (self.share @ self.members) @ noise
 
     def with_label_of(self, votes: np.ndarray, rng: np.random.Generator) -> Joint:
         """The batch with one more item, of votes ``(M, K)``: every label of it, or one drawn for each configuration."""
-        told = np.maximum((self.members @ votes).astype(np.float64), 0)  # (S, K)
-        if not self.drawn and told.size <= CONFIGURATIONS:
-            where, label = np.nonzero(told)
-            share = self.share[where] * told[where, label]
+        joint = np.maximum((self.members @ votes).astype(np.float64), 0)  # (S, K)
+        if not self.sampled and joint.size <= CONFIGURATIONS:
+            where, label = np.nonzero(joint)
+            share = self.share[where] * joint[where, label]
         else:
-            where = np.arange(len(self.share)) if self.drawn else self._spread(rng)
-            heaps = told[where].cumsum(1)
+            where = np.arange(len(self.share)) if self.sampled else self._spread(rng)
+            heaps = joint[where].cumsum(1)
             label = (heaps <= rng.random((len(where), 1)) * heaps[:, -1:]).sum(1)
             share = np.full(len(where), 1 / len(where))
         members = self.members[where] * votes.T[label]
         members /= members.sum(1, keepdims=True)
-        return Joint(share / share.sum(), members, self.drawn or told.size > CONFIGURATIONS)
+        return Joint(share / share.sum(), members, self.sampled or joint.size > CONFIGURATIONS)
 
     def _spread(self, rng: np.random.Generator) -> np.ndarray:
         """Which configuration each of as many draws begins with: evenly spread over their probabilities."""

@@ -10,13 +10,13 @@ from leaven.query.registry import strategy
 
 
 @strategy("committee", "committee", "Vote entropy (Dagan & Engelson, ICML 1995; Settles 2009, section 3.2)")
-def vote_entropy(said: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
+def vote_entropy(predictions: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
     """Items over which the members of a committee are divided: −Σ V/M log V/M, V being how many vote for a class.
 
     A vote is hard: a member's likeliest class. So few values are possible with few members, and ties, of which there
     are many, are broken at random. Needs ``said.votes``. O(M·N·K) time, O(N) memory beside the votes.
     """
-    return most(hard, said, n, keys)
+    return most(hard, predictions, n, keys)
 
 
 def hard(votes: np.ndarray) -> np.ndarray:
@@ -31,14 +31,14 @@ def hard(votes: np.ndarray) -> np.ndarray:
     "committee",
     "Mean divergence from the consensus (McCallum & Nigam, ICML 1998; Settles 2009, section 3.2)",
 )
-def consensus_kl(said: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
+def consensus_kl(predictions: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
     """Items over which the members of a committee are divided: mean over them of KL(p of a member ‖ mean p of all).
 
     Soft where ``vote_entropy`` is hard. The formula is BALD's in other words (both are the Jensen-Shannon divergence
     of the members), so with the same votes both choose the same; ``leaven query`` asks a committee here, dropout there.
     Needs ``said.votes``. O(M·N·K) time, O(N) memory beside the votes.
     """
-    return most(divergence, said, n, keys)
+    return most(divergence, predictions, n, keys)
 
 
 def divergence(votes: np.ndarray) -> np.ndarray:

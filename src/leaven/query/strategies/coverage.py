@@ -18,7 +18,7 @@ from leaven.query.strategies.typiclust import MOST, centres_of
     "features",
     "Core-set by k-center greedy (Sener & Savarese, ICLR 2018, arXiv 1708.00489, section 4.2, algorithm 1)",
 )
-def k_center(said: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
+def k_center(predictions: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
     """One after the other, the item whose features are the farthest from all that is labelled or chosen.
 
     It starts from the labelled items, or from a random one where there is none. The greedy cover is at most twice as
@@ -26,12 +26,12 @@ def k_center(said: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
 
     O(N·D·(n + labelled)) time, O(N) memory beside the features.
     """
-    features, order = said.features, np.argsort(keys)
-    open_, known = order[~said.labelled[order]], order[said.labelled[order]]
-    nearest = np.full(len(said), np.inf, np.float32)
-    if len(known):
-        nearest[open_], _ = to_nearest(features, open_, np.asarray(features[known], np.float32))
-    nearest[known] = -np.inf  # below every distance: never the farthest
+    features, order = predictions.features, np.argsort(keys)
+    open_, labelled_rows = order[~predictions.labelled[order]], order[predictions.labelled[order]]
+    nearest = np.full(len(predictions), np.inf, np.float32)
+    if len(labelled_rows):
+        nearest[open_], _ = to_nearest(features, open_, np.asarray(features[labelled_rows], np.float32))
+    nearest[labelled_rows] = -np.inf  # below every distance: never the farthest
     chosen = np.zeros(n, np.int64)
     for i in range(n):
         row = chosen[i] = least(-nearest, keys)
@@ -50,7 +50,7 @@ PURE = 0.95  # α: the share of balls that hold one pseudo-label, the paper's
     "features",
     "ProbCover (Yehuda, Dekel, Hacohen & Weinshall, NeurIPS 2022, arXiv 2205.11514, algorithm 1)",
 )
-def prob_cover(said: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
+def prob_cover(predictions: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
     """One after the other, the item whose ball of radius δ holds the most items that no ball holds yet.
 
     The balls of labelled items count. δ is the largest radius at which 95 % of the balls hold one pseudo-label alone
@@ -63,9 +63,9 @@ def prob_cover(said: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
     and O(8,000·D) memory beside the features, and distances of the labelled items to the sample.
     """
     order = np.argsort(keys)[:SAMPLE]  # labelled and unlabelled: all that is to be covered
-    x = np.asarray(said.features[order], np.float32)
-    classes = said.probabilities.shape[1]
-    count = classes if classes > 1 else max(2, min(int(said.labelled.sum()) + n, MOST))
+    x = np.asarray(predictions.features[order], np.float32)
+    classes = predictions.probabilities.shape[1]
+    count = classes if classes > 1 else max(2, min(int(predictions.labelled.sum()) + n, MOST))
     every = np.arange(len(x))
     _, label = to_nearest(x, every, centres_of(x, min(count, len(x))))
     reach = squared_radius(x, label)
@@ -74,13 +74,13 @@ def prob_cover(said: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
         near[part] = _squared(x[part], x) < reach
     near &= near.T.copy()  # a product's last bit must not make it one-sided
     np.fill_diagonal(near, True)
-    known = np.flatnonzero(said.labelled)
+    labelled_rows = np.flatnonzero(predictions.labelled)
     open_cover = np.ones(len(x), bool)
-    if len(known):
-        known = known[np.argsort(keys[known])]
-        open_cover = to_nearest(x, every, np.asarray(said.features[known], np.float32))[0] >= reach
+    if len(labelled_rows):
+        labelled_rows = labelled_rows[np.argsort(keys[labelled_rows])]
+        open_cover = to_nearest(x, every, np.asarray(predictions.features[labelled_rows], np.float32))[0] >= reach
     gain = np.concatenate([(near[part] & open_cover).sum(1) for part in _slices(len(x))])
-    gain[said.labelled[order]] = 0  # but for a last bit it is
+    gain[predictions.labelled[order]] = 0  # but for a last bit it is
     chosen: list[int] = []
     while len(chosen) < n:
         row = int(gain.argmax())  # the first of the best: rows are in the order of their keys
@@ -90,7 +90,7 @@ def prob_cover(said: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
         gain -= near[covered].sum(0)
         open_cover[covered] = False
         chosen.append(int(order[row]))
-    rest = said.unlabelled[np.argsort(keys[said.unlabelled])]
+    rest = predictions.unlabelled[np.argsort(keys[predictions.unlabelled])]
     rest = rest[~np.isin(rest, chosen)]
     return np.concatenate([np.array(chosen, np.int64), rest[: n - len(chosen)]])
 

@@ -14,19 +14,20 @@ BETA = 1.0  # the paper's: how much density counts
 
 
 @strategy("density", "classifier", "Information density (Settles & Craven, EMNLP 2008; Settles 2009, section 3.6)")
-def density(said: PoolPredictions, n: int, keys: np.ndarray, beta: float = BETA) -> np.ndarray:
+def density(predictions: PoolPredictions, n: int, keys: np.ndarray, beta: float = BETA) -> np.ndarray:
     """Items that are uncertain and like many others: entropy × (mean cosine similarity to the unlabelled items)^β.
 
     Of vectors of unit length the mean similarity to all is the product with their mean, so there is no N × N: O(N·(D +
     K)) time, O(N) memory. A similarity below 0 counts as 0 (features need not be positive as the paper's words are).
     """
-    rows = said.unlabelled
-    typical = similarity(said.features, rows[np.argsort(keys[rows])])  # a sum depends on its order: here on the keys'
-    found = np.empty(len(said))
-    for start, stop in parts(len(said)):
-        unsure = entropies(said.probabilities[start:stop].astype(np.float64))
-        found[start:stop] = unsure * np.maximum(typical[start:stop], 0) ** beta
-    return rows[smallest(-found[rows], keys[rows], n)]
+    rows = predictions.unlabelled
+    by_key = rows[np.argsort(keys[rows])]  # a sum depends on its order
+    typical = similarity(predictions.features, by_key)
+    scores = np.empty(len(predictions))
+    for start, stop in parts(len(predictions)):
+        unsure = entropies(predictions.probabilities[start:stop].astype(np.float64))
+        scores[start:stop] = unsure * np.maximum(typical[start:stop], 0) ** beta
+    return rows[smallest(-scores[rows], keys[rows], n)]
 
 
 def similarity(features: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -35,11 +36,11 @@ def similarity(features: np.ndarray, rows: np.ndarray) -> np.ndarray:
     for start, stop in parts(len(rows)):
         middle += _unit(features[rows[start:stop]]).sum(0)
     middle /= max(len(rows), 1)
-    found = np.empty(len(features))
+    mean = np.empty(len(features))
     for start, stop in parts(len(features)):
         unit = _unit(features[start:stop])
-        found[start:stop] = np.einsum("nd,nd->n", unit, np.broadcast_to(middle, unit.shape))
-    return found
+        mean[start:stop] = np.einsum("nd,nd->n", unit, np.broadcast_to(middle, unit.shape))
+    return mean
 
 
 def _unit(features: np.ndarray) -> np.ndarray:

@@ -16,20 +16,20 @@ from leaven.query.registry import strategy
     "classifier",
     "Expected gradient length (Settles, Craven & Ray, NIPS 2007; Settles 2009, section 3.3), of the last layer",
 )
-def expected_gradient_length(said: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
+def expected_gradient_length(predictions: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
     """Items that would change the last layer the most, were they labelled: Σ_y p_y ‖(p − e_y) ⊗ h‖.
 
     The gradient of the cross-entropy with respect to the layer's weights is an outer product, whose norm is that of its
     factors: ‖p − e_y‖·‖h‖, with ‖p − e_y‖² = Σp² − 2 p_y + 1. So nothing is differentiated. The bias is left out, as in
     BADGE. Long features win; features of one length leave a measure of uncertainty. O(N·(D + K)) time, O(N) memory.
     """
-    found = np.empty(len(said))
-    for start, stop in parts(len(said)):
-        p, h = said.probabilities[start:stop].astype(np.float64), said.features[start:stop]
+    lengths = np.empty(len(predictions))
+    for start, stop in parts(len(predictions)):
+        p, h = predictions.probabilities[start:stop].astype(np.float64), predictions.features[start:stop]
         away = np.sqrt(np.maximum((p * p).sum(1, keepdims=True) - 2 * p + 1, 0))
-        found[start:stop] = (p * away).sum(1) * np.sqrt(np.einsum("nd,nd->n", h, h, dtype=np.float64))
-    rows = said.unlabelled
-    return rows[smallest(-found[rows], keys[rows], n)]
+        lengths[start:stop] = (p * away).sum(1) * np.sqrt(np.einsum("nd,nd->n", h, h, dtype=np.float64))
+    rows = predictions.unlabelled
+    return rows[smallest(-lengths[rows], keys[rows], n)]
 
 
 CANDIDATES = 500  # items that are looked at, drawn at random
@@ -43,7 +43,7 @@ ROOM = 2**20  # numbers of a table at a time
     "classifier",
     "Expected error reduction (Roy & McCallum, ICML 2001; Settles 2009, section 3.4), of the last layer",
 )
-def error_reduction(said: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
+def error_reduction(predictions: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
     """Items after whose labelling the least log loss is expected: Σ_y p_y Σ_j H(p_j after adding (x, y)).
 
     What is approximated. Of 500 unlabelled items, drawn at random (or 2 n, if that is more), each is judged alone,
@@ -58,24 +58,26 @@ def error_reduction(said: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarr
 
     O(N·D + labelled·D² + D³ + 500·10·1,000·K) time, O(D² + 1,500·D) memory beside tables of 8 MB.
     """
-    rows = said.unlabelled
+    rows = predictions.unlabelled
     order = rows[smallest(keys[rows], keys[rows], min(len(rows), max(CANDIDATES, 2 * n, JUDGED)))]
     some, judged = order[: max(CANDIDATES, 2 * n)], order[:JUDGED]
-    known = np.flatnonzero(said.labelled)
-    known = known[np.argsort(keys[known])]
-    loss = expected_loss(said, some, judged, known)
+    labelled_rows = np.flatnonzero(predictions.labelled)
+    labelled_rows = labelled_rows[np.argsort(keys[labelled_rows])]
+    loss = expected_loss(predictions, some, judged, labelled_rows)
     return some[smallest(loss, keys[some], n)]
 
 
-def expected_loss(said: PoolPredictions, candidates: np.ndarray, judged: np.ndarray, known: np.ndarray) -> np.ndarray:
+def expected_loss(
+    predictions: PoolPredictions, candidates: np.ndarray, judged: np.ndarray, labelled_rows: np.ndarray
+) -> np.ndarray:
     """The mean loss over the rows ``judged`` in nats that is expected after each of ``candidates``, ``(C,)``.
 
-    ``known`` are the rows that the layer was fitted to.
+    ``labelled_rows`` are the rows that the layer was fitted to.
     """
-    x, p = _with_one(said.features[candidates]), said.probabilities[candidates].astype(np.float64)
-    pool = _with_one(said.features[judged])
-    scores = np.log(np.maximum(said.probabilities[judged].astype(np.float64), 1e-30))
-    moved = x @ np.linalg.inv(curvature(said, known, pool))  # rows are A⁻¹ h_x
+    x, p = _with_one(predictions.features[candidates]), predictions.probabilities[candidates].astype(np.float64)
+    pool = _with_one(predictions.features[judged])
+    scores = np.log(np.maximum(predictions.probabilities[judged].astype(np.float64), 1e-30))
+    moved = x @ np.linalg.inv(curvature(predictions, labelled_rows, pool))  # rows are A⁻¹ h_x
     step = (pool @ moved.T) / (1 + 0.5 * (x * moved).sum(1))  # (J, C)
     few = min(LIKELIEST, p.shape[1])
     likely = np.argsort(-p, axis=1, kind="stable")[:, :few]
@@ -96,13 +98,13 @@ def expected_loss(said: PoolPredictions, candidates: np.ndarray, judged: np.ndar
     return loss
 
 
-def curvature(said: PoolPredictions, known: np.ndarray, pool: np.ndarray) -> np.ndarray:
-    """½ Σ hhᵀ over the rows ``known``, and λ, the mean square of a feature in ``pool``, on the diagonal."""
-    found = np.eye(pool.shape[1]) * np.square(pool).mean()
-    for start, stop in parts(len(known)):
-        h = _with_one(said.features[known[start:stop]])
-        found += 0.5 * h.T @ h
-    return found
+def curvature(predictions: PoolPredictions, labelled_rows: np.ndarray, pool: np.ndarray) -> np.ndarray:
+    """½ Σ hhᵀ over the rows ``labelled_rows``, and λ, the mean square of a feature in ``pool``, on the diagonal."""
+    matrix = np.eye(pool.shape[1]) * np.square(pool).mean()
+    for start, stop in parts(len(labelled_rows)):
+        h = _with_one(predictions.features[labelled_rows[start:stop]])
+        matrix += 0.5 * h.T @ h
+    return matrix
 
 
 def _with_one(features: np.ndarray) -> np.ndarray:

@@ -22,7 +22,7 @@ DENSE = 5_000  # members of a cluster that are looked at
     "features",
     "TypiClust (Hacohen, Dekel & Weinshall, ICML 2022, arXiv 2202.02794, algorithm 1): typical items first",
 )
-def typiclust(said: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
+def typiclust(predictions: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
     """The most typical item of each cluster, of those with the fewest labels, of these the largest, first;
     clusters of 5 members or fewer when all others are empty.
 
@@ -35,13 +35,13 @@ def typiclust(said: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
     the features, for C clusters.
     """
     order = np.argsort(keys)  # a random order: its beginning is a sample
-    count = min(int(said.labelled.sum()) + n, MOST, len(order))
-    centres = centres_of(np.asarray(said.features[order[:SAMPLE]], np.float32), count)
-    cluster = np.empty(len(said), np.int64)
-    _, cluster[order] = to_nearest(said.features, order, centres)
-    open_ = order[~said.labelled[order]]
+    count = min(int(predictions.labelled.sum()) + n, MOST, len(order))
+    centres = centres_of(np.asarray(predictions.features[order[:SAMPLE]], np.float32), count)
+    cluster = np.empty(len(predictions), np.int64)
+    _, cluster[order] = to_nearest(predictions.features, order, centres)
+    open_ = order[~predictions.labelled[order]]
     size, left, labels = (
-        np.bincount(cluster[rows], minlength=count) for rows in (order, open_, np.flatnonzero(said.labelled))
+        np.bincount(cluster[rows], minlength=count) for rows in (order, open_, np.flatnonzero(predictions.labelled))
     )
     turn = np.lexsort((-size, labels))
     large = size[turn] > SMALLEST
@@ -57,7 +57,9 @@ def typiclust(said: PoolPredictions, n: int, keys: np.ndarray) -> np.ndarray:
     typical = {}
     for k in np.flatnonzero(share):
         members = open_[cluster[open_] == k][: max(DENSE, share[k])]
-        typical[k] = iter(members[_spread(np.asarray(said.features[members], np.float32)).argsort(kind="stable")])
+        typical[k] = iter(
+            members[_spread(np.asarray(predictions.features[members], np.float32)).argsort(kind="stable")]
+        )
     return np.array([next(typical[k]) for k in np.concatenate(turns)], np.int64)
 
 

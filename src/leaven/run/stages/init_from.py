@@ -50,12 +50,12 @@ class InitFrom:
         LeavenError
             Another one was asked for.
         """
-        own = self.model.spec.name if self.model is not None else self.network
-        if own is None:
+        trained = self.model.spec.name if self.model is not None else self.network
+        if trained is None:
             return asked
-        if asked not in ("auto", own):
-            raise LeavenError(f"{self} has the network {own!r}, not {asked!r}; leave --network out.")
-        return own
+        if asked not in ("auto", trained):
+            raise LeavenError(f"{self} has the network {trained!r}, not {asked!r}; leave --network out.")
+        return trained
 
     def fit_to(self, spec: Spec) -> Spec:
         """``spec`` with the start's normalisation, for its weights know no other.
@@ -67,18 +67,18 @@ class InitFrom:
         """
         if self.model is None or self.stage is not None:  # a stage has seen the same items
             return spec
-        own = self.model.spec
+        trained = self.model.spec
         self.require_shape(spec, "read them in that size, or start without --init")
-        if own.members > 1 and (spec.members != own.members or spec.frozen):
+        if trained.members > 1 and (spec.members != trained.members or spec.frozen):
             raise LeavenError(
-                f"{self} trained {own.members} networks side by side, from which only such a method can start, and not "
-                "frozen; start from another run."
+                f"{self} trained {trained.members} networks side by side, from which only such a method can start, "
+                "and not frozen; start from another run."
             )
         if spec.frozen and has_no_statistics(self.model.network):
             raise LeavenError(
                 f"{self} kept no statistics for batch norm, so its backbone cannot serve as it is; leave --frozen out."
             )
-        return replace(spec, mean=own.mean, std=own.std, pretrained=False, resolution=own.resolution)
+        return replace(spec, mean=trained.mean, std=trained.std, pretrained=False, resolution=trained.resolution)
 
     def require_shape(self, spec: Spec, advice: str) -> None:
         """Raise where it takes items of another form.
@@ -89,8 +89,8 @@ class InitFrom:
             Says which it takes.
         """
         assert self.model is not None
-        if (own := self.model.spec.shape) != spec.shape:
-            raise LeavenError(f"{self} takes items of shape {own}, but these have {spec.shape}; {advice}.")
+        if (shape := self.model.spec.shape) != spec.shape:
+            raise LeavenError(f"{self} takes items of shape {shape}, but these have {spec.shape}; {advice}.")
 
     def backbone(self) -> nn.Module:
         """A copy of the backbone."""
@@ -113,8 +113,8 @@ class InitFrom:
                 member.load_state_dict(backbone.state_dict())
             forget_domains(network)
         if self.whole:
-            own = self._network.head
-            there = own.head if frozen and isinstance(own, Network) else own
+            head = self._network.head
+            there = head.head if frozen and isinstance(head, Network) else head
             state, into = there.state_dict(), network.head.state_dict()
             if {n: t.shape for n, t in state.items()} == {n: t.shape for n, t in into.items()}:
                 network.head.load_state_dict(state)
@@ -161,8 +161,8 @@ def beside(teacher: InitFrom, chosen: Spec, backbone: nn.Module | None) -> nn.Mo
     teacher.require_shape(chosen, "read them in that size, or take another teacher")
     if not chosen.frozen:
         return model.network
-    own = model.spec
-    same = (own.frozen, own.name, own.resolution) == (True, chosen.name, chosen.resolution)
+    spec = model.spec
+    same = (spec.frozen, spec.name, spec.resolution) == (True, chosen.name, chosen.resolution)
     if same and backbone is not None:
         there, ours = teacher.backbone().state_dict(), backbone.state_dict()
         same = there.keys() == ours.keys() and all(torch.equal(there[name].cpu(), ours[name].cpu()) for name in ours)

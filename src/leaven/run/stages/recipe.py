@@ -38,8 +38,8 @@ class StageTable(BaseModel):
 
     def stage(self) -> Stage:
         """The stage; options that it does not name are left to the run."""
-        own = ("method", "name", "start_from", "takes", "teacher")
-        options = {name: value for name, value in self.model_dump(exclude_none=True).items() if name not in own}
+        of_stage = ("method", "name", "start_from", "takes", "teacher")
+        options = {name: value for name, value in self.model_dump(exclude_none=True).items() if name not in of_stage}
         return Stage(self.method, self.name, self.start_from, self.takes, self.teacher, options)
 
 
@@ -85,19 +85,19 @@ def recipe_options(stages: tuple[Stage, ...], given: Options) -> Options:
         What was said outside of the recipe: it is for all stages, whatever they say themselves, as far as a stage has
         such; hyper-parameters are for the last one alone.
     """
-    *before, own = stages
+    *before, final = stages
     default = Options()
     plan = {name: value for name, value in given.plan.items() if name not in OWN}
-    said = {name: getattr(given, name) for name in OF_A_TRAINING if getattr(given, name) != getattr(default, name)}
-    earlier = tuple(replace(stage, options={**stage.options, **said, **plan}) for stage in before)
-    last = options_from(find_class(own.method), {**own.options, **said, **given.plan})
+    stated = {name: getattr(given, name) for name in OF_A_TRAINING if getattr(given, name) != getattr(default, name)}
+    earlier = tuple(replace(stage, options={**stage.options, **stated, **plan}) for stage in before)
+    last = options_from(find_class(final.method), {**final.options, **stated, **given.plan})
     return replace(
         given,
         method=last.method,
         hyperparameters={**last.hyperparameters, **given.hyperparameters},
         plan=last.plan,
-        init=reference(own.start_from, before, whole=own.takes == "network"),
-        teacher=own.teacher,
+        init=reference(final.start_from, before, whole=final.takes == "network"),
+        teacher=final.teacher,
         stages=earlier,
         **{name: getattr(last, name) for name in OF_A_TRAINING},
     )

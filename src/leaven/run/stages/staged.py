@@ -49,10 +49,10 @@ def staged(method: type[Method], options: Options) -> Staged:
     """
     stages, init, teacher = options.stages, options.init, options.teacher
     if not stages and method.recipe:
-        *before, own = method.recipe
+        *before, last = method.recipe
         stages = tuple(before)
-        init = reference(own.start_from, stages, whole=own.takes == "network") if init is None else init
-        teacher = own.teacher if teacher is None else teacher
+        init = reference(last.start_from, stages, whole=last.takes == "network") if init is None else init
+        teacher = last.teacher if teacher is None else teacher
     require_order(stages)
     names_of = [stage.name for stage in stages]
     start = None if init is None else _start(init, stages)
@@ -65,13 +65,13 @@ def staged(method: type[Method], options: Options) -> Staged:
             stages = (*stages, Stage(beside.stage))
     elif method.teacher:
         raise LeavenError(f"{method.__name__} learns from a teacher; give it one (--teacher RUN or METHOD).")
-    kept = used(stages, [None if one is None else one.stage for one in (start, beside)])
-    if idle := [name for name in names_of if options.stages and name not in [stage.name for stage in kept]]:
+    used_stages = used(stages, [None if one is None else one.stage for one in (start, beside)])
+    if idle := [name for name in names_of if options.stages and name not in [stage.name for stage in used_stages]]:
         raise LeavenError(
             f"Nothing calls for the stage {idle[0]!r}; a later one must start from it or be taught by it, or leave it "
             "out."
         )
-    return Staged(kept, start, beside)
+    return Staged(used_stages, start, beside)
 
 
 def require_order(stages: Sequence[Stage]) -> None:
@@ -139,8 +139,8 @@ def _network(name: str, stages: Sequence[Stage]) -> str | None:
     """The network that a stage says it has, or the one that it starts from."""
     for stage in stages:
         if stage.name == name:
-            own = stage.options.get("network")
-            return own if own or stage.start_from is None else _network(stage.start_from, stages)
+            named = stage.options.get("network")
+            return named if named or stage.start_from is None else _network(stage.start_from, stages)
     return None
 
 
@@ -230,10 +230,12 @@ def resolved_stages(chosen: ResolvedOptions, options: Options, pool: Pool) -> li
     resolved = []
     for stage in chosen.stages:
         try:
-            own = options_of(stage, chosen, options)
-            if own.minutes is not None or own.validation:
+            stage_options = options_of(stage, chosen, options)
+            if stage_options.minutes is not None or stage_options.validation:
                 raise LeavenError("it can have neither minutes nor validation; give it steps.")
-            resolved.append(resolve_options(replace(own, **_ahead(stage, chosen.stages, {})), _shown(stage, pool)))
+            resolved.append(
+                resolve_options(replace(stage_options, **_ahead(stage, chosen.stages, {})), _shown(stage, pool))
+            )
         except LeavenError as error:
             raise error if len(chosen.stages) == 1 else LeavenError(f"Stage {stage.name}: {error}") from error
     return resolved
@@ -254,10 +256,10 @@ def train_stages(
 
     models: dict[str, Model] = {}
     for stage in chosen.stages:
-        own = replace(options_of(stage, chosen, options), **_ahead(stage, chosen.stages, models))
+        stage_options = replace(options_of(stage, chosen, options), **_ahead(stage, chosen.stages, models))
         where = None if run is None else path_of(run, chosen.stages, stage.name)
         going_on = resume and where is not None and (where / folder.CONFIG).exists()
-        [trained] = fit(_shown(stage, pool), where, own, resume=going_on, loggers=loggers, progress=progress)
+        [trained] = fit(_shown(stage, pool), where, stage_options, resume=going_on, loggers=loggers, progress=progress)
         models[stage.name] = trained.model
     return models
 

@@ -21,14 +21,16 @@ def learnt(run: PathLike, data: PathLike, pool: Pool) -> np.ndarray:
     """
     run, data = Path(run), Path(data)
     inputs = folder.read_config(run).get("inputs") or {}
-    known: set[str] = set()
-    kept = run / folder.EVALUATIONS / "unlabelled.npz"
-    if inputs.get("data") and kept.exists():
-        found = Evaluation.load(kept)
-        known = {_file(Path(inputs["data"]), name) for name in found.ids[found.known].tolist()}
+    files: set[str] = set()
+    stored = run / folder.EVALUATIONS / "unlabelled.npz"
+    if inputs.get("data") and stored.exists():
+        evaluation = Evaluation.load(stored)
+        files = {_file(Path(inputs["data"]), name) for name in evaluation.ids[evaluation.has_label].tolist()}
     source = None if not inputs.get("source") else _file(Path(inputs["source"]), "")
-    own = [_file(data, name) for name in pool.ids.tolist()]
-    return np.array([name in known or (source is not None and name.startswith(source)) for name in own], dtype=bool)
+    pool_files = [_file(data, name) for name in pool.ids.tolist()]
+    return np.array(
+        [name in files or (source is not None and name.startswith(source)) for name in pool_files], dtype=bool
+    )
 
 
 def _file(data: Path, name: str) -> str:

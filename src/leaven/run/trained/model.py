@@ -80,7 +80,7 @@ class Model:
         shape = self.spec.shape
         if len(shape) == 3:
             height, width, channels = shape
-            taken: dict[str, Any] = {
+            input_: dict[str, Any] = {
                 "layout": "NCHW",
                 "height": height,
                 "width": width,
@@ -89,10 +89,10 @@ class Model:
                 "colours": "RGB" if channels == 3 else "grey",
             }
             if self.white != UNKNOWN:  # what to divide images by that are not of 8 bits
-                taken["white"] = self.white.asdict()
+                input_["white"] = self.white.asdict()
         else:
-            taken = {"layout": "ND", "columns": shape[0]}
-        return {"classes": list(self.classes), "input": taken}
+            input_ = {"layout": "ND", "columns": shape[0]}
+        return {"classes": list(self.classes), "input": input_}
 
     def save(self, path: PathLike) -> None:
         """Write the weights to ``path`` (safetensors), with all that ``load_model`` needs in the header."""

@@ -80,8 +80,8 @@ def solved(run: PathLike, model: Model, support: Pool) -> Model:
     support = support.subset(support.labels >= 0)
     kind = find_class(config["method"])
     spec = replace(model.spec, classes=support.num_classes)
-    own = (kind.predict_episode, kind.predict_from_features)
-    if own != (Method.predict_episode, Method.predict_from_features):
+    hooks = (kind.predict_episode, kind.predict_from_features)
+    if hooks != (Method.predict_episode, Method.predict_from_features):
         method = load_method(run)
         if (ways := method.most_ways) is not None and ways < support.num_classes:
             raise LeavenError(

@@ -193,9 +193,9 @@ class CellTraining:
         tests: dict[str, Any]
         if tasks:
             assert fitted.trained is not None, "it was trained in this process"
-            found = {name: task.score(fitted.trained, test) for name, task in tasks.items()}
-            first = next(iter(found.values()))
-            tests = {"accuracy": first["accuracy"], "n": first["n"], "tasks": found}
+            scores = {name: task.score(fitted.trained, test) for name, task in tasks.items()}
+            first = next(iter(scores.values()))
+            tests = {"accuracy": first["accuracy"], "n": first["n"], "tasks": scores}
         elif (where / CURVE).exists():
             tests = last_tests(where)
         else:
@@ -227,12 +227,12 @@ def images(options: Options, pool: Pool, steps: int) -> int:
 
     chosen = resolve_options(options, pool)
     method = chosen.method(build(chosen.spec, load=False), **chosen.hyperparameters)
-    drawn = [stream for stream in method.streams.values() if len(pool.rows(stream.role))]
+    streams = [stream for stream in method.streams.values() if len(pool.rows(stream.role))]
     return steps * sum(
         max(1, round(chosen.plan.batch_size * stream.ratio))
         * (1 if stream.episode is None else stream.episode.items)
         * len(stream.views)
-        for stream in drawn
+        for stream in streams
     )
 
 

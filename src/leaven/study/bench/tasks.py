@@ -49,5 +49,5 @@ class TestTask:
 
         episode = Episode(self.ways, self.shots, self.queries, self.unlabelled, self.distractors)
         uneven = Uneven(dirichlet=CONCENTRATION) if self.dirichlet else None
-        found = evaluate_episodes(method, test, episode, self.episodes, 0, uneven=uneven, progress=False)
-        return {"accuracy": found.value, "low": found.low, "high": found.high, "n": found.n}
+        accuracy = evaluate_episodes(method, test, episode, self.episodes, 0, uneven=uneven, progress=False)
+        return {"accuracy": accuracy.value, "low": accuracy.low, "high": accuracy.high, "n": accuracy.n}
