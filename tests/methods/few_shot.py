@@ -1,6 +1,7 @@
 """What the tests of few-shot methods share: episodes by hand, and classes that can be told apart in few directions."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -41,21 +42,30 @@ def classes_in_noise(seed: int) -> tuple[Pool, Pool]:
 
 
 def before_and_after(
-    name: str, seed: int, hyperparameters: dict, plan: dict, network: Callable[[], Network] | None = None
+    name: str,
+    seed: int,
+    hyperparameters: dict,
+    plan: dict,
+    network: Callable[[], Network] | None = None,
+    tasks: int = 100,
 ) -> tuple[float, float]:
     """Accuracy in 5-way 1-shot tasks of new classes with the random network, and with the trained one.
 
-    ``network`` makes it; by default it is the multilayer perceptron.
+    ``network`` makes it; by default it is the multilayer perceptron with the method's head.
     """
     known, new = classes_in_noise(seed)
     kind = get(name)
     torch.manual_seed(seed)
-    made = network() if network else build(spec_for("mlp", known.items, kind.outputs(40, hyperparameters)))
+    made = (
+        network()
+        if network
+        else build(replace(spec_for("mlp", known.items, kind.outputs(40, hyperparameters)), head=kind.head))
+    )
     method: Method = kind(made, **hyperparameters)
     settings = {**kind.plan, "seed": seed, "probes": 0, "accelerator": "cpu", "precision": "32-true", **plan}
     found = []
     for trained in (False, True):
         if trained:
             train(TrainJob(method, known, Plan(**settings), FeatureViews(), progress=False))
-        found.append(evaluate_episodes(method, new, Episode(5, 1, 15), 100, progress=False).value)
+        found.append(evaluate_episodes(method, new, Episode(5, 1, 15), tasks, progress=False).value)
     return found[0], found[1]

@@ -47,6 +47,14 @@ ELSEWHERE = {
     "matching": ("test_matching", "test_it_learns_which_directions_tell_classes_apart"),
     "meta_learner_lstm": ("test_meta_learner_lstm", "test_it_learns_how_to_learn"),
     "prototypical": ("test_prototypical", "test_it_learns_which_directions_tell_classes_apart"),
+    "baseline": ("test_baseline_fewshot", "test_it_learns_which_directions_tell_classes_apart"),
+    "baseline_pp": ("test_baseline_fewshot", "test_it_learns_which_directions_tell_classes_apart"),
+    "rfs": ("test_rfs", "test_it_learns_which_directions_tell_classes_apart"),
+    "rfs_distilled": ("test_rfs", "test_a_run_trains_a_teacher_and_then_its_student"),
+    "transductive_finetuning": (
+        "test_transductive_finetuning",
+        "test_it_learns_which_directions_tell_classes_apart",
+    ),
     "nearest": ("test_nearest", "test_one_label_a_class_is_enough"),
     **dict.fromkeys(("cl2n", "cosine"), ("test_heads_of_tasks", "test_lengths_of_features_do_not_count")),
     **dict.fromkeys(

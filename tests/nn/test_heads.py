@@ -11,8 +11,10 @@ from leaven.nn.heads import (
     DroppedLinear,
     PrototypeHead,
     ScaledCosineHead,
+    WeightNormCosineHead,
     cosine,
     cosine_scaled,
+    cosine_weight_norm,
     find,
     head,
     linear,
@@ -23,6 +25,7 @@ from leaven.nn.heads import (
     restarted,
 )
 
+OF_PLACES = [linear, cosine, cosine_scaled, cosine_weight_norm, prototypes]
 RNG = np.random.default_rng(0)
 
 
@@ -37,6 +40,29 @@ def test_scaled_angles_by_hand():
     assert made.scale.grad.item() == pytest.approx(0.6)
 
 
+def test_angles_with_lengths_by_hand():
+    """cos of (3, 4) to (1, 0) and (0, −5) is 0.6 and −0.8; times lengths of 1 and 3 and a scale of 2."""
+    made = WeightNormCosineHead(2, 2)
+    with torch.no_grad():
+        made.direction.copy_(torch.tensor([[1.0, 0.0], [0.0, -5.0]]))
+        made.length.copy_(torch.tensor([[1.0], [3.0]]))
+    scores = made(torch.tensor([[3.0, 4.0]]))
+    torch.testing.assert_close(scores, torch.tensor([[1.2, -4.8]]))
+    scores[0, 1].backward()
+    assert made.length.grad.flatten().tolist() == pytest.approx([0, -1.6])
+    assert made.direction.grad[1].tolist() == pytest.approx([2 * 3 / 5 * 0.6, 0])  # across the direction alone
+
+
+def test_angles_with_lengths_begin_as_plain_weights():
+    """As weight normalisation does; of more than 200 classes the scale is larger."""
+    torch.manual_seed(0)
+    few, many = cosine_weight_norm(3, 200), cosine_weight_norm(3, 201)
+    assert (few.scale, many.scale) == (2, 10)
+    torch.testing.assert_close(few.length, few.direction.norm(dim=1, keepdim=True))
+    x = torch.randn(4, 3)
+    torch.testing.assert_close(few(x), 2 * (x / x.norm(dim=1, keepdim=True)) @ few.direction.T)
+
+
 def test_distances_to_prototypes_by_hand():
     made = PrototypeHead(2, 2)
     with torch.no_grad():
@@ -44,7 +70,9 @@ def test_distances_to_prototypes_by_hand():
     torch.testing.assert_close(made(torch.tensor([[1.0, 2.0]])), torch.tensor([[-5.0, -13.0]]))
 
 
-@pytest.mark.parametrize("kind", [linear, cosine, cosine_scaled, prototypes], ids=lambda kind: kind.name)
+@pytest.mark.parametrize(
+    "kind", [linear, cosine, cosine_scaled, cosine_weight_norm, prototypes], ids=lambda kind: kind.name
+)
 def test_of_maps_every_place(kind):
     torch.manual_seed(0)
     made, x = kind(5, 3, dense=True), torch.randn(2, 5, 4, 6)
@@ -77,7 +105,7 @@ def test_dropout_is_of_the_head_that_has_it():
     assert cosine.dropped is None
 
 
-@pytest.mark.parametrize("name", ["linear", "cosine", "cosine_scaled", "prototypes", "neighbours", "projection"])
+@pytest.mark.parametrize("name", [kind.name for kind in (*OF_PLACES, neighbours, projection)])
 def test_a_network_has_the_head_that_its_spec_names(name):
     spec = Spec("mlp", (6,), 3, (0.0,) * 6, (1.0,) * 6, head=name)
     torch.manual_seed(0)

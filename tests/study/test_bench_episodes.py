@@ -160,6 +160,24 @@ def test_the_suite_of_omniglot():
     assert {entry.name for entry in suite.entries} >= {"prototypical", "maml"}
 
 
+@pytest.mark.parametrize(
+    ("method", "given"),
+    [
+        ("baseline_pp", "head_epochs = 1"),
+        ("rfs", "copies = 1"),
+        ("rfs_distilled", "copies = 1"),
+        ("transductive_finetuning", "epochs = 1"),
+    ],
+)
+def test_base_training_is_tested_on_tasks_too(few, tmp_path, method, given):
+    hyperparameters = "hyperparameters = { ways = 4, shots = 1, queries = 2 }"
+    few.write_text(
+        SUITE.replace(hyperparameters, f"hyperparameters = {{ {given} }}").replace('"prototypical"', f'"{method}"')
+    )
+    [record] = run(read(few).narrowed(seeds=1), tmp_path / "out").values()
+    assert [one["n"] for one in record["tasks"].values()] == [5, 6]
+
+
 def test_methods_of_the_suite_are_there():
     from leaven.methods.registry import get, resolve
 

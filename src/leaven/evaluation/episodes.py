@@ -13,7 +13,7 @@ from torch import Tensor
 from leaven.data.readers.decode import bar
 from leaven.evaluation.intervals import Interval, mean_of_runs
 from leaven.evaluation.probe import features
-from leaven.inference.copies import views_of, weak_copies
+from leaven.inference.copies import sees_again, views_of, weak_again, weak_copies
 from leaven.inference.items import ItemLoader, plain_items
 from leaven.methods.base import Episode, Method
 from leaven.train.episodes import EXTRA, QUERY, SUPPORT, EpisodeSampler
@@ -58,7 +58,7 @@ def evaluate_episodes(
     uneven : Uneven, optional
         How many shots and queries the classes of a task have, where that is not the same for all.
     flip : bool, optional
-        Whether copies of the support, of a method that has such, are mirrored too.
+        Whether items that a method sees anew while it solves a task are mirrored too.
     device : str, optional
         Where to compute; by default where the method is.
     progress : bool, optional
@@ -127,6 +127,8 @@ def _tasks(
     solve: Callable[..., Tensor] = method.predict_from_features if by_features else method.predict_episode
     with_extra = bool(episode.unlabelled) and takes_unlabelled(method)
     views = views_of(pool.items, flip)
+    if sees_again(method):
+        solve = partial(solve, again=weak_again(views))
 
     def task(number: int) -> tuple[Solve, Tensor, Tensor, Tensor, Tensor]:
         rows, numbers, parts = sampler.task(number)

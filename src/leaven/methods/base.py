@@ -104,10 +104,10 @@ class Method(nn.Module):
     taught: ClassVar[bool] = True
     teacher: ClassVar[Literal["", "classes", "features"]] = ""
     recipe: ClassVar[tuple[Stage, ...]] = ()
-    transductive: ClassVar[bool] = False
     vectors: ClassVar[bool] = True
     acquires: bool = False
     generates: bool = False
+    transductive: bool = False
     surveys: int = 0
     copies: int = 0
     augment: ClassVar[str] = "randaugment"
@@ -199,7 +199,9 @@ class Method(nn.Module):
         By default ``predict_from_features`` of the network's features. ``labels`` is int64 ``(S,)`` in 0 .. ways - 1,
         with any number of shots a class; with ``copies`` the plain items come first, then each round of
         copies in their order. A method that makes use of unlabelled items takes them as ``unlabelled=`` ``(U, ...)``
-        (``None`` where a task has none), here or in ``predict_from_features``.
+        (``None`` where a task has none), here or in ``predict_from_features``. One that sees items of the task anew
+        while it solves it takes ``again=``: of items as a network takes them, their weak views, drawn each time from
+        PyTorch's default generator.
         """
         return self.predict_from_features(self.network.features(support), labels, self.network.features(query))
 

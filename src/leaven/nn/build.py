@@ -55,6 +55,10 @@ def build_backbone(spec: Spec, *, load: bool = True) -> nn.Module:
         from leaven.nn.backbones.conv4 import Conv4
 
         return Conv4((height, width), channels, *CONV4[spec.name])
+    if spec.name == "resnet12":
+        from leaven.nn.backbones.resnet12 import ResNet12
+
+        return ResNet12((height, width), channels)
     if spec.dense:
         from leaven.nn.backbones.deeplab import DeepLab, SmallEncoder
         from leaven.nn.backbones.pretrained import timm_features

@@ -18,7 +18,7 @@ CONV4 = {  # channels of a block, whether features are pooled, and whether strid
     "conv4-32-pooled": (32, True, False),
     "conv4-strided": (64, True, True),
 }
-IMAGES = ("cnn", *CONV4, "deeplab", "pixels")  # leaven's own that take images, beside wrn-D-W
+IMAGES = ("cnn", *CONV4, "resnet12", "deeplab", "pixels")  # leaven's own that take images, beside wrn-D-W
 DEEPLAB = "deeplab-"  # before the name of a timm model, its encoder
 # What no network of use exceeds. A damaged description must not make one that fills the memory.
 MOST_ITEM, MOST_CLASSES, MOST_MEMBERS = 2**26, 2**20, 64
@@ -34,7 +34,7 @@ class Spec:
     ----------
     name : str
         ``wrn-D-W``, ``cnn``, ``conv4``, ``conv4-32``, either ``-pooled`` (as many features whatever the image's size),
-        ``conv4-strided`` (MAML's network for Omniglot),
+        ``conv4-strided`` (MAML's network for Omniglot), ``resnet12``,
         ``pixels`` (they are the features), ``mlp``, ``linear``, ``angular`` (linear on vectors of one length), or the
         name of a timm model; for pixels that have classes ``deeplab``, or ``deeplab-NAME`` over a timm model.
     shape : tuple of int
@@ -50,8 +50,9 @@ class Spec:
     resolution : int or None
         Pixels a side that a timm model sees the images at; ``None``: as they are.
     head : str
-        Name of the head, see ``leaven.nn.heads``: ``linear``, ``cosine``, ``cosine_scaled``, ``prototypes``,
-        ``neighbours``, ``projection``; ``module:function`` of one that is registered.
+        Name of the head, see ``leaven.nn.heads``: ``linear``, ``cosine``, ``cosine_scaled``,
+        ``cosine_weight_norm``, ``prototypes``, ``neighbours``, ``projection``; ``module:function`` of one that is
+        registered.
     members : int
         Networks that vote, see ``leaven.nn.committee``; of two, each sees half of a feature vector.
     dropout : float

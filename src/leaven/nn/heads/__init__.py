@@ -1,7 +1,14 @@
 """Heads: what scores features. A method names one of them and may have others beside; one's own is registered alike."""
 
 from leaven.nn.heads.affine import DroppedLinear, linear, projection, restarted, start_linear
-from leaven.nn.heads.angles import CosineHead, ScaledCosineHead, cosine, cosine_scaled
+from leaven.nn.heads.angles import (
+    CosineHead,
+    ScaledCosineHead,
+    WeightNormCosineHead,
+    cosine,
+    cosine_scaled,
+    cosine_weight_norm,
+)
 from leaven.nn.heads.distances import (
     PrototypeHead,
     class_means,
@@ -25,9 +32,11 @@ __all__ = [
     "ScaledCosineHead",
     "SmoothedHead",
     "UnitHead",
+    "WeightNormCosineHead",
     "class_means",
     "cosine",
     "cosine_scaled",
+    "cosine_weight_norm",
     "find",
     "head",
     "linear",

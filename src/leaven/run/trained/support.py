@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from leaven.augment.view import ItemViews
 from leaven.data import Pool, require_trainable
 from leaven.errors import LeavenError
-from leaven.inference.copies import views_of, weak_copies
+from leaven.inference.copies import sees_again, views_of, weak_again, weak_copies
 from leaven.inference.items import ItemLoader, to_float
 from leaven.inference.predict import predict_with_features
 from leaven.methods.base import Method
@@ -38,21 +41,26 @@ class Solved(nn.Module):
         The labelled items, as the network takes them.
     labels : Tensor of int64, shape (S,)
         Number of each one's class.
+    views : object, optional
+        How items are seen anew, by a method that asks for it while it solves a task; by default none are.
     """
 
     support: Tensor
     labels: Tensor
 
-    def __init__(self, method: Method, support: Tensor, labels: Tensor):
+    def __init__(self, method: Method, support: Tensor, labels: Tensor, views: ItemViews | None = None):
         super().__init__()
         self.method = method
+        self.solve: Callable[[Tensor, Tensor, Tensor], Tensor] = method.predict_episode
+        if views is not None and sees_again(method):
+            self.solve = partial(self.solve, again=weak_again(views))
         self.register_buffer("support", support)
         self.register_buffer("labels", labels)
 
     def forward(self, x: Tensor) -> Tensor:
         """The scores."""
         with torch.inference_mode(False):  # a method may take gradients on the support
-            return self.method.predict_episode(self.support, self.labels, x.clone())
+            return self.solve(self.support, self.labels, x.clone())
 
 
 def solved(run: PathLike, model: Model, support: Pool) -> Model:
@@ -91,11 +99,11 @@ def solved(run: PathLike, model: Model, support: Pool) -> Model:
             )
         stored = ItemLoader(support.items, torch.device("cpu"))[np.arange(len(support))]
         x, labels = to_float(stored), torch.from_numpy(support.labels)
+        views = views_of(support.items, bool(config["flip"]))
         if method.copies:
-            views = views_of(support.items, bool(config["flip"]))
             x = torch.cat([x, weak_copies(stored, method.copies, views, (0,))])
         labels = labels.repeat(1 + method.copies)
-        return Model(Solved(method, x, labels), spec, support.classes, model.white)
+        return Model(Solved(method, x, labels, views), spec, support.classes, model.white)
     _, features = predict_with_features(model.network, support.items)
     network = copy.deepcopy(model.network)
     assert isinstance(network, Network)
