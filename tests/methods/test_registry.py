@@ -178,6 +178,8 @@ def test_values_of_another_type_are_refused(name, given):
 PAPERS = {
     "adamatch": {"threshold": 0.9, "ratio": 3, "weight": 1.0, "warmup": 0.5, "hard": False},
     "aral": {"latent": 100, "beta": 1.0, "adversarial": 1.0, "matching": 1.0},
+    "baseline": {"head_epochs": 100, "head_batch": 4, "head_lr": 0.01, "head_decay": 1e-3},
+    "baseline_pp": {"head_epochs": 100, "head_batch": 4, "head_lr": 0.01, "head_decay": 1e-3},
     "fixmatch": {"threshold": 0.95, "weight": 1.0, "ratio": 7, "alignment": False, "prior": "labels", "strong": True},
     "flexmatch": {"threshold": 0.95, "weight": 1.0, "ratio": 7, "warmup": True},
     "freematch": {"weight": 1.0, "fairness": 0.001, "ratio": 7},
@@ -199,7 +201,10 @@ PAPERS = {
         "strong_weight": 0.5,
         "rotation_weight": 0.5,
     },
+    "rfs": {"copies": 5, "strength": 1.0},
+    "rfs_distilled": {"copies": 5, "strength": 1.0, "alpha": 0.5, "temperature": 4.0},
     "softmatch": {"weight": 1.0, "ratio": 7, "narrowing": 2.0, "alignment": True},
+    "transductive_finetuning": {"epochs": 25, "tune_lr": 5e-5, "smoothing": 0.1, "mixup": 0.25},
     "uda": {"threshold": 0.8, "temperature": 0.4},
     "vaal": {"latent": 32, "beta": 1.0, "adversarial": 1.0},
     "vat": {"iterations": 1},
@@ -214,13 +219,16 @@ FIXMATCHS = {
 }
 PLANS = {
     "adamatch": {"final_lr": 0.25, "weight_decay": 1e-3, "nesterov": False},
+    "baseline": {"lr": 1e-3, "batch_size": 16, "final_lr": 1.0, "weight_decay": 0.0},
     "fixmatch": {"lr": 0.03, "momentum": 0.9, "nesterov": True, "weight_decay": 5e-4, "final_lr": cos(7 * pi / 16)},
     "maml": {"lr": 1e-3, "batch_size": 32, "final_lr": 1.0, "weight_decay": 0.0},
     "mann": {"lr": 1e-3, "batch_size": 16, "weight_decay": 0.0},
     "meta_learner_lstm": {"lr": 1e-3, "clip": 0.25, "final_lr": 1.0, "weight_decay": 0.0},
     "moco": {"batch_size": 256, "lr": 0.03, "final_lr": 0.0, "weight_decay": 1e-4, "nesterov": False},
     "prototypical": {"lr": 1e-3, "weight_decay": 0.0},
+    "rfs": {"lr": 0.05, "batch_size": 64, "weight_decay": 5e-4, "milestones": (0.6, 0.8)},
     "rotation": {"lr": 0.1, "nesterov": True, "weight_decay": 5e-4},
+    "transductive_finetuning": {"lr": 0.1, "batch_size": 256, "nesterov": True, "weight_decay": 1e-4},
 }
 
 

@@ -25,7 +25,7 @@ class LabelSpreading(ClosedForm):
 
     settings = ("semi-supervised",)
     paper = "Zhou et al., Learning with Local and Global Consistency, NIPS 2004"
-    transductive: ClassVar[bool] = True
+    transductive = True
     taught: ClassVar[bool] = False
     head = "neighbours"
 

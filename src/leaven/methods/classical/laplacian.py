@@ -31,7 +31,7 @@ class LaplacianShot(ClosedForm):
 
     settings = ("few-shot", "transductive")
     paper = "Ziko et al., Laplacian Regularized Few-Shot Learning, ICML 2020, arXiv 2006.15486"
-    transductive: ClassVar[bool] = True
+    transductive = True
     few: ClassVar[bool] = True
     head = "smoothed"
 

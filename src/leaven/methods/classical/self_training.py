@@ -22,7 +22,7 @@ class SelfTraining(ClosedForm):
 
     settings = ("semi-supervised",)
     paper = "Yarowsky, Unsupervised Word Sense Disambiguation Rivaling Supervised Methods, ACL 1995"
-    transductive: ClassVar[bool] = True
+    transductive = True
     taught: ClassVar[bool] = False
 
     def __init__(

@@ -25,7 +25,7 @@ class SoftKMeans(ClosedForm):
 
     settings = ("few-shot", "transductive")
     paper = "Ren et al., Meta-Learning for Semi-Supervised Few-Shot Classification, ICLR 2018, arXiv 1803.00676"
-    transductive: ClassVar[bool] = True
+    transductive = True
     few: ClassVar[bool] = True
 
     def __init__(

@@ -30,7 +30,7 @@ class TIM(ClosedForm):
 
     settings = ("few-shot", "transductive")
     paper = "Boudiaf et al., Information Maximization For Few-Shot Learning, NeurIPS 2020, arXiv 2008.11297"
-    transductive: ClassVar[bool] = True
+    transductive = True
     few: ClassVar[bool] = True
     head = "unit_points"
 

@@ -58,7 +58,8 @@ class Baseline(BaseTraining):
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(0)  # the CPU's alone
             head = find(self.head)(x.shape[1], target.shape[1]).to(x)
-            weights, momenta = list(head.parameters()), []
+            weights: list[Tensor] = list(head.parameters())
+            momenta: list[Tensor] = []
             for _ in range(self.head_epochs):
                 for rows in torch.randperm(len(x)).to(x.device).split(self.head_batch):
                     error = (head(x[rows]).softmax(1) - target[rows]) / len(rows)

@@ -51,7 +51,7 @@ class Solved(nn.Module):
     def __init__(self, method: Method, support: Tensor, labels: Tensor, views: ItemViews | None = None):
         super().__init__()
         self.method = method
-        self.solve: Callable[[Tensor, Tensor, Tensor], Tensor] = method.predict_episode
+        self.solve: Callable[..., Tensor] = method.predict_episode
         if views is not None and sees_again(method):
             self.solve = partial(self.solve, again=weak_again(views))
         self.register_buffer("support", support)
