@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -51,7 +52,7 @@ class Solved(nn.Module):
     def __init__(self, method: Method, support: Tensor, labels: Tensor, views: ItemViews | None = None):
         super().__init__()
         self.method = method
-        self.solve: Callable[..., Tensor] = method.predict_episode
+        self.solve = cast("Callable[..., Tensor]", method.predict_episode)
         if views is not None and sees_again(method):
             self.solve = partial(self.solve, again=weak_again(views))
         self.register_buffer("support", support)
