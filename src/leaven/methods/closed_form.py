@@ -47,11 +47,11 @@ class ClosedForm(Method):
         """
         shown = [support, *([] if unlabelled is None else [unlabelled]), *([query] if self.transductive else [])]
         features = torch.cat([part.float().cpu() for part in shown])
-        known = np.full(len(features), -1)
-        known[: len(support)] = labels.cpu().numpy()
+        labels_given = np.full(len(features), -1)
+        labels_given[: len(support)] = labels.cpu().numpy()
         ways = int(labels.max()) + 1
         head = find(self.head)(features.shape[1], ways)
-        self.set_head(head, Survey(np.zeros((len(features), ways), np.float32), features.numpy(), known))
+        self.set_head(head, Survey(np.zeros((len(features), ways), np.float32), features.numpy(), labels_given))
         with torch.no_grad():
             return head(query.float().cpu()).to(query.device)
 
@@ -81,8 +81,8 @@ def forms(*, few: bool) -> dict[str, type[ClosedForm]]:
 def parts(survey: Survey) -> tuple[Tensor, Tensor, Tensor]:
     """Features of the labelled items ``(S, D)``, their labels ``(S,)``, and features of the others ``(U, D)``."""
     features, labels = torch.from_numpy(survey.features).float(), torch.from_numpy(survey.labels)
-    known = labels >= 0
-    return features[known], labels[known], features[~known]
+    has_label = labels >= 0
+    return features[has_label], labels[has_label], features[~has_label]
 
 
 def means_of(features: Tensor, labels: Tensor, survey: Survey) -> Tensor:

@@ -55,11 +55,11 @@ def alpha_of(shots: float) -> float:
 def tsallis(shares: Tensor, conditional: float, alpha: float) -> Tensor:
     """−H_α(mean p) + λ·H_α(p) of the shares p ``(N, K)`` (Veilleux et al. 2021, eq. 6)."""
     marginal = (1 - shares.mean(0).pow(alpha).sum()) / (alpha - 1)
-    own = ((1 - shares.pow(alpha).sum(1)) / (alpha - 1)).mean()
-    return conditional * own - marginal
+    of_each = ((1 - shares.pow(alpha).sum(1)) / (alpha - 1)).mean()
+    return conditional * of_each - marginal
 
 
 def tsallis_slope(shares: Tensor, conditional: float, alpha: float) -> Tensor:
     """The derivative of `tsallis` by the shares, ``(N, K)``."""
-    marginal, own = shares.mean(0).pow(alpha - 1), shares.pow(alpha - 1)
-    return alpha / (alpha - 1) * (marginal - conditional * own) / len(shares)
+    marginal, of_each = shares.mean(0).pow(alpha - 1), shares.pow(alpha - 1)
+    return alpha / (alpha - 1) * (marginal - conditional * of_each) / len(shares)

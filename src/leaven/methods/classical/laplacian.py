@@ -67,10 +67,10 @@ def neighbours(unit: Tensor, k: int) -> Tensor:
     Of identical items one is taken for another; no item is its own neighbour.
     """
     _, who = nearest(unit.numpy(), min(k + 1, len(unit)))
-    found = torch.from_numpy(who)
-    itself = found == torch.arange(len(unit)).unsqueeze(1)
+    numbers = torch.from_numpy(who)
+    itself = numbers == torch.arange(len(unit)).unsqueeze(1)
     itself[~itself.any(1), -1] = True  # crowded out by identical ones: then the farthest goes
-    return found[~itself].view(len(unit), -1)
+    return numbers[~itself].view(len(unit), -1)
 
 
 def smooth(scores: Tensor, near: Tensor, weight: float, steps: int) -> Tensor:

@@ -85,14 +85,14 @@ def shannon(shares: Tensor, conditional: float) -> Tensor:
     """−H(mean p) + λ·H(p) of the shares p ``(N, K)`` (Boudiaf et al. 2020, eq. 1 and 3)."""
     mean = shares.mean(0)
     marginal = -(mean * mean.clamp(min=TINY).log()).sum()
-    own = -(shares * shares.clamp(min=TINY).log()).sum(1).mean()
-    return conditional * own - marginal
+    of_each = -(shares * shares.clamp(min=TINY).log()).sum(1).mean()
+    return conditional * of_each - marginal
 
 
 def shannon_slope(shares: Tensor, conditional: float) -> Tensor:
     """The derivative of `shannon` by the shares, ``(N, K)``; what is the same for all classes is left out."""
-    marginal, own = shares.mean(0).clamp(min=TINY).log(), shares.clamp(min=TINY).log()
-    return (marginal - conditional * own) / len(shares)
+    marginal, of_each = shares.mean(0).clamp(min=TINY).log(), shares.clamp(min=TINY).log()
+    return (marginal - conditional * of_each) / len(shares)
 
 
 def through_softmax(shares: Tensor, slope: Tensor) -> Tensor:

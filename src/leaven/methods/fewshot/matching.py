@@ -100,11 +100,11 @@ class Matching(Method):
         draw = batch["episodes"]
         features = wide(self.network.features(draw.plain, draw.domain))
         support, query = (part.flatten(1, 2) for part in self.episode.split(features))
-        known, labels = (part.flatten(1, 2) for part in self.episode.split(draw.labels))
+        support_labels, labels = (part.flatten(1, 2) for part in self.episode.split(draw.labels))
         if self.context is not None:
-            order = drawn_order(known)
-            support, known = ordered(support, order), ordered(known, order)
-        scores = self._scores(support, known, query).flatten(0, 1)
+            order = drawn_order(support_labels)
+            support, support_labels = ordered(support, order), ordered(support_labels, order)
+        scores = self._scores(support, support_labels, query).flatten(0, 1)
         self.log(accuracy=(scores.argmax(1) == labels.flatten()).float().mean(), scale=self.log_scale.exp())
         return {"queries": F.nll_loss(scores, labels.flatten())}
 
