@@ -15,7 +15,7 @@ from leaven.train.plan import Plan
 
 # Smaller than by default, wherever a method has a hyper-parameter of that name.
 SMALL = {"ways": 2, "shots": 1, "queries": 2, "queue": 40, "dimensions": 8, "group": 2}
-SMALL |= {"items": 3, "units": 8, "slots": 6, "width": 4, "passes": 2}
+SMALL |= {"items": 3, "units": 8, "slots": 6, "width": 4, "passes": 2, "unlabelled_items": 2, "distractors": 1}
 
 STEPPED = [name for name in names() if not get(name).closed]  # all methods but those of closed form
 

@@ -36,6 +36,8 @@ OPTIONS = {
     "dimensions": 8,
     "neighbours": 5,
     "passes": 2,
+    "unlabelled_items": 2,
+    "distractors": 1,
 }
 # ... and where one method needs another value than the others, so that some pass its mask and some do not.
 OWN = {
@@ -108,8 +110,10 @@ def make_batch(method: Method, step: int, rank: int, processes: int, dense: bool
             n = round(8 * stream.ratio)
             labels = torch.randint(0, 3, (n,), generator=generator)
         else:
-            each = torch.arange(stream.episode.ways).repeat_interleave(stream.episode.shots + stream.episode.queries)
-            labels = each.repeat(2 * BLOCK)
+            episode = stream.episode
+            each = torch.arange(episode.ways).repeat_interleave(episode.each)
+            strangers = torch.full((episode.distractors * episode.unlabelled,), -1)
+            labels = torch.cat([each, strangers]).repeat(2 * BLOCK)
             n = len(labels)
         if dense:
             labels = torch.randint(0, 3, (n, SIDE, SIDE), generator=generator)
