@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 
 import pytest
@@ -5,12 +6,18 @@ from fake_run import make
 
 
 @pytest.fixture(scope="session")
-def whole_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder that nobody has touched, for copies."""
+    return make(tmp_path_factory.mktemp("made") / "digits")
+
+
+@pytest.fixture(scope="session")
+def whole_run(made: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """To be read only, but for the report in it."""
-    return make(tmp_path_factory.mktemp("runs") / "digits")
+    return shutil.copytree(made, tmp_path_factory.mktemp("runs") / "digits")
 
 
 @pytest.fixture
-def run(tmp_path: Path) -> Path:
+def run(made: Path, tmp_path: Path) -> Path:
     """One that a test may take apart."""
-    return make(tmp_path / "digits")
+    return shutil.copytree(made, tmp_path / "digits")

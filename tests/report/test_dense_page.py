@@ -60,8 +60,14 @@ def predictions(errors: float, seed: int) -> DenseEvaluation:
 
 
 @pytest.fixture
-def dense_run(tmp_path):
-    run = tmp_path / "streets"
+def dense_run(dense_made, tmp_path):
+    return shutil.copytree(dense_made, tmp_path / "streets")
+
+
+@pytest.fixture(scope="module")
+def dense_made(tmp_path_factory):
+    """A run folder that nobody has touched."""
+    run = tmp_path_factory.mktemp("dense") / "streets"
     lines = [{"step": s, "seconds": s / 10, "loss": 2 / s, "mask_rate": s / 500} for s in range(10, 401, 10)]
     for folder, config, errors, seed in (
         (run, CONFIG, 0.35, 0),
