@@ -1,3 +1,4 @@
+import gc
 import os
 import sys
 from functools import partial
@@ -12,6 +13,11 @@ from forked import Forked, server
 from planted import plant
 from postgres_server import Missing, running
 from small_disk import NoDisk, small_disk
+
+
+def pytest_collection_finish():
+    """What is loaded by now stays loaded: garbage is looked for in what the tests make alone."""
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")
