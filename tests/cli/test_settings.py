@@ -130,7 +130,7 @@ def test_two_processes(leaven, place, tmp_path):
 
 def test_ctrl_c_and_resume(leaven, processes, place, tmp_path):
     """The run ends between two steps, says how to go on, and ends bit for bit like one that was not stopped."""
-    words = ("fit", place / "photos", "--labels", place / "labels.csv", *FAST, "--steps", "150")
+    words = ("fit", place / "photos", "--labels", place / "labels.csv", *FAST, "--steps", "90")
     stopped = ("leaven", *words, "-o", tmp_path / "cut", "--checkpoint-every", "0")
     with open(tmp_path / "out", "w") as said, open(tmp_path / "err", "w") as errors:
         process = Forked(processes, *stopped, stdout=said, stderr=errors)
