@@ -88,7 +88,9 @@ class Forked:
         environment = os.environ | dict(variables or {})
         words = [module, *map(str, arguments)]
         self._process = context.Process(
-            target=_run, args=(words, environment, os.getcwd(), inherited, start_new_session, before)
+            target=_run,
+            args=(words, environment, os.getcwd(), inherited, start_new_session, before),
+            daemon=True,  # where a test fails before it ends it, nobody waits for it
         )
         self._process.start()
         for number in theirs:
