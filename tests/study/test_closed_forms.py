@@ -127,11 +127,9 @@ HEADS += ["self_training", "soft_kmeans", "tim", "nearest"]
 
 def by_angle(labelled: int, classes: int = 10) -> Pool:
     """Classes lie in directions; how far out an item lies says nothing."""
-    rng = np.random.default_rng(3)
-    truth = np.arange(20 * classes) % classes
-    x = (np.eye(classes)[truth] + 0.15 * rng.normal(size=(len(truth), classes))) * rng.lognormal(
-        0, 1.5, (len(truth), 1)
-    )
+    rng, truth = np.random.default_rng(1), np.arange(20 * classes) % classes
+    x = np.eye(classes)[truth] + 0.1 * rng.normal(size=(len(truth), classes))
+    x *= rng.lognormal(0, 1.5, (len(truth), 1))
     known = np.arange(len(truth)) < labelled
     return Pool(x.astype(np.float32), np.where(known, truth, -1), classes=tuple("abcdefghij"[:classes]))
 
