@@ -5,14 +5,20 @@ import copy
 import numpy as np
 import pytest
 import torch
-from few_shot import before_and_after
+from few_shot import before_and_after, classes_in_noise
 from scipy.special import log_softmax
 from torch import nn
 
+from leaven.data import Pool
 from leaven.inference.copies import sees_again, weak_again
 from leaven.methods.base import Batch, StreamBatch
 from leaven.methods.fewshot.transductive_finetuning import TaskNetwork, TransductiveFinetuning
 from leaven.nn.norm import BatchNorm
+from leaven.run.fit import fit
+from leaven.run.options import Options
+from leaven.run.trained.model import load_model
+from leaven.run.trained.run import load_method
+from leaven.run.trained.support import solved
 
 RNG = np.random.default_rng(0)
 SUPPORT, LABELS, QUERY = RNG.normal(size=(5, 3)), np.array([0, 1, 1, 0, 1]), RNG.normal(size=(4, 3))
@@ -170,3 +176,19 @@ def test_it_learns_which_directions_tell_classes_apart():
     before, after = found.mean(0)
     assert before < 0.4, found
     assert after > 0.75, found
+
+
+def test_a_run_predicts_by_a_support_that_is_seen_anew(tmp_path):
+    """The weak views of the run's own kind are what ``again`` draws: without them the answers are others."""
+    known, new = classes_in_noise(0)
+    plan = {"steps": 2, "probes": 0, "accelerator": "cpu", "precision": "32-true"}
+    options = Options("transductive_finetuning", {"epochs": 2, "tune_lr": 0.01}, network="mlp", plan=plan)
+    fit(known, tmp_path, options, progress=False)
+    support = Pool(new.items[:60:10], new.labels[:60:10] - 40, classes=("a", "b", "c"))
+    model = solved(tmp_path, load_model(tmp_path), support)
+    found = model.predict_proba(new.items[:8])
+    assert found.shape == (8, 3)
+    np.testing.assert_array_equal(found, solved(tmp_path, load_model(tmp_path), support).predict_proba(new.items[:8]))
+    method = load_method(tmp_path)
+    plain = method.predict_episode(*(torch.from_numpy(x) for x in (support.items, support.labels, new.items[:8])))
+    assert np.abs(found - plain.softmax(1).numpy()).max() > 1e-6
