@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from leaven.methods.base import Survey
 from leaven.methods.closed_form import ClosedForm, means_of, parts
 from leaven.methods.ranges import NOT_NEGATIVE, POSITIVE
-from leaven.nn.heads import UnitHead, squared_distances
+from leaven.nn.heads import UnitHead
 from leaven.nn.network import Network
 
 TINY = 1e-12  # least share, so that it has a logarithm
@@ -77,8 +77,8 @@ class TIM(ClosedForm):
 
 
 def scores(items: Tensor, points: Tensor, temperature: float) -> Tensor:
-    """−τ/2·‖z − w_k‖², ``(N, K)``."""
-    return -temperature / 2 * squared_distances(items, points)
+    """−τ/2·‖z − w_k‖² of items of length one, ``(N, K)``, but for −τ/2, which all classes have in common."""
+    return temperature * torch.addmm(points.square().sum(1), items, points.T, beta=-0.5)
 
 
 def shannon(shares: Tensor, conditional: float) -> Tensor:
