@@ -52,7 +52,7 @@ def same(one, other):
 @pytest.mark.parametrize("background", [None, "sky", "elsewhere"])
 @pytest.mark.parametrize(("use", "export"), [("training", "exportFalse"), ("all", "exportTrue")])
 def test_both_ways_give_the_same_pool(painted, background, use, export):
-    form = {"pixels": Pixels(background=background), "told": False}
+    form = {"pixels": Pixels(background=background), "announce": False}
     stored = read_data(painted / "photos", painted / "store.db", use=use, **form)
     same(stored, read_data(painted / "photos", painted / export, **form))
     assert stored.dense
@@ -61,7 +61,7 @@ def test_both_ways_give_the_same_pool(painted, background, use, export):
 
 
 def test_of_another_size_alike(painted):
-    form = {"size": (12, 16), "told": False}
+    form = {"size": (12, 16), "announce": False}
     same(
         read_data(painted / "photos", painted / "store.db", use="all", **form),
         read_data(painted / "photos", painted / "exportTrue", **form),

@@ -158,6 +158,6 @@ def test_fast_enough():
 
 
 def test_impossible_orders():
-    for options in ({"n": 0}, {"n": 3, "size": (60, 8)}, {"n": 3, "look": "night"}):
+    for options in ({"n": 0}, {"n": 3, "size": (60, 8)}, {"n": 3, "style": "night"}):
         with pytest.raises(LeavenError, match="streets"):
             streets(**options)

@@ -99,7 +99,7 @@ def test_batch_bald_is_the_joint_information():
         joint = joint.with_label_of(votes[:, i].astype(np.float32), rng)
         assert total == pytest.approx(joint_information(votes[:, : i + 1]), abs=1e-5)
     assert len(joint.share) == 3**4
-    assert not joint.drawn
+    assert not joint.sampled
 
 
 def test_batch_bald_is_greedy_by_brute_force():
@@ -133,7 +133,7 @@ def test_batch_bald_beyond_all_configurations(monkeypatch):
         rng, joint = np.random.default_rng(seed), Joint.of(4)
         for i in range(5):
             joint = joint.with_label_of(votes[:, i], rng)
-        assert joint.drawn
+        assert joint.sampled
         assert len(joint.share) == 40
         found.append(joint.information(votes[:, 5:], noise)[0])
     error = np.std(found) / len(found) ** 0.5

@@ -91,7 +91,7 @@ def test_fine_tuning_sees_few_labels_and_each_time_others(run, monkeypatch):
     def fit(part, folder, options, *, test, progress):
         told.append((part, options))
         accuracy = Interval((0.58, 0.6, 0.62)[options.plan["seed"]], 0, 1, len(test))
-        return [SimpleNamespace(evaluations={"test": SimpleNamespace(accuracy=lambda: accuracy)})]
+        return [SimpleNamespace(classification=lambda split: SimpleNamespace(accuracy=lambda: accuracy))]
 
     monkeypatch.setattr(module, "fit", fit)
     found = ask(run, seeds=3)[4:]
