@@ -55,6 +55,7 @@ ELSEWHERE = {
         "test_transductive_finetuning",
         "test_it_learns_which_directions_tell_classes_apart",
     ),
+    "snail": ("test_snail", "test_it_learns_to_compare_items"),
     "soft_kmeans_protonet": ("test_soft_kmeans_protonet", "test_unlabelled_items_make_means_better"),
     "nearest": ("test_nearest", "test_one_label_a_class_is_enough"),
     **dict.fromkeys(("cl2n", "cosine"), ("test_heads_of_tasks", "test_lengths_of_features_do_not_count")),

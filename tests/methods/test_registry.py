@@ -205,6 +205,7 @@ PAPERS = {
     "rfs_distilled": {"copies": 5, "strength": 1.0, "alpha": 0.5, "temperature": 4.0},
     "softmatch": {"weight": 1.0, "ratio": 7, "narrowing": 2.0, "alignment": True},
     "transductive_finetuning": {"epochs": 25, "tune_lr": 5e-5, "smoothing": 0.1, "mixup": 0.25},
+    "snail": {"filters": 128},
     "soft_kmeans_protonet": {"ways": 5, "unlabelled_items": 5, "refinements": 1},
     "uda": {"threshold": 0.8, "temperature": 0.4},
     "vaal": {"latent": 32, "beta": 1.0, "adversarial": 1.0},
