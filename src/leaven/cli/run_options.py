@@ -41,7 +41,7 @@ def takes(*names: str, unset: bool = False, **settings: dict[str, Any]) -> Calla
         Which ones; all where none is named.
     unset : bool, optional
         An option that was not given is ``None``, even where there is a default.
-    **told : dict
+    **settings : dict
         What this command says otherwise of an option, by name: arguments of ``typer.Option``.
     """
     options = of_a_run()
