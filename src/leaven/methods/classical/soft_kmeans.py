@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from leaven.methods.base import Survey
 from leaven.methods.closed_form import ClosedForm, means_of, parts
 from leaven.methods.ranges import COUNT, POSITIVE
-from leaven.nn.heads import set_to_means, spread_of_means, squared_distances
+from leaven.methods.soft_kmeans import refined_means
+from leaven.nn.heads import class_means, set_to_means, spread_of_means, squared_distances
 from leaven.nn.network import Network
 
 
@@ -70,7 +70,6 @@ def soft_step(means: Tensor, support: Tensor, labels: Tensor, others: Tensor, sc
     scale : float, optional
         What squared distances are divided by.
     """
-    one_hot = F.one_hot(labels, len(means)).to(support.dtype)
     shares = (-squared_distances(others, means) / scale).softmax(1)
-    total = one_hot.sum(0) + shares.sum(0)
-    return (one_hot.T @ support + shares.T @ others) / total.unsqueeze(1)
+    counts = labels.bincount(minlength=len(means))
+    return refined_means(class_means(support, labels, len(means)), counts, others, shares)
